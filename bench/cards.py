@@ -1,0 +1,29 @@
+"""Metric cards: everything that decides a number, hashed. Two cards never share a column."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    """The protocol behind a number. `protocol` holds JSON values only."""
+
+    metric: str
+    definition: str
+    unit: str
+    higher_is_better: bool
+    protocol: dict[str, Any]
+
+    @property
+    def hash(self) -> str:
+        """Twelve hex digits over metric, unit, direction and protocol (the prose of the definition does not count)."""
+        decides = {k: v for k, v in dataclasses.asdict(self).items() if k != "definition"}
+        return hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+    def to_json(self) -> dict[str, Any]:
+        """The card as plain JSON values, hash included."""
+        return {**dataclasses.asdict(self), "hash": self.hash}

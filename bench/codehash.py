@@ -1,0 +1,52 @@
+"""A hash of the code that decides a result: a file and all it imports inside the project, comments and docstrings aside."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bench.registry import ROOT
+
+
+def code_hash(part: Any) -> str:
+    """Sixteen hex digits over the file that defines `part` (a class, function or module) and everything it imports from this project."""
+    seen: dict[Path, str] = {}
+    _visit(Path(inspect.getfile(part)).resolve(), seen)
+    lines = sorted(f"{path.name}:{digest}" for path, digest in seen.items())
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def _visit(path: Path, seen: dict[Path, str]) -> None:
+    if path in seen:
+        return
+    seen[path], imports = _digest(path)
+    for imported in imports:
+        _visit(imported, seen)
+
+
+@functools.cache
+def _digest(path: Path) -> tuple[str, tuple[Path, ...]]:
+    tree = ast.parse(path.read_text())
+    imports = tuple(dict.fromkeys(_imports(tree)))
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), imports
+
+
+def _imports(tree: ast.Module) -> Iterator[Path]:
+    for node in ast.walk(tree):
+        modules: list[str] = []
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            modules = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for module in modules:
+            path = ROOT / (module.replace(".", "/") + ".py")
+            if path.is_file():
+                yield path

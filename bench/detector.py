@@ -1,0 +1,125 @@
+"""What a detector is: pictures in, boxes out, with a fingerprint of the weights that decide them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.errors import Unavailable, UsageError
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Detections:
+    """The objects of one picture, best first, on the CPU; annotations are detections of score 1.
+
+    `boxes`: n x 4, x0 y0 x1 y1 in pixels, float32; `labels`: n, int64, indices into the detector's classes; `scores`: n, float32 in [0, 1].
+
+    Raises:
+        UsageError: the lengths differ or the boxes are not n x 4.
+    """
+
+    boxes: Tensor
+    labels: Tensor
+    scores: Tensor
+
+    def __post_init__(self) -> None:
+        n = len(self.scores)
+        if self.boxes.shape != (n, 4) or self.labels.shape != (n,) or self.scores.shape != (n,):
+            raise UsageError(f"detections need n x 4 boxes, n labels and n scores, not {[tuple(t.shape) for t in (self.boxes, self.labels, self.scores)]}")
+        order = self.scores.argsort(descending=True, stable=True)
+        for name, dtype in (("boxes", torch.float32), ("labels", torch.int64), ("scores", torch.float32)):
+            object.__setattr__(self, name, getattr(self, name).detach()[order].to("cpu", dtype))
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def above(self, confidence: float) -> Detections:
+        """Those with a score of at least `confidence`."""
+        keep = self.scores >= confidence
+        return Detections(self.boxes[keep], self.labels[keep], self.scores[keep])
+
+    @classmethod
+    def annotated(cls, boxes: Tensor, labels: Tensor) -> Detections:
+        """Annotated objects (`datasets.Picture.boxes` and `.labels`) as references."""
+        return cls(boxes.reshape(-1, 4), labels, torch.ones(len(labels)))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Detector:
+    """Base of every detector. Options are dataclass fields; a field `weights` is a path and enters the card as a hash only."""
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """The names that the labels index."""
+        raise NotImplementedError
+
+    def __call__(self, images: Tensor) -> list[Detections]:
+        """Find objects.
+
+        Args:
+            images: N x 3 x H x W, float32, [0, 1], RGB, any size; the detector runs on their device.
+
+        Returns:
+            One `Detections` per picture, at most 100 each, with low scores too (about 0.001 and up) so that average precision can be computed.
+        """
+        raise NotImplementedError
+
+    def fingerprint(self) -> str:
+        """Sixteen hex digits over the content of the weights."""
+        raise NotImplementedError
+
+    def require(self) -> None:
+        """Raise `bench.errors.Unavailable` with what is missing and how to get it; nothing by default."""
+
+    def protocol(self) -> dict[str, Any]:
+        """What of this detector decides a number: its name, its options (the weights by content, not by path)."""
+        options = {k: v for k, v in dataclasses.asdict(self).items() if k != "weights"}
+        return {"name": type(self).__module__.rpartition(".")[2], **options, "fingerprint": self.fingerprint()}
+
+
+def best_boxes(boxes: Tensor, class_scores: Tensor, size: tuple[int, int], *, nms: float, confidence: float = 0.001, limit: int = 100) -> Detections:
+    """Raw candidates of one picture -> detections: best class of each, threshold, non-maximum suppression within a class, the `limit` best.
+
+    Args:
+        boxes: A x 4, x0 y0 x1 y1 in pixels.
+        class_scores: A x C, [0, 1].
+        size: height and width that boxes are clipped to.
+        nms: intersection over union above which the weaker of two boxes of one class goes.
+        confidence: candidates below it go.
+        limit: how many stay.
+    """
+    from torchvision.ops import batched_nms, clip_boxes_to_image
+
+    scores, labels = class_scores.max(dim=1)
+    keep = scores >= confidence
+    boxes, labels, scores = clip_boxes_to_image(boxes[keep], size), labels[keep], scores[keep]
+    kept = batched_nms(boxes, scores, labels, nms)[:limit]  # best first
+    return Detections(boxes[kept], labels[kept], scores[kept])
+
+
+def weights_file(path: str, who: str) -> Path:
+    """A user's weights, by absolute path: nothing is looked up, nothing is downloaded.
+
+    Raises:
+        Unavailable: no path was given, or no file is there.
+        UsageError: the path is relative (a result must not depend on the working directory).
+    """
+    if not path:
+        raise Unavailable(f"detector {who!r} needs weights: give {who}[weights=/absolute/path]; nothing is downloaded")
+    if not Path(path).is_absolute():
+        raise UsageError(f"{who}[weights={path}]: give an absolute path")
+    if not Path(path).is_file():
+        raise Unavailable(f"detector {who!r}: no weights at {path}; nothing is downloaded")
+    return Path(path)
+
+
+def hash_file(path: Path) -> str:
+    """Sixteen hex digits of the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -1,0 +1,85 @@
+"""The detectors of torchvision (BSD-3): `torchvision[model=fasterrcnn_resnet50_fpn,weights=/absolute/path.pth]`, trained on COCO."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.detector import Detections, Detector, hash_file, weights_file
+from bench.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Torchvision(Detector):
+    """A model by torchvision's name with a state dict by absolute path (`.pth` or `.safetensors`); its own resizing, threshold and suppression."""
+
+    model: str = "fasterrcnn_resnet50_fpn"
+    weights: str = ""
+
+    def __post_init__(self) -> None:
+        from torchvision.models import detection, list_models
+
+        known = [name for name in list_models(module=detection) if not name.startswith("keypoint")]
+        if self.model not in known:
+            raise ValueError(f"unknown model {self.model!r}; known: {', '.join(known)}")
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """The 80 classes of COCO in COCO's order."""
+        return tuple(name for name in self._categories if name not in _NO_CLASS)
+
+    def __call__(self, images: Tensor) -> list[Detections]:
+        """Find objects; see `Detector`."""
+        self.require()
+        network = self._network.to(images.device)
+        label_of = torch.tensor([self.classes.index(name) if name not in _NO_CLASS else -1 for name in self._categories])  # 91 -> 80
+        with torch.inference_mode():
+            outputs = [network([image])[0] for image in images]  # one at a time: these models resize to 800 pixels
+        found = []
+        for output in outputs:
+            labels = label_of[output["labels"].cpu()]
+            keep = (labels >= 0).nonzero()[:100, 0]
+            found.append(Detections(output["boxes"].cpu()[keep], labels[keep], output["scores"].cpu()[keep]))
+        return found
+
+    def fingerprint(self) -> str:
+        """Hash of the weights."""
+        return hash_file(weights_file(self.weights, "torchvision"))
+
+    def require(self) -> None:
+        """The weights."""
+        weights_file(self.weights, "torchvision")
+
+    @functools.cached_property
+    def _categories(self) -> list[str]:
+        from torchvision.models import get_model_weights
+
+        categories: list[str] = get_model_weights(self.model).DEFAULT.meta["categories"]
+        return categories
+
+    @functools.cached_property
+    def _network(self) -> Any:
+        from torchvision.models import get_model
+
+        path = weights_file(self.weights, "torchvision")
+        with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+            network = get_model(self.model, weights=None, weights_backbone=None)
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            network.load_state_dict(state)
+        except (RuntimeError, TypeError) as error:
+            raise UsageError(f"{path} does not hold the weights of {self.model}: {str(error).splitlines()[0]}") from error
+        return network.eval()
+
+
+_NO_CLASS = ("__background__", "N/A")

@@ -1,0 +1,79 @@
+"""Which trials run, in which order, here in this process: the missing ones, and why each is missing."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Protocol
+
+from bench import trial as life
+from bench.record import TrialRecord
+from bench.suite import Trial
+from bench.tracking import Store
+from bench.training import Interrupted
+from bench.trial import Settings
+
+
+class Display(life.Display, Protocol):
+    """Who looks on while a suite runs."""
+
+    def start(self, trial: Trial, index: int, total: int, why: str) -> None:
+        """A trial begins; `why` says what changed since the one on record."""
+
+    def end(self, trial: Trial, record: TrialRecord) -> None:
+        """A trial is on record."""
+
+
+def run_all(trials: Sequence[Trial], settings: Settings, store: Store, display: Display, *, fresh: bool = False) -> list[TrialRecord]:
+    """Run the trials that are not on record yet (all of them if `fresh`) and return the records of all, in order.
+
+    Raises:
+        Interrupted: the user asked to stop; what was finished is on record, the running trial is saved.
+    """
+    done = store.done()
+    ids, missing = [], []
+    for trial in trials:
+        task = life.open_task(str(trial.task), settings.data_root, settings.device)
+        parts = life.identify(trial, task, settings)
+        ids.append(life.id_of(parts))
+        if fresh or ids[-1] not in done or done[ids[-1]]["outcome"] == "failed":
+            missing.append((trial, why(trial, parts, store, done)))
+    with graceful_stop() as stopped:
+        for index, (trial, reason) in enumerate(missing):
+            if stopped():
+                raise Interrupted
+            display.start(trial, index, len(missing), reason)
+            display.end(trial, life.run(trial, settings, store, display, stopped, fresh=fresh))
+    return store.read(ids)
+
+
+def why(trial: Trial, parts: dict[str, str], store: Store, done: dict[str, dict[str, str]]) -> str:
+    """What changed since the latest record of the same row, seed and tier; empty for a trial that is new."""
+    same = [i for i, t in done.items() if (t["label"], t["seed"], t["tier"]) == (trial.label, str(trial.seed), trial.tier)]
+    if not same:
+        return ""
+    (record,) = store.read(same[-1:])
+    changed = sorted(k for k in record.parts.keys() | parts.keys() if record.parts.get(k) != parts.get(k))
+    if not changed:
+        return "it failed before" if record.outcome == "failed" else "asked to run afresh"
+    return f"{', '.join(changed[:4])}{' and others' if len(changed) > 4 else ''} changed"
+
+
+@contextmanager
+def graceful_stop() -> Iterator[Callable[[], bool]]:
+    """The first Ctrl-C (or SIGTERM) asks the running trial to stop at its next update; the second stops at once."""
+    asked: list[int] = []
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+        if len(asked) > 1:
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,168 @@
+"""What the command line asks for: run a suite, rebuild its report."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from bench import execute, registry
+from bench import suite as suites
+from bench.display import SuiteDisplay
+from bench.errors import UsageError
+from bench.record import TrialRecord
+from bench.suite import TIERS, Suite, TierName
+from bench.tracking import Store
+from bench.training import Interrupted
+from bench.trial import Settings
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """The options of `runner.py --suite`, as given."""
+
+    suite: str
+    tier: str | None = None
+    methods: Sequence[str] = ()
+    seeds: str | None = None
+    overrides: Sequence[str] = ()
+    device: str = "auto"
+    data_root: Path | None = None
+    out: Path = Path("runs")
+    tracking_uri: str | None = None
+    deterministic: bool = False
+    fresh: bool = False
+    max_seconds: float | None = None
+    plugins: Sequence[Path] = ()
+
+
+def run_suite(options: RunOptions) -> int:
+    """Train and score what is not on record yet, then render the report. Returns the exit code: 1 where a trial failed, 130 where the user stopped.
+
+    Raises:
+        UsageError: bad input; nothing was run.
+        Unavailable: the data of the suite are not here.
+    """
+    console = Console(soft_wrap=True)
+    for plugin in options.plugins:
+        registry.load_plugin(plugin)
+    device = resolve_device(options.device)
+    settings = Settings(
+        out=options.out, device=device, data_root=_data_root(options.data_root), deterministic=options.deterministic,
+        max_seconds=_positive("--max-seconds", options.max_seconds),
+    )  # fmt: skip
+    suite = suites.load(options.suite)
+    tier = _tier(options.tier, device)
+    specs = [part for text in options.methods for part in registry.split(text)]
+    trials = suites.expand(suite, tier, methods=specs, seeds=_seeds(options.seeds), overrides=options.overrides)
+    if options.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+    store = Store(suite.name, options.out, options.tracking_uri)
+    console.print(f"{suite.title}\n{len(trials)} trials, tier {tier}, {device}", highlight=False)
+    try:
+        with SuiteDisplay(console, len(trials)) as display:
+            records = execute.run_all(trials, settings, store, display, fresh=options.fresh)
+    except (Interrupted, KeyboardInterrupt):
+        console.print("stopped; everything is saved: give the same command again to go on")
+        return 130
+    if not display.began:
+        console.print(f"all {len(trials)} trials are on record already: nothing to train (--fresh trains again)", highlight=False)
+    _report(console, suite, store, tier, options.out)
+    return int(any(r.outcome == "failed" for r in records))
+
+
+def report_suite(name: str, tier: str | None, out: Path, tracking_uri: str | None, latex: Path | None) -> None:
+    """Rebuild tables and page from the store alone.
+
+    Raises:
+        UsageError: nothing is on record.
+    """
+    suite = suites.load(name)
+    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if not uri and not (out / "mlflow.db").is_file():
+        raise UsageError(f"nothing on record below {out}: run `runner.py --suite {suite.name}` first, or give --out or --tracking-uri")
+    folder = _report(Console(soft_wrap=True), suite, Store(suite.name, out, uri), tier, out)
+    if latex:
+        latex.mkdir(parents=True, exist_ok=True)
+        for file in folder.glob("*.tex"):
+            shutil.copy(file, latex / file.name)
+
+
+def resolve_device(name: str) -> torch.device:
+    """`auto`, `cpu`, `cuda`, `cuda:1` or `mps` -> a device that is here.
+
+    Raises:
+        UsageError: no such device; the message says what there is.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"  # mps only when asked for: it lacks float64
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"unknown device {name!r}; give auto, cpu, cuda, cuda:N or mps") from None
+    count = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= count:
+        raise UsageError(f"no device {name}: {f'there are cuda:0 to cuda:{count - 1}' if count else 'torch finds no CUDA GPU; use --device cpu'}")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UsageError("no device mps: torch finds no Apple GPU; use --device cpu")
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise UsageError(f"device {name!r} is not supported; give auto, cpu, cuda, cuda:N or mps")
+    return device
+
+
+def _report(console: Console, suite: Suite, store: Store, tier: str | None, out: Path) -> Path:
+    from reports import export, published, render
+
+    folder = out / suite.name / "report"
+    with tempfile.TemporaryDirectory() as scratch:
+        records: list[TrialRecord] = store.board(tier, Path(scratch))
+        papers = published.load(published.FOLDER / f"{suite.published}.toml") if suite.published else []
+        render.render(records, folder, title=suite.title, sort=suite.sort, published=papers)
+        for table in render.tables_of(records, sort=suite.sort):
+            console.print(export.terminal(table))
+    console.print(f"report   {folder / 'index.html'}\nMLflow   mlflow ui --backend-store-uri {store.uri}", highlight=False)
+    return folder
+
+
+def _tier(name: str | None, device: torch.device) -> TierName:
+    if name is None:
+        return "standard" if device.type == "cuda" else "quick"
+    for tier in TIERS:
+        if name == tier:
+            return tier
+    raise UsageError(f"unknown tier {name!r}; known: {', '.join(TIERS)}")
+
+
+def _seeds(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"--seeds {text!r}: give how many (3) or which (0,4,7)") from None
+    seeds = numbers if "," in text else list(range(numbers[0]))
+    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise UsageError(f"--seeds {text!r}: give at least one seed, none negative, none twice")
+    return seeds
+
+
+def _data_root(path: Path | None) -> Path | None:
+    if path is None:
+        return None
+    if not path.is_dir():
+        raise UsageError(f"the data root {path} is no folder: mend --data-root or GANBENCH_DATA, or leave it out to use the bundled data")
+    os.environ["GANBENCH_DATA"] = str(path.resolve())  # weights are looked for there too
+    return path.resolve()
+
+
+def _positive(name: str, value: float | None) -> float:
+    if value is not None and not value > 0:
+        raise UsageError(f"{name} must be positive, not {value}")
+    return float("inf") if value is None else value

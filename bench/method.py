@@ -1,0 +1,154 @@
+"""The contract of a method: `build`, `prepare`, a `train` generator that yields once per update, and the verb its task asks for.
+
+Three laws make resume exact: state lives on self; loops are `while self.t < ...`; the stream never ends.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from bench import registry
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+Logs = Mapping[str, Tensor | float]
+"""What an update reports: detached scalars. `float()` is the runner's business, so a step never waits for the device."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """Pictures as every task and method exchange them: float32, N x C x H x W, [0, 1], RGB.
+
+    `observed` is what was measured (blurred, noisy, small); `target` the truth, absent when a method is being judged;
+    `psf` the N x K x K blur kernels (sum 1), only where the task offers "psf"; `sigma` the standard deviation of the noise on [0, 1].
+    """
+
+    observed: Tensor
+    target: Tensor | None = None
+    psf: Tensor | None = None
+    sigma: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.observed)
+
+    def without_target(self) -> Batch:
+        """The same measurement with the truth taken away."""
+        return dataclasses.replace(self, target=None)
+
+    def pick(self, index: int) -> Batch:
+        """The batch of one picture."""
+        one = {f.name: v[index : index + 1] for f in dataclasses.fields(self) if isinstance(v := getattr(self, f.name), Tensor)}
+        return dataclasses.replace(self, **one)
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The batch on another device."""
+        moved = {f.name: v.to(device) for f in dataclasses.fields(self) if isinstance(v := getattr(self, f.name), Tensor)}
+        return dataclasses.replace(self, **moved)
+
+
+def param(default: Any, doc: str) -> Any:
+    """A hyper-parameter with the paper's default and one line that says where the paper states it and what it means."""
+    return dataclasses.field(default=default, metadata={"doc": doc})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainHP:
+    """What every trained method has. A method overrides the defaults with its paper's values."""
+
+    steps: int = param(100_000, "updates")
+    batch_size: int = param(1, "images per update")
+    optimizer: str = param("adam", "update rule of every network")
+    schedule: str = param("constant", "learning rate against progress")
+    init: str = param("default", "initialiser of every trainable network")
+
+    def __post_init__(self) -> None:
+        if self.steps < 0 or self.batch_size < 1:
+            raise ValueError(f"steps must be >= 0 and batch_size >= 1, not {self.steps} and {self.batch_size}")
+
+
+class Method:
+    """One published method. Subclasses give `HP`, `build`, `train` and one verb (`restore`, `sample`, ...)."""
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class HP:
+        """Hyper-parameters: the paper's values, each with its section."""
+
+    def __init__(self, task: Any, **hp: Any) -> None:
+        self.hp: Any = self.HP(**hp)
+        self.task = task
+        self.t = 0
+        self.build(task)
+        if init := getattr(self.hp, "init", None):
+            for network in self.networks().values():
+                registry.make("init", init)(network)
+
+    # -- what a method defines
+    def build(self, task: Any) -> None:
+        """Make networks and optimisers, on torch's default device."""
+
+    def prepare(self, data: Iterator[Any]) -> None:
+        """Look at the data once before training; nothing by default."""
+
+    def train(self, data: Iterator[Any]) -> Iterator[Logs]:
+        """The paper's algorithm: yield once per update. A method that needs no training yields nothing."""
+        yield from ()
+
+    # -- what a method uses
+    def optimizer(self, *modules: nn.Module, spec: str | None = None) -> Optimizer:
+        """An optimiser from a spec string (`hp.optimizer` by default) over the trainable parameters of `modules`."""
+        params = [p for m in modules for p in m.parameters() if p.requires_grad]
+        opt: Optimizer = registry.make("optimizer", spec or self.hp.optimizer)(params)
+        for group in opt.param_groups:
+            group["base_lr"] = group["lr"]
+        return opt
+
+    def anneal(self) -> None:
+        """Set every learning rate for update `t` from `hp.schedule`: a pure function of t, so nothing needs saving."""
+        factor = registry.make("schedule", self.hp.schedule)(self.t / max(self.hp.steps, 1))
+        for opt in self._of_type(torch.optim.Optimizer).values():
+            for group in opt.param_groups:
+                group["lr"] = group["base_lr"] * factor
+
+    # -- what the runner uses
+    def networks(self) -> dict[str, nn.Module]:
+        """The trainable networks by attribute name."""
+        return {k: m for k, m in self._of_type(nn.Module).items() if any(p.requires_grad for p in m.parameters())}
+
+    def modules(self) -> dict[str, nn.Module]:
+        """Every network, frozen ones too."""
+        return self._of_type(nn.Module)
+
+    def state(self) -> dict[str, Any]:
+        """All that decides the rest of training: `state_dict`s, tensors and plain values on self, by attribute name."""
+        return {k: copy.deepcopy(v.state_dict() if hasattr(v, "state_dict") else v) for k, v in self._stateful().items()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Put back what `state` returned."""
+        for key, value in state.items():
+            current = getattr(self, key, None)
+            if hasattr(current, "load_state_dict"):
+                current.load_state_dict(value)
+            else:
+                setattr(self, key, copy.deepcopy(value))
+
+    def _of_type(self, kind: type) -> dict[str, Any]:
+        return {k: v for k, v in vars(self).items() if isinstance(v, kind)}
+
+    def _stateful(self) -> dict[str, Any]:
+        """Everything on self but options, the task, functions, and fixed feature networks: those are rebuilt, not saved."""
+        fixed = {"hp", "task"} | (self.modules().keys() - self.networks().keys())
+        return {k: v for k, v in vars(self).items() if k not in fixed and (hasattr(v, "state_dict") or not (callable(v) or _is_options(v)))}
+
+
+def _is_options(value: Any) -> bool:
+    """A part made from a spec: a frozen dataclass cannot change, so it is no state."""
+    return dataclasses.is_dataclass(value) and bool(value.__dataclass_params__.frozen)  # type: ignore[union-attr]

@@ -1,0 +1,124 @@
+"""Do detectors see better after restoration? The DeblurGAN question (Kupyn et al., CVPR 2018, Sec. 5.4), with the protocol written down."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench import registry
+from bench.detector import Detections, Detector
+from bench.errors import UsageError
+from bench.metric import Metric
+from bench.metrics import _matching
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Detection(Metric):
+    """Precision, recall, F1 and average precision of a fixed detector, and what restoration gains over the blurred input.
+
+    The references are annotations, or (`pseudo`, the paper's way) what the detector finds on the sharp picture with at least `confidence`.
+    """
+
+    higher_is_better: ClassVar[bool] = True
+    unit: ClassVar[str] = "1"
+    definition: ClassVar[str] = (
+        "F1 of a detector's boxes (micro over pictures; greedy one-to-one matching by score within a class) against the references; "
+        "COCO average precision beside it. After Kupyn et al., DeblurGAN, CVPR 2018, which states no thresholds"
+    )
+
+    detector: str = "digit_yolo"
+    iou: float = 0.5
+    confidence: float = 0.25
+    reference: Literal["annotation", "pseudo"] = "annotation"
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Score:
+        """One set of pictures. `counts`: N x 3, int64: true positives, false positives, false negatives at `confidence`. 0/0 is nan."""
+
+        precision: float
+        recall: float
+        f1: float
+        map: float
+        ap50: float
+        ap75: float
+        counts: Tensor = dataclasses.field(repr=False)
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Gain:
+        """What restoration brought: `delta_f1` over the blurred input with its 95 % interval, and the part of the loss that was `recovered`."""
+
+        delta_f1: float
+        low: float
+        high: float
+        recovered: float
+
+    def score(self, predictions: Sequence[Detections], references: Sequence[Detections]) -> Detection.Score:
+        """Score detections.
+
+        Args:
+            predictions: the detector's output on each picture, low scores included.
+            references: annotations (`Detections.annotated`), or the detector's output on the sharp pictures where `reference` is "pseudo".
+
+        Raises:
+            UsageError: the two differ in length.
+        """
+        if len(predictions) != len(references):
+            raise UsageError(f"{len(predictions)} predictions for {len(references)} references: one of each a picture")
+        if self.reference == "pseudo":
+            references = [r.above(self.confidence) for r in references]
+        counts = _matching.count([p.above(self.confidence) for p in predictions], references, self.iou)
+        precision, recall, f1 = _matching.precision_recall_f1(counts.sum(0)).tolist()
+        return self.Score(precision=precision, recall=recall, f1=f1, counts=counts, **_matching.average_precision(predictions, references))
+
+    def gain(self, restored: Score, blurred: Score, sharp: Score, *, resamples: int = 2000, seed: int = 0) -> Detection.Gain:
+        """What restoration brought, on the same pictures.
+
+        `recovered` is (F1 restored - F1 blurred) / (F1 sharp - F1 blurred), nan where blur costs less than 0.02.
+        The interval is a percentile bootstrap that draws pictures, the same ones for both sides.
+
+        Raises:
+            UsageError: the scores are over different numbers of pictures.
+        """
+        if not len(restored.counts) == len(blurred.counts) == len(sharp.counts):
+            raise UsageError(f"scores of {len(restored.counts)}, {len(blurred.counts)} and {len(sharp.counts)} pictures cannot be compared")
+        delta, lost = restored.f1 - blurred.f1, sharp.f1 - blurred.f1
+        low, high = _interval(restored.counts, blurred.counts, resamples, seed)
+        return self.Gain(delta_f1=delta, low=low, high=high, recovered=delta / lost if abs(lost) >= 0.02 else float("nan"))
+
+    def make_detector(self) -> Detector:
+        """The detector that the spec names."""
+        made: Any = registry.make("detector", self.detector)
+        if not isinstance(made, Detector):
+            raise UsageError(f"{self.detector} is no bench.detector.Detector")
+        return made
+
+    def protocol(self) -> dict[str, Any]:
+        """The detector by content, and the library that integrates the precision-recall curves."""
+        return {
+            "detector": self.make_detector().protocol(),
+            "average_precision": "COCO 101 points, 100 detections",
+            "pycocotools": version("pycocotools"),
+        }
+
+    def require(self) -> None:
+        """The detector's weights."""
+        self.make_detector().require()
+
+
+def _interval(a: Tensor, b: Tensor, resamples: int, seed: int) -> tuple[float, float]:
+    """95 % percentile interval of F1(a) - F1(b) over pictures drawn with replacement; counts N x 3 each."""
+    n = len(a)
+    if n == 0:
+        return float("nan"), float("nan")
+    draws = torch.from_numpy(
+        np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
+    )  # resamples x N: how often each picture came
+    f1_a, f1_b = (_matching.precision_recall_f1((draws.double() @ c.double()))[:, 2] for c in (a, b))
+    low, high = torch.nanquantile(f1_a - f1_b, torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+    return low, high

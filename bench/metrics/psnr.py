@@ -1,0 +1,35 @@
+"""Peak signal-to-noise ratio."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar, Literal
+
+from torch import Tensor
+
+from bench.metric import ImageMetric
+from bench.metrics._images import Channel, Quantize, paired, per_image
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PSNR(ImageMetric):
+    """10 log10(1 / MSE) an image; inf for identical images (excluded from means and counted by the tables)."""
+
+    higher_is_better: ClassVar[bool] = True
+    unit: ClassVar[str] = "dB"
+    definition: ClassVar[str] = "peak signal-to-noise ratio of each image, 10 log10(1 / MSE)"
+
+    channel: Channel = "rgb"
+    border: int = 0
+    quantize: Quantize = "round"
+    reduce: Literal["joint", "per_channel"] = "joint"  # one MSE over the channels, or the mean of the channels' PSNR
+
+    def protocol(self) -> dict[str, Any]:
+        """Data range, and what becomes of values outside it."""
+        return {"data_range": 1.0, "clipped": self.quantize != "none"}
+
+    def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
+        """Decibels, one an image. See the base class."""
+        a, b = paired(x_hat, x, channel=self.channel, border=self.border, quantize=self.quantize)
+        mse = (a - b).square().mean((-1, -2) if self.reduce == "per_channel" else (-1, -2, -3))
+        return per_image((-10 * mse.log10()).flatten(1).mean(1) if mse.ndim == 2 else -10 * mse.log10())

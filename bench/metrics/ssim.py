@@ -1,0 +1,45 @@
+"""Structural similarity of Wang, Bovik, Sheikh and Simoncelli (IEEE TIP 2004)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from bench.metric import ImageMetric
+from bench.metrics._images import Channel, Quantize, paired, per_image
+from bench.metrics._windows import gaussian, similarity
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SSIM(ImageMetric):
+    """Mean structural similarity. The default is the paper's, and scikit-image's with `gaussian_weights` and population covariance."""
+
+    higher_is_better: ClassVar[bool] = True
+    unit: ClassVar[str] = "1"
+    definition: ClassVar[str] = "mean structural similarity, K = (0.01, 0.03) (Wang et al. 2004)"
+
+    channel: Channel = "rgb"
+    border: int = 0
+    quantize: Quantize = "round"
+    window: Literal["gauss11", "uniform7"] = "gauss11"  # Gaussian of 11 x 11, sigma 1.5; or the mean of 7 x 7
+    boundary: Literal["valid", "reflect", "zero"] = "valid"  # whole windows only, or pad by half a window
+    cov: Literal["pop", "sample"] = "pop"
+
+    def protocol(self) -> dict[str, Any]:
+        """Data range, and what becomes of values outside it."""
+        return {"data_range": 1.0, "clipped": self.quantize != "none"}
+
+    def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
+        """Similarity in [-1, 1], one an image. See the base class."""
+        taps = gaussian() if self.window == "gauss11" else torch.full((7,), 1 / 7, dtype=torch.float64)
+        a, b = paired(x_hat, x, channel=self.channel, border=self.border, quantize=self.quantize, smallest=len(taps))
+        if self.boundary != "valid":
+            half = len(taps) // 2
+            mode = "reflect" if self.boundary == "reflect" else "constant"
+            a, b = (torch.nn.functional.pad(image, [half] * 4, mode=mode) for image in (a, b))
+        samples = len(taps) ** 2
+        ssim, _ = similarity(a, b, taps, samples / (samples - 1) if self.cov == "sample" else 1.0)
+        return per_image(ssim.mean(1))

@@ -1,0 +1,66 @@
+"""Which PSNR and SSIM a paper or benchmark means: named pairs of metric specs, and the refusal to mix two protocols."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+from bench.cards import Card
+from bench.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Profile:
+    """Specs of the two metrics as the source computes them."""
+
+    psnr: str
+    ssim: str
+    source: str
+
+
+_CT = "channel=gray,quantize=none"
+PROFILES: dict[str, Profile] = {
+    "default": Profile(psnr="psnr", ssim="ssim", source="RGB, 8 bits, whole image; SSIM as in Wang et al. 2004"),
+    "gopro_rgb": Profile(psnr="psnr", ssim="ssim", source="GoPro tables since Nah et al. (DeepDeblur-PyTorch): RGB, one MSE"),
+    "deblurgan": Profile(psnr="psnr[quantize=trunc]", ssim="cw_ssim[quantize=trunc]", source="released DeblurGAN and DeblurGAN-v2 scripts"),
+    "kohler": Profile(psnr="psnr[channel=y601_full]", ssim="ms_ssim_wavelet", source="Koehler et al. 2012; aligning to the best frame is the task's"),
+    "srgan_daala": Profile(psnr="psnr[border=4,channel=y601_uint8]", ssim="ssim_daala[border=4]", source="SRGAN Table 2: 8-bit Y"),
+    "sr_y4_wang": Profile(psnr="psnr[border=4,channel=y601]", ssim="ssim[border=4,channel=y601]", source="x4 tables since (BasicSR): Y not rounded"),
+    "srgan_rgb": Profile(psnr="psnr[quantize=none]", ssim="ssim[boundary=zero,quantize=none]", source="leftthomas' SRGAN: RGB floats"),
+    "bsd68": Profile(psnr="psnr[channel=gray]", ssim="ssim[channel=gray]", source="gray denoising tables (DnCNN): 8-bit output"),
+    "ct_window": Profile(psnr=f"psnr[{_CT}]", ssim=f"ssim[boundary=zero,{_CT}]", source="WGAN-VGG (SSinyu): HU window scaled to [0, 1], floats"),
+}
+
+
+def profile(name: str) -> Profile:
+    """A profile by name.
+
+    Raises:
+        UsageError: no such profile; the message names the known ones.
+    """
+    if name not in PROFILES:
+        raise UsageError(f"unknown profile {name!r}; known: {', '.join(PROFILES)}")
+    return PROFILES[name]
+
+
+def same_protocol(cards: Iterable[Card]) -> None:
+    """Refuse to put numbers of different protocols into one column.
+
+    Raises:
+        UsageError: two cards differ; the message names what differs, with both values.
+    """
+    first: Card | None = None
+    for card in cards:
+        first = first or card
+        if card.hash != first.hash:
+            raise UsageError(f"these numbers do not belong in one column: {'; '.join(_differences(first, card))}")
+
+
+def _differences(a: Card, b: Card) -> list[str]:
+    one, two = _flat(a), _flat(b)
+    return [f"{key} is {one.get(key, 'absent')} here and {two.get(key, 'absent')} there" for key in {**one, **two} if one.get(key) != two.get(key)]
+
+
+def _flat(card: Card) -> dict[str, Any]:
+    return {"metric": card.metric, "unit": card.unit, "higher_is_better": card.higher_is_better, **card.protocol}

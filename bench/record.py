@@ -1,0 +1,96 @@
+"""What a trial leaves behind, as plain data: the store writes it, the report reads it, neither knows the other."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Outcome = Literal["finished", "diverged", "failed", "skipped"]
+PER_IMAGE = ("column", "image", "value")
+CURVES = ("key", "step", "images", "seconds", "value")
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """A number and, where it is one a picture, the values behind it (in the order of the test set)."""
+
+    value: float
+    per_image: tuple[float, ...] = ()
+
+
+def _frame(columns: tuple[str, ...], rows: Any = ()) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(list(rows), columns=list(columns))
+
+
+@dataclasses.dataclass
+class TrialRecord:
+    """One method on one task with one seed at one tier.
+
+    Attributes:
+        label: the name of its row in a table; the trials of one label differ in the seed alone.
+        spec: the method's spec string with every option resolved.
+        trial_id: hash of everything that could change the result; `parts` is what was hashed.
+        reason: why the trial diverged, failed or was skipped; empty when it finished.
+        final: column -> test score of the last weights. best: the same at the step chosen on validation.
+        per_image: test scores of the last weights; columns `PER_IMAGE`.
+        curves: training losses ("train/...") and validation scores ("validation/..."); columns `CURVES`.
+        summary: auc/<column>, best_step, collapse_step, ...
+        costs: train_seconds, images_per_s, peak_memory_mb, parameters, gflops, ms_per_image.
+        cards: column -> `Card.to_json()`.
+        tags: marks on the row, such as {"oracle": "PSF"} for a method that was given the blur kernel.
+        gallery: folder of NN.json items with the pictures they name.
+    """
+
+    suite: str
+    task: str
+    label: str
+    spec: str
+    seed: int
+    tier: str
+    trial_id: str
+    outcome: Outcome
+    reason: str = ""
+    params: dict[str, str] = dataclasses.field(default_factory=dict)
+    parts: dict[str, str] = dataclasses.field(default_factory=dict)
+    final: dict[str, float] = dataclasses.field(default_factory=dict)
+    best: dict[str, float] = dataclasses.field(default_factory=dict)
+    per_image: pd.DataFrame = dataclasses.field(default_factory=functools.partial(_frame, PER_IMAGE))
+    curves: pd.DataFrame = dataclasses.field(default_factory=functools.partial(_frame, CURVES))
+    summary: dict[str, float] = dataclasses.field(default_factory=dict)
+    costs: dict[str, float] = dataclasses.field(default_factory=dict)
+    cards: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    tags: dict[str, str] = dataclasses.field(default_factory=dict)
+    gallery: Path | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Strict JSON values; numbers that are not finite become the strings "nan", "inf" and "-inf"."""
+        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        frames = {name: plain[name].to_dict("list") for name in ("per_image", "curves")}
+        return {k: strict(v) for k, v in (plain | frames | {"gallery": str(self.gallery) if self.gallery else None}).items()}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> TrialRecord:
+        """The record that `to_json` wrote."""
+        import pandas as pd
+
+        numbers = {k: {c: float(v) for c, v in data[k].items()} for k in ("final", "best", "summary", "costs")}
+        frames = {k: pd.DataFrame(data[k]).astype({"value": float}) for k in ("per_image", "curves")}
+        return cls(**(data | numbers | frames | {"gallery": Path(data["gallery"]) if data["gallery"] else None}))
+
+
+def strict(value: Any) -> Any:
+    """The value with every number that JSON cannot hold turned into a string."""
+    if isinstance(value, dict):
+        return {str(k): strict(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [strict(v) for v in value]
+    return str(float(value)) if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,237 @@
+"""`name[key=value,...]` -> the one class or function in the file of that name. One mechanism for every kind of part.
+
+The folder is the registry: `methods/gan/wgan.py` is the method `wgan`. Files beginning with an underscore are shared code.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import functools
+import importlib
+import importlib.util
+import inspect
+import re
+import sys
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UsageError
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS: dict[str, tuple[str, ...]] = {
+    "method": ("methods/gan", "methods/vae", "methods/restoration", "methods/translation", "methods/saliency", "methods/classical"),
+    "optimizer": ("methods/optimizers",),
+    "schedule": ("methods/schedules",),
+    "init": ("methods/inits",),
+    "adversarial": ("methods/losses/adversarial",),
+    "content": ("methods/losses/content",),
+    "task": ("bench/tasks",),
+    "metric": ("bench/metrics",),
+    "detector": ("bench/detectors",),
+    "dataset": ("datasets",),
+    "degradation": ("datasets/degrade",),
+}
+_plugins: dict[str, dict[str, str]] = {kind: {} for kind in FOLDERS}  # kind -> name -> module
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """A parsed spec string; `str(spec)` is its canonical form (options sorted, so equal specs print equally)."""
+
+    name: str
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __str__(self) -> str:
+        inner = ",".join(f"{k}={_literal(v)}" for k, v in sorted(self.options.items()))
+        return f"{self.name}[{inner}]" if inner else self.name
+
+
+def parse(text: str) -> Spec:
+    """Parse `name[key=value,...]`. Values are Python literals, bare words, or nested specs (quoted or not).
+
+    Raises:
+        UsageError: the string is not of that form.
+    """
+    match = re.fullmatch(r"\s*(\w+)\s*(?:\[(.*)\])?\s*", text, re.DOTALL)
+    if not match:
+        raise UsageError(f"cannot read the spec {text!r}: write name or name[key=value,...]")
+    options: dict[str, Any] = {}
+    for item in split(match[2] or ""):
+        key, equals, value = item.partition("=")
+        key = key.strip()
+        if not equals or not key.isidentifier():
+            raise UsageError(f"cannot read {item.strip()!r} in the spec {text!r}: write key=value")
+        if key in options:
+            raise UsageError(f"{key!r} is given twice in the spec {text!r}")
+        options[key] = value_of(value)
+    return Spec(match[1], options)
+
+
+def split(text: str) -> list[str]:
+    """Split at the commas that stand outside quotes and brackets.
+
+    Raises:
+        UsageError: a quote or bracket is left open.
+    """
+    items, start, stack, quote = [], 0, [], ""
+    for i, c in enumerate(text):
+        if quote:
+            quote = "" if c == quote else quote
+        elif c in "\"'":
+            quote = c
+        elif c in "[({":
+            stack.append({"[": "]", "(": ")", "{": "}"}[c])
+        elif c in "])}":
+            if not stack or stack.pop() != c:
+                raise UsageError(f"unbalanced {c!r} in {text!r}")
+        elif c == "," and not stack:
+            items.append(text[start:i])
+            start = i + 1
+    if stack or quote:
+        raise UsageError(f"{(stack or [quote])[-1]!r} is missing in {text!r}")
+    return [s for s in [*items, text[start:]] if s.strip()]
+
+
+def value_of(text: str) -> Any:
+    """A Python literal (`true`, `false`, `none` too); anything else is a string."""
+    text = text.strip()
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def names(kind: str) -> list[str]:
+    """The names of one kind, sorted: the files of its folders and the plug-ins."""
+    return sorted({*_files(kind), *_plugins[kind], *_entry_points(kind)})
+
+
+def find(kind: str, name: str) -> Any:
+    """The one public class or function defined in the file of that name.
+
+    Raises:
+        UsageError: no such name (the message names the known ones), or the file holds none or several.
+    """
+    if name in _plugins[kind]:
+        module = importlib.import_module(_plugins[kind][name])
+    elif name in (files := _files(kind)):
+        module = importlib.import_module(files[name])
+    elif name in (points := _entry_points(kind)):
+        module = importlib.import_module(points[name])
+    else:
+        raise UsageError(f"unknown {kind} {name!r}; known: {', '.join(names(kind)) or 'none'}")
+    return _only_part(module)
+
+
+def bind(part: Any, options: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Check options against the fields of a part and convert them (an int where a float is wanted, ...).
+
+    Args:
+        part: a method (its `HP`), a dataclass (its fields) or a function (its keyword-only arguments).
+        options: what the user gave.
+        where: named in the error, such as the spec.
+
+    Raises:
+        UsageError: an unknown key (the message names the known ones) or a value of the wrong type.
+    """
+    hints = settings(part)
+    if unknown := sorted(options.keys() - hints.keys()):
+        raise UsageError(f"{where}: unknown option {unknown[0]!r}; known: {', '.join(hints) or 'none'}")
+    return {key: _checked(value, hints[key], f"{where}: {key}") for key, value in options.items()}
+
+
+def settings(part: Any) -> dict[str, Any]:
+    """Name -> type of every option of a part."""
+    owner = getattr(part, "HP", part)
+    if dataclasses.is_dataclass(owner):
+        hints = typing.get_type_hints(owner)
+        return {f.name: hints[f.name] for f in dataclasses.fields(owner) if f.init}
+    hints = typing.get_type_hints(owner)
+    return {p.name: hints[p.name] for p in inspect.signature(owner).parameters.values() if p.kind is p.KEYWORD_ONLY}
+
+
+def make(kind: str, text: str | Spec) -> Callable[..., Any]:
+    """The part with its options bound: an instance of a dataclass, or a partial of a function or a method's class."""
+    spec = parse(text) if isinstance(text, str) else text
+    part = find(kind, spec.name)
+    options = bind(part, spec.options, str(spec))
+    try:
+        return part(**options) if dataclasses.is_dataclass(part) else functools.partial(part, **options)  # type: ignore[no-any-return]
+    except ValueError as error:
+        raise UsageError(f"{spec}: {error}") from error
+
+
+def load_plugin(path: str | Path) -> tuple[str, str]:
+    """Register a third-party file under its stem; its kind follows from what it defines. Returns (kind, name).
+
+    Raises:
+        UsageError: no such file, it fails to import, or its name is taken (both places are named).
+    """
+    file = Path(path).resolve()
+    if not file.is_file():
+        raise UsageError(f"no plug-in file {file}")
+    name, module_name = file.stem, f"ganbench_plugin_{file.stem}"
+    module_spec = importlib.util.spec_from_file_location(module_name, file)
+    assert module_spec and module_spec.loader
+    module = importlib.util.module_from_spec(module_spec)
+    sys.modules[module_name] = module
+    try:
+        module_spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[module_name]
+        raise UsageError(f"plug-in {file} fails to import: {type(error).__name__}: {error}") from error
+    kind = getattr(module, "KIND", None) or ("method" if hasattr(_only_part(module), "HP") else None)
+    if kind not in FOLDERS:
+        raise UsageError(f"plug-in {file} must define a Method or set KIND to one of {', '.join(FOLDERS)}")
+    if name in _files(kind):
+        raise UsageError(f"{kind} {name!r} is defined twice: {_files(kind)[name].replace('.', '/')}.py and {file}")
+    _plugins[kind][name] = module_name
+    return kind, name
+
+
+@functools.cache
+def _files(kind: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for folder in FOLDERS[kind]:
+        for path in sorted((ROOT / folder).glob("[!_]*.py")):
+            if path.stem in found:
+                raise UsageError(f"{kind} {path.stem!r} is defined twice: {found[path.stem].replace('.', '/')}.py and {folder}/{path.name}")
+            found[path.stem] = f"{folder}/{path.stem}".replace("/", ".")
+    return found
+
+
+@functools.cache
+def _entry_points(kind: str) -> dict[str, str]:
+    from importlib.metadata import entry_points
+
+    return {p.name: p.module for p in entry_points(group=f"ganbench.{kind}s")}
+
+
+def _only_part(module: Any) -> Any:
+    parts = [
+        v for k, v in vars(module).items()
+        if not k.startswith("_") and (inspect.isclass(v) or inspect.isfunction(v)) and v.__module__ == module.__name__
+    ]  # fmt: skip
+    if len(parts) != 1:
+        found = ", ".join(p.__name__ for p in parts) or "none"
+        raise UsageError(f"{getattr(module, '__file__', module)} must define one public class or function, found: {found}")
+    return parts[0]
+
+
+def _checked(value: Any, hint: Any, where: str) -> Any:
+    from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(hint, config=ConfigDict(strict=False)).validate_python(value)
+    except ValidationError as error:
+        raise UsageError(f"{where} = {value!r}: {error.errors()[0]['msg']}") from error
+
+
+def _literal(value: Any) -> str:
+    return f'"{value}"' if isinstance(value, str) and not re.fullmatch(r"[\w./-]+", value) else str(value)

@@ -1,0 +1,171 @@
+"""How sure a table may be: bootstrap intervals, paired tests with Holm's correction, tie groups.
+
+A row is "better" when two questions agree: Wilcoxon's signed-rank test over the images (Holm-corrected over all pairs of rows), and the
+percentile bootstrap of the difference in means, which resamples images and, where there are several, training seeds.
+Resampling is seeded, so a report is the same every time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+LEVEL, REPS, SEED = 0.95, 2000, 0
+MIN_PAIRS = 6  # with n pairs no two-sided p lies below 2 / 2^n: n = 5 cannot reach 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """A mean with its 95 % interval, and over what was resampled; `low` and `high` are NaN where nothing could be."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+    over: Literal["seeds", "images", "nothing"]
+
+
+def interval(seeds: ArrayLike, images: ArrayLike = ()) -> Interval:
+    """Mean over seeds with a percentile bootstrap interval: over the seeds if there are two, else over the images.
+
+    Args:
+        seeds: one score a training seed, at least one.
+        images: the only seed's score of each image; used where their mean is that score (it is not for pooled scores such as F1).
+    """
+    values, pictures = np.asarray(seeds, np.float64), np.asarray(images, np.float64)
+    mean = float(values.mean())
+    if len(values) >= 2:
+        return Interval(mean, *_percentiles(_resampled(values)), len(values), "seeds")
+    if len(pictures) >= 2 and np.isclose(pictures.mean(), mean, rtol=1e-5, atol=1e-9):
+        return Interval(mean, *_percentiles(_resampled(pictures)), len(pictures), "images")
+    return Interval(mean, np.nan, np.nan, len(values), "nothing")
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """All pairs of k rows. Matrices are k x k, entry (i, j) is row i against row j; `reason` says why there is no verdict.
+
+    Attributes:
+        difference: mean of row i minus mean of row j. low, high: its bootstrap interval.
+        p: Wilcoxon's two-sided p, Holm-corrected over the pairs.
+        better: row i is better than row j, by both.
+        n: images that every row scored.
+    """
+
+    difference: Floats
+    low: Floats
+    high: Floats
+    p: Floats
+    better: NDArray[np.bool_]
+    n: int
+    reason: str = ""
+
+
+def compare(rows: Sequence[ArrayLike], *, higher_is_better: bool = True) -> Comparison:
+    """Compare rows image by image.
+
+    Args:
+        rows: for each row its scores, seeds x images, the images in one order; NaN where an image has no score.
+            Images that some row lacks are left out for all.
+        higher_is_better: the direction of the score.
+
+    Returns:
+        The comparison; with fewer than six images `better` is all False and `reason` says why.
+    """
+    stacks = [np.atleast_2d(np.asarray(row, np.float64)) for row in rows]
+    k = len(stacks)
+    common = ~np.any([np.isnan(s).any(0) for s in stacks], axis=0)
+    n = int(common.sum())
+    nothing = np.full((k, k), np.nan)
+    if n < MIN_PAIRS:
+        reason = f"no verdict: {n} images scored by every row, and below {MIN_PAIRS} pairs no paired test can reach p < 0.05"
+        return Comparison(nothing, nothing, nothing, nothing, np.zeros((k, k), bool), n, reason)
+    stacks = [s[:, common] for s in stacks]
+    means = np.stack([s.mean(0) for s in stacks])  # k x n
+    i, j = np.triu_indices(k, 1)
+    p = np.ones((k, k))
+    p[i, j] = p[j, i] = holm(_wilcoxon(_difference(means[i], means[j])))
+    boot = _boot_means(stacks)  # k x reps
+    low, high = (np.zeros((k, k)) for _ in range(2))
+    for row in range(k):
+        low[row], high[row] = _percentiles(_difference(boot[row], boot).T)
+    total = means.mean(1)
+    clear = (low > 0) if higher_is_better else (high < 0)
+    return Comparison(_difference(total[:, None], total), low, high, p, clear & (p < 1 - LEVEL), n)
+
+
+def holm(p: ArrayLike) -> Floats:
+    """Holm's (1979) step-down correction: adjusted p values in the order given."""
+    raw = np.asarray(p, np.float64)
+    order = np.argsort(raw, kind="stable")
+    adjusted = np.empty_like(raw)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(raw[order] * np.arange(len(raw), 0, -1)))
+    return adjusted
+
+
+def tie_letters(different: ArrayLike) -> list[str]:
+    """Compact letter display (Piepho 2004, insert and absorb): rows that share a letter cannot be told apart.
+
+    Args:
+        different: k x k, symmetric: True where two rows differ.
+    """
+    matrix = np.asarray(different, bool)
+    groups = {frozenset(range(len(matrix)))}
+    for i, j in np.argwhere(np.triu(matrix)):
+        split = {g - {x} for g in groups for x in ((i, j) if {i, j} <= g else (-1,))}
+        groups = {g for g in split if not any(g < other for other in split)}
+    letters = [""] * len(matrix)
+    for name, group in enumerate(sorted(sorted(int(x) for x in g) for g in groups)):
+        for row in group:
+            letters[row] += chr(97 + name) if name < 26 else f"({name + 1})"
+    return letters
+
+
+def _boot_means(stacks: Sequence[Floats]) -> Floats:
+    """Bootstrap means, k x reps: one draw of images shared by all rows (that is what pairs them), seeds drawn for each row."""
+    rng = np.random.default_rng(SEED)
+    images = _draws(rng, stacks[0].shape[1])
+    means = []
+    for stack in stacks:
+        with np.errstate(invalid="ignore"):  # 0 x inf: a mean that is not finite has no interval
+            means.append(np.einsum("bs,bs->b", _draws(rng, len(stack)), images @ stack.T))
+    return np.stack(means)
+
+
+def _draws(rng: np.random.Generator, n: int) -> Floats:
+    """How often each of n things is drawn, as weights that sum to one: REPS x n."""
+    weights: Floats = rng.multinomial(n, np.full(n, 1 / n), REPS) / n
+    return weights
+
+
+def _resampled(values: Floats) -> Floats:
+    with np.errstate(invalid="ignore"):
+        means: Floats = _draws(np.random.default_rng(SEED), len(values)) @ values
+    return means
+
+
+def _percentiles(samples: Floats) -> Any:
+    """Low and high of samples along the first axis; NaN where one of them is not finite."""
+    samples = np.where(np.isfinite(samples).all(0), samples, np.nan)
+    return np.percentile(samples, [50 * (1 - LEVEL), 50 * (1 + LEVEL)], axis=0)
+
+
+def _difference(a: Floats, b: Floats) -> Floats:
+    """a - b, where two equal infinities differ by nothing (identical pictures have PSNR = inf)."""
+    with np.errstate(invalid="ignore"):
+        return np.where(a == b, 0.0, a - b)
+
+
+def _wilcoxon(differences: Floats) -> Floats:
+    """Two-sided p of each row of pairs x n differences; 1 where all are zero."""
+    from scipy.stats import wilcoxon
+
+    p = np.ones(len(differences))
+    if (some := differences.any(1)).any():
+        p[some] = [wilcoxon(d[d != 0]).pvalue for d in differences[some]]
+    return p

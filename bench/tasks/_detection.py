@@ -1,0 +1,92 @@
+"""Does a detector see better after restoration? The same scenes for every method; what it sees in blurred and sharp ones is found once."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.cards import Card
+from bench.detector import Detections
+from bench.errors import UsageError
+from bench.method import Method
+from bench.metrics._matching import precision_recall_f1
+from bench.metrics.detection import Detection
+from bench.task import Scores
+from bench.tasks._pictures import Exam
+
+_COLUMNS = {
+    "precision": "precision at the stated confidence",
+    "recall": "recall at the stated confidence",
+    "f1": "F1 at the stated confidence",
+    "ap50": "average precision at IoU .5",
+    "map": "mean average precision at IoU .5 to .95",
+    "gain": "F1 minus the F1 on the blurred scenes",
+    "recovered": "the part of the F1 lost to blur that was won back",
+}
+
+
+class DetectionExam:
+    """Scenes with known objects, a detector and the metric that compares."""
+
+    def __init__(self, metric: Any, classes: Sequence[str], scenes: Callable[[], Exam], device: torch.device) -> None:
+        if not isinstance(metric, Detection):
+            raise UsageError(f"{metric} is not the metric detection[...]")
+        self.metric, self._scenes, self.device = metric, scenes, device
+        self.detector = metric.make_detector()
+        if list(self.detector.classes) != list(classes):
+            raise UsageError(f"the detector {metric.detector} knows other classes than the scenes: {len(self.detector.classes)} and {len(classes)}")
+
+    def __len__(self) -> int:
+        return len(self.exam)
+
+    @functools.cached_property
+    def exam(self) -> Exam:
+        """The degraded scenes."""
+        return self._scenes()
+
+    def cards(self) -> dict[str, Card]:
+        """One card a column: the same protocol, each with its own meaning."""
+        card = self.metric.card()
+        return {c: dataclasses.replace(card, metric=f"detection:{c}", definition=f"{text}. {card.definition}") for c, text in _COLUMNS.items()}
+
+    def score(self, method: Method, progress: Callable[[int], None]) -> Scores:
+        """Detect in the restored scenes and compare with the blurred and the sharp ones."""
+        found = [d for _, x_hat in self.exam.restore(method, progress) for d in self.detector(x_hat)]
+        restored, blurred, sharp = self.metric.score(found, self._references), self._blurred, self._sharp
+        gain = self.metric.gain(restored, blurred, sharp)
+        values = {c: getattr(restored, c) for c in ("precision", "recall", "f1", "ap50", "map")} | {"gain": gain.delta_f1, "recovered": gain.recovered}
+        f1 = precision_recall_f1(restored.counts)[:, 2]
+        summary = {"gain_low": gain.low, "gain_high": gain.high, "blurred/f1": blurred.f1, "sharp/f1": sharp.f1, "blurred/ap50": blurred.ap50}
+        return Scores(values, {"f1": (self.exam.names, f1.nan_to_num(0.0).tolist())}, summary | {"sharp/ap50": sharp.ap50})
+
+    @functools.cached_property
+    def _references(self) -> list[Detections]:
+        if self.metric.reference == "pseudo":
+            return self._seen_sharp
+        return [Detections.annotated(p.boxes, p.labels) for p in self._annotated()]
+
+    @functools.cached_property
+    def _seen_sharp(self) -> list[Detections]:
+        return self._detect(batch.target for batch in self.exam.batches)
+
+    @functools.cached_property
+    def _sharp(self) -> Detection.Score:
+        return self.metric.score(self._seen_sharp, self._references)
+
+    @functools.cached_property
+    def _blurred(self) -> Detection.Score:
+        return self.metric.score(self._detect(batch.observed for batch in self.exam.batches), self._references)
+
+    def _detect(self, batches: Iterator[Tensor | None]) -> list[Detections]:
+        return [d for images in batches if images is not None for d in self.detector(images)]
+
+    def _annotated(self) -> Iterator[Any]:
+        for picture in self.exam.pictures:
+            if picture.boxes is None or picture.labels is None:
+                raise UsageError(f"the scene {picture.name} has no annotated boxes: use a detection set, or detection[reference=pseudo]")
+            yield picture

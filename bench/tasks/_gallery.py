@@ -1,0 +1,60 @@
+"""A few results as pictures: observed, restored, truth, and what the detector sees in each."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from bench.detector import Detections
+from bench.method import Method
+from bench.tasks._detection import DetectionExam
+from bench.tasks._pictures import Exam
+
+_PHOTOS, _SCENES = 4, 2
+_LONGEST = 640  # pixels of a side; larger pictures are cut
+
+
+def write_gallery(folder: Path, method: Method, photos: Exam, judge: DetectionExam | None) -> None:
+    """Write NN.json items and the PNG files they name (see `bench.record.TrialRecord.gallery`)."""
+    items = [_restore(method, photos, i) | {"kind": "photo"} for i in _spread(len(photos), _PHOTOS)]
+    if judge:
+        for i in _spread(len(judge), _SCENES):
+            item = _restore(method, judge.exam, i) | {"kind": "scene", "classes": list(judge.detector.classes)}
+            item["boxes"] = {which: _rows(judge.detector(item[which][None])[0].above(judge.metric.confidence)) for which in ("observed", "restored", "target")}
+            items.append(item)
+    for number, item in enumerate(items):
+        for which in ("observed", "restored", "target"):
+            file = f"{number:02d}_{which}.png"
+            _write_png(item[which], folder / file)
+            item[which] = file
+        (folder / f"{number:02d}.json").write_text(json.dumps(item))
+
+
+def _spread(n: int, k: int) -> list[int]:
+    return sorted({round((i + 0.5) * n / k - 0.5) for i in range(k)}) if n else []
+
+
+def _restore(method: Method, exam: Exam, index: int) -> dict[str, Any]:
+    start = 0
+    for batch in exam.batches:
+        if index < start + len(batch):
+            one = batch.pick(index - start)
+            assert one.target is not None
+            restored = method.restore(one.without_target()).clamp(0, 1)  # type: ignore[attr-defined]
+            return {"name": exam.names[index], "observed": one.observed[0], "restored": restored[0], "target": one.target[0]}
+        start += len(batch)
+    raise IndexError(index)
+
+
+def _rows(found: Detections) -> list[list[float]]:
+    return torch.cat([found.boxes, found.labels[:, None], found.scores[:, None]], dim=1).tolist()  # type: ignore[no-any-return]
+
+
+def _write_png(image: Tensor, path: Path) -> None:
+    shown = image[:, :_LONGEST, :_LONGEST].cpu()
+    Image.fromarray((shown * 255).round().byte().permute(1, 2, 0).numpy()).save(path)

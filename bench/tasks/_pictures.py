@@ -1,0 +1,130 @@
+"""What tasks on pictures share: opening sources, cutting tiles, batches of one shape, random crops for training."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from bench import registry
+from bench.errors import UsageError
+from bench.method import Batch, Method
+from bench.registry import Spec
+from datasets._base import Picture, PictureSet, Source, Split
+
+_PIXELS = 2**18  # of a batch that is judged at once: 16 tiles of 128 x 128
+_PRELOAD = 512  # pictures of a training set that live on the device whole
+
+
+def open_split(spec: str, root: Path | None, split: Split, on_corrupt: str) -> PictureSet:
+    """The pictures of a split of the data set `spec`. Raises like `datasets.Source.open`."""
+    parsed = registry.parse(spec)
+    source = registry.make("dataset", Spec(parsed.name, {"on_corrupt": on_corrupt, **parsed.options}))
+    if not isinstance(source, Source):
+        raise UsageError(f"{spec} is no datasets.Source")
+    return source.open(root, split)
+
+
+def tiles(picture: Picture, size: int) -> Iterator[Picture]:
+    """The picture cut into size x size tiles from its top left corner; whole if `size` is 0, if it came with its own blur, or if it is smaller."""
+    height, width = picture.sharp.shape[-2:]
+    if not size or picture.blurred is not None or height < size or width < size:
+        yield picture
+        return
+    for top in range(0, height - size + 1, size):
+        for left in range(0, width - size + 1, size):
+            yield Picture(name=f"{picture.name}@{top},{left}", sharp=picture.sharp[:, top : top + size, left : left + size])
+
+
+@dataclasses.dataclass(frozen=True)
+class Exam:
+    """Degraded pictures with their truth, in batches of one shape each; `names` and everything computed from it follow that order."""
+
+    names: list[str]
+    batches: list[Batch]
+    pictures: list[Picture]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def restore(self, method: Method, progress: Callable[[int], None] = lambda done: None) -> Iterator[tuple[Batch, Tensor]]:
+        """Each batch with what the method makes of it, clipped to [0, 1]. The method does not see the truth.
+
+        Raises:
+            UsageError: the result has another shape than the truth.
+        """
+        done = 0
+        for batch in self.batches:
+            assert batch.target is not None
+            x_hat = method.restore(batch.without_target())  # type: ignore[attr-defined]
+            if x_hat.shape != batch.target.shape:
+                raise UsageError(f"{type(method).__name__}.restore returned {tuple(x_hat.shape)} for pictures of {tuple(batch.target.shape)}")
+            done += len(batch)
+            progress(done)
+            yield batch, x_hat.clamp(0, 1)
+
+
+def exam(pictures: Iterable[Picture], degrade: Callable[[Picture, int], Batch], device: torch.device) -> Exam:
+    """Degrade picture i by `degrade(picture, i)` (a batch of one) and group by shape.
+
+    Raises:
+        UsageError: there are no pictures.
+    """
+    groups: dict[tuple[object, ...], list[tuple[Picture, Batch]]] = {}
+    for i, picture in enumerate(pictures):
+        batch = degrade(picture, i)
+        groups.setdefault((batch.observed.shape, batch.psf is None or batch.psf.shape), []).append((picture, batch))
+    if not groups:
+        raise UsageError("no pictures to judge: the test split is empty (for digit scenes and other sets see `runner.py data`)")
+    ordered, batches = [], []
+    for group in groups.values():
+        n = max(1, _PIXELS // group[0][1].observed[0, 0].numel())
+        for start in range(0, len(group), n):
+            batches.append(_join([b for _, b in group[start : start + n]]).to(device))
+        ordered += [p for p, _ in group]
+    return Exam([p.name for p in ordered], batches, ordered)
+
+
+def _join(batches: Sequence[Batch]) -> Batch:
+    def cat(name: str) -> Tensor | None:
+        parts = [getattr(b, name) for b in batches]
+        return None if parts[0] is None else torch.cat(parts)
+
+    observed = cat("observed")
+    assert observed is not None
+    return Batch(observed, cat("target"), cat("psf"), batches[0].sigma)
+
+
+class Crops:
+    """Random crops of training pictures, mirrored at random: small sets live on the device whole, large ones are read as they are drawn."""
+
+    def __init__(self, pictures: PictureSet, device: torch.device) -> None:
+        self.pictures, self.device = pictures, device
+        self.cache = [_to(p, device) for p in pictures] if len(pictures) <= _PRELOAD else None
+
+    def draw(self, u: Sequence[float], size: int) -> tuple[Tensor, Tensor | None]:
+        """One crop from four numbers in [0, 1): sharp 3 x size x size, and the blurred one where the set brings it.
+
+        Raises:
+            UsageError: the picture is smaller than the crop.
+        """
+        index = int(u[0] * len(self.pictures))
+        picture = self.cache[index] if self.cache else _to(self.pictures[index], self.device)
+        height, width = picture.sharp.shape[-2:]
+        if min(height, width) < size:
+            raise UsageError(f"the training picture {picture.name} is {width} x {height}, smaller than the crop: give --set crop={min(height, width)} or less")
+        top, left = int(u[1] * (height - size + 1)), int(u[2] * (width - size + 1))
+
+        def cut(image: Tensor) -> Tensor:
+            window = image[:, top : top + size, left : left + size]
+            return window.flip(-1) if u[3] < 0.5 else window
+
+        return cut(picture.sharp), None if picture.blurred is None else cut(picture.blurred)
+
+
+def _to(picture: Picture, device: torch.device) -> Picture:
+    blurred = None if picture.blurred is None else picture.blurred.to(device)
+    return dataclasses.replace(picture, sharp=picture.sharp.to(device), blurred=blurred)

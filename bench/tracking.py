@@ -1,0 +1,200 @@
+"""MLflow, the store of record: one run a trial, grouped by suite. Tables and pages are rebuilt from it alone."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UsageError
+from bench.record import TrialRecord
+from bench.training import Point
+
+_BATCH = 1000  # metrics in one call: MLflow's own limit
+_FRAMES = ("per_image", "curves")  # kept as parquet beside record.json
+
+
+class Store:
+    """The runs of one suite. Opening it creates the database and the experiment, so do that before any worker starts."""
+
+    def __init__(self, suite: str, out: Path, uri: str | None = None) -> None:
+        """Connect.
+
+        Args:
+            suite: the suite's name; the experiment is `ganbench/<suite>`.
+            out: the output folder; the default store is `out/mlflow.db`, its artifacts lie beside it.
+            uri: another tracking server or database (default: MLFLOW_TRACKING_URI, else the local one).
+
+        Raises:
+            UsageError: the store cannot be reached or opened; the message says which and why.
+        """
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        self._logged: dict[str, int] = {}  # run -> last step whose curves are in the store
+        self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{out.resolve() / 'mlflow.db'}"
+        try:
+            from mlflow import MlflowClient
+
+            for name in ("mlflow", "alembic"):  # they announce every migration of a new database
+                logging.getLogger(name).setLevel(logging.ERROR)
+            out.mkdir(parents=True, exist_ok=True)
+            self.client = MlflowClient(tracking_uri=self.uri)
+            experiment = self.client.get_experiment_by_name(f"ganbench/{suite}")
+            local = None if "://" in self.uri and not self.uri.startswith("sqlite") else (out.resolve() / "artifacts" / suite).as_uri()
+            self.experiment: str = experiment.experiment_id if experiment else self.client.create_experiment(f"ganbench/{suite}", artifact_location=local)
+        except Exception as error:
+            reason = str(error).strip().splitlines()[0]
+            raise UsageError(f"cannot open the tracking store {self.uri}: {reason}; check --tracking-uri, or leave it out for a local one") from error
+
+    def begin(self, trial_id: str, name: str, tags: Mapping[str, str], params: Mapping[str, Any]) -> str:
+        """Start the run of a trial, or take up the one that an interrupted trial began. Returns the run id."""
+        from mlflow.entities import Param
+
+        for run in self._search(f"tags.trial_id = '{trial_id}' and attributes.status = 'RUNNING'"):
+            run_id = str(run.info.run_id)
+            self._logged[run_id] = max((m.step for m in self.client.get_metric_history(run_id, "images")), default=-1)
+            return run_id
+        run_id = str(self.client.create_run(self.experiment, run_name=name, tags={**tags, "trial_id": trial_id}).info.run_id)
+        entries = [Param(key, str(value)[:6000]) for key, value in params.items()]
+        for i in range(0, len(entries), 100):
+            self.client.log_batch(run_id, params=entries[i : i + 100])
+        return run_id
+
+    def curves(self, run_id: str, points: Sequence[Point]) -> None:
+        """Log the points that are not logged yet, against updates; images and seconds go along as curves of their own. One call a thousand points."""
+        from mlflow.entities import Metric
+
+        last, now = self._logged.get(run_id, -1), int(time.time() * 1000)
+        new = [p for p in points if p[1] > last]
+        clock = {step: (images, seconds) for _, step, images, seconds, _ in new}
+        rows = [Metric(key, value, now, step) for key, step, _, _, value in new]
+        rows += [Metric(key, value, now, step) for step, pair in clock.items() for key, value in zip(("images", "seconds"), pair)]
+        for i in range(0, len(rows), _BATCH):
+            self.client.log_batch(run_id, metrics=rows[i : i + _BATCH])
+        self._logged[run_id] = max(clock, default=last)
+
+    def finish(self, run_id: str, record: TrialRecord, folder: Path) -> None:
+        """Close a run: its scores and costs as metrics, its outcome as tags, the files of `folder` as artifacts."""
+        from mlflow.entities import Metric, RunTag
+
+        now, step = int(time.time() * 1000), int(record.summary.get("steps", 0))
+        values = {f"final/{k}": v for k, v in record.final.items()} | {f"best/{k}": v for k, v in record.best.items()}
+        values |= {f"summary/{k}": v for k, v in record.summary.items()} | {f"cost/{k}": v for k, v in record.costs.items()}
+        self.client.log_artifacts(run_id, str(folder), "trial")
+        tags = {"outcome": record.outcome, "reason": record.reason, **record.tags}
+        self.client.log_batch(
+            run_id,
+            metrics=[Metric(_key(k), v, now, step) for k, v in values.items()],
+            tags=[RunTag(k, v[:5000]) for k, v in tags.items()],
+        )
+        self.client.set_terminated(run_id, "FAILED" if record.outcome == "failed" else "FINISHED")
+
+    def done(self) -> dict[str, dict[str, str]]:
+        """Trial id -> tags of every closed run, oldest first."""
+        return {trial_id: run.data.tags for trial_id, run in self._closed().items()}
+
+    def read(self, trial_ids: Iterable[str], scratch: Path | None = None) -> list[TrialRecord]:
+        """The records of these trials, in their order; those without a closed run are left out. Galleries come along where a `scratch` folder is given."""
+        runs = self._closed()
+        return [self._record(runs[i], scratch) for i in trial_ids if i in runs]
+
+    def board(self, tier: str | None, scratch: Path) -> list[TrialRecord]:
+        """What belongs into one table: of the newest protocol (task, data, cards, tier), for every label the trials that differ in the seed alone.
+
+        Args:
+            tier: only of this tier.
+            scratch: a folder for artifacts of a remote server, to be kept while the records' galleries are in use.
+
+        Raises:
+            UsageError: nothing is on record.
+        """
+        tags = [t for t in self.done().values() if tier in (None, t["tier"])]
+        if not tags:
+            raise UsageError(f"nothing on record in {self.uri}{f' at tier {tier}' if tier else ''}: run the suite first")
+        same = [t for t in tags if t["protocol"] == tags[-1]["protocol"]]
+        newest = {t["label"]: t["row"] for t in same}
+        return self.read((t["trial_id"] for t in same if t["row"] == newest[t["label"]]), scratch)
+
+    def _closed(self) -> dict[str, Any]:
+        return {run.data.tags["trial_id"]: run for run in reversed(self._search("attributes.status != 'RUNNING'"))}
+
+    def _record(self, run: Any, scratch: Path | None) -> TrialRecord:
+        run_id = run.info.run_id
+        try:
+            if scratch is not None:
+                (scratch / run_id).mkdir()
+                return read_record(Path(self.client.download_artifacts(run_id, "trial", str(scratch / run_id))))
+            with tempfile.TemporaryDirectory() as folder:
+                for name in ("record.json", *(f"{frame}.parquet" for frame in _FRAMES)):
+                    path = self.client.download_artifacts(run_id, f"trial/{name}", folder)
+                return read_record(Path(path).parent)
+        except Exception as error:
+            reason = str(error).strip().splitlines()[0]
+            raise UsageError(f"the artifacts of run {run_id} ({run.data.tags.get('label')}) cannot be read: {reason}; run it again with --fresh") from error
+
+    def _search(self, query: str) -> list[Any]:
+        found: list[Any] = []
+        token: str | None = None
+        while True:
+            page = self.client.search_runs([self.experiment], query, max_results=1000, page_token=token)
+            found += page
+            token = page.token
+            if not token:
+                return found
+
+
+def environment(device: str) -> dict[str, str]:
+    """What the record says about where a trial ran."""
+    import platform
+    import subprocess
+    from importlib.metadata import version
+
+    import torch
+
+    from bench.registry import ROOT
+
+    git = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    packages = ("torch", "torchvision", "numpy", "scipy", "scikit-image", "scikit-learn", "mlflow", "ultralytics", "pycocotools")
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.processor() or platform.machine()
+    return {
+        "python": platform.python_version(), "platform": platform.platform(), "device": device, "device_name": name, "threads": str(torch.get_num_threads()),
+        "load": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "", "git": git.stdout.strip() or "unknown", **{p: version(p) for p in packages},
+    }  # fmt: skip
+
+
+def _key(text: str) -> str:
+    """MLflow allows letters, digits and `_-. /:` in a metric's name."""
+    return "".join(c if c.isalnum() or c in "_-. /:" else "_" for c in text)
+
+
+def write_record(record: TrialRecord, folder: Path) -> None:
+    """A record as files: record.json, per_image.parquet, curves.parquet.
+
+    Raises:
+        UsageError: the disk is full or the folder cannot be written.
+    """
+    data = record.to_json() | {"gallery": None}
+    part = folder / "record.json.part"
+    try:
+        for name in _FRAMES:
+            del data[name]
+            getattr(record, name).to_parquet(folder / f"{name}.parquet")
+        part.write_text(json.dumps(data, indent=1, allow_nan=False))
+        os.replace(part, folder / "record.json")
+    except OSError as error:
+        raise UsageError(f"cannot write the record {folder}: {error}; free some space or give another --out, then run the same command again") from error
+
+
+def read_record(folder: Path) -> TrialRecord:
+    """The record that `write_record` wrote, its gallery included."""
+    import pandas as pd
+
+    data = json.loads((folder / "record.json").read_text())
+    record = TrialRecord.from_json(data | {name: pd.read_parquet(folder / f"{name}.parquet") for name in _FRAMES})
+    record.gallery = folder / "gallery" if (folder / "gallery").is_dir() else None
+    return record

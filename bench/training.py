@@ -1,0 +1,212 @@
+"""Training under a budget: the one `for` over a method's `train`, with curves, validation, checkpoints and divergence."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from bench import checkpoint
+from bench.method import Logs, Method
+from bench.stream import Stream, mix
+
+Point = tuple[str, int, int, float, float]
+"""A point of a curve: key, step, images seen, training seconds, value."""
+
+
+class Diverged(ArithmeticError):
+    """A logged value stopped being finite."""
+
+    def __init__(self, step: int, key: str) -> None:
+        super().__init__(f"{key} is not finite at update {step}")
+        self.step = step
+
+
+class Interrupted(Exception):
+    """The user asked to stop; everything is saved."""
+
+
+class Watcher(Protocol):
+    """Who looks on while a method trains."""
+
+    def update(self, step: int, images_per_s: float, values: dict[str, float]) -> None:
+        """Called once a window of updates."""
+
+    def curves(self, points: Sequence[Point]) -> None:
+        """Called at every validation with all points so far."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How a training run is watched and bounded."""
+
+    folder: Path  # where checkpoints lie
+    evaluations: int  # validations, evenly spaced
+    higher_is_better: bool  # of the first validation score
+    max_seconds: float = math.inf
+    checkpoint_seconds: float = 30.0
+
+
+@contextlib.contextmanager
+def judging(method: Method, seed: int = 0) -> Iterator[None]:
+    """Evaluation leaves no trace: eval mode, no gradients, forked random numbers (CPU and CUDA) that start from `seed`."""
+    modes = [(m, m.training) for network in method.modules().values() for m in network.modules()]
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices), torch.no_grad():
+        torch.manual_seed(mix(seed, 1))
+        for module, _ in modes:
+            module.training = False
+        try:
+            yield
+        finally:
+            for module, mode in modes:
+                module.training = mode
+
+
+class Training:
+    """One method in training. `run` trains from where the last checkpoint left off."""
+
+    def __init__(self, method: Method, stream: Stream, validate: Callable[[], dict[str, float]], plan: Plan, watcher: Watcher) -> None:
+        self.method, self.stream, self.validate, self.plan, self.watcher = method, stream, validate, plan, watcher
+        self.steps: int = getattr(method.hp, "steps", 0)
+        self.window = min(max(self.steps // 200, 1), 50)  # updates averaged into one point of a curve
+        self.milestones = {math.ceil(k * self.steps / plan.evaluations) for k in range(1, plan.evaluations + 1)}
+        self.spent = 0.0
+        self.capped = False
+        self.points: list[Point] = []
+        self.history: list[tuple[int, float]] = []  # (step, first validation score)
+        self.pending: list[dict[str, Tensor]] = []
+        self.saved_at = time.monotonic()
+
+    def run(self, stopped: Callable[[], bool]) -> None:
+        """Train to the last update, the time cap, a divergence or a stop.
+
+        Raises:
+            Diverged: a logged value is not finite.
+            Interrupted: `stopped()` became true; the state is saved.
+        """
+        if not self._resume():
+            self.method.prepare(self.stream)
+            self._validate()
+        tick = time.perf_counter()
+        for logs in self.method.train(self.stream):
+            self._collect(logs)
+            self.spent += time.perf_counter() - tick
+            self.capped = self.spent > self.plan.max_seconds
+            if self.method.t in self.milestones or self.capped:
+                self._validate()
+            if stopped():
+                self.save()
+                raise Interrupted
+            if self.capped:
+                break
+            if time.monotonic() - self.saved_at > self.plan.checkpoint_seconds:
+                self.save()
+            tick = time.perf_counter()
+        self.save()
+
+    def best_step(self) -> int:
+        """The step with the best first validation score."""
+        sign = 1 if self.plan.higher_is_better else -1
+        return max(self.history, key=lambda item: (sign * item[1], -item[0]))[0] if self.history else 0
+
+    def summary(self) -> dict[str, float]:
+        """Best step, area under the validation curve (its mean over updates), step of collapse where there was one."""
+        if len(self.history) < 2:
+            return {}
+        area = sum((b - a) * (u + v) / 2 for (a, u), (b, v) in zip(self.history, self.history[1:], strict=False))
+        out = {"best_step": float(self.best_step()), "auc": area / max(self.history[-1][0] - self.history[0][0], 1)}
+        if (step := collapse_step(self.history, self.plan.higher_is_better)) is not None:
+            out["collapse_step"] = float(step)
+        return out
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        tree = {
+            "method": self.method.state(), "drawn": self.stream.drawn, "rng": torch.get_rng_state(), "spent": self.spent,
+            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+            "points": self.points, "history": self.history, "pending": self.pending,
+        }  # fmt: skip
+        checkpoint.save(self.plan.folder / "checkpoint.safetensors", tree)
+        self.saved_at = time.monotonic()
+
+    def load_best(self) -> None:
+        """Put the method into its best state on validation."""
+        self.method.load_state(checkpoint.load(self.plan.folder / "best.safetensors", self.stream.task.device))
+
+    def _resume(self) -> bool:
+        path = self.plan.folder / "checkpoint.safetensors"
+        if not path.exists():
+            return False
+        tree = checkpoint.load(path)
+        self.method.load_state(_on(tree["method"], self.stream.task.device))
+        self.stream.drawn, self.spent, self.pending = tree["drawn"], tree["spent"], tree["pending"]
+        self.points, self.history = tree["points"], tree["history"]
+        torch.set_rng_state(tree["rng"])
+        if tree["cuda_rng"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state_all(tree["cuda_rng"])
+        return True
+
+    def _collect(self, logs: Logs) -> None:
+        self.pending.append({k: torch.as_tensor(v).detach() for k, v in logs.items()})
+        if len(self.pending) == self.window or self.method.t >= self.steps:
+            self._flush()
+
+    def _flush(self) -> None:
+        """One point a key from the updates since the last: the only place where training waits for the device."""
+        first = self.method.t - len(self.pending) + 1
+        values: dict[str, float] = {}
+        for key in self.pending[0] if self.pending else ():
+            column = torch.stack([logs[key].float() for logs in self.pending if key in logs])
+            values[key] = float(column.mean())
+            if not math.isfinite(values[key]):
+                raise Diverged(first + int((~column.isfinite()).nonzero()[0]), key)
+        self.pending = []
+        self._record({f"train/{k}": v for k, v in values.items()})
+        self.watcher.update(self.method.t, self._images() / max(self.spent, 1e-9), values)
+
+    def _validate(self) -> None:
+        if self.pending:
+            self._flush()
+        with judging(self.method):
+            scores = self.validate()
+        for key, value in scores.items():
+            if not math.isfinite(value):
+                raise Diverged(self.method.t, f"validation/{key}")
+        self._record({f"validation/{k}": v for k, v in scores.items()})
+        self.watcher.curves(self.points)
+        self.history.append((self.method.t, next(iter(scores.values()))))
+        if self.best_step() == self.method.t:
+            checkpoint.save(self.plan.folder / "best.safetensors", self.method.state())
+
+    def _record(self, values: dict[str, float]) -> None:
+        self.points += [(key, self.method.t, self._images(), self.spent, value) for key, value in values.items()]
+
+    def _images(self) -> int:
+        return self.stream.drawn * self.stream.batch_size
+
+
+def collapse_step(history: Sequence[tuple[int, float]], higher_is_better: bool) -> int | None:
+    """The first validation after the best from which on more than half of the gain over the start stays lost; None if there is none."""
+    sign = 1 if higher_is_better else -1
+    values = [sign * value for _, value in history]
+    best = max(range(len(values)), key=values.__getitem__)
+    floor = (values[0] + values[best]) / 2
+    lost = [i for i in range(best + 1, len(values)) if all(not v > floor for v in values[i:])]
+    return history[lost[0]][0] if lost else None
+
+
+def _on(tree: Any, device: torch.device) -> Any:
+    """Tensors of a method's state on its device (an optimiser's own `load_state_dict` moves its state itself)."""
+    if isinstance(tree, Tensor):
+        return tree.to(device)
+    if isinstance(tree, dict):
+        return {k: _on(v, device) for k, v in tree.items()}
+    return [_on(v, device) for v in tree] if isinstance(tree, list) else tree

@@ -1,0 +1,241 @@
+"""What every data source shares: pictures that are read when asked for, named splits, a fingerprint of the content."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar, Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from bench.errors import Unavailable, UsageError
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+_SMALL = 256 << 20  # bytes: up to here every file of a set is hashed whole and decoded once when the set is opened
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Picture:
+    """One picture: float32, 3 x H x W, [0, 1], RGB. Real pairs bring `blurred` (same size), some their `psf` (K x K, sum 1),
+    detection sets `boxes` (n x 4, x0 y0 x1 y1 in pixels) and `labels` (n, int64).
+    """
+
+    name: str
+    sharp: Tensor
+    blurred: Tensor | None = None
+    psf: Tensor | None = None
+    boxes: Tensor | None = None
+    labels: Tensor | None = None
+
+
+class PictureSet(Sequence[Picture]):
+    """The pictures of one split, read lazily. `skipped` names those left out and why; it is part of the record."""
+
+    def __init__(
+        self, names: Sequence[str], load: Callable[[int], Picture], fingerprint: str, skipped: Sequence[str] = (), classes: Sequence[str] = ()
+    ) -> None:
+        self.names, self.fingerprint, self.skipped, self.classes = list(names), fingerprint, list(skipped), list(classes)
+        self._load = load
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> Picture:  # type: ignore[override]
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        return self._load(index % len(self))
+
+    def __iter__(self) -> Iterator[Picture]:
+        return (self[i] for i in range(len(self)))
+
+
+EMPTY = PictureSet([], lambda i: Picture(name="", sharp=torch.empty(0)), "empty")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Source:
+    """A data set on disk (or inside a dependency). Options are fields; `open` reads one split."""
+
+    origin: ClassVar[str]  # where to get it
+    licence: ClassVar[str] = "see its origin"
+    layout: ClassVar[str]  # the files expected below the data root
+
+    on_corrupt: Literal["refuse", "skip"] = "refuse"
+
+    def find(self, root: Path | None) -> Path | None:
+        """The folder of this set below the data root; None where it needs none.
+
+        Raises:
+            Unavailable: no data root, or nothing in the expected layout below it; the message says how to get it.
+        """
+        raise NotImplementedError
+
+    def open(self, root: Path | None, split: Split) -> PictureSet:
+        """The pictures of a split; `EMPTY` where the authors publish none.
+
+        Raises:
+            Unavailable: the set was not found.
+            UsageError: a file is corrupt (named) and `on_corrupt` is "refuse".
+        """
+        raise NotImplementedError
+
+    def count(self, root: Path | None, split: Split) -> int:
+        """How many pictures a split has, without reading them where that is possible.
+
+        Raises:
+            Unavailable: the set was not found.
+        """
+        return len(self.open(root, split))
+
+    def _below(self, root: Path | None, *folders: str) -> Path:
+        """The first of `folders` that exists below the data root."""
+        name = type(self).__module__.rpartition(".")[2]
+        for folder in folders:
+            if root is not None and (root / folder).is_dir():
+                return root / folder
+        where = f"below {root}" if root else "without a data root (give --data-root or GANBENCH_DATA)"
+        raise Unavailable(f"data set {name!r} not found {where}: expected {self.layout}; get it from {self.origin}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FileSource(Source):
+    """A source of files on disk. A subclass lists its entries and turns one into a picture; reading lazily, checking and hashing are done here."""
+
+    folders: ClassVar[tuple[str, ...]]  # where it may lie below the data root, best first
+
+    def entries(self, folder: Path, split: Split) -> list[Entry]:
+        """The pictures of a split, in a fixed order: names and files only, nothing is read."""
+        raise NotImplementedError
+
+    def load(self, entry: Entry) -> Picture:
+        """Read one picture."""
+        return Picture(name=entry.name, sharp=read_image(entry.files[0]))
+
+    def find(self, root: Path | None) -> Path:
+        """The folder of this set below the data root."""
+        return self._below(root, *self.folders)
+
+    def open(self, root: Path | None, split: Split) -> PictureSet:
+        """The pictures of a split. Files are checked here, except in sets beyond 256 MiB, whose files are checked when they are read."""
+        return self._opened(self.entries(self.find(root), split))
+
+    def count(self, root: Path | None, split: Split) -> int:
+        """How many pictures a split lists."""
+        return len(self.entries(self.find(root), split))
+
+    def _opened(
+        self, entries: Sequence[Entry], load: Callable[[Entry], Picture] | None = None, notes: Sequence[Path] = (), classes: Sequence[str] = ()
+    ) -> PictureSet:
+        """A set over `entries`, read by `load` (default: `self.load`); `notes` are further files that decide the content, such as annotations."""
+        if not entries:
+            return EMPTY
+        images = list(dict.fromkeys(file for entry in entries for file in entry.files))
+        good, skipped = images, list[str]()
+        if self.on_corrupt == "skip" or _size_of(images) <= _SMALL:
+            good, skipped = readable(images, self.on_corrupt)
+        sound = set(good)
+        whole = [entry for entry in entries if sound.issuperset(entry.files)]
+        files = [file for entry in whole for file in entry.files]
+        load = load or self.load
+        return PictureSet([entry.name for entry in whole], lambda i: load(whole[i]), hash_files([*files, *notes]), skipped, classes)
+
+
+class Entry(NamedTuple):
+    """A picture that has not been read: its name and its image files (a pair has two)."""
+
+    name: str
+    files: tuple[Path, ...]
+
+
+def image_files(folder: Path, *, recursive: bool = False) -> list[Path]:
+    """The image files of a folder, sorted by path."""
+    return sorted(p for p in folder.glob("**/*" if recursive else "*") if p.suffix.lower() in _SUFFIXES and p.is_file())
+
+
+def bundled(file: str) -> Path:
+    """A file inside an installed package, `package/path`: located, the package is not imported.
+
+    Raises:
+        Unavailable: the package or the file is missing.
+    """
+    package, _, inside = file.partition("/")
+    spec = find_spec(package)
+    path = Path(spec.origin).parent / inside if spec and spec.origin else Path(inside)
+    if not path.is_file():
+        raise Unavailable(f"the bundled file {file} is missing: reinstall {package}")
+    return path
+
+
+def read_image(path: Path) -> Tensor:
+    """Read an image file as float32, 3 x H x W, [0, 1], RGB: EXIF rotation applied, alpha dropped, gray repeated, 16-bit gray scaled.
+
+    Raises:
+        UsageError: the file is missing, truncated or no image, or holds samples other than 8 or 16 bits; the message names it.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()
+            array = _samples(ImageOps.exif_transpose(image))
+    except Exception as error:  # damaged files make the decoders raise nearly anything
+        reason = "not an image in a known format" if isinstance(error, UnidentifiedImageError) else error
+        raise UsageError(f"cannot read the image {path}: {reason}; replace it, or leave such files out with on_corrupt=skip") from error
+    return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
+
+
+def hash_files(paths: Sequence[Path]) -> str:
+    """A fingerprint of names and contents, in order: sixteen hex digits. Beyond 256 MiB in all: names, sizes and the first 64 KiB of each file.
+
+    Raises:
+        UsageError: a file is missing or cannot be read (named).
+    """
+    head = None if _size_of(paths) <= _SMALL else 1 << 16
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                digest.update(f"{path.name}\0{path.stat().st_size}\0".encode() + hashlib.sha256(file.read(head)).digest())
+        except OSError as error:
+            raise UsageError(f"cannot read {path}: {error.strerror}; replace it") from error
+    return digest.hexdigest()[:16]
+
+
+def readable(paths: Sequence[Path], on_corrupt: Literal["refuse", "skip"]) -> tuple[list[Path], list[str]]:
+    """Decode every file once: the good ones, and one line for each that was skipped.
+
+    Raises:
+        UsageError: a file is corrupt and `on_corrupt` is "refuse".
+    """
+    good: list[Path] = []
+    skipped: list[str] = []
+    for path in paths:
+        try:
+            read_image(path)
+        except UsageError as error:
+            if on_corrupt == "refuse":
+                raise
+            skipped.append(str(error).rpartition("; ")[0])
+        else:
+            good.append(path)
+    return good, skipped
+
+
+def _size_of(paths: Sequence[Path]) -> int:
+    return sum(path.stat().st_size for path in paths if path.is_file())
+
+
+def _samples(image: Image.Image) -> NDArray[np.float32]:
+    if image.mode in ("I", "F"):
+        raise ValueError(f"its samples are of mode {image.mode}, not 8 or 16 bits")
+    if image.mode.startswith("I;16"):
+        return np.asarray(image).astype(np.float32)[..., None].repeat(3, axis=2) / 65535.0
+    straight = image.convert("RGBA") if "transparency" in image.info else image  # a palette's transparency is dropped like any alpha
+    return np.asarray(straight.convert("RGB"), dtype=np.float32) / 255.0

@@ -1,0 +1,50 @@
+"""Any folder of images."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from bench.errors import Unavailable, UsageError
+from datasets._base import Entry, FileSource, Split, image_files
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Folder(FileSource):
+    """The images of a folder, all of them to test on, or split by a hash of their names: 80 % train, 10 % validation, 10 % test.
+
+    A file keeps its split when others come or go.
+    """
+
+    origin: ClassVar[str] = "your own images"
+    licence: ClassVar[str] = "that of your images"
+    layout: ClassVar[str] = "any image files in folder[path=...], or in the data root"
+
+    path: str | None = None  # None: the data root itself
+    recursive: bool = True
+    split: Literal["hash", "test"] = "hash"
+
+    def find(self, root: Path | None) -> Path:
+        """The folder of the images."""
+        if self.path is None and root is None:
+            raise Unavailable("data set 'folder': no folder given; write folder[path=...], or give --data-root or GANBENCH_DATA")
+        folder = Path(self.path).expanduser() if self.path is not None else root
+        assert folder is not None
+        if not folder.is_dir():
+            raise UsageError(f"data set 'folder': {folder} is not a folder")
+        return folder
+
+    def entries(self, folder: Path, split: Split) -> list[Entry]:
+        """The images of a split, named by their path below the folder."""
+        paths = image_files(folder, recursive=self.recursive)
+        if not paths:
+            raise UsageError(f"data set 'folder': no images in {folder}; known endings are png, jpg, jpeg, bmp, tif, tiff, webp, ppm and pgm")
+        named = [(path.relative_to(folder).as_posix(), path) for path in paths]
+        return [Entry(name, (path,)) for name, path in named if split == ("test" if self.split == "test" else _split_of(name))]
+
+
+def _split_of(name: str) -> Split:
+    tenth = int(hashlib.sha256(name.encode()).hexdigest(), 16) % 10
+    return "train" if tenth < 8 else "validation" if tenth == 8 else "test"

@@ -1,0 +1,53 @@
+"""Real motion blur: averaged frames of a 240 fps camera, 1280 x 720."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from datasets._base import Entry, FileSource, Picture, Split, image_files, read_image
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GoPro(FileSource):
+    """Nah, Kim and Lee, "Deep multi-scale convolutional neural network for dynamic scene deblurring", CVPR 2017.
+
+    2103 pairs to train on and 1111 to test. The authors publish no validation split: the last `held_out` training sequences serve as one. The flat layout is test only.
+    """
+
+    origin: ClassVar[str] = "https://seungjunnah.github.io/Datasets/gopro (GOPRO_Large)"
+    licence: ClassVar[str] = "CC BY 4.0"
+    layout: ClassVar[str] = "GOPRO_Large/{train,test}/SEQUENCE/{blur,blur_gamma,sharp}/*.png, or gopro_pairs/NAME_{blur,sharp}1.png"
+    folders: ClassVar[tuple[str, ...]] = ("GOPRO_Large", "gopro", "gopro_pairs")
+
+    subset: Literal["blur", "blur_gamma"] = "blur_gamma"  # frames averaged as stored, or in linear light (gamma 2.2): papers use either
+    held_out: int = 2  # training sequences kept for validation
+
+    def __post_init__(self) -> None:
+        if self.held_out < 0:
+            raise ValueError(f"held_out must be >= 0, not {self.held_out}")
+
+    def entries(self, folder: Path, split: Split) -> list[Entry]:
+        """Pairs (blurred, sharp) by sequence and frame."""
+        if not (folder / "test").is_dir() and not (folder / "train").is_dir():
+            return _flat(folder) if split == "test" else []
+        sequences = sorted(p for p in (folder / ("test" if split == "test" else "train")).glob("*") if p.is_dir())
+        if split != "test":
+            cut = max(len(sequences) - self.held_out, 0)
+            sequences = sequences[:cut] if split == "train" else sequences[cut:]
+        return [
+            Entry(f"{sequence.name}/{sharp.stem}", (sequence / self.subset / sharp.name, sharp))
+            for sequence in sequences
+            for sharp in image_files(sequence / "sharp")
+        ]  # fmt: skip
+
+    def load(self, entry: Entry) -> Picture:
+        """Read one pair."""
+        blurred, sharp = (read_image(file) for file in entry.files)
+        return Picture(name=entry.name, sharp=sharp, blurred=blurred)
+
+
+def _flat(folder: Path) -> list[Entry]:
+    blurred = [path for path in image_files(folder) if path.stem.endswith("_blur1")]
+    return [Entry(p.stem.removesuffix("_blur1"), (p, p.with_stem(p.stem.removesuffix("_blur1") + "_sharp1"))) for p in blurred]

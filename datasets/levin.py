@@ -1,0 +1,59 @@
+"""Real camera shake of known kernels: 4 pictures x 8 kernels, 255 x 255, gray."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bench.psf import convolve
+from datasets._base import Entry, FileSource, Picture, Split, image_files, read_image
+
+_REACH = 8  # pixels by which a measured kernel may be off centre
+_MARGIN = 32  # of the picture, out of reach of its border
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Levin(FileSource):
+    """Levin, Weiss, Durand and Freeman, "Understanding and evaluating blind deconvolution algorithms", CVPR 2009; test only.
+
+    Kernels were measured apart from the pictures, so some are stored turned by 180 degrees and all are off by a few pixels. Each psf is turned and
+    shifted (on a larger canvas) such that `bench.psf.convolve(sharp, psf)` reproduces `blurred` best; inside, the 32 pictures then agree to 35 dB or better.
+    """
+
+    origin: ClassVar[str] = "https://webee.technion.ac.il/people/anat.levin/ (LevinEtalCVPR09Data), as PNG"
+    licence: ClassVar[str] = "research only"
+    layout: ClassVar[str] = "levin2009/imI_kernelJ_img.png, levin2009/gt/imI.png, levin2009/gt/kernelJ.png"
+    folders: ClassVar[tuple[str, ...]] = ("levin2009", "levin")
+
+    def entries(self, folder: Path, split: Split) -> list[Entry]:
+        """The blurred pictures in order, each with its truth and kernel."""
+        if split != "test":
+            return []
+        found = []
+        for path in image_files(folder):
+            if match := re.fullmatch(r"(im\d+)_(kernel\d+)_img", path.stem):
+                found.append(Entry(f"{match[1]}_{match[2]}", (path, folder / "gt" / f"{match[1]}.png", folder / "gt" / f"{match[2]}.png")))
+        return found
+
+    def load(self, entry: Entry) -> Picture:
+        """Read one picture and fit its kernel."""
+        blurred, sharp, kernel = (read_image(file) for file in entry.files)
+        return Picture(name=entry.name, sharp=sharp, blurred=blurred, psf=_fitted(sharp[:1], blurred[:1], kernel[0] / kernel[0].sum()))
+
+
+def _fitted(sharp: Tensor, blurred: Tensor, kernel: Tensor) -> Tensor:
+    """The kernel, turned or not and shifted by up to `_REACH` pixels, that explains the blurred picture (1 x H x W) best."""
+    both = torch.stack([kernel, kernel.flip(0, 1)])
+    inner = blurred[None, :, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
+    edge = _MARGIN - _REACH
+    model = convolve(sharp.expand(2, 1, -1, -1), both)[..., edge:-edge, edge:-edge]
+    error = F.conv2d(model**2, torch.ones_like(inner)) - 2 * F.conv2d(model, inner)  # 2 x 1 x shifts x shifts: |model - blurred|^2 less a constant
+    turn, rest = divmod(int(error.argmin()), error[0].numel())
+    y, x = divmod(rest, error.shape[-1])  # model[p + (y, x) - _REACH] fits blurred[p]
+    return F.pad(both[turn], (2 * _REACH - x, x, 2 * _REACH - y, y))

@@ -1,0 +1,23 @@
+"""Geometric GAN. Lim, Ye. 2017, arXiv:1705.02894: the hinge loss."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from methods.losses.adversarial._base import AdversarialLoss, Critic
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Hinge(AdversarialLoss):
+    """Critic E max(0, 1 - D(real)) + E max(0, 1 + D(fake)), generator -E D(fake)."""
+
+    def critic(self, D: Critic, real: Tensor, fake: Tensor) -> Tensor:
+        """Samples beyond the margin cost nothing."""
+        return F.relu(1 - D(real)).mean() + F.relu(1 + D(fake)).mean()
+
+    def generator(self, D: Critic, fake: Tensor) -> Tensor:
+        """Unbounded, as WGAN's."""
+        return -D(fake).mean()

@@ -1,0 +1,23 @@
+"""Generative Adversarial Nets. Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville, Bengio. NIPS 2014, arXiv:1406.2661."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from methods.losses.adversarial._base import AdversarialLoss, Critic
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NonSaturating(AdversarialLoss):
+    """Critic -E log D(real) - E log(1 - D(fake)), generator -E log D(fake): strong gradients where the critic wins (Sec. 3)."""
+
+    def critic(self, D: Critic, real: Tensor, fake: Tensor) -> Tensor:
+        """Eq. 1 negated, on logits."""
+        return F.softplus(-D(real)).mean() + F.softplus(D(fake)).mean()
+
+    def generator(self, D: Critic, fake: Tensor) -> Tensor:
+        """-E log sigmoid(D(fake))."""
+        return F.softplus(-D(fake)).mean()

@@ -1,0 +1,31 @@
+"""Wasserstein GAN. Arjovsky, Chintala, Bottou. ICML 2017, arXiv:1701.07875."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor, nn
+
+from methods.losses.adversarial._base import AdversarialLoss, Critic
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WGAN(AdversarialLoss):
+    """Eq. 3 with weights in [-clip, clip]: critic E D(fake) - E D(real), generator -E D(fake)."""
+
+    clip: float = 0.01
+
+    def critic(self, D: Critic, real: Tensor, fake: Tensor) -> Tensor:
+        """Algorithm 1, line 5, negated to be minimised."""
+        return D(fake).mean() - D(real).mean()
+
+    def generator(self, D: Critic, fake: Tensor) -> Tensor:
+        """Algorithm 1, line 10."""
+        return -D(fake).mean()
+
+    @torch.no_grad()
+    def constrain(self, D: nn.Module) -> None:
+        """Algorithm 1, line 7: clip every parameter, those of normalisation layers too."""
+        for p in D.parameters():
+            p.clamp_(-self.clip, self.clip)

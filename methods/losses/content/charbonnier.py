@@ -1,0 +1,8 @@
+"""The Charbonnier penalty. Charbonnier, Blanc-Feraud, Aubert, Barlaud. ICIP 1994."""
+
+from torch import Tensor
+
+
+def charbonnier(x_hat: Tensor, x: Tensor, *, eps: float = 1e-3) -> Tensor:
+    """Mean of sqrt((x_hat - x)^2 + eps^2), a smooth L1; both N x C x H x W, any range; a scalar."""
+    return ((x_hat - x).square() + eps**2).sqrt().mean()

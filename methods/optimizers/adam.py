@@ -1,0 +1,18 @@
+"""Adam: A Method for Stochastic Optimization. Kingma, Ba. ICLR 2015, arXiv:1412.6980."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from methods.optimizers._fused import fused
+
+
+def adam(
+    params: Sequence[Tensor], *, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0
+) -> torch.optim.Optimizer:
+    """Algorithm 1: m = b1 m + (1 - b1) g, v = b2 v + (1 - b2) g^2, w -= lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps).
+
+    `weight_decay` adds that multiple of w to g (L2, not decoupled). torch.optim.Adam, fused.
+    """
+    return torch.optim.Adam(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=fused(params))

@@ -1,0 +1,16 @@
+"""SGD with momentum, the heavy ball. Polyak. USSR Computational Mathematics and Mathematical Physics 4(5), 1964."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from methods.optimizers._fused import fused
+
+
+def sgdm(params: Sequence[Tensor], *, lr: float = 1e-2, momentum: float = 0.9, weight_decay: float = 0.0) -> torch.optim.Optimizer:
+    """Steps u = momentum u + g, w -= lr u, u starting at 0. `weight_decay` adds that multiple of w to g. torch.optim.SGD, fused.
+
+    The averaging form m = b m + (1 - b) g, w -= a m is this one with momentum = b and lr = (1 - b) a.
+    """
+    return torch.optim.SGD(params, lr=lr, momentum=momentum, weight_decay=weight_decay, fused=fused(params))

@@ -1,0 +1,92 @@
+"""DeblurGAN: Blind Motion Deblurring Using Conditional Adversarial Networks.
+
+Kupyn, Budzan, Mykhailych, Mishkin, Matas. CVPR 2018, arXiv:1711.07064.
+
+| paper                                         | here                             |
+|-----------------------------------------------|----------------------------------|
+| Fig. 3, generator: ResNet-9, global skip      | `_nets.ResNetGenerator`          |
+| Sec. 3.2, critic: 70 x 70 PatchGAN            | `_nets.PatchGAN(padding=2)`      |
+| total loss L = L_GAN + lambda L_X, lambda 100 | `generator_loss`                 |
+| L_GAN: WGAN-GP, 5 critic steps                | `critic_loss`, `adversarial`     |
+| L_X: VGG19 conv3_3 feature distance           | `content`                        |
+
+As in the authors' code: the critic sees the restored image alone; all critic steps of an update share batch and fake; VGG takes
+[-1, 1] without ImageNet normalisation, before the ReLU.
+Departures: defects of the released code are not ported: it builds one convolution a block by an operator-precedence slip
+    (`single_conv=True` has it), cannot start WGAN-GP training and forces `gan_type = "gan"`, takes the penalty's norm over channels and
+    mixes a batch with one alpha; instance norm keeps no running statistics. `mc_dropout` is off (the paper tests with dropout on).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from bench import registry
+from bench.method import Batch, Logs, Method, TrainHP, param
+from methods._nets import NORMS, PatchGAN, ResNetGenerator, padded
+from methods._train import alternate_on_batch
+
+
+class DeblurGAN(Method):
+    """Adversarial plus perceptual loss."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"paired"})
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class HP(TrainHP):
+        """The paper's values; [code] where only the authors' code states them."""
+
+        steps: int = param(300_000, "Sec. 4.1: 300 epochs of about 1000 images")
+        batch_size: int = param(1, "Sec. 4.1")
+        optimizer: str = param("adam[lr=1e-4,betas=(0.5,0.999)]", "Sec. 4.1; betas [code]")
+        schedule: str = param("linear_decay[start=0.5]", "Sec. 4.1: constant for 150 epochs, then linearly to zero")
+        init: str = param("normal02", "[code] N(0, 0.02)")
+        adversarial: str = param("wgan_gp", "Sec. 3.1")
+        content: str = param("perceptual[net=vgg19]", "Sec. 3.1: perceptual loss on conv3_3")
+        content_weight: float = param(100.0, "Sec. 3.1: lambda")
+        n_critic: int = param(5, "Sec. 4.1: critic steps an update")
+        ngf: int = param(64, "Fig. 3: channels of the generator's first layer")
+        ndf: int = param(64, "[code] channels of the critic's first layer")
+        blocks: int = param(9, "Fig. 3: residual blocks")
+        norm: Literal["instance", "batch", "identity"] = param("instance", "Sec. 3.2: generator")
+        critic_norm: Literal["instance", "identity"] = param("instance", "Sec. 3.2: critic; never batch norm under a gradient penalty")
+        dropout: float = param(0.5, "Sec. 3.2: after each block's first convolution")
+        mc_dropout: bool = param(False, "keep dropout when restoring, as the paper does")
+        single_conv: bool = param(False, "the released network with one convolution a block")
+
+    def build(self, task: Any) -> None:
+        """Networks, optimisers, losses."""
+        h = self.hp
+        self.G = ResNetGenerator(3, 3, h.ngf, h.blocks, NORMS[h.norm], h.dropout, h.mc_dropout, residual=True, single_conv=h.single_conv)
+        self.D = PatchGAN(3, h.ndf, norm=NORMS[h.critic_norm], padding=2)
+        self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D)
+        self.adversarial = registry.make("adversarial", h.adversarial)
+        self.content = registry.make("content", h.content)
+
+    def fake(self, batch: Batch) -> Tensor:
+        """The restored batch in [-1, 1]."""
+        return self.G(2 * batch.observed - 1)
+
+    def critic_loss(self, batch: Batch, y: Tensor) -> Tensor:
+        """WGAN-GP, or whichever game is chosen."""
+        return self.adversarial.critic(self.D, 2 * batch.target - 1, y)
+
+    def generator_loss(self, batch: Batch, y: Tensor) -> Tensor:
+        """L_GAN + lambda L_X."""
+        return self.adversarial.generator(self.D, y) + self.hp.content_weight * self.content(y, 2 * batch.target - 1)
+
+    def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
+        """Five critic steps, then one of the generator."""
+        yield from alternate_on_batch(
+            self, data, self.fake, self.critic_loss, self.generator_loss, self.hp.n_critic, self.adversarial.constrain
+        )  # fmt: skip
+
+    @torch.no_grad()
+    def restore(self, batch: Batch) -> Tensor:
+        """N x C x H x W in [0, 1], any size."""
+        return ((padded(self.G, 2 * batch.observed - 1, 4) + 1) / 2).clamp(0, 1)

@@ -1,0 +1,62 @@
+"""A plain U-Net trained on a pixel loss: the baseline every adversarial method has to beat.
+
+After Ronneberger, Fischer, Brox. U-Net: Convolutional Networks for Biomedical Image Segmentation. MICCAI 2015, arXiv:1505.04597.
+
+| paper                         | here         |
+|-------------------------------|--------------|
+| Fig. 1, contraction/expansion | `_nets.UNet` |
+
+Departures: for restoration, not segmentation: predicts the residual, enters at half size by pixel unshuffle, two scales, no crops,
+    residual L1 loss instead of cross entropy.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from bench import registry
+from bench.method import Batch, Logs, Method, TrainHP, param
+from methods._nets import UNet as Network
+from methods._nets import padded
+from methods._train import regress
+
+
+class UNet(Method):
+    """Supervised regression of the sharp image."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"paired"})
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class HP(TrainHP):
+        """No paper's values: chosen on the bundled photographs."""
+
+        steps: int = param(100_000, "updates")
+        batch_size: int = param(16, "crops per update")
+        optimizer: str = param("adam[lr=1e-3]", "update rule")
+        schedule: str = param("cosine", "learning rate against progress")
+        width: int = param(24, "channels of the first layer; 24 makes 0.48 M parameters")
+        content: str = param("l1", "loss between restored and sharp image, both in [-1, 1]")
+
+    def build(self, task: Any) -> None:
+        """The network, its optimiser and the loss."""
+        self.G = Network(width=self.hp.width)
+        self.opt = self.optimizer(self.G)
+        self.content = registry.make("content", self.hp.content)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """The content loss on [-1, 1]."""
+        return self.content(self.G(2 * batch.observed - 1), 2 * batch.target - 1)
+
+    def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
+        """Regression."""
+        yield from regress(self, data, self.loss, self.hp.steps)
+
+    @torch.no_grad()
+    def restore(self, batch: Batch) -> Tensor:
+        """N x C x H x W in [0, 1], any size."""
+        return ((padded(self.G, 2 * batch.observed - 1, 8) + 1) / 2).clamp(0, 1)

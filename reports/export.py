@@ -1,0 +1,200 @@
+"""A leaderboard as CSV, Markdown, JSON, LaTeX and a table for the terminal. Each function returns text; nothing is written here."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from bench.record import TrialRecord, strict
+from reports.table import Cell, Column, Row, Table
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+LEGEND = "Best bold, second underlined. Brackets: 95 % bootstrap interval. Rows that share a letter cannot be told apart (paired Wilcoxon test, Holm)."
+_TEX = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
+    "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+    '"': r"\textquotedbl{}", "'": r"\textquotesingle{}", "`": r"\textasciigrave{}", "-": r"{-}", "−": "$-$", "–": "--", "∞": r"$\infty$",
+    "≥": r"$\geq$", "≤": r"$\leq$", "↑": r"$\uparrow$", "↓": r"$\downarrow$",
+}  # fmt: skip
+
+
+def plain(text: str) -> str:
+    """One printable line: white space becomes a space, control characters their escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(text.split()))
+
+
+def arrow(column: Column) -> str:
+    """Which way is better."""
+    return "↑" if column.higher_is_better else "↓"
+
+
+def bracket(cell: Cell, column: Column) -> str:
+    """The interval as "[low, high]", empty where there is none."""
+    low, high = column.text(cell.interval.low), column.text(cell.interval.high)
+    return "" if low == "–" else f"[{low}, {high}]"
+
+
+def to_csv(tables: Sequence[Table]) -> str:
+    """One line a label in full precision, then one a trial that did not finish."""
+    rows = [flat for table in tables for flat in _flat(table)]
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def _flat(table: Table) -> list[dict[str, Any]]:
+    rows = []
+    for row in table.rows:
+        flat = {"task": table.task, "rank": row.rank, "label": row.label, "outcome": "diverged" if row.diverged else "finished", "reason": row.note}
+        flat |= {"tier": row.tier, "seeds": " ".join(map(str, row.seeds)), "spec": row.spec}
+        for column in table.columns:
+            if cell := row.cells.get(column.key):
+                flat[column.key] = cell.value
+                if column.card:
+                    i = cell.interval
+                    parts = {"low": i.low, "high": i.high, "n": i.n, "over": i.over, "mark": cell.mark, "tie": cell.tie}
+                    flat |= {f"{column.key}_{k}": v for k, v in parts.items()}
+        rows.append(flat)
+    for r in table.unfinished:
+        rows.append({"task": r.task, "label": r.label, "outcome": r.outcome, "reason": r.reason, "tier": r.tier, "seeds": r.seed, "spec": r.spec})
+    return rows
+
+
+def to_json(tables: Sequence[Table], records: Sequence[TrialRecord], title: str) -> str:
+    """Tables and trials (their scalars) as strict JSON."""
+    frames = ("per_image", "curves")
+    trials = [{k: v for k, v in r.to_json().items() if k not in frames} for r in records]
+    rows = [flat for table in tables for flat in _flat(table)]
+    footnotes = {table.task: table.footnotes for table in tables}
+    return json.dumps(strict({"title": title, "leaderboard": rows, "footnotes": footnotes, "trials": trials}), indent=1, ensure_ascii=False) + "\n"
+
+
+def to_markdown(tables: Sequence[Table], title: str) -> str:
+    """A heading and a pipe table a task, with footnotes and the trials that did not finish."""
+    out = [f"# {_md(title)}", ""]
+    for table in tables:
+        head = ["#", "method", *(_md(f"{c.title} {arrow(c)}{f' {c.unit}' if c.unit else ''}") for c in table.columns), "seeds"]
+        out += [f"## {_md(table.task)}", "", _pipe(head), _pipe(["--:", "---", *["--:"] * (len(head) - 2)])]
+        out += [_pipe([_rank(row), _md(_name(row)), *(_md_cell(row, c) for c in table.columns), _seeds(row)]) for row in table.rows]
+        out += ["", LEGEND, *(f"\n[{i}] {_md(note)}" for i, note in enumerate(table.footnotes, 1)), ""]
+        out += [f"- {_md(f'{r.label}, seed {r.seed}: {r.outcome}: {r.reason}')}" for r in table.unfinished] + [""] * bool(table.unfinished)
+    return "\n".join(out)
+
+
+def _md(text: str) -> str:
+    safe = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_{}\[\]#|~$])", r"\\\1", safe)
+
+
+def _pipe(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _md_cell(row: Row, column: Column) -> str:
+    if not (cell := row.cells.get(column.key)):
+        return "–"
+    mean = {"best": "**{}**", "second": "<u>{}</u>"}.get(cell.mark, "{}").format(column.text(cell.value))
+    tie = f" <sup>{cell.tie}</sup>" if cell.tie else ""
+    return " ".join([mean + tie, *filter(None, [_md(bracket(cell, column))]), *(f"\\[{n + 1}\\]" for n in cell.notes)])
+
+
+def _rank(row: Row) -> str:
+    return "–" if row.rank is None else str(row.rank)
+
+
+def _name(row: Row) -> str:
+    return f"{row.label} ({row.note})" if row.note else row.label
+
+
+def _seeds(row: Row) -> str:
+    return str(row.planned) if len(row.seeds) == row.planned else f"{len(row.seeds)} of {row.planned}"
+
+
+def tex_escape(text: str) -> str:
+    """Text that LaTeX prints as it stands: specials escaped, Greek as math, what Latin fonts lack as its code point."""
+    return "".join(_tex_char(c) for c in plain(text))
+
+
+def _tex_char(c: str) -> str:
+    if c in _TEX or ord(c) < 256:
+        return _TEX.get(c, c)
+    if match := re.fullmatch(r"GREEK (SMALL|CAPITAL) LETTER ([A-Z]+)", unicodedata.name(c, "")):
+        name = match[2].replace("LAMDA", "LAMBDA")
+        plain_capitals = {"ALPHA": "A", "BETA": "B", "EPSILON": "E", "ZETA": "Z", "ETA": "H", "IOTA": "I", "KAPPA": "K", "MU": "M", "NU": "N"}
+        plain_capitals |= {"OMICRON": "O", "RHO": "P", "TAU": "T", "CHI": "X"}
+        if match[1] == "CAPITAL":
+            return f"${plain_capitals[name]}$" if name in plain_capitals else f"$\\{name.capitalize()}$"
+        return {"OMICRON": "$o$", "FINAL SIGMA": r"$\varsigma$"}.get(name, f"$\\{name.lower()}$")
+    return f"U+{ord(c):04X}"
+
+
+def to_tex(tables: Sequence[Table]) -> str:
+    r"""The tables to `\input` in a paper (needs booktabs)."""
+    return "\n\n".join(_tex_table(table) for table in tables) + "\n"
+
+
+def _tex_table(table: Table) -> str:
+    head = " & ".join(["", "method", *(tex_escape(c.title) + f" {_TEX[arrow(c)]}" for c in table.scores)])
+    units = " & ".join(["", "", *(tex_escape(c.unit) for c in table.scores)])
+    lines = [f"{_rank(r)} & {tex_escape(_name(r))} & " + " & ".join(_tex_cell(r, c) for c in table.scores) + r" \\" for r in table.rows]
+    rules = [rf"\begin{{tabular}}{{rl{'r' * len(table.scores)}}}", r"\toprule", head + r" \\", units + r" \\", r"\midrule"]
+    notes = [rf"\par\footnotesize [{i}] {tex_escape(note)}" for i, note in enumerate(table.footnotes, 1)]
+    return "\n".join([f"% {plain(table.task)}: {LEGEND}", *rules, *lines, r"\bottomrule", r"\end{tabular}", *notes])
+
+
+def _tex_cell(row: Row, column: Column) -> str:
+    if not (cell := row.cells.get(column.key)):
+        return "--"
+    mean = {"best": r"\textbf{%s}", "second": r"\underline{%s}"}.get(cell.mark, "%s") % tex_escape(column.text(cell.value))
+    notes = "".join(f"[{n + 1}]" for n in cell.notes)
+    tie = rf"\textsuperscript{{{cell.tie}{notes}}}" if cell.tie or notes else ""
+    interval = bracket(cell, column)
+    return mean + tie + (rf" {{\scriptsize {tex_escape(interval)}}}" if interval else "")
+
+
+def to_tex_document(tables: Sequence[Table]) -> str:
+    """A document that compiles alone and prints the tables."""
+    preamble = [r"\documentclass{article}", r"\usepackage[T1]{fontenc}", r"\usepackage{textcomp,booktabs,graphicx}", r"\pagestyle{empty}"]
+    bodies = [f"{{\\noindent\\textbf{{{tex_escape(t.task)}}}\\par\\medskip\\noindent\n{_tex_table(t)}\n\\par\\bigskip}}" for t in tables]
+    return "\n".join([*preamble, r"\begin{document}", *bodies, rf"\noindent\footnotesize {tex_escape(LEGEND)}", r"\end{document}", ""])
+
+
+def terminal(table: Table, title: str = "") -> RichTable:
+    """The leaderboard for 80 columns: best bold, second underlined, half the interval of the ranked column, what did not finish below."""
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    below = [*table.footnotes, *(f"{r.label}, seed {r.seed}: {r.outcome}: {r.reason}" for r in table.unfinished)]
+    caption = Text("\n".join(map(plain, below)), "dim") if below else None
+    out = RichTable(title=Text(plain(title)) if title else None, caption=caption, caption_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    columns = table.scores + [c for c in table.costs if c.key in ("train_seconds", "ms_per_image")]
+    out.add_column("#", justify="right", style="dim")
+    out.add_column("method", overflow="fold", min_width=12)
+    for column in columns:
+        out.add_column(Text(plain(f"{column.title} {arrow(column)}\n{column.unit}".strip()), overflow="fold"), justify="right")
+    for row in table.rows:
+        name = Text.assemble(plain(row.label), (f" {plain(row.note)}" if row.note else "", "yellow"))
+        out.add_row(_rank(row), name, *(_rich_cell(row, c, c.key == table.sort) for c in columns))
+    return out
+
+
+def _rich_cell(row: Row, column: Column, with_interval: bool) -> Any:
+    from rich.text import Text
+
+    if not (cell := row.cells.get(column.key)):
+        return Text("–", "dim")
+    style = {"best": "bold", "second": "underline"}.get(cell.mark, "")
+    half = column.text((cell.interval.high - cell.interval.low) / 2)
+    interval = f" ±{half}" if with_interval and half != "–" else ""
+    notes = "".join(f" [{n + 1}]" for n in cell.notes)
+    return Text.assemble((column.text(cell.value), style), (f" {cell.tie}" if cell.tie else "", "dim"), (interval + notes, "dim"))

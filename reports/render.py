@@ -1,0 +1,81 @@
+"""Records -> a report folder. Every file is complete before the first is put in place, so an earlier report survives a failure."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.errors import UsageError
+from bench.record import TrialRecord
+from reports import export
+from reports.html import page
+from reports.published import PublishedTable
+from reports.table import Table, leaderboard
+
+
+def render(
+    records: Sequence[TrialRecord], out: Path, *, title: str, sort: str, published: Sequence[PublishedTable] = (), mix_cards: bool = False
+) -> list[Path]:
+    """Write index.html and leaderboard.{csv,md,json,tex} with the fragment leaderboard_table.tex into `out`.
+
+    Args:
+        records: the trials of a suite, at most one a (task, label, seed).
+        out: the folder; made where absent.
+        title: the report's heading.
+        sort: the column to rank by.
+        published: the papers' numbers, from `reports.published.load`.
+        mix_cards: allow two protocols in one column, footnoted.
+
+    Returns:
+        The files written, index.html first.
+
+    Raises:
+        UsageError: there are no records, `leaderboard` refuses them, or a file cannot be written (the earlier report stays).
+    """
+    if not records:
+        raise UsageError(f"no trials to report on in {title!r}: run the suite first")
+    tables = tables_of(records, sort=sort, mix_cards=mix_cards)
+    texts = {
+        "index.html": page(tables, records, title=title, published=published),
+        "leaderboard.csv": export.to_csv(tables),
+        "leaderboard.md": export.to_markdown(tables, title),
+        "leaderboard.json": export.to_json(tables, records, title),
+        "leaderboard.tex": export.to_tex_document(tables),
+        "leaderboard_table.tex": export.to_tex(tables),
+    }
+    return write_all({out / name: text for name, text in texts.items()})
+
+
+def tables_of(records: Sequence[TrialRecord], *, sort: str, mix_cards: bool = False) -> list[Table]:
+    """One leaderboard a task, in the order of the records."""
+    return [leaderboard([r for r in records if r.task == task], sort=sort, mix_cards=mix_cards) for task in dict.fromkeys(r.task for r in records)]
+
+
+def write_all(texts: dict[Path, str]) -> list[Path]:
+    """Write all the files or, as far as the file system allows, none: each goes to a temporary neighbour first.
+
+    Raises:
+        UsageError: naming the file that could not be written.
+    """
+    waiting: dict[Path, str] = {}
+    path = Path()
+    try:
+        for path, text in texts.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, waiting[path] = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                os.fchmod(file.fileno(), 0o644)
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        for path in texts:
+            os.replace(waiting[path], path)
+            del waiting[path]
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}; free some space or choose another folder (--out)") from error
+    finally:
+        for name in waiting.values():
+            Path(name).unlink(missing_ok=True)
+    return list(texts)

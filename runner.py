@@ -1,0 +1,145 @@
+"""ganbench's command line: parses, calls bench, prints. Heavy imports wait until a command needs them, so `--help` is instant."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import bench  # noqa: F401  (first: it sets the environment that libraries read when they are imported)
+import typer
+
+from bench.errors import Unavailable, UsageError
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, help="Train and score published methods.")
+_MANY = ("--methods", "--set", "--plugin")  # options that take every value up to the next option
+
+Root = Annotated[Optional[Path], typer.Option(help="Folder of data sets (default: GANBENCH_DATA).", envvar="GANBENCH_DATA")]
+Out = Annotated[Path, typer.Option(help="Where results go.")]
+Uri = Annotated[Optional[str], typer.Option(help="MLflow server or database (default: MLFLOW_TRACKING_URI, else OUT/mlflow.db).")]
+Plugins = Annotated[Optional[list[Path]], typer.Option("--plugin", help="Files with methods or parts of your own.")]
+
+
+@app.callback(invoke_without_command=True)
+def run(
+    ctx: typer.Context,
+    suite: Annotated[Optional[str], typer.Option(help="A suite's name (see `list`), or a TOML file.")] = None,
+    tier: Annotated[Optional[str], typer.Option(help="smoke, quick (default without a GPU), standard (default with one) or paper.")] = None,
+    methods: Annotated[Optional[list[str]], typer.Option(help="Specs to run instead of the suite's own, such as 'unet[width=32]'.")] = None,
+    seeds: Annotated[Optional[str], typer.Option(help="How many (3), or which (0,4,7).")] = None,
+    overrides: Annotated[Optional[list[str]], typer.Option("--set", help="key=value for the task or all methods that have the key; method.key=value for one.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    data_root: Root = None,
+    out: Out = Path("runs"),
+    tracking_uri: Uri = None,
+    deterministic: Annotated[bool, typer.Option("--deterministic", help="The same bits on CUDA too; slower.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Train again what is on record.")] = False,
+    max_seconds: Annotated[Optional[float], typer.Option(help="Cap on the training time of one trial; recorded.")] = None,
+    plugin: Plugins = None,
+) -> None:
+    """Train and score every method of a suite, log to MLflow, render the report. With a command, do that instead."""
+    if ctx.invoked_subcommand:
+        return
+    if suite is None:
+        raise UsageError("nothing to do: give --suite NAME (see `runner.py list`), or a command (see --help)")
+    from bench.main import RunOptions, run_suite
+
+    options = RunOptions(
+        suite=suite, tier=tier, methods=methods or [], seeds=seeds, overrides=overrides or [], device=device, data_root=data_root, out=out,
+        tracking_uri=tracking_uri, deterministic=deterministic, fresh=fresh, max_seconds=max_seconds, plugins=plugin or [],
+    )  # fmt: skip
+    raise typer.Exit(run_suite(options))
+
+
+@app.command("list")
+def list_(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False, plugin: Plugins = None) -> None:
+    """Methods, suites, tasks, metrics, data sets, detectors, optimizers, losses, initialisers."""
+    from bench import inspect_
+
+    inspect_.print_list(as_json, plugin or [])
+
+
+@app.command()
+def show(spec: str, plugin: Plugins = None) -> None:
+    """A method or part: paper, equations, hyper-parameters with their sections, departures, published numbers."""
+    from bench import inspect_
+
+    inspect_.print_part(spec, plugin or [])
+
+
+@app.command()
+def report(
+    suite: Annotated[str, typer.Option(help="The suite to report on.")],
+    tier: Annotated[Optional[str], typer.Option(help="The tier (default: the newest on record).")] = None,
+    latex: Annotated[Optional[Path], typer.Option(help="Also put the LaTeX table into this folder.")] = None,
+    out: Out = Path("runs"),
+    tracking_uri: Uri = None,
+) -> None:
+    """Rebuild tables and page from the store."""
+    from bench.main import report_suite
+
+    report_suite(suite, tier, out, tracking_uri, latex)
+
+
+@app.command()
+def doctor(data_root: Root = None, out: Out = Path("runs"), tracking_uri: Uri = None) -> None:
+    """Python, torch, GPU, memory, threads, weights found, data found, store reachable."""
+    from bench import doctor as checks
+
+    raise typer.Exit(checks.print_report(data_root, out, tracking_uri))
+
+
+@app.command()
+def data(data_root: Root = None) -> None:
+    """Which data sets are found, and how to get the others."""
+    from bench import doctor as checks
+
+    checks.print_data(data_root)
+
+
+@app.command()
+def weights() -> None:
+    """Which pretrained weights are found, and how to get the others."""
+    from bench import doctor as checks
+
+    checks.print_weights()
+
+
+@app.command()
+def check(name_or_file: str) -> None:
+    """Hold a method, or a plug-in file, to the contract."""
+    from bench import contract
+
+    raise typer.Exit(contract.print_check(name_or_file))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; errors of the user's making are one line on standard error."""
+    try:
+        app(spread(sys.argv[1:] if argv is None else argv), prog_name="runner.py")
+    except SystemExit as done:  # how typer ends, its own usage errors (2) included
+        return int(done.code or 0)
+    except (UsageError, Unavailable) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `runner.py list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def spread(argv: list[str]) -> list[str]:
+    """`--methods a b` -> `--methods a --methods b`, for the options that take many values."""
+    out: list[str] = []
+    many = ""
+    for word in argv:
+        if word.startswith("--"):
+            many = word if word in _MANY else ""
+        elif many and out[-1] != many:
+            out.append(many)
+        out.append(word)
+    return out
+
+
+if __name__ == "__main__":
+    sys.exit(main())
