@@ -5,37 +5,39 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
-import bench  # noqa: F401  (first: it sets the environment that libraries read when they are imported)
 import typer
 
+import bench  # noqa: F401  (first: it sets the environment that libraries read when they are imported)
 from bench.errors import Unavailable, UsageError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, help="Train and score published methods.")
 _MANY = ("--methods", "--set", "--plugin")  # options that take every value up to the next option
 
-Root = Annotated[Optional[Path], typer.Option(help="Folder of data sets (default: GANBENCH_DATA).", envvar="GANBENCH_DATA")]
+Root = Annotated[Path | None, typer.Option(help="Folder of data sets (default: GANBENCH_DATA).", envvar="GANBENCH_DATA")]
 Out = Annotated[Path, typer.Option(help="Where results go.")]
-Uri = Annotated[Optional[str], typer.Option(help="MLflow server or database (default: MLFLOW_TRACKING_URI, else OUT/mlflow.db).")]
-Plugins = Annotated[Optional[list[Path]], typer.Option("--plugin", help="Files with methods or parts of your own.")]
+Uri = Annotated[str | None, typer.Option(help="MLflow server or database (default: MLFLOW_TRACKING_URI, else OUT/mlflow.db).")]
+Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="Files with methods or parts of your own.")]
 
 
 @app.callback(invoke_without_command=True)
 def run(
     ctx: typer.Context,
-    suite: Annotated[Optional[str], typer.Option(help="A suite's name (see `list`), or a TOML file.")] = None,
-    tier: Annotated[Optional[str], typer.Option(help="smoke, quick (default without a GPU), standard (default with one) or paper.")] = None,
-    methods: Annotated[Optional[list[str]], typer.Option(help="Specs to run instead of the suite's own, such as 'unet[width=32]'.")] = None,
-    seeds: Annotated[Optional[str], typer.Option(help="How many (3), or which (0,4,7).")] = None,
-    overrides: Annotated[Optional[list[str]], typer.Option("--set", help="key=value for the task or all methods that have the key; method.key=value for one.")] = None,
+    suite: Annotated[str | None, typer.Option(help="A suite's name (see `list`), or a TOML file.")] = None,
+    tier: Annotated[str | None, typer.Option(help="smoke, quick (default without a GPU), standard (default with one) or paper.")] = None,
+    methods: Annotated[list[str] | None, typer.Option(help="Specs to run instead of the suite's own, such as 'unet[width=32]'.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="How many (3), or which (0,4,7).")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value for the task or for methods that have it; method.key=value for one.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     data_root: Root = None,
     out: Out = Path("runs"),
     tracking_uri: Uri = None,
     deterministic: Annotated[bool, typer.Option("--deterministic", help="The same bits on CUDA too; slower.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Train again what is on record.")] = False,
-    max_seconds: Annotated[Optional[float], typer.Option(help="Cap on the training time of one trial; recorded.")] = None,
+    max_seconds: Annotated[float | None, typer.Option(help="Cap on the training time of one trial; recorded.")] = None,
     plugin: Plugins = None,
 ) -> None:
     """Train and score every method of a suite, log to MLflow, render the report. With a command, do that instead."""
@@ -55,24 +57,24 @@ def run(
 @app.command("list")
 def list_(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False, plugin: Plugins = None) -> None:
     """Methods, suites, tasks, metrics, data sets, detectors, optimizers, losses, initialisers."""
-    from bench import inspect_
+    from bench import catalog
 
-    inspect_.print_list(as_json, plugin or [])
+    catalog.print_list(as_json, plugin or [])
 
 
 @app.command()
 def show(spec: str, plugin: Plugins = None) -> None:
     """A method or part: paper, equations, hyper-parameters with their sections, departures, published numbers."""
-    from bench import inspect_
+    from bench import catalog
 
-    inspect_.print_part(spec, plugin or [])
+    catalog.print_part(spec, plugin or [])
 
 
 @app.command()
 def report(
     suite: Annotated[str, typer.Option(help="The suite to report on.")],
-    tier: Annotated[Optional[str], typer.Option(help="The tier (default: the newest on record).")] = None,
-    latex: Annotated[Optional[Path], typer.Option(help="Also put the LaTeX table into this folder.")] = None,
+    tier: Annotated[str | None, typer.Option(help="The tier (default: the newest on record).")] = None,
+    latex: Annotated[Path | None, typer.Option(help="Also put the LaTeX table into this folder.")] = None,
     out: Out = Path("runs"),
     tracking_uri: Uri = None,
 ) -> None:

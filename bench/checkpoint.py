@@ -30,7 +30,8 @@ def save(path: Path, tree: Any) -> None:
         os.replace(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise UsageError(f"cannot write the checkpoint {path}: {error}; free some space or give another --out (the earlier checkpoint is intact)") from error
+        reason = f"cannot write the checkpoint {path}: {error}"
+        raise UsageError(f"{reason}; free some space or give another --out (the earlier checkpoint is intact)") from error
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> Any:
@@ -43,7 +44,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> Any:
 
     try:
         with safe_open(path, "pt", device=str(device)) as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (safe_open is no mapping)
+            tensors = {key: file.get_tensor(key) for key in file.keys()}
             skeleton = json.loads((file.metadata() or {})["tree"])
     except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise UsageError(f"cannot read the checkpoint {path}: {error}; delete it to start this trial afresh") from error

@@ -31,7 +31,9 @@ class Detections:
     def __post_init__(self) -> None:
         n = len(self.scores)
         if self.boxes.shape != (n, 4) or self.labels.shape != (n,) or self.scores.shape != (n,):
-            raise UsageError(f"detections need n x 4 boxes, n labels and n scores, not {[tuple(t.shape) for t in (self.boxes, self.labels, self.scores)]}")
+            raise UsageError(
+                f"detections need n x 4 boxes, n labels and n scores, not {[tuple(t.shape) for t in (self.boxes, self.labels, self.scores)]}"
+            )
         order = self.scores.argsort(descending=True, stable=True)
         for name, dtype in (("boxes", torch.float32), ("labels", torch.int64), ("scores", torch.float32)):
             object.__setattr__(self, name, getattr(self, name).detach()[order].to("cpu", dtype))

@@ -44,12 +44,12 @@ class Batch:
 
     def pick(self, index: int) -> Batch:
         """The batch of one picture."""
-        one = {f.name: v[index : index + 1] for f in dataclasses.fields(self) if isinstance(v := getattr(self, f.name), Tensor)}
+        one: dict[str, Any] = {f.name: v[index : index + 1] for f in dataclasses.fields(self) if isinstance(v := getattr(self, f.name), Tensor)}
         return dataclasses.replace(self, **one)
 
     def to(self, device: torch.device | str) -> Batch:
         """The batch on another device."""
-        moved = {f.name: v.to(device) for f in dataclasses.fields(self) if isinstance(v := getattr(self, f.name), Tensor)}
+        moved: dict[str, Any] = {f.name: v.to(device) for f in dataclasses.fields(self) if isinstance(v := getattr(self, f.name), Tensor)}
         return dataclasses.replace(self, **moved)
 
 
@@ -76,7 +76,8 @@ class TrainHP:
 class Method:
     """One published method. Subclasses give `HP`, `build`, `train` and one verb (`restore`, `sample`, ...)."""
 
-    needs: ClassVar[frozenset[str]] = frozenset()
+    needs: ClassVar[frozenset[str]] = frozenset()  # what the task must offer: "paired", "unpaired", "psf", "labels"
+    toy: ClassVar[Mapping[str, Any]] = {}  # hyper-parameters that make the method small, for the contract checks
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP:
@@ -134,7 +135,7 @@ class Method:
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Put back what `state` returned."""
         for key, value in state.items():
-            current = getattr(self, key, None)
+            current: Any = getattr(self, key, None)
             if hasattr(current, "load_state_dict"):
                 current.load_state_dict(value)
             else:

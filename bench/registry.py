@@ -14,7 +14,7 @@ import inspect
 import re
 import sys
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -156,13 +156,13 @@ def settings(part: Any) -> dict[str, Any]:
     return {p.name: hints[p.name] for p in inspect.signature(owner).parameters.values() if p.kind is p.KEYWORD_ONLY}
 
 
-def make(kind: str, text: str | Spec) -> Callable[..., Any]:
+def make(kind: str, text: str | Spec) -> Any:
     """The part with its options bound: an instance of a dataclass, or a partial of a function or a method's class."""
     spec = parse(text) if isinstance(text, str) else text
     part = find(kind, spec.name)
     options = bind(part, spec.options, str(spec))
     try:
-        return part(**options) if dataclasses.is_dataclass(part) else functools.partial(part, **options)  # type: ignore[no-any-return]
+        return part(**options) if dataclasses.is_dataclass(part) and isinstance(part, type) else functools.partial(part, **options)
     except ValueError as error:
         raise UsageError(f"{spec}: {error}") from error
 
@@ -178,7 +178,8 @@ def load_plugin(path: str | Path) -> tuple[str, str]:
         raise UsageError(f"no plug-in file {file}")
     name, module_name = file.stem, f"ganbench_plugin_{file.stem}"
     module_spec = importlib.util.spec_from_file_location(module_name, file)
-    assert module_spec and module_spec.loader
+    assert module_spec is not None
+    assert module_spec.loader is not None
     module = importlib.util.module_from_spec(module_spec)
     sys.modules[module_name] = module
     try:

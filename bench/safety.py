@@ -19,6 +19,7 @@ _FORCED = {
 _DEFAULTS = {
     "OMP_WAIT_POLICY": "PASSIVE",  # waiting threads sleep: several trials share one machine
     "MPLBACKEND": "Agg",
+    "YOLO_VERBOSE": "false",  # no banners
 }
 
 

@@ -153,7 +153,9 @@ def parts_of(hp: Any) -> list[tuple[str, str]]:
     return [(kind, v) for k, v in values.items() if (kind := k.partition("_")[0]) in registry.FOLDERS and isinstance(v, str)]
 
 
-def _sort_overrides(overrides: Sequence[str], task: dict[str, Any], methods: dict[str, dict[str, Any]]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+def _sort_overrides(
+    overrides: Sequence[str], task: dict[str, Any], methods: dict[str, dict[str, Any]]
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     for_task: dict[str, Any] = {}
     for_method: dict[str, dict[str, Any]] = {name: {} for name in methods}
     for text in overrides:

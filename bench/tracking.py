@@ -46,7 +46,9 @@ class Store:
             self.client = MlflowClient(tracking_uri=self.uri)
             experiment = self.client.get_experiment_by_name(f"ganbench/{suite}")
             local = None if "://" in self.uri and not self.uri.startswith("sqlite") else (out.resolve() / "artifacts" / suite).as_uri()
-            self.experiment: str = experiment.experiment_id if experiment else self.client.create_experiment(f"ganbench/{suite}", artifact_location=local)
+            self.experiment: str = (
+                experiment.experiment_id if experiment else self.client.create_experiment(f"ganbench/{suite}", artifact_location=local)
+            )
         except Exception as error:
             reason = str(error).strip().splitlines()[0]
             raise UsageError(f"cannot open the tracking store {self.uri}: {reason}; check --tracking-uri, or leave it out for a local one") from error
@@ -135,7 +137,9 @@ class Store:
                 return read_record(Path(path).parent)
         except Exception as error:
             reason = str(error).strip().splitlines()[0]
-            raise UsageError(f"the artifacts of run {run_id} ({run.data.tags.get('label')}) cannot be read: {reason}; run it again with --fresh") from error
+            raise UsageError(
+                f"the artifacts of run {run_id} ({run.data.tags.get('label')}) cannot be read: {reason}; run it again with --fresh"
+            ) from error
 
     def _search(self, query: str) -> list[Any]:
         found: list[Any] = []
@@ -187,7 +191,9 @@ def write_record(record: TrialRecord, folder: Path) -> None:
         part.write_text(json.dumps(data, indent=1, allow_nan=False))
         os.replace(part, folder / "record.json")
     except OSError as error:
-        raise UsageError(f"cannot write the record {folder}: {error}; free some space or give another --out, then run the same command again") from error
+        raise UsageError(
+            f"cannot write the record {folder}: {error}; free some space or give another --out, then run the same command again"
+        ) from error
 
 
 def read_record(folder: Path) -> TrialRecord:

@@ -58,7 +58,7 @@ class Plan:
 def judging(method: Method, seed: int = 0) -> Iterator[None]:
     """Evaluation leaves no trace: eval mode, no gradients, forked random numbers (CPU and CUDA) that start from `seed`."""
     modes = [(m, m.training) for network in method.modules().values() for m in network.modules()]
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices), torch.no_grad():
         torch.manual_seed(mix(seed, 1))
         for module, _ in modes:
@@ -131,7 +131,7 @@ class Training:
         """Write the checkpoint."""
         tree = {
             "method": self.method.state(), "drawn": self.stream.drawn, "rng": torch.get_rng_state(), "spent": self.spent,
-            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
             "points": self.points, "history": self.history, "pending": self.pending,
         }  # fmt: skip
         checkpoint.save(self.plan.folder / "checkpoint.safetensors", tree)

@@ -69,7 +69,7 @@ class _Recorder(Watcher):
 @functools.lru_cache(maxsize=2)
 def open_task(spec: str, root: Path | None, device: torch.device) -> Task:
     """The task with its data attached, shared by the trials of a process."""
-    task: Task = registry.make("task", spec)  # type: ignore[assignment]
+    task: Task = registry.make("task", spec)
     task.open(root, device)
     return task
 
@@ -169,7 +169,9 @@ def _live(trial: Trial, task: Task, plan: Plan, record: TrialRecord, results: Pa
         record.tags |= {"capped": f"training stopped after {plan.max_seconds:g} s"} if run.capped else {}
     scores = _judge(task, method, watcher.display, stopped)
     record.final, record.summary = scores.values, {**record.summary, **scores.summary}
-    record.per_image = _frame([(c, name, v) for c, (names, values) in scores.per_image.items() for name, v in zip(names, values, strict=True)], PER_IMAGE)
+    record.per_image = _frame(
+        [(c, name, v) for c, (names, values) in scores.per_image.items() for name, v in zip(names, values, strict=True)], PER_IMAGE
+    )
     with judging(method):
         record.costs |= _costs(method, task)
         (results / "gallery").mkdir()
@@ -202,7 +204,7 @@ def _costs(method: Method, task: Task) -> dict[str, float]:
 
 def _cost_cards(task: Task) -> dict[str, Card]:
     with torch.device(task.device):
-        return {column: registry.make("metric", name).card() for column, name in _COSTS.items()}  # type: ignore[attr-defined]
+        return {column: registry.make("metric", name).card() for column, name in _COSTS.items()}
 
 
 def _blank(trial: Trial, task: Task, parts: dict[str, str], settings: Settings) -> TrialRecord:

@@ -13,7 +13,8 @@ from datasets._base import Entry, FileSource, Picture, Split, image_files, read_
 class GoPro(FileSource):
     """Nah, Kim and Lee, "Deep multi-scale convolutional neural network for dynamic scene deblurring", CVPR 2017.
 
-    2103 pairs to train on and 1111 to test. The authors publish no validation split: the last `held_out` training sequences serve as one. The flat layout is test only.
+    2103 pairs to train on and 1111 to test. The authors publish no validation split: the last `held_out` training sequences serve as one.
+    The flat layout is test only.
     """
 
     origin: ClassVar[str] = "https://seungjunnah.github.io/Datasets/gopro (GOPRO_Large)"

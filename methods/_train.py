@@ -46,7 +46,7 @@ def regress(m: Method, data: Iterator[Any], loss: Callable[[Any], Tensor], steps
     """
     while m.t < steps:
         m.anneal()
-        value = descend(opt or m.opt, loss(next(data)))  # type: ignore[attr-defined]
+        value = descend(opt or m.opt, loss(next(data)))
         m.t += 1
         yield {"loss": value}
 
@@ -74,7 +74,7 @@ def alternate(
         for _ in range(n_critic):
             batch = next(data)
             d = _critic_step(m, critic_loss(batch), constrain)
-        g = descend(m.opt_g, generator_loss(batch))  # type: ignore[attr-defined]
+        g = descend(m.opt_g, generator_loss(batch))
         m.t += 1
         yield {"critic": d, "generator": g}
 
@@ -105,7 +105,7 @@ def alternate_on_batch(
         y = fake(batch)
         for _ in range(n_critic):
             d = _critic_step(m, critic_loss(batch, y.detach()), constrain)
-        g = descend(m.opt_g, generator_loss(batch, y))  # type: ignore[attr-defined]
+        g = descend(m.opt_g, generator_loss(batch, y))
         m.t += 1
         yield {"critic": d, "generator": g}
 

@@ -16,7 +16,7 @@ from reports.table import Cell, Column, Row, Table
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
-LEGEND = "Best bold, second underlined. Brackets: 95 % bootstrap interval. Rows that share a letter cannot be told apart (paired Wilcoxon test, Holm)."
+LEGEND = "Best bold, second underlined. Brackets: 95 % bootstrap interval. Rows that share a letter cannot be told apart (paired tests over images and seeds, Holm)."
 _TEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
     "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",

@@ -44,6 +44,7 @@ class _Section:
     id: str
     table: Table
     leader: str
+    against: list[tuple[str, str, str, str]]  # label, difference to the leader, its interval, p
     whiskers: dict[str, tuple[float, float, float]]  # label -> low, mean, high of the ranked column in per cent of its range
     trained: list[dict[str, Any]]
     paretos: list[_Chart]
@@ -92,7 +93,7 @@ def _section(i: int, table: Table, records: list[TrialRecord], style: Mapping[st
     paretos = [_Chart(c.title, {"": plots.to_svg(plots.pareto(table, c.key, style), f"{i}-{c.key}")}) for c in prices]
     strips, left_out = gallery.strips(records, [r.label for r in table.rows])
     beside = [(p, _beside(p, table, records)) for p in published if p.units.keys() & {c.key for c in table.scores}]
-    return _Section(f"task{i}", table, _leader(table), _whiskers(table), _trained(table, records), paretos, [chart(n, k) for n, k in enumerate(keys)],
+    return _Section(f"task{i}", table, _leader(table), _against(table), _whiskers(table), _trained(table, records), paretos, [chart(n, k) for n, k in enumerate(keys)],
                     strips, left_out, beside)  # fmt: skip
 
 
@@ -111,6 +112,20 @@ def _leader(table: Table) -> str:
     else:
         verdict = "No paired test was possible, so this is an order of means."
     return f"{export.plain(row.label)} leads on {column.title}: {number}, {seeds}. {verdict}"
+
+
+def _against(table: Table) -> list[tuple[str, str, str, str]]:
+    """Every tested row against the leader on the ranked column."""
+    labels, result = table.comparisons.get(table.sort, ([], None))
+    if result is None or result.reason or table.leader is None or table.leader.label not in labels:
+        return []
+    column, j = table.column(table.sort), labels.index(table.leader.label)
+    out = []
+    for i, label in enumerate(labels):
+        if i != j:
+            difference, low, high = (column.text(m[i, j]) for m in (result.difference, result.low, result.high))
+            out.append((label, difference, f"[{low}, {high}]", "< 0.001" if result.p[i, j] < 0.001 else f"{result.p[i, j]:.3f}"))
+    return out
 
 
 def _whiskers(table: Table) -> dict[str, tuple[float, float, float]]:
@@ -139,9 +154,10 @@ def _trained(table: Table, records: Sequence[TrialRecord]) -> list[dict[str, Any
 
 def _beside(published: PublishedTable, table: Table, records: Sequence[TrialRecord]) -> list[_Beside]:
     rows = {r.label: r for r in table.rows}
+    printed = {key: max(len(str(r.values[key]).partition(".")[2]) for r in published.rows if key in r.values) for key in published.units}
     out = []
     for row in published.rows:
-        texts = {key: f"{value:g}" for key, value in row.values.items()}
+        texts = {key: f"{value:.{printed[key]}f}" for key, value in row.values.items()}
         measured = rows.get(row.label)
         found = {k: table.column(k).text(measured.value(k)) for k in row.values if measured and k in measured.cells}
         verdict = _protocol(published, [r for r in records if r.label == row.label]) if found else ""

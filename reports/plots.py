@@ -103,8 +103,10 @@ def curve(pooled: pd.DataFrame, key: str, x: str, style: Mapping[str, Style]) ->
         low, high = np.percentile(shown["value"].astype(float), [1, 99])  # one run that blows up must not flatten the others
         pad = 0.08 * (high - low) or 0.1 * abs(high) or 1
         axes.set_ylim(max(low - pad, shown["low"].min() - pad), min(high + pad, shown["high"].max() + pad))
-    axes.set_xlabel(AXES[x], parse_math=False)
+    axes.set_xlabel(AXES[x])
     axes.margins(x=0)
+    longest = max((len(_short(label)) for _, label, _ in ends), default=0)
+    axes.set_position((0.11, 0.17, 0.86 - 0.0155 * longest, 0.79))  # room on the right for the labels
     _label_ends(axes, ends)
     return figure
 
@@ -112,7 +114,8 @@ def curve(pooled: pd.DataFrame, key: str, x: str, style: Mapping[str, Style]) ->
 def pareto(table: Table, cost: str, style: Mapping[str, Style]) -> Figure:
     """The ranked score against a cost (log scale); the stepped line joins the rows that no other row beats in both."""
     score, price = table.column(table.sort), table.column(cost)
-    figure, axes = _figure(5.4, 3.4)
+    figure, axes = _figure(4.6, 3.0)
+    axes.set_position((0.12, 0.16, 0.86, 0.81))
     points = [(r.value(cost), r.value(table.sort), r) for r in table.rows]
     points = [(x, y, r) for x, y, r in points if np.isfinite(x) and np.isfinite(y) and x > 0]
     for x, y, row in points:
@@ -157,7 +160,7 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     settings |= {"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": RULE, "grid.linewidth": 0.6}
     settings |= {"xtick.major.size": 0, "ytick.major.size": 0, "xtick.minor.size": 0, "axes.axisbelow": True, "font.family": "DejaVu Sans"}
     with matplotlib.rc_context(settings):
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = Figure(figsize=(width, height))
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
         axes.patch.set_visible(False)

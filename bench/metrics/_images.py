@@ -10,7 +10,7 @@ from torch import Tensor
 from bench.errors import UsageError
 
 Channel = Literal["rgb", "y601", "y601_uint8", "y601_full", "gray"]
-Quantize = Literal["none", "round", "trunc"]
+Quantize = Literal["round", "trunc"] | None
 
 # R, G, B weights and offset, on [0, 1]
 _LUMA: dict[str, tuple[tuple[float, float, float], float]] = {
@@ -32,7 +32,7 @@ def paired(
         x: the truth, same shape.
         channel: colours as they are, or a luma (one channel stays as it is).
         border: pixels shaved from each side.
-        quantize: what happens to `x_hat` on its way to 8 bits (clipped first); "none" leaves it alone. The truth is rounded unless "none".
+        quantize: what happens to `x_hat` on its way to 8 bits (clipped first); None leaves both alone, else the truth is rounded.
         smallest: least height and width after shaving.
 
     Returns:
@@ -48,7 +48,7 @@ def paired(
         raise UsageError(f"images of {size} with a border of {border} are too small: this metric needs {smallest} pixels a side after shaving")
     h, w = x.shape[-2] - border, x.shape[-1] - border
     restored = _luma(_stored(x_hat[..., border:h, border:w], quantize), channel)
-    return restored, _luma(_stored(x[..., border:h, border:w], "none" if quantize == "none" else "round"), channel)
+    return restored, _luma(_stored(x[..., border:h, border:w], quantize and "round"), channel)
 
 
 def per_image(values: Tensor) -> Tensor:
@@ -68,10 +68,10 @@ def halve(x: Tensor) -> Tensor:
 
 
 def _stored(x: Tensor, quantize: Quantize) -> Tensor:
-    if quantize == "none":
+    if quantize is None:
         return x.double()
-    levels = x.clamp(0, 1) * 255  # in the precision of x: float32 k/255 times 255 is exactly k, so truncation keeps stored pictures
-    return (levels.round() if quantize == "round" else levels.floor()).double() / 255
+    levels = x.clamp(0, 1).mul_(255)  # in the precision of x: float32 k/255 times 255 is exactly k, so truncation keeps stored pictures
+    return (levels.round_() if quantize == "round" else levels.floor_()).double().div_(255)
 
 
 def _luma(x: Tensor, channel: Channel) -> Tensor:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import platform
-import time
+import statistics
 from collections.abc import Iterator
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from bench.method import Batch, Method
+from bench.metric import CostMetric
 
 
 @contextlib.contextmanager
@@ -30,20 +33,35 @@ def use(method: Method, batch: Batch | int) -> Tensor:
     return out
 
 
-def seconds(method: Method, batch: Batch | int, warmup: int, repeats: int) -> tuple[float, Tensor]:
-    """Median wall-clock seconds of one use after warm-up, and what it returned."""
-    elapsed = []
-    with quiet():
-        for i in range(warmup + repeats):
-            start = time.perf_counter()
-            out = use(method, batch)
-            if i >= warmup:
-                elapsed.append(time.perf_counter() - start)
-    return sorted(elapsed)[len(elapsed) // 2], out
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Timed(CostMetric):
+    """Base of the speeds. The machine stands on the card."""
+
+    warmup: int = 2
+    repeats: int = 5
+
+    def __post_init__(self) -> None:
+        """A median needs a value."""
+        if self.warmup < 0 or self.repeats < 1:
+            raise ValueError(f"warmup must be >= 0 and repeats >= 1, not {self.warmup} and {self.repeats}")
+
+    def protocol(self) -> dict[str, Any]:
+        """The machine."""
+        return _hardware()
+
+    def seconds(self, method: Method, batch: Batch | int) -> tuple[float, Tensor]:
+        """Median wall-clock seconds of one use after warm-up, and what it returned."""
+        elapsed = []
+        with quiet():
+            for _ in range(self.warmup + self.repeats):
+                start = perf_counter()
+                out = use(method, batch)
+                elapsed.append(perf_counter() - start)
+        return statistics.median(elapsed[self.warmup :]), out
 
 
-def hardware() -> dict[str, Any]:
-    """What decides a speed besides the code: it stands on the card."""
+def _hardware() -> dict[str, Any]:
+    """What decides a speed besides the code."""
     if torch.get_default_device().type == "cuda":
         return {"device": torch.cuda.get_device_name(), "torch": torch.__version__}
     return {"device": _processor(), "threads": torch.get_num_threads(), "torch": torch.__version__}

@@ -39,8 +39,11 @@ def moments(x: Tensor, y: Tensor, taps: Tensor) -> Iterator[tuple[slice, Tensor]
     for top in range(0, height - halo, size):
         rows = slice(top, min(top + size, height - halo))
         a, b = x[:, rows.start : rows.stop + halo], y[:, rows.start : rows.stop + halo]
-        maps = torch.stack([a, b, torch.addcmul(a * a, b, b), a * b]).flatten(0, 1)  # 4NC x (rows + halo) x W
-        down = _corner(band, rows).expand(len(maps), -1, -1).bmm(maps).flatten(0, 1)  # (4NC rows) x W
+        maps = x.new_empty(4, *a.shape)
+        maps[0], maps[1] = a, b
+        torch.mul(a, a, out=maps[2]).addcmul_(b, b)
+        torch.mul(a, b, out=maps[3])
+        down = _corner(band, rows).expand(4 * len(a), -1, -1).bmm(maps.flatten(0, 1)).flatten(0, 1)  # (4NC rows) x W
         across = down.new_empty(len(down), width - halo)
         for left in range(0, width - halo, size):
             columns = slice(left, min(left + size, width - halo))

@@ -31,7 +31,7 @@ class MSSSIMWavelet(ImageMetric):
 
     def protocol(self) -> dict[str, Any]:
         """Data range and the exponents of the scales."""
-        return {"data_range": 1.0, "clipped": self.quantize != "none", "weights": MS_WEIGHTS}
+        return {"data_range": 1.0, "clipped": self.quantize is not None, "weights": MS_WEIGHTS}
 
     def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
         """Similarity, one an image; nan where a mean is negative. See the base class."""

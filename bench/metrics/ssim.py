@@ -30,7 +30,7 @@ class SSIM(ImageMetric):
 
     def protocol(self) -> dict[str, Any]:
         """Data range, and what becomes of values outside it."""
-        return {"data_range": 1.0, "clipped": self.quantize != "none"}
+        return {"data_range": 1.0, "clipped": self.quantize is not None}
 
     def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
         """Similarity in [-1, 1], one an image. See the base class."""

@@ -59,7 +59,10 @@ class DetectionExam:
         found = [d for _, x_hat in self.exam.restore(method, progress) for d in self.detector(x_hat)]
         restored, blurred, sharp = self.metric.score(found, self._references), self._blurred, self._sharp
         gain = self.metric.gain(restored, blurred, sharp)
-        values = {c: getattr(restored, c) for c in ("precision", "recall", "f1", "ap50", "map")} | {"gain": gain.delta_f1, "recovered": gain.recovered}
+        values = {c: getattr(restored, c) for c in ("precision", "recall", "f1", "ap50", "map")} | {
+            "gain": gain.delta_f1,
+            "recovered": gain.recovered,
+        }
         f1 = precision_recall_f1(restored.counts)[:, 2]
         summary = {"gain_low": gain.low, "gain_high": gain.high, "blurred/f1": blurred.f1, "sharp/f1": sharp.f1, "blurred/ap50": blurred.ap50}
         return Scores(values, {"f1": (self.exam.names, f1.nan_to_num(0.0).tolist())}, summary | {"sharp/ap50": sharp.ap50})

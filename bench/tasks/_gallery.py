@@ -15,6 +15,7 @@ from bench.method import Method
 from bench.tasks._detection import DetectionExam
 from bench.tasks._pictures import Exam
 
+_WHICH = ("observed", "restored", "target")
 _PHOTOS, _SCENES = 4, 2
 _LONGEST = 640  # pixels of a side; larger pictures are cut
 
@@ -25,10 +26,10 @@ def write_gallery(folder: Path, method: Method, photos: Exam, judge: DetectionEx
     if judge:
         for i in _spread(len(judge), _SCENES):
             item = _restore(method, judge.exam, i) | {"kind": "scene", "classes": list(judge.detector.classes)}
-            item["boxes"] = {which: _rows(judge.detector(item[which][None])[0].above(judge.metric.confidence)) for which in ("observed", "restored", "target")}
+            item["boxes"] = {which: _boxes(judge, item[which]) for which in _WHICH}
             items.append(item)
     for number, item in enumerate(items):
-        for which in ("observed", "restored", "target"):
+        for which in _WHICH:
             file = f"{number:02d}_{which}.png"
             _write_png(item[which], folder / file)
             item[which] = file
@@ -51,8 +52,9 @@ def _restore(method: Method, exam: Exam, index: int) -> dict[str, Any]:
     raise IndexError(index)
 
 
-def _rows(found: Detections) -> list[list[float]]:
-    return torch.cat([found.boxes, found.labels[:, None], found.scores[:, None]], dim=1).tolist()  # type: ignore[no-any-return]
+def _boxes(judge: DetectionExam, image: Tensor) -> list[list[float]]:
+    found: Detections = judge.detector(image[None])[0].above(judge.metric.confidence)
+    return torch.cat([found.boxes, found.labels[:, None], found.scores[:, None]], dim=1).tolist()
 
 
 def _write_png(image: Tensor, path: Path) -> None:

@@ -115,7 +115,7 @@ class Crops:
         picture = self.cache[index] if self.cache else _to(self.pictures[index], self.device)
         height, width = picture.sharp.shape[-2:]
         if min(height, width) < size:
-            raise UsageError(f"the training picture {picture.name} is {width} x {height}, smaller than the crop: give --set crop={min(height, width)} or less")
+            raise UsageError(f"the training picture {picture.name} is {width} x {height}: give --set crop={min(height, width)} or less")
         top, left = int(u[1] * (height - size + 1)), int(u[2] * (width - size + 1))
 
         def cut(image: Tensor) -> Tensor:

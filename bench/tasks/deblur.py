@@ -24,7 +24,7 @@ from bench.task import Scores, Task
 from bench.tasks._detection import DetectionExam
 from bench.tasks._gallery import write_gallery
 from bench.tasks._pictures import Crops, Exam, exam, open_split, tiles
-from datasets._base import Picture, PictureSet
+from datasets._base import SPLITS, Picture, PictureSet, Split
 from datasets.degrade.motion_blur import MotionBlur
 
 _EXAM_SEED = 2018  # kernels and noise of validation and test: the same for every method, seed and tier
@@ -67,8 +67,10 @@ class Deblur(Task):
 
     def fingerprint(self) -> dict[str, str]:
         """Content of every split that is used."""
-        splits = {f"{self.data}/{s}": self._split(s).fingerprint for s in ("train", "validation", "test")}
-        return splits | {f"{self.scenes_data}/{s}": self._scene_split(s).fingerprint for s in ("train", "validation", "test") if self.scenes or self.scene_share}
+        splits = {f"{self.data}/{s}": self._split(s).fingerprint for s in SPLITS}
+        if self.scenes or self.scene_share:
+            splits |= {f"{self.scenes_data}/{s}": self._scene_split(s).fingerprint for s in SPLITS}
+        return splits
 
     def parts(self) -> list[tuple[str, str]]:
         """Data sets, degradation, metrics, detector."""
@@ -84,12 +86,12 @@ class Deblur(Task):
     def remarks(self) -> dict[str, str]:
         """Metrics whose weights are missing; pictures left out."""
         missing = {f"unavailable.{column}": reason for column, reason in self._metrics[1].items()}
-        skipped = [line for split in ("train", "validation", "test") for line in self._split(split).skipped]
+        skipped = [line for split in SPLITS for line in self._split(split).skipped]
         return missing | ({"skipped_files": f"{len(skipped)}: {'; '.join(skipped[:5])}"} if skipped else {})
 
     # -- training
     def batch(self, n: int, rng: torch.Generator) -> Batch:
-        """n random crops, each blurred by a random kernel of the bank: sharp and observed, n x 3 x crop x crop."""
+        """N random crops, each blurred by a random kernel of the bank: sharp and observed, n x 3 x crop x crop."""
         draws = torch.rand(n, 6, generator=rng).tolist()
         crops = [self._crops(scene=u[4] < self.scene_share).draw(u, self.crop) for u in draws]
         sharp = torch.stack([s for s, _ in crops])
@@ -144,14 +146,14 @@ class Deblur(Task):
     def _bank(self) -> Tensor:
         return self._blur.bank(self.kernels, seed=0).to(self.device)
 
-    def _split(self, split: Literal["train", "validation", "test"]) -> PictureSet:
+    def _split(self, split: Split) -> PictureSet:
         return self._open(self.data, split)
 
-    def _scene_split(self, split: Literal["train", "validation", "test"]) -> PictureSet:
+    def _scene_split(self, split: Split) -> PictureSet:
         return self._open(self.scenes_data, split)
 
     @functools.cache  # noqa: B019 (a task lives as long as its process)
-    def _open(self, data: str, split: Literal["train", "validation", "test"]) -> PictureSet:
+    def _open(self, data: str, split: Split) -> PictureSet:
         found = open_split(data, self.root, split, self.on_corrupt)
         if len(found) or split == "test":
             return found

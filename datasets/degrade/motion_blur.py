@@ -28,7 +28,7 @@ from bench.psf import convolve
 Law = Literal["deblurgan_code", "boracchi_foi", "paper_as_printed"]
 
 _M = 2000  # samples of a path
-_CHUNK = 256  # paths walked at once: what fits the cache
+_CHUNK, _BLOCK = 256, 16  # paths walked and rasterised at once: few calls, and what fits the cache
 _SCRIPT = (0.01, 0.009, 0.008, 0.007, 0.005, 0.003)  # DeblurGAN's data script
 _SEVERITY: dict[Law, tuple[float, ...]] = {"deblurgan_code": _SCRIPT, "boracchi_foi": _SCRIPT, "paper_as_printed": (0.001,)}
 
@@ -99,8 +99,13 @@ class MotionBlur:
         draws = _draw(n, rng, normal=self.law == "paper_as_printed")
         p_s = _pick(self.severity or _SEVERITY[self.law], draws.constants[4])
         path = _walk(self.law, draws, p_s, self.max_len)
-        weight = _exposed(_pick(self.exposure, draws.constants[5]), first=int(self.law == "deblurgan_code"))
-        psf = _splat(_centred(path, weight, self.centre) + (1 + 1j) * (self._size() // 2), weight, self._size())
+        exposure = _pick(self.exposure, draws.constants[5])
+        return np.concatenate([self._raster(path[:, i : i + _BLOCK], exposure[i : i + _BLOCK]) for i in range(0, n, _BLOCK)])
+
+    def _raster(self, path: NDArray[np.complex128], exposure: NDArray[np.float64]) -> NDArray[np.float64]:
+        weight = _exposed(exposure, first=int(self.law == "deblurgan_code"))
+        x, y = (_centred(axis, weight, self.centre) + self._size() // 2 for axis in (path.real, path.imag))
+        psf = _splat(x, y, weight, self._size())
         return psf / psf.sum((1, 2), keepdims=True)
 
     def _smallest(self) -> int:
@@ -139,21 +144,27 @@ def _walk(law: Law, draws: _Draws, p_s: NDArray[np.float64], length: float) -> N
         def push(t: int, x: NDArray[np.complex128]) -> NDArray[np.complex128]:
             return gust[t] * x  # p_g (N + iN) . I x[t]
     else:
-        gust, spring = p_s * (10 * shake) * draws.shake, p_s * inertia * step
+        gust, spring = p_s * (10 * shake) * draws.shake, (p_s * inertia * step).astype(np.complex128)
 
         def push(t: int, x: NDArray[np.complex128]) -> NDArray[np.complex128]:
             return gust[t] - spring * x  # p_g (N + iN) - I x[t]
 
-    bump, who = np.nonzero(draws.impulse < rate * p_s)
-    turn = np.ones(draws.impulse.shape, np.complex128)
-    turn[bump, who] += 2 * np.exp(1j * (np.pi + draws.jitter[bump, who].astype(np.float64) - 0.5))  # v + 2 v e^{i (pi + u - .5)}
+    bump, who = np.nonzero(draws.impulse < (rate * p_s).astype(np.float32))
+    turn = 1 + 2 * np.exp(1j * (np.pi + draws.jitter[bump, who].astype(np.float64) - 0.5))  # v + 2 v e^{i (pi + u - .5)}
+    first = np.searchsorted(bump, np.arange(_M)).tolist()  # the impulses of step t are first[t] to first[t + 1]; most steps have none
     v = np.exp(1j * angle)
     if law != "paper_as_printed":
-        v = v * np.where(p_s > 0, p_s / step, 1.0)
-    x = np.zeros((_M, len(p_s)), np.complex128)
+        v *= np.where(p_s > 0, p_s / step, 1.0)
+    scale = np.zeros_like(v)  # 1 / |v|, complex because products of unlike types are slow
+    x = np.empty((_M, len(p_s)), np.complex128)
+    x[0] = 0
     for t in range(_M - 1):
-        v = v * turn[t] + push(t, x[t])
-        v /= np.abs(v)
+        if first[t] < first[t + 1]:
+            hit = slice(first[t], first[t + 1])
+            v[who[hit]] *= turn[hit]
+        v += push(t, x[t])
+        np.reciprocal(np.abs(v), out=scale.real)
+        v *= scale
         np.add(x[t], v, out=x[t + 1])
     return x * step
 
@@ -168,25 +179,29 @@ def _exposed(fraction: NDArray[np.float64], first: int) -> NDArray[np.float64]:
     return np.where(t >= first, np.clip(fraction * _M - (t - first), 0, 1), 0.0)
 
 
-def _centred(path: NDArray[np.complex128], weight: NDArray[np.float64], centre: str) -> NDArray[np.complex128]:
+def _centred(axis: NDArray[np.float64], weight: NDArray[np.float64], centre: str) -> NDArray[np.float64]:
+    """One coordinate of the paths, M x n, with the origin moved to the centre of the exposed part."""
     if centre == "centroid":
-        return path - (weight * path).sum(0) / weight.sum(0)
-
-    def middle(axis: NDArray[np.float64]) -> NDArray[np.float64]:
-        return (np.where(weight > 0, axis, np.inf).min(0) + np.where(weight > 0, axis, -np.inf).max(0)) / 2
-
-    return path - middle(path.real) - 1j * middle(path.imag)
+        return axis - np.einsum("tn,tn->n", weight, axis) / weight.sum(0)
+    low, high = np.where(weight > 0, axis, np.inf).min(0), np.where(weight > 0, axis, -np.inf).max(0)
+    return axis - (low + high) / 2
 
 
-def _splat(path: NDArray[np.complex128], weight: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """Share each sample among its four pixels: M x n -> n x K x K, rows along y. Divided by M, so a kernel sums to its exposure."""
-    n = path.shape[1]
-    x0, y0 = np.floor(path.real), np.floor(path.imag)
-    dx, dy = path.real - x0, path.imag - y0
-    corner = (np.arange(n) * size + y0.astype(np.int64)) * size + x0.astype(np.int64)
-    shares = ((0, (1 - dx) * (1 - dy)), (1, dx * (1 - dy)), (size, (1 - dx) * dy), (size + 1, dx * dy))
-    psf = sum(np.bincount((corner + shift).ravel(), (weight * share).ravel(), n * size * size) for shift, share in shares)
-    return np.asarray(psf).reshape(n, size, size) / _M
+def _splat(x: NDArray[np.float64], y: NDArray[np.float64], weight: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """Share each sample among its four pixels: M x n -> n x K x K, rows along y. Divided by M: a kernel sums to its exposure.
+
+    Positions must lie on the canvas, one pixel from its far edges.
+    """
+    n = x.shape[1]
+    column, row = x.astype(np.int64), y.astype(np.int64)
+    corner = ((np.arange(n) * size + row) * size + column).ravel()
+    right, lower = x - column, weight * (y - row)
+    upper = weight - lower
+    lower_right, upper_right = lower * right, upper * right
+    psf = np.zeros(n * size * size)
+    for shift, share in ((0, upper - upper_right), (1, upper_right), (size, lower - lower_right), (size + 1, lower_right)):
+        psf[shift:] += np.bincount(corner, share.ravel(), psf.size)[: psf.size - shift]
+    return psf.reshape(n, size, size) / _M
 
 
 @functools.lru_cache(maxsize=8)

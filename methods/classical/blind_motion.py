@@ -6,14 +6,16 @@ deconvolution of spatially invariant image blurs with phase", IEEE Trans. ASSP 1
 
 | source | here |
 |---|---|
-| Cannon Sec. III: average periodogram of windowed blocks, its logarithm | `_log_spectrum` |
-| Levin et al. Eq. 10-12: y ~ N(0, abs(H)^2 S + sigma^2) at each frequency, S a power law | `_log_likelihood` |
+| Cannon: average periodogram of windowed blocks, its logarithm | `_log_spectrum` |
+| Levin et al.: y ~ N(0, abs(H)^2 S + sigma^2) at each frequency, S a power law | `_log_likelihood` |
 | Wiener filter for a random kernel: conj(E H) / (E abs(H)^2 + balance abs(D)^2) | `restore` |
 
 Departures: log-spectrum residuals are Student-t instead of exponential (pictures break the power law along their edges); kernels are averaged
 under the tempered posterior instead of the best one being chosen. A picture that shows no evidence is therefore deblurred with the average
 over all lines and "no blur", a short kernel: little gain, little harm. Curved paths are restored as far as a line explains them.
-Tuning: TUNE_BLIND
+Tuning: slope, band, contrasts, temper and balance on up to 96 crops of the training photos (128 pixels, DeblurGAN trajectories of length 24, noise
+2/255): +0.65 dB, of which 0.10 are owed to the estimate (temper infinite: +0.55); on straight lines of 3 to 18 pixels +1.3 dB against +0.3.
+Validation photo, trajectories: +0.36 dB.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ _BLOCK = 64  # side of the windows of the periodogram
 _HIGHEST = 0.35  # cycles per pixel: beyond it noise rules
 _SLOPE = 3.0  # S = contrast / f^3: fitted to the training photos
 _CONTRASTS = 10 ** torch.linspace(-6.3, -1.8, 10)
-_WIDTH = 21  # canvas of a line
+_LONGEST = 40  # a line that a block can still tell
 
 
 class BlindMotion(Method):
@@ -43,14 +45,14 @@ class BlindMotion(Method):
     class HP:
         """The bank, the trust in its likelihood, the filter."""
 
-        lengths: tuple[float, ...] = param((3.0, 6.0, 9.0, 12.0, 15.0, 18.0), "lengths of the lines, pixels, at most 18; 'no blur' is always among them")
+        lengths: tuple[float, ...] = param((3.0, 6.0, 9.0, 12.0, 15.0, 18.0), "lengths of the lines, pixels; no blur is always in the bank")
         angles: int = param(12, "directions over 180 degrees")
         temper: float = param(60.0, "the log-likelihood is divided by it, since neighbouring frequencies are dependent and pictures are no Gaussians")
         balance: float = param(0.05, "weight of the smoothness prior against the data")
 
         def __post_init__(self) -> None:
-            if not all(0 < n <= _WIDTH - 3 for n in self.lengths) or self.angles < 1 or self.temper <= 0 or self.balance < 0:
-                raise ValueError(f"lengths must lie in (0, {_WIDTH - 3}], angles >= 1, temper > 0 and balance >= 0")
+            if not self.lengths or not all(0 < n <= _LONGEST for n in self.lengths) or self.angles < 1 or self.temper <= 0 or self.balance < 0:
+                raise ValueError(f"lengths must be given and lie in (0, {_LONGEST}], angles >= 1, temper > 0 and balance >= 0")
 
     def restore(self, batch: Batch) -> Tensor:
         """N x C x H x W in [0, 1]."""
@@ -71,7 +73,8 @@ def _lines(lengths: tuple[float, ...], angles: int) -> Tensor:
     t = (torch.arange(256) + 0.5) / 256 - 0.5
     reach = torch.tensor(lengths).view(-1, 1, 1) * t  # L x 1 x T
     x, y = (torch.cat([torch.zeros(1, 256), (reach * f(angle)[:, None]).flatten(0, 1)]) for f in (torch.cos, torch.sin))  # B x T
-    pixel = torch.arange(_WIDTH) - _WIDTH // 2
+    radius = math.ceil(max(lengths) / 2) + 1
+    pixel = torch.arange(-radius, radius + 1)
     at = [(1 - (pixel - p.unsqueeze(-1)).abs()).clamp_min(0) for p in (y, x)]  # B x T x K
     return at[0].mT @ at[1] / 256
 

@@ -1,4 +1,7 @@
-"""The measurement itself: the row that every other method is measured against."""
+"""The measurement itself: the row that every other method is measured against.
+
+Departures: none.
+"""
 
 from __future__ import annotations
 

@@ -6,11 +6,12 @@ borders: M. Bertero, P. Boccacci, "A simple method for the reduction of boundary
 
 | source | here |
 |---|---|
-| Richardson Eq. 11, Lucy Eq. 15: x <- x / H'1 * H'(y / Hx) | loop of `restore` |
-| Bertero-Boccacci Eq. 13-16: the scene is larger than its picture | `seen` |
+| Richardson; Lucy: x <- x / H'1 * H'(y / Hx) | loop of `restore` |
+| Bertero, Boccacci: the scene is larger than its picture, H'1 < 1 near the border | `seen`, `reach` |
 
 Departures: none. Nothing is assumed of what lies outside the picture: it is estimated with the rest, as far as the kernel reaches.
-Tuning: TUNE_RL
+Tuning: of 15, 20, 25, 30 iterations 25 were best by 0.04 dB on 96 crops of the training photos (128 pixels, DeblurGAN trajectories of length 24,
+noise 2/255) and 20 are the default, being cheaper: +3.04 dB; +3.23 dB on the validation photo.
 """
 
 from __future__ import annotations

@@ -36,6 +36,7 @@ class KerasDeblurGAN(Method):
     """Perceptual loss plus a bounded, unregularised Wasserstein critic."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"paired"})
+    toy: ClassVar[dict[str, Any]] = {"ngf": 4, "ndf": 4, "blocks": 1, "n_critic": 2, "content": "l1"}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP(TrainHP):
@@ -56,7 +57,7 @@ class KerasDeblurGAN(Method):
     def build(self, task: Any) -> None:
         """Networks, optimisers, content loss. The critic is made for crops of `task.crop` pixels."""
         h = self.hp
-        self.G = ResNetGenerator(3, 3, h.ngf, h.blocks, _BATCH_NORM, h.dropout, upsample=_nearest)
+        self.G = ResNetGenerator(ngf=h.ngf, blocks=h.blocks, norm=_BATCH_NORM, dropout=h.dropout, upsample=_nearest)
         self.D = _Critic(h.ndf, task.crop)
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D)
         self.content = registry.make("content", h.content)

@@ -30,6 +30,7 @@ class UNet(Method):
     """Supervised regression of the sharp image."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"paired"})
+    toy: ClassVar[dict[str, Any]] = {"width": 4}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP(TrainHP):

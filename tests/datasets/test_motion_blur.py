@@ -85,7 +85,7 @@ def test_larger_severity_makes_a_smaller_blur():
         path = motion_blur._walk("boracchi_foi", draws_of("boracchi_foi", 300), np.full(300, p_s), 60.0)
         extents.append(np.maximum(np.ptp(path.real, axis=0), np.ptp(path.imag, axis=0)).mean())
     assert extents == sorted(extents, reverse=True)
-    np.testing.assert_allclose(extents, [54, 32.6, 22.6, 20.2, 12.3, 6.0, 3.5], rtol=0.12)
+    np.testing.assert_allclose(extents, [54, 32.6, 22.6, 20.2, 12.3, 6.0, 3.5], rtol=0.2)  # those are means of 60 paths
 
 
 def test_exposure_of_the_port_and_of_the_original():
@@ -165,8 +165,8 @@ def test_gamma_blurs_light_not_code_values():
 
 @pytest.mark.parametrize(
     "options",
-    [{"max_len": 0}, {"max_len": 24, "size": 31 - 1}, {"max_len": 24, "size": 25}, {"exposure": ()}, {"exposure": (0.0,)}, {"severity": ()}, {"severity": (-1,)},
-     {"noise": -1}, {"gamma": 0}],
+    [{"max_len": 0}, {"max_len": 24, "size": 30}, {"max_len": 24, "size": 25}, {"exposure": ()}, {"exposure": (0.0,)}, {"severity": ()},
+     {"severity": (-1,)}, {"noise": -1}, {"gamma": 0}],
 )  # fmt: skip
 def test_senseless_options_are_refused(options):
     with pytest.raises(ValueError, match="must"):

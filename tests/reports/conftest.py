@@ -7,15 +7,14 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageFilter
 
+from bench.cards import Card
 from bench.record import TrialRecord
 
 HOSTILE = '<script>window.hacked=1</script>"\'&$_%{}--> =\n| `x` β 日本'
 
 
 def card(metric, unit="", higher=True, **protocol):
-    definition = f"{metric} of <b>restored</b> pictures (Wang et al. 2004)"
-    digest = f"{abs(hash((metric, unit, higher, tuple(sorted(protocol.items()))))):012x}"[:12]
-    return {"metric": metric, "definition": definition, "unit": unit, "higher_is_better": higher, "protocol": protocol, "hash": digest}
+    return Card(metric, f"{metric} of <b>restored</b> pictures (Wang et al. 2004)", unit, higher, protocol).to_json()
 
 
 CARDS = {
@@ -101,6 +100,22 @@ def _gallery(folder, label, blur):
         item = {"name": ["astronaut", "scene <1>"][number], "kind": kind, **files, "boxes": boxes, "classes": ["zero", "one"]}
         (folder / f"{number:02}.json").write_text(json.dumps(item))
     return folder
+
+
+@pytest.fixture(scope="session")
+def hostile():
+    return HOSTILE
+
+
+@pytest.fixture(scope="session")
+def make_card():
+    return card
+
+
+@pytest.fixture(scope="session")
+def make():
+    """make(label, seed, outcome, reason, **fields) -> TrialRecord."""
+    return record
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
 from torch import Tensor, nn
 
-Critic = Callable[[Tensor], Tensor]
+from methods._penalties import Critic
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,8 @@ import dataclasses
 import torch.nn.functional as F
 from torch import Tensor
 
-from methods.losses.adversarial._base import AdversarialLoss, Critic
+from methods._penalties import Critic
+from methods.losses.adversarial._base import AdversarialLoss
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

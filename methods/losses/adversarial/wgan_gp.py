@@ -6,8 +6,8 @@ import dataclasses
 
 from torch import Tensor
 
-from methods._penalties import gradient_penalty
-from methods.losses.adversarial._base import AdversarialLoss, Critic
+from methods._penalties import Critic, gradient_penalty
+from methods.losses.adversarial._base import AdversarialLoss
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,20 @@
+.PHONY: check test slow smoke bench
+
+check:            ## lint, format, types
+	ruff check .
+	ruff format --check .
+	mypy
+
+test:             ## the whole fast suite, on both cores
+	pytest
+
+slow:             ## the minutes-long tests
+	pytest -m slow
+
+smoke:            ## the main job in about a minute
+	python runner.py --suite deblur --tier smoke --out runs/smoke
+
+bench:            ## speed, as ratios measured in one run
+	python benchmarks/motion_blur.py
+	python benchmarks/metrics.py
+	python benchmarks/harness.py

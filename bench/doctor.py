@@ -1,0 +1,137 @@
+"""`runner.py doctor`, `data` and `weights`: what is here, what is missing, how to get it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.errors import Unavailable, UsageError
+
+
+def print_report(root: Path | None, out: Path, tracking_uri: str | None) -> int:
+    """Check everything a suite needs. Returns 1 where something that every run needs is missing."""
+    console = Console(soft_wrap=True)
+    failed = 0
+    checks: dict[str, Callable[[], str]] = {
+        "python": lambda: f"{platform.python_version()} on {platform.platform()}",
+        "packages": _packages,
+        "torch": _torch,
+        "GPU": _gpu,
+        "memory": _memory,
+        "disk": lambda: _disk(out),
+        "threads": _threads,
+        "detector": _detector,
+        "data": lambda: _data(root),
+        "weights": _weights,
+        "store": lambda: _store(out, tracking_uri),
+    }
+    for title, check in checks.items():
+        try:
+            console.print(f"{title:9} {check()}", highlight=False, markup=False)
+        except (UsageError, Unavailable, ImportError, PackageNotFoundError) as error:
+            failed = 1
+            console.print(f"{title:9} PROBLEM: {error}", highlight=False, markup=False)
+    return failed
+
+
+def print_data(root: Path | None) -> None:
+    """Every data set: found where, how many pictures a split, or how to get it."""
+    from datasets._inventory import inventory
+
+    console = Console(soft_wrap=True)
+    for row in inventory(root):
+        counts = ", ".join(f"{split} {n}" for split, n in row.counts.items()) if row.counts else "not found"
+        console.print(f"{row.name:13} {counts}\n{'':13} {row.where}\n{'':13} licence: {row.licence}", highlight=False, markup=False)
+
+
+def print_weights() -> None:
+    """Every pretrained weight: found where, or how to get it and where to put it."""
+    from bench import weights
+
+    console = Console(soft_wrap=True)
+    for row in weights.inventory():
+        where = str(row.path) if row.path else f"not found: get {row.weight.filename} from {row.weight.url}"
+        use = f"for {', '.join(row.weight.used_by)}; licence: {row.weight.licence}"
+        console.print(f"{row.weight.id:13} {where}\n{'':13} {use}", highlight=False, markup=False)
+    console.print(f"looked for in {', '.join(map(str, weights.folders()))}", highlight=False)
+
+
+def _packages() -> str:
+    names = ("numpy", "torchvision", "scikit-image", "scikit-learn", "mlflow", "ultralytics", "pycocotools", "lpips")
+    return ", ".join(f"{name} {version(name)}" for name in names)
+
+
+def _torch() -> str:
+    import torch
+
+    return f"{torch.__version__}, CUDA build {torch.version.cuda or 'none'}"
+
+
+def _gpu() -> str:
+    import torch
+
+    count = torch.cuda.device_count()
+    names = [f"{torch.cuda.get_device_name(i)} ({torch.cuda.get_device_properties(i).total_memory / 2**30:.0f} GiB)" for i in range(count)]
+    return ", ".join(names) or ("Apple MPS" if torch.backends.mps.is_available() else "none: suites run on the CPU at tier quick")
+
+
+def _memory() -> str:
+    if not hasattr(os, "sysconf"):
+        return "unknown"
+    return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB"
+
+
+def _disk(out: Path) -> str:
+    place = next(p for p in (out.resolve(), *out.resolve().parents) if p.exists())
+    return f"{shutil.disk_usage(place).free / 2**30:.0f} GiB free at {place}"
+
+
+def _threads() -> str:
+    import torch
+
+    return f"{torch.get_num_threads()} of {os.cpu_count()} cores, OMP_WAIT_POLICY={os.environ.get('OMP_WAIT_POLICY')}"
+
+
+def _detector() -> str:
+    from bench import registry
+
+    detector = registry.make("detector", "digit_yolo")
+    detector.require()
+    return f"digit_yolo {detector.fingerprint()}"
+
+
+def _data(root: Path | None) -> str:
+    from datasets._inventory import inventory
+
+    if root is not None and not root.is_dir():
+        raise UsageError(f"the data root {root} is no folder")
+    return _found({row.name: row.found for row in inventory(root)}, "runner.py data")
+
+
+def _weights() -> str:
+    from bench import weights
+
+    return _found({row.weight.id: row.path is not None for row in weights.inventory()}, "runner.py weights")
+
+
+def _found(rows: dict[str, bool], where: str) -> str:
+    found, missing = ([name for name, here in rows.items() if here is wanted] for wanted in (True, False))
+    return f"found {', '.join(found) or 'none'}" + (f"; missing {', '.join(missing)} (see {where})" if missing else "")
+
+
+def _store(out: Path, tracking_uri: str | None) -> str:
+    import tempfile
+
+    from bench.tracking import Store
+
+    if tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or (out / "mlflow.db").is_file():
+        return f"{Store('doctor', out, tracking_uri).uri} answers"
+    with tempfile.TemporaryDirectory() as folder:
+        Store("doctor", Path(folder))
+    return f"will be made at {out / 'mlflow.db'}"

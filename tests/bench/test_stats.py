@@ -1,0 +1,133 @@
+import numpy as np
+import pytest
+import scipy.stats
+
+from bench import stats
+
+
+def test_interval_over_seeds_is_the_percentile_bootstrap():
+    seeds = [27.1, 27.9, 28.4, 26.8, 27.5]
+    ours = stats.interval(seeds, images=[1.0, 2.0])
+    theirs = scipy.stats.bootstrap((seeds,), np.mean, method="percentile", n_resamples=20_000, rng=1).confidence_interval
+    assert (ours.n, ours.over) == (5, "seeds")
+    assert ours.mean == pytest.approx(np.mean(seeds))
+    assert (ours.low, ours.high) == pytest.approx(theirs, abs=0.06)
+
+
+def test_interval_of_one_seed_is_over_its_images():
+    images = np.random.default_rng(3).normal(30, 2, 200)
+    ours = stats.interval([images.mean()], images)
+    assert (ours.n, ours.over) == (200, "images")
+    assert ours.high - ours.low == pytest.approx(2 * 1.96 * images.std() / 200**0.5, rel=0.08)
+
+
+def test_no_interval_where_the_score_is_not_the_mean_of_its_images():
+    ours = stats.interval([0.61], [0.5, 0.6, 0.7, 0.2])  # a pooled F1
+    assert (ours.mean, ours.over) == (0.61, "nothing")
+    assert np.isnan([ours.low, ours.high]).all()
+
+
+def test_interval_with_an_infinite_seed_is_open():
+    ours = stats.interval([np.inf, 30.0])
+    assert ours.mean == np.inf
+    assert np.isnan(ours.low)
+
+
+@pytest.mark.parametrize(("raw", "adjusted"), [([0.01, 0.04, 0.03], [0.03, 0.06, 0.06]), ([0.5, 0.9], [1, 1]), ([0.02], [0.02]), ([], [])])
+def test_holm_by_hand(raw, adjusted):
+    assert stats.holm(raw).tolist() == pytest.approx(adjusted)
+
+
+def test_six_pairs_are_the_fewest_that_can_decide():
+    base = np.arange(6.0)
+    result = stats.compare([base + [0.1, 0.2, 0.3, 0.4, 0.5, 0.6], base])
+    assert result.p[0, 1] == pytest.approx(2 / 2**6)  # all differences have one sign
+    assert result.better.tolist() == [[False, True], [False, False]]
+    assert result.difference[0, 1] == pytest.approx(0.35)
+    assert result.low[0, 1] == pytest.approx(-result.high[1, 0])
+    refused = stats.compare([base[:5] + 1, base[:5]])
+    assert not refused.better.any()
+    assert refused.reason.startswith("no verdict: 5 images")
+
+
+def test_lower_can_be_better():
+    errors = np.random.default_rng(0).random((2, 20)) + [[0], [1]]
+    assert stats.compare(errors, higher_is_better=False).better.tolist() == [[False, True], [False, False]]
+
+
+def test_wilcoxon_is_holm_corrected_over_all_pairs():
+    rows = np.random.default_rng(1).normal(0, 1, (3, 15)) + np.array([[0.9], [0.4], [0.0]])
+    raw = [scipy.stats.wilcoxon(rows[i] - rows[j]).pvalue for i, j in ((0, 1), (0, 2), (1, 2))]
+    p = stats.compare(rows).p
+    assert [p[0, 1], p[0, 2], p[1, 2]] == pytest.approx(stats.holm(raw))
+
+
+def test_seeds_are_welch_tested():
+    images = np.random.default_rng(2).normal(0, 1, 50)
+    a, b = np.array([0.0, 0.3, 0.9]), np.array([-0.4, 0.2, 0.1, 0.0])
+    p = stats.compare([a[:, None] + images, b[:, None] + images]).p[0, 1]
+    assert p == pytest.approx(scipy.stats.ttest_ind(a, b, equal_var=False).pvalue)  # larger than Wilcoxon's: the images agree to the last
+
+
+def test_one_seed_against_several_is_a_one_sample_test():
+    images = np.random.default_rng(2).normal(0, 1, 50)
+    a = np.array([0.1, 0.5, 0.6])
+    p = stats.compare([a[:, None] + images, images]).p[0, 1]
+    assert p == pytest.approx(scipy.stats.ttest_1samp(a, 0).pvalue)
+
+
+def test_equal_rows_tie_and_missing_images_are_left_out_for_all():
+    base = np.random.default_rng(4).normal(30, 2, 12)
+    holed = base.copy()
+    holed[3] = np.nan
+    same = stats.compare([base, holed])
+    assert (same.n, same.p[0, 1], same.better.any()) == (11, 1.0, False)
+    perfect = stats.compare([np.full(8, np.inf), np.full(8, np.inf), np.arange(8.0)])
+    assert perfect.p[0, 1] == 1
+    assert perfect.difference[0, 1] == 0
+
+
+@pytest.mark.parametrize(("seeds", "images", "seed_spread"), [(1, 15, 0.0), (3, 20, 0.5)])
+def test_null_rows_are_rarely_called_better(seeds, images, seed_spread):
+    rng = np.random.default_rng(5)
+    wrong = 0
+    for _ in range(150):
+        shared = rng.normal(0, 2, images)
+        rows = [shared + rng.normal(0, 1, (seeds, images)) + rng.normal(0, seed_spread, (seeds, 1)) for _ in range(3)]
+        wrong += stats.compare(rows).better.any()
+    assert wrong <= scipy.stats.binom.ppf(0.99, 150, 0.05)
+
+
+def test_power_where_the_difference_is_real():
+    rng = np.random.default_rng(6)
+    found = 0
+    for _ in range(50):
+        shared = rng.normal(0, 3, 20)  # pairing takes this out
+        found += stats.compare([shared + 1 + rng.normal(0, 0.5, 20), shared + rng.normal(0, 0.5, 20)]).better[0, 1]
+    assert found >= 48
+
+
+def test_a_report_is_the_same_every_time():
+    rows = np.random.default_rng(8).normal(0, 1, (2, 3, 9))
+    first, second = stats.compare(list(rows)), stats.compare(list(rows))
+    assert np.array_equal(first.low, second.low)
+
+
+def test_tie_letters():
+    chain = np.zeros((4, 4), bool)
+    chain[0, 2] = chain[0, 3] = chain[1, 3] = True  # neighbours tie, others differ
+    assert stats.tie_letters(chain | chain.T) == ["a", "ab", "bc", "c"]
+    assert stats.tie_letters(np.zeros((3, 3))) == ["a", "a", "a"]
+    assert stats.tie_letters(~np.eye(3, dtype=bool)) == ["a", "b", "c"]
+    assert stats.tie_letters(~np.eye(28, dtype=bool))[25:] == ["z", "(27)", "(28)"]
+
+
+def test_rows_share_a_letter_exactly_when_they_tie():
+    rng = np.random.default_rng(9)
+    for _ in range(30):
+        different = np.triu(rng.random((7, 7)) < 0.5, 1)
+        different |= different.T
+        letters = stats.tie_letters(different)
+        for i in range(7):
+            for j in range(7):
+                assert bool(set(letters[i]) & set(letters[j])) == (i == j or not different[i, j])

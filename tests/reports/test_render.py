@@ -1,0 +1,154 @@
+import dataclasses
+import errno
+import html.parser
+import json
+import os
+import re
+
+import pytest
+
+from bench.errors import UsageError
+from reports import gallery, published
+from reports.html import page
+from reports.render import render, tables_of, write_all
+
+VOID = {"meta", "img", "input", "br", "link", "hr"}
+
+
+@pytest.fixture(scope="module")
+def report(records, tmp_path_factory):
+    out = tmp_path_factory.mktemp("report")
+    tables = published.load(published.FOLDER / "deblur.toml")
+    return out, render(records, out, title='Deblur "quick" <suite>', sort="psnr", published=tables)
+
+
+class _Reader(html.parser.HTMLParser):
+    """Checks that tags balance and keeps every attribute."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.tags = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_every_file_is_written(report):
+    out, files = report
+    assert [f.name for f in files] == ["index.html", "leaderboard.csv", "leaderboard.md", "leaderboard.json", "leaderboard.tex", "leaderboard_table.tex"]
+    assert sorted(p.name for p in out.iterdir()) == sorted(f.name for f in files)
+    assert files[0].stat().st_size < 4e6
+    assert oct(files[0].stat().st_mode)[-3:] == "644"
+
+
+def test_page_is_well_formed_and_refers_to_nothing_outside(report):
+    text = report[1][0].read_text(encoding="utf-8")
+    reader = _Reader()
+    reader.feed(text)
+    assert reader.open == []
+    for _, attributes in reader.tags:
+        for name in ("src", "href", "xlink:href", "action"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("data:", "#")), value
+    assert not re.search(r"@import|url\((?!#)|fetch\(|XMLHttpRequest", text)
+
+
+def test_page_escapes_what_plug_ins_and_specs_say(report):
+    text = report[1][0].read_text(encoding="utf-8")
+    assert text.count("<script>") == 1  # our own
+    assert "&lt;script&gt;window.hacked=1&lt;/script&gt;" in text
+    assert "<title>Deblur &#34;quick&#34; &lt;suite&gt;</title>" in text
+    assert "<b>restored</b>" not in text
+    assert "<cuda:0>" not in text
+
+
+def test_page_says_what_matters(report):
+    text = report[1][0].read_text(encoding="utf-8")
+    for words in (
+        "deblurgan leads on PSNR: 27.84 dB", "No paired test tells it from srgan.", "oracle PSF", "1 of 3 seeds diverged", "1 trial skipped",
+        "loss_g was nan at update 241", "needs labels, which the task deblur does not offer", "unverified", "another protocol", "cpu, 2 cores",
+        "28.70", "Paired comparison with deblurgan",
+    ):  # fmt: skip
+        assert words in text, words
+
+
+def test_published_protocol_is_matched_against_cards(records):
+    paper = published.load(published.FOLDER / "deblur.toml")[1]
+    for same_if, words in (({"data": "photos", "border": "0"}, "same protocol"), ({"border": "4"}, "another protocol: border is 0, not 4")):
+        text = page(tables_of(records[:3], sort="psnr"), records[:3], title="t", published=[paper.model_copy(update={"same_if": same_if})])
+        assert words in text
+
+
+def test_two_tasks_have_two_leaderboards(make, tmp_path):
+    records = [make(), make("identity"), dataclasses.replace(make("srgan"), task="denoise")]
+    text = render(records, tmp_path, title="t", sort="psnr")[0].read_text(encoding="utf-8")
+    assert text.count("leaderboard</h2>") == 2
+
+
+@pytest.mark.parametrize("outcome", ["skipped", "failed", "diverged"])
+def test_a_suite_in_which_nothing_finished_still_has_a_report(make, tmp_path, outcome):
+    text = render([make(outcome=outcome, reason="no <luck>")], tmp_path, title="t", sort="psnr")[0].read_text(encoding="utf-8")
+    assert "no &lt;luck&gt;" in text
+    assert "No trial finished." in text
+
+
+def test_no_records_is_a_usage_error(tmp_path):
+    with pytest.raises(UsageError, match="run the suite first"):
+        render([], tmp_path, title="t", sort="psnr")
+
+
+def test_the_same_records_give_the_same_page(make):
+    records = [make(), make("identity")]
+    assert page(tables_of(records, sort="psnr"), records, title="t") == page(tables_of(records, sort="psnr"), records, title="t")
+
+
+def test_a_full_disk_leaves_the_earlier_report(tmp_path, monkeypatch):
+    paths = [tmp_path / "a.html", tmp_path / "b.csv"]
+    write_all(dict.fromkeys(paths, "old"))
+    calls = []
+
+    def full(descriptor):
+        calls.append(descriptor)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UsageError, match=r"cannot write .*b\.csv: No space left on device"):
+        write_all(dict.fromkeys(paths, "new"))
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a.html": "old", "b.csv": "old"}
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot write .*file/x"):
+        write_all({tmp_path / "file" / "x": "text"})
+
+
+def test_gallery_orders_names_and_boxes(records, hostile):
+    strips, left_out = gallery.strips(records, ["srgan", "deblurgan", "identity"])
+    assert ([s.name for s in strips], left_out) == (["astronaut", "scene <1>"], 0)
+    assert [p.caption for p in strips[0].pictures] == ["observed", "srgan", "deblurgan", "identity", "target"]
+    assert not strips[0].has_boxes
+    target = strips[1].pictures[-1]
+    assert [b.text for b in target.boxes] == ["digit <8> 0.93", "one 0.88"]
+    assert (target.boxes[1].x, target.boxes[1].width, target.size) == (120.5, 59.5, (224, 160))
+    assert len({b.kind for b in target.boxes}) == 2
+
+
+def test_gallery_stays_within_its_budget(records, monkeypatch):
+    monkeypatch.setattr(gallery, "BUDGET", 10)
+    strips, left_out = gallery.strips(records, ["srgan"])
+    assert (len(strips), left_out) == (1, 1)
+
+
+def test_gallery_survives_missing_pictures(make, tmp_path):
+    (tmp_path / "00.json").write_text(json.dumps({"name": "sample", "kind": "photo", "restored": "none.png"}))
+    assert gallery.strips([make(gallery=tmp_path)], ["deblurgan"])[0][0].pictures == []
