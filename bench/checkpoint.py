@@ -20,6 +20,7 @@ def save(path: Path, tree: Any) -> None:
         UsageError: the disk is full or the folder cannot be written; the earlier checkpoint is intact.
         TypeError: the tree holds something that is neither a tensor nor JSON.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     tensors: dict[str, Tensor] = {}
@@ -28,7 +29,7 @@ def save(path: Path, tree: Any) -> None:
     try:
         save_file(tensors, part, metadata={"tree": skeleton})
         os.replace(part, path)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:  # safetensors reports a full disk as its own error
         part.unlink(missing_ok=True)
         reason = f"cannot write the checkpoint {path}: {error}"
         raise UsageError(f"{reason}; free some space or give another --out (the earlier checkpoint is intact)") from error

@@ -34,9 +34,14 @@ def _digest(path: Path) -> tuple[str, tuple[Path, ...]]:
     tree = ast.parse(path.read_text())
     imports = tuple(dict.fromkeys(_imports(tree)))
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:]
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.body = [statement for statement in node.body if not _is_text(statement)]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), imports
+
+
+def _is_text(node: ast.stmt) -> bool:
+    """A docstring, of an attribute too."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def _imports(tree: ast.Module) -> Iterator[Path]:

@@ -139,6 +139,8 @@ def check_deterministic(name: str) -> None:
 def check_resume(name: str, cut: int) -> None:
     """Stopping at an update and resuming from the checkpoint gives the bits of an undisturbed run."""
     whole = _trained(name)
+    if not whole:
+        return
     with tempfile.TemporaryDirectory() as folder:
         train(make(name), Path(folder), stop_at=cut)
         resumed = make(name, seed=99)  # nothing may depend on how it was built

@@ -18,10 +18,9 @@ class SuiteDisplay:
 
     def __init__(self, console: Console, total: int) -> None:
         self.console, self.total = console, total
-        self.bars = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=28), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
-            console=console, transient=True, disable=not console.is_terminal,
-        )  # fmt: skip
+        columns = (TextColumn("{task.description}"), BarColumn(28), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        note = TextColumn("{task.fields[note]}")
+        self.bars = Progress(*columns, note, console=console, transient=True, disable=not console.is_terminal)
         self.suite = self.bars.add_task("suite", total=total, note="")
         self.trial = self.bars.add_task("train", total=None, note="", visible=False)
         self.judge = self.bars.add_task("judge", total=None, note="", visible=False)

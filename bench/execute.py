@@ -9,6 +9,8 @@ from types import FrameType
 from typing import Protocol
 
 from bench import trial as life
+from bench.errors import Unavailable
+from bench.identity import id_of
 from bench.record import TrialRecord
 from bench.suite import Trial
 from bench.tracking import Store
@@ -35,10 +37,10 @@ def run_all(trials: Sequence[Trial], settings: Settings, store: Store, display: 
     done = store.done()
     ids, missing = [], []
     for trial in trials:
-        task = life.open_task(str(trial.task), settings.data_root, settings.device)
-        parts = life.identify(trial, task, settings)
-        ids.append(life.id_of(parts))
-        if fresh or ids[-1] not in done or done[ids[-1]]["outcome"] == "failed":
+        parts = life.identify(trial, settings)
+        ids.append(id_of(parts))
+        outcome = done[ids[-1]]["outcome"] if ids[-1] in done else ""
+        if fresh or outcome in ("", "failed") or (outcome == "skipped" and _can_run_now(trial, settings)):
             missing.append((trial, why(trial, parts, store, done)))
     with graceful_stop() as stopped:
         for index, (trial, reason) in enumerate(missing):
@@ -57,8 +59,17 @@ def why(trial: Trial, parts: dict[str, str], store: Store, done: dict[str, dict[
     (record,) = store.read(same[-1:])
     changed = sorted(k for k in record.parts.keys() | parts.keys() if record.parts.get(k) != parts.get(k))
     if not changed:
-        return "it failed before" if record.outcome == "failed" else "asked to run afresh"
+        return {"failed": "it failed before", "skipped": "it can run now"}.get(record.outcome, "asked to run afresh")
     return f"{', '.join(changed[:4])}{' and others' if len(changed) > 4 else ''} changed"
+
+
+def _can_run_now(trial: Trial, settings: Settings) -> bool:
+    """Whether what was missing when the trial was skipped, such as a weight, has come."""
+    try:
+        life.build(trial, life.open_task(str(trial.task), settings.data_root, settings.device))
+    except Unavailable:
+        return False
+    return True
 
 
 @contextmanager

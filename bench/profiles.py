@@ -53,7 +53,7 @@ def same_protocol(cards: Iterable[Card]) -> None:
     first: Card | None = None
     for card in cards:
         first = first or card
-        if card.hash != first.hash:
+        if card.metric != first.metric:
             raise UsageError(f"these numbers do not belong in one column: {'; '.join(_differences(first, card))}")
 
 

@@ -77,9 +77,11 @@ def split(text: str) -> list[str]:
         UsageError: a quote or bracket is left open.
     """
     items, start, stack, quote = [], 0, [], ""
+    escaped = False
     for i, c in enumerate(text):
         if quote:
-            quote = "" if c == quote else quote
+            quote = "" if c == quote and not escaped else quote
+            escaped = c == "\\" and not escaped
         elif c in "\"'":
             quote = c
         elif c in "[({":
@@ -103,7 +105,7 @@ def value_of(text: str) -> Any:
         return words[text.lower()]
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError):
         return text
 
 
@@ -177,6 +179,10 @@ def load_plugin(path: str | Path) -> tuple[str, str]:
     if not file.is_file():
         raise UsageError(f"no plug-in file {file}")
     name, module_name = file.stem, f"ganbench_plugin_{file.stem}"
+    if not re.fullmatch(r"[^\W_]\w*", name):
+        raise UsageError(f"the plug-in file {file} must be named like a spec: letters, digits and underscores, not first an underscore")
+    if (loaded := sys.modules.get(module_name)) and loaded.__file__ != str(file):
+        raise UsageError(f"plug-in {name!r} is defined twice: {loaded.__file__} and {file}")
     module_spec = importlib.util.spec_from_file_location(module_name, file)
     assert module_spec is not None
     assert module_spec.loader is not None
@@ -187,7 +193,8 @@ def load_plugin(path: str | Path) -> tuple[str, str]:
     except Exception as error:
         del sys.modules[module_name]
         raise UsageError(f"plug-in {file} fails to import: {type(error).__name__}: {error}") from error
-    kind = getattr(module, "KIND", None) or ("method" if hasattr(_only_part(module), "HP") else None)
+    part = _only_part(module)
+    kind = getattr(module, "KIND", None) or ("method" if hasattr(part, "HP") else None)
     if kind not in FOLDERS:
         raise UsageError(f"plug-in {file} must define a Method or set KIND to one of {', '.join(FOLDERS)}")
     if name in _files(kind):
@@ -235,4 +242,8 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
 
 
 def _literal(value: Any) -> str:
-    return f'"{value}"' if isinstance(value, str) and not re.fullmatch(r"[\w./-]+", value) else str(value)
+    if not isinstance(value, str):
+        return str(value)
+    bare = re.fullmatch(r"[\w./-]+", value) and value_of(value) == value
+    quoted = f'"{value}"'
+    return value if bare else quoted if value_of(quoted) == value else repr(value)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -42,9 +42,11 @@ def interval(seeds: ArrayLike, images: ArrayLike = ()) -> Interval:
     values, pictures = np.asarray(seeds, np.float64), np.asarray(images, np.float64)
     mean = float(values.mean())
     if len(values) >= 2:
-        return Interval(mean, *_percentiles(_resampled(values)), len(values), "seeds")
+        low, high = _percentiles(_resampled(values))
+        return Interval(mean, float(low), float(high), len(values), "seeds")
     if len(pictures) >= 2 and np.isclose(pictures.mean(), mean, rtol=1e-5, atol=1e-9):
-        return Interval(mean, *_percentiles(_resampled(pictures)), len(pictures), "images")
+        low, high = _percentiles(_resampled(pictures))
+        return Interval(mean, float(low), float(high), len(pictures), "images")
     return Interval(mean, np.nan, np.nan, len(values), "nothing")
 
 
@@ -151,10 +153,11 @@ def _resampled(values: Floats) -> Floats:
     return means
 
 
-def _percentiles(samples: Floats) -> Any:
+def _percentiles(samples: Floats) -> Floats:
     """Low and high of samples along the first axis; NaN where one of them is not finite."""
     samples = np.where(np.isfinite(samples).all(0), samples, np.nan)
-    return np.percentile(samples, [50 * (1 - LEVEL), 50 * (1 + LEVEL)], axis=0)
+    bounds: Floats = np.percentile(samples, [50 * (1 - LEVEL), 50 * (1 + LEVEL)], axis=0)
+    return bounds
 
 
 def _difference(a: Floats, b: Floats) -> Floats:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench import registry
-from bench.errors import UsageError
+from bench.errors import Unavailable, UsageError
 from bench.registry import ROOT, Spec
 
 TierName = Literal["smoke", "quick", "standard", "paper"]
@@ -26,7 +27,7 @@ class _Strict(BaseModel):
 class Tier(_Strict):
     """How much compute a suite spends: what it overrides in the task and in the methods."""
 
-    seeds: list[int] = [0]
+    seeds: list[Annotated[int, Field(ge=0)]] = [0]
     evaluations: int = Field(5, ge=1)  # on the validation split, evenly spaced over training
     task: dict[str, Any] = {}
     hp: dict[str, Any] = {}  # for every method that has the key
@@ -127,6 +128,9 @@ def expand(
         spec = check_method(Spec(row.name, {**defaults, **label.options}))
         chosen = level.seeds if seeds is None else seeds
         trials += [Trial(suite.name, task, str(label), spec, seed, tier, level.evaluations) for seed in chosen]
+    rows_and_seeds = [(trial.label, trial.seed) for trial in trials]
+    if twice := [row for row in rows_and_seeds if rows_and_seeds.count(row) > 1]:
+        raise UsageError(f"suite {suite.name!r}: {twice[0][0]} with seed {twice[0][1]} is asked for twice")
     return trials
 
 
@@ -143,7 +147,8 @@ def check_method(spec: Spec) -> Spec:
     except ValueError as error:
         raise UsageError(f"method {spec}: {error}") from error
     for kind, part in parts_of(hp):
-        registry.make(kind, part)
+        with contextlib.suppress(Unavailable):  # a missing weight skips the trial when its turn comes
+            registry.make(kind, part)
     return Spec(spec.name, options)
 
 

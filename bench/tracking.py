@@ -7,10 +7,11 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench import identity
 from bench.errors import UsageError
 from bench.record import TrialRecord
 from bench.training import Point
@@ -53,16 +54,16 @@ class Store:
             reason = str(error).strip().splitlines()[0]
             raise UsageError(f"cannot open the tracking store {self.uri}: {reason}; check --tracking-uri, or leave it out for a local one") from error
 
-    def begin(self, trial_id: str, name: str, tags: Mapping[str, str], params: Mapping[str, Any]) -> str:
-        """Start the run of a trial, or take up the one that an interrupted trial began. Returns the run id."""
+    def begin(self, record: TrialRecord, name: str) -> str:
+        """Start the run of a trial, or take up the one that an interrupted attempt began. Returns the run id."""
         from mlflow.entities import Param
 
-        for run in self._search(f"tags.trial_id = '{trial_id}' and attributes.status = 'RUNNING'"):
+        for run in self._search(f"tags.trial_id = '{record.trial_id}' and attributes.status = 'RUNNING'"):
             run_id = str(run.info.run_id)
             self._logged[run_id] = max((m.step for m in self.client.get_metric_history(run_id, "images")), default=-1)
             return run_id
-        run_id = str(self.client.create_run(self.experiment, run_name=name, tags={**tags, "trial_id": trial_id}).info.run_id)
-        entries = [Param(key, str(value)[:6000]) for key, value in params.items()]
+        run_id = str(self.client.create_run(self.experiment, run_name=name, tags=_tags(record)).info.run_id)
+        entries = [Param(key, str(value)[:6000]) for key, value in record.params.items()]
         for i in range(0, len(entries), 100):
             self.client.log_batch(run_id, params=entries[i : i + 100])
         return run_id
@@ -74,7 +75,7 @@ class Store:
         last, now = self._logged.get(run_id, -1), int(time.time() * 1000)
         new = [p for p in points if p[1] > last]
         clock = {step: (images, seconds) for _, step, images, seconds, _ in new}
-        rows = [Metric(key, value, now, step) for key, step, _, _, value in new]
+        rows = [Metric(_key(key), value, now, step) for key, step, _, _, value in new]
         rows += [Metric(key, value, now, step) for step, pair in clock.items() for key, value in zip(("images", "seconds"), pair)]
         for i in range(0, len(rows), _BATCH):
             self.client.log_batch(run_id, metrics=rows[i : i + _BATCH])
@@ -92,7 +93,7 @@ class Store:
         self.client.log_batch(
             run_id,
             metrics=[Metric(_key(k), v, now, step) for k, v in values.items()],
-            tags=[RunTag(k, v[:5000]) for k, v in tags.items()],
+            tags=[RunTag(_key(k), v[:5000]) for k, v in tags.items()],
         )
         self.client.set_terminated(run_id, "FAILED" if record.outcome == "failed" else "FINISHED")
 
@@ -101,7 +102,7 @@ class Store:
         return {trial_id: run.data.tags for trial_id, run in self._closed().items()}
 
     def read(self, trial_ids: Iterable[str], scratch: Path | None = None) -> list[TrialRecord]:
-        """The records of these trials, in their order; those without a closed run are left out. Galleries come along where a `scratch` folder is given."""
+        """The records of these trials, in their order; those without a closed run are left out. A `scratch` folder brings the galleries along."""
         runs = self._closed()
         return [self._record(runs[i], scratch) for i in trial_ids if i in runs]
 
@@ -123,7 +124,8 @@ class Store:
         return self.read((t["trial_id"] for t in same if t["row"] == newest[t["label"]]), scratch)
 
     def _closed(self) -> dict[str, Any]:
-        return {run.data.tags["trial_id"]: run for run in reversed(self._search("attributes.status != 'RUNNING'"))}
+        runs = reversed(self._search("attributes.status != 'RUNNING'"))
+        return {run.data.tags["trial_id"]: run for run in runs if run.data.tags.keys() >= {"trial_id", "outcome"}}  # others may log here too
 
     def _record(self, run: Any, scratch: Path | None) -> TrialRecord:
         run_id = run.info.run_id
@@ -152,6 +154,12 @@ class Store:
                 return found
 
 
+def _tags(record: TrialRecord) -> dict[str, str]:
+    names = ("suite", "task", "label", "spec", "seed", "tier", "trial_id")
+    about = {name: str(getattr(record, name)) for name in names} | {name: record.environment[name] for name in ("device", "git")}
+    return about | {"row": identity.row_of(record.parts), "protocol": identity.protocol_of(record.parts)}
+
+
 def environment(device: str) -> dict[str, str]:
     """What the record says about where a trial ran."""
     import platform
@@ -165,14 +173,13 @@ def environment(device: str) -> dict[str, str]:
     git = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
     packages = ("torch", "torchvision", "numpy", "scipy", "scikit-image", "scikit-learn", "mlflow", "ultralytics", "pycocotools")
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.processor() or platform.machine()
-    return {
-        "python": platform.python_version(), "platform": platform.platform(), "device": device, "device_name": name, "threads": str(torch.get_num_threads()),
-        "load": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "", "git": git.stdout.strip() or "unknown", **{p: version(p) for p in packages},
-    }  # fmt: skip
+    about = {"python": platform.python_version(), "platform": platform.platform(), "device": device, "device_name": name}
+    about |= {"threads": str(torch.get_num_threads()), "load": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""}
+    return about | {"git": git.stdout.strip() or "unknown"} | {p: version(p) for p in packages}
 
 
 def _key(text: str) -> str:
-    """MLflow allows letters, digits and `_-. /:` in a metric's name."""
+    """MLflow allows letters, digits and `_-. /:` in the name of a metric or tag."""
     return "".join(c if c.isalnum() or c in "_-. /:" else "_" for c in text)
 
 

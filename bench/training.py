@@ -161,16 +161,19 @@ class Training:
 
     def _flush(self) -> None:
         """One point a key from the updates since the last: the only place where training waits for the device."""
-        first = self.method.t - len(self.pending) + 1
-        values: dict[str, float] = {}
-        for key in self.pending[0] if self.pending else ():
-            column = torch.stack([logs[key].float() for logs in self.pending if key in logs])
-            values[key] = float(column.mean())
-            if not math.isfinite(values[key]):
-                raise Diverged(first + int((~column.isfinite()).nonzero()[0]), key)
+        keys = dict.fromkeys(key for logs in self.pending for key in logs)
+        values = {key: float(torch.stack([logs[key].float() for logs in self.pending if key in logs]).mean()) for key in keys}
+        if not all(map(math.isfinite, values.values())):
+            raise self._diverged()
         self.pending = []
         self._record({f"train/{k}": v for k, v in values.items()})
-        self.watcher.update(self.method.t, self._images() / max(self.spent, 1e-9), values)
+        self.watcher.update(self.method.t, self.images / max(self.spent, 1e-9), values)
+
+    def _diverged(self) -> Diverged:
+        """The first update since the last point that logged a value which is not finite."""
+        first = self.method.t - len(self.pending) + 1
+        bad = ((step, key) for step, logs in enumerate(self.pending, first) for key, value in logs.items() if not value.isfinite())
+        return Diverged(*next(bad, (self.method.t, "the mean of a window")))
 
     def _validate(self) -> None:
         if self.pending:
@@ -187,9 +190,11 @@ class Training:
             checkpoint.save(self.plan.folder / "best.safetensors", self.method.state())
 
     def _record(self, values: dict[str, float]) -> None:
-        self.points += [(key, self.method.t, self._images(), self.spent, value) for key, value in values.items()]
+        self.points += [(key, self.method.t, self.images, self.spent, value) for key, value in values.items()]
 
-    def _images(self) -> int:
+    @property
+    def images(self) -> int:
+        """Training images seen so far."""
         return self.stream.drawn * self.stream.batch_size
 
 

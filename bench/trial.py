@@ -1,32 +1,32 @@
-"""The life of a trial: identity, seed, build, train, evaluate, record. A pure function of (trial, data) but for the clock."""
+"""The life of a trial: seed, build, train, evaluate, record. A pure function of (trial, data), but for the clock."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
-import json
 import math
 import shutil
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import pandas as pd
 import torch
 
-from bench import registry, stream, training
+from bench import identity, registry
 from bench.cards import Card
-from bench.codehash import code_hash
 from bench.errors import Unavailable, UsageError
 from bench.method import Method
 from bench.record import CURVES, PER_IMAGE, TrialRecord
 from bench.registry import Spec
-from bench.stream import Stream
-from bench.suite import Trial, parts_of
+from bench.stream import Stream, mix
+from bench.suite import Trial
 from bench.task import Scores, Task
 from bench.tracking import Store, environment, write_record
-from bench.training import Diverged, Plan, Point, Training, Watcher, judging
+from bench.training import Diverged, Interrupted, Plan, Point, Training, judging
+
+_COSTS = {"ms_per_image": "time", "megapixels_per_s": "throughput", "peak_memory_mb": "memory", "parameters": "parameters", "gflops": "flops"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Settings:
     out: Path
     device: torch.device
     data_root: Path | None = None
-    max_seconds: float = float("inf")  # training time of one trial
+    max_seconds: float = math.inf  # training time of one trial
     deterministic: bool = False
     checkpoint_seconds: float = 30.0
 
@@ -51,8 +51,60 @@ class Display(Protocol):
         """Pictures judged so far."""
 
 
+@functools.lru_cache(maxsize=2)
+def open_task(spec: str, root: Path | None, device: torch.device) -> Task:
+    """The task with its data attached, shared by the trials of a process."""
+    task: Task = registry.make("task", spec)
+    task.open(root, device)
+    return task
+
+
+def identify(trial: Trial, settings: Settings) -> dict[str, str]:
+    """What decides the result of a trial (see `bench.identity`)."""
+    task = open_task(str(trial.task), settings.data_root, settings.device)
+    return identity.identify(trial, task, settings.device, settings.max_seconds, settings.deterministic)
+
+
+def run(trial: Trial, settings: Settings, store: Store, display: Display, stopped: Callable[[], bool], *, fresh: bool = False) -> TrialRecord:
+    """Train and score one trial, resuming it where an earlier attempt was interrupted (unless `fresh`), and put it on record.
+
+    Raises:
+        UsageError: bad input that would spoil every trial (a corrupt picture, a full disk).
+        Interrupted: the user asked to stop; the state is saved.
+    """
+    task = open_task(str(trial.task), settings.data_root, settings.device)
+    record = _blank(trial, task, settings)
+    folder = settings.out / trial.suite / "trials" / record.trial_id
+    if fresh:
+        shutil.rmtree(folder, ignore_errors=True)
+    run_id = store.begin(record, f"{trial.label} seed {trial.seed}")
+    attempt = _Attempt(trial, task, record, folder, _Recorder(display, store, run_id), stopped)
+    attempt.live(settings)
+    write_record(record, attempt.results)
+    store.finish(run_id, record, attempt.results)
+    for leftover in folder.glob("*.safetensors"):  # checkpoints; the weights are in the record
+        leftover.unlink()
+    return record
+
+
+def build(trial: Trial, task: Task) -> Method:
+    """The method under its seed, on the task's device.
+
+    Raises:
+        Unavailable: the task lacks what the method needs, or a weight is missing.
+    """
+    cls: type[Method] = registry.find("method", trial.spec.name)
+    if missing := sorted(cls.needs - task.offers):
+        raise Unavailable(f"{trial.spec.name} needs {', '.join(missing)}, which the task does not offer with these data")
+    if not hasattr(cls, task.verb):
+        raise Unavailable(f"{trial.spec.name} cannot {task.verb}, which the task {trial.task.name} asks for")
+    torch.manual_seed(mix(trial.seed))
+    with torch.device(task.device):
+        return cls(task, **trial.spec.options)
+
+
 @dataclasses.dataclass(frozen=True)
-class _Recorder(Watcher):
+class _Recorder:
     """Shows a training to the user and puts its curves on record."""
 
     display: Display
@@ -66,133 +118,111 @@ class _Recorder(Watcher):
         self.store.curves(self.run_id, points)
 
 
-@functools.lru_cache(maxsize=2)
-def open_task(spec: str, root: Path | None, device: torch.device) -> Task:
-    """The task with its data attached, shared by the trials of a process."""
-    task: Task = registry.make("task", spec)
-    task.open(root, device)
-    return task
+@dataclasses.dataclass(frozen=True)
+class _Attempt:
+    """A trial on its way: all that happens to it goes into `record` and `results`."""
+
+    trial: Trial
+    task: Task
+    record: TrialRecord
+    folder: Path
+    recorder: _Recorder
+    stopped: Callable[[], bool]
+
+    @property
+    def results(self) -> Path:
+        """The files of the record."""
+        return self.folder / "record"
+
+    def live(self, settings: Settings) -> None:
+        """Build, train, judge; a divergence, a missing weight or an error is an outcome with its reason."""
+        shutil.rmtree(self.results, ignore_errors=True)
+        (self.results / "gallery").mkdir(parents=True)
+        try:
+            method = build(self.trial, self.task)
+            run = self._train(method, settings)
+            self._score(method, run)
+        except (Interrupted, UsageError):
+            raise
+        except Diverged as error:
+            self._end("diverged", str(error))
+            self.record.summary["diverged_step"] = float(error.step)
+        except Unavailable as error:
+            self._end("skipped", str(error))
+        except torch.OutOfMemoryError as error:
+            self._end("failed", _out_of_memory(error, self.record))
+        except Exception as error:
+            self._end("failed", f"{type(error).__name__}: {error}".splitlines()[0])
+            (self.results / "traceback.txt").write_text(traceback.format_exc())
+
+    def _train(self, method: Method, settings: Settings) -> Training:
+        plan = Plan(
+            self.folder, self.trial.evaluations, self.task.ranked_by().higher_is_better, settings.max_seconds, settings.checkpoint_seconds
+        )  # fmt: skip
+        batches = Stream(self.task, self.trial.seed, getattr(method.hp, "batch_size", 1))
+        run = Training(method, batches, lambda: self.task.validate(method), plan, self.recorder)
+        if not run.steps:
+            return run
+        try:
+            run.run(self.stopped)
+        finally:
+            self.record.curves = pd.DataFrame(run.points, columns=list(CURVES))
+            self.record.summary |= {"steps": float(method.t), **run.summary()}
+            self.recorder.curves(run.points)
+        self.record.costs |= {"train_seconds": run.spent, "images_per_s": run.images / max(run.spent, 1e-9)}
+        if run.capped:
+            self.record.tags["capped"] = f"training stopped after {settings.max_seconds:g} s"
+        _save_weights(method, self.results / "weights.safetensors")
+        return run
+
+    def _score(self, method: Method, run: Training) -> None:
+        """Judge the last weights, keep pictures and costs of them; judge those that were best on validation where they are others."""
+        scores = self._judge(method)
+        self.record.final = self.record.best = scores.values
+        self.record.summary |= scores.summary
+        rows = [(column, *pair) for column, (names, values) in scores.per_image.items() for pair in zip(names, values, strict=True)]
+        self.record.per_image = pd.DataFrame(rows, columns=list(PER_IMAGE))
+        with judging(method):
+            self.record.costs |= _costs(method, self.task)
+            self.task.gallery(method, self.results / "gallery")
+        if run.history and run.best_step() != method.t:
+            run.load_best()
+            self.record.best = self._judge(method).values
+
+    def _judge(self, method: Method) -> Scores:
+        def progress(done: int, total: int) -> None:
+            self.recorder.display.evaluating(done, total)
+            if self.stopped():
+                raise Interrupted
+
+        with judging(method):
+            return self.task.score(method, progress)
+
+    def _end(self, outcome: Any, reason: str) -> None:
+        self.record.outcome, self.record.reason = outcome, reason
 
 
-def identify(trial: Trial, task: Task, settings: Settings) -> dict[str, str]:
-    """Everything that could change the result, by name; the trial id is its hash."""
-    method = registry.find("method", trial.spec.name)
-    hp = method.HP(**trial.spec.options)
-    used = [*parts_of(hp), *task.parts()]
-    parts = {"method": trial.spec.name, "task": trial.task.name, "seed": str(trial.seed), "tier": trial.tier, "evaluations": str(trial.evaluations)}
-    parts |= {f"hp.{f.name}": str(getattr(hp, f.name)) for f in dataclasses.fields(hp)}
-    parts |= {f"task.{k}": str(v) for k, v in task.options().items()}
-    parts |= {f"data.{k}": v for k, v in task.fingerprint().items()}
-    parts |= {f"card.{column}": card.hash for column, card in task.cards().items()}
-    parts |= {f"code.{kind}.{registry.parse(spec).name}": code_hash(registry.find(kind, registry.parse(spec).name)) for kind, spec in used}
-    parts |= {"code.method": code_hash(method), "code.task": code_hash(type(task)), "code.training": code_hash(training)}
-    return parts | {
-        "device": settings.device.type, "torch": torch.__version__, "max_seconds": str(settings.max_seconds), "deterministic": str(settings.deterministic),
-    }  # fmt: skip
-
-
-def id_of(parts: Mapping[str, str]) -> str:
-    """Sixteen hex digits over the parts."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def run(trial: Trial, settings: Settings, store: Store, display: Display, stopped: Callable[[], bool], *, fresh: bool = False) -> TrialRecord:
-    """Train and score one trial, resuming it where an earlier attempt was interrupted (unless `fresh`), and put it on record.
-
-    Raises:
-        UsageError: bad input that would spoil every trial (a corrupt picture, a full disk).
-        Interrupted: the user asked to stop; the state is saved.
-    """
-    task = open_task(str(trial.task), settings.data_root, settings.device)
-    parts = identify(trial, task, settings)
-    record = _blank(trial, task, parts, settings)
-    folder = settings.out / trial.suite / "trials" / record.trial_id
-    if fresh:
-        shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    run_id = store.begin(record.trial_id, f"{trial.label} seed {trial.seed}", _tags(record), record.params)
-    results = folder / "record"
-    shutil.rmtree(results, ignore_errors=True)
-    results.mkdir()
-    plan = Plan(folder, trial.evaluations, task.ranked_by().higher_is_better, settings.max_seconds, settings.checkpoint_seconds)
-    try:
-        _live(trial, task, plan, record, results, _Recorder(display, store, run_id), stopped)
-    except Diverged as error:
-        record.outcome, record.reason = "diverged", str(error)
-        record.summary["diverged_step"] = float(error.step)
-    except Unavailable as error:
-        record.outcome, record.reason = "skipped", str(error)
-    except torch.OutOfMemoryError as error:
-        record.outcome, record.reason = "failed", _out_of_memory(error, record)
-    except (training.Interrupted, UsageError):
-        raise
-    except Exception as error:
-        record.outcome, record.reason = "failed", f"{type(error).__name__}: {error}".splitlines()[0]
-        (results / "traceback.txt").write_text(traceback.format_exc())
-    write_record(record, results)
-    store.curves(run_id, [tuple(row) for row in record.curves.itertuples(index=False)])
-    store.finish(run_id, record, results)
-    for leftover in folder.glob("*.safetensors"):
-        leftover.unlink()
-    return record
-
-
-def build(trial: Trial, task: Task) -> Method:
-    """The method under its seed, on the task's device.
-
-    Raises:
-        Unavailable: the task lacks what the method needs, or a weight is missing.
-    """
-    cls = registry.find("method", trial.spec.name)
-    if missing := sorted(cls.needs - task.offers):
-        raise Unavailable(f"{trial.spec.name} needs {', '.join(missing)}, which {trial.task} does not offer")
-    if not hasattr(cls, task.verb):
-        raise Unavailable(f"{trial.spec.name} cannot {task.verb}, which the task {trial.task.name} asks for")
-    torch.manual_seed(stream.mix(trial.seed))
-    with torch.device(task.device):
-        return cls(task, **trial.spec.options)  # type: ignore[no-any-return]
-
-
-def _live(trial: Trial, task: Task, plan: Plan, record: TrialRecord, results: Path, watcher: _Recorder, stopped: Callable[[], bool]) -> None:
-    """Train, judge the last weights and the best ones, measure costs, keep pictures and weights: all into `record` and `results`."""
-    method = build(trial, task)
-    batches = Stream(task, trial.seed, getattr(method.hp, "batch_size", 1))
-    run = Training(method, batches, lambda: task.validate(method), plan, watcher)
-    try:
-        if run.steps:
-            run.run(stopped)
-            record.costs |= {"train_seconds": run.spent, "images_per_s": run.points[-1][2] / max(run.spent, 1e-9)}
-            _save_weights(method, results / "weights.safetensors")
-    finally:
-        record.curves = _frame(run.points, CURVES)
-        record.summary |= {"steps": float(method.t), **run.summary()}
-        record.tags |= {"capped": f"training stopped after {plan.max_seconds:g} s"} if run.capped else {}
-    scores = _judge(task, method, watcher.display, stopped)
-    record.final, record.summary = scores.values, {**record.summary, **scores.summary}
-    record.per_image = _frame(
-        [(c, name, v) for c, (names, values) in scores.per_image.items() for name, v in zip(names, values, strict=True)], PER_IMAGE
+def _blank(trial: Trial, task: Task, settings: Settings) -> TrialRecord:
+    """The record before anything happened."""
+    method: type[Method] = registry.find("method", trial.spec.name)
+    hp = dataclasses.asdict(method.HP(**trial.spec.options))
+    parts = identify(trial, settings)
+    tags = task.remarks() | ({"oracle": "PSF"} if "psf" in method.needs else {})
+    return TrialRecord(
+        suite=trial.suite,
+        task=str(trial.task),
+        label=trial.label,
+        spec=str(Spec(trial.spec.name, hp)),
+        seed=trial.seed,
+        tier=trial.tier,
+        trial_id=identity.id_of(parts),
+        outcome="finished",
+        params={k: str(v) for k, v in hp.items()},
+        parts=parts,
+        tags=tags,
+        cards={column: card.to_json() for column, card in {**task.cards(), **_cost_cards(task)}.items()},
+        environment=environment(str(settings.device)),
     )
-    with judging(method):
-        record.costs |= _costs(method, task)
-        (results / "gallery").mkdir()
-        task.gallery(method, results / "gallery")
-    record.best = record.final
-    if run.history and run.best_step() != method.t:
-        run.load_best()
-        record.best = _judge(task, method, watcher.display, stopped).values
-
-
-def _judge(task: Task, method: Method, display: Display, stopped: Callable[[], bool]) -> Scores:
-    def progress(done: int, total: int) -> None:
-        display.evaluating(done, total)
-        if stopped():
-            raise training.Interrupted
-
-    with judging(method):
-        return task.score(method, progress)
-
-
-_COSTS = {"ms_per_image": "time", "megapixels_per_s": "throughput", "peak_memory_mb": "memory", "parameters": "parameters", "gflops": "flops"}
 
 
 def _costs(method: Method, task: Task) -> dict[str, float]:
@@ -205,35 +235,6 @@ def _costs(method: Method, task: Task) -> dict[str, float]:
 def _cost_cards(task: Task) -> dict[str, Card]:
     with torch.device(task.device):
         return {column: registry.make("metric", name).card() for column, name in _COSTS.items()}
-
-
-def _blank(trial: Trial, task: Task, parts: dict[str, str], settings: Settings) -> TrialRecord:
-    method = registry.find("method", trial.spec.name)
-    hp = {k.removeprefix("hp."): v for k, v in parts.items() if k.startswith("hp.")}
-    tags = dict(task.remarks())
-    if "psf" in method.needs:
-        tags["oracle"] = "PSF"
-    return TrialRecord(
-        suite=trial.suite, task=str(trial.task), label=trial.label, spec=str(Spec(trial.spec.name, hp)), seed=trial.seed, tier=trial.tier,
-        trial_id=id_of(parts), outcome="finished", params=hp, parts=parts, tags=tags,
-        cards={column: card.to_json() for column, card in {**task.cards(), **_cost_cards(task)}.items()}, environment=environment(str(settings.device)),
-    )  # fmt: skip
-
-
-def _tags(record: TrialRecord) -> dict[str, str]:
-    env = record.environment
-    row = {k: v for k, v in record.parts.items() if k != "seed"}
-    protocol = {k: v for k, v in row.items() if k.split(".")[0] in ("task", "data", "card", "tier") or k == "code.task"}
-    return {
-        "suite": record.suite, "task": record.task, "label": record.label, "spec": record.spec, "seed": str(record.seed), "tier": record.tier,
-        "device": env["device"], "git": env["git"], "row": id_of(row), "protocol": id_of(protocol),
-    }  # fmt: skip
-
-
-def _frame(rows: Any, columns: tuple[str, ...]) -> Any:
-    import pandas as pd
-
-    return pd.DataFrame(list(rows), columns=list(columns))
 
 
 def _save_weights(method: Method, path: Path) -> None:

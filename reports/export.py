@@ -16,7 +16,10 @@ from reports.table import Cell, Column, Row, Table
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
-LEGEND = "Best bold, second underlined. Brackets: 95 % bootstrap interval. Rows that share a letter cannot be told apart (paired tests over images and seeds, Holm)."
+LEGEND = (
+    "Best bold, second underlined. Brackets: 95 % bootstrap interval. "
+    "Rows that share a letter cannot be told apart (paired tests over images and seeds, Holm)."
+)
 _TEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
     "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
@@ -54,7 +57,13 @@ def to_csv(tables: Sequence[Table]) -> str:
 def _flat(table: Table) -> list[dict[str, Any]]:
     rows = []
     for row in table.rows:
-        flat = {"task": table.task, "rank": row.rank, "label": row.label, "outcome": "diverged" if row.diverged else "finished", "reason": row.note}
+        flat: dict[str, Any] = {
+            "task": table.task,
+            "rank": row.rank,
+            "label": row.label,
+            "outcome": "diverged" if row.diverged else "finished",
+            "reason": row.note,
+        }
         flat |= {"tier": row.tier, "seeds": " ".join(map(str, row.seeds)), "spec": row.spec}
         for column in table.columns:
             if cell := row.cells.get(column.key):

@@ -68,7 +68,8 @@ def strips(records: Sequence[TrialRecord], labels: Sequence[str]) -> tuple[list[
         for file in sorted(folders[label].glob("*.json")) if label in folders else []:
             item = json.loads(file.read_text(encoding="utf-8"))
             scenes.setdefault(str(item["name"]), {})[label] = (file.parent, item)
-    out, spent = [], 0
+    out: list[Strip] = []
+    spent = 0
     for name, items in scenes.items():
         strip = _strip(name, items)
         spent += sum(len(p.source) for p in strip.pictures)
@@ -93,9 +94,8 @@ def _picture(caption: str, role: str, folder: Path, item: dict[str, Any], kinds:
     path = folder / item[role] if item.get(role) else None
     if path is None or not path.is_file():
         return None
-    with Image.open(path) as image:
-        size = image.size
-        image = image.convert("RGB")
+    with Image.open(path) as file:
+        size, image = file.size, file.convert("RGB")
         image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
         out = io.BytesIO()
         image.save(out, "WEBP", quality=QUALITY)

@@ -93,8 +93,10 @@ def _section(i: int, table: Table, records: list[TrialRecord], style: Mapping[st
     paretos = [_Chart(c.title, {"": plots.to_svg(plots.pareto(table, c.key, style), f"{i}-{c.key}")}) for c in prices]
     strips, left_out = gallery.strips(records, [r.label for r in table.rows])
     beside = [(p, _beside(p, table, records)) for p in published if p.units.keys() & {c.key for c in table.scores}]
-    return _Section(f"task{i}", table, _leader(table), _against(table), _whiskers(table), _trained(table, records), paretos, [chart(n, k) for n, k in enumerate(keys)],
-                    strips, left_out, beside)  # fmt: skip
+    return _Section(
+        f"task{i}", table, _leader(table), _against(table), _whiskers(table), _trained(table, records),
+        paretos, [chart(n, k) for n, k in enumerate(keys)], strips, left_out, beside,
+    )  # fmt: skip
 
 
 def _leader(table: Table) -> str:

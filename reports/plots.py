@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.text import Annotation
+    from matplotlib.transforms import Bbox
     from numpy.typing import NDArray
 
 # Okabe and Ito's colours, the yellow left out (it vanishes on white); a second turn through them is dashed
@@ -170,20 +171,25 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
 def _label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
     """Write each label right of its curve's end, pushed apart so that none covers another."""
     low, high = axes.get_ylim()
-    gap = (high - low) * 0.075
+    gap = min(0.075, 1 / max(len(ends), 1))  # of the height
     place = np.inf
-    for y, label, color in sorted(ends, key=lambda e: -e[0]):
-        place = min(place - gap, float(np.clip(y, low, high)))
-        text = axes.annotate(_short(label), (1.015, place), xycoords=("axes fraction", "data"), color=color, va="center", fontsize=8, annotation_clip=False)
+    for below, (y, label, color) in zip(range(len(ends) - 1, -1, -1), sorted(ends, key=lambda e: -e[0]), strict=True):
+        place = max(min(place - gap, float(np.clip((y - low) / (high - low), 0, 1))), gap * below)
+        text = axes.annotate(_short(label), (1.015, place), xycoords="axes fraction", color=color, va="center", fontsize=min(8, 105 * gap))
         text.set_parse_math(False)
 
 
 def _label_points(axes: Axes, points: Sequence[tuple[float, float, str, str]]) -> None:
     """Write each label beside its point, at whichever of eight places covers least: other labels, points, the frame."""
-    axes.figure.draw_without_rendering()
-    renderer = axes.figure.canvas.get_renderer()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = axes.figure.canvas
+    assert isinstance(canvas, FigureCanvasAgg)
+    canvas.draw()
+    renderer = canvas.get_renderer()
     marks = [axes.transData.transform((x, y)) for x, y, *_ in points]
-    frame, taken = axes.get_window_extent(), []
+    frame = axes.get_window_extent()
+    taken: list[Bbox] = []
     places = [(7, 5, "left", "bottom"), (-7, 5, "right", "bottom"), (7, -5, "left", "top"), (-7, -5, "right", "top"),
               (0, 9, "center", "bottom"), (0, -9, "center", "top"), (9, 0, "left", "center"), (-9, 0, "right", "center")]  # fmt: skip
     for (x, y, label, color), mark in zip(points, marks, strict=True):
@@ -194,7 +200,7 @@ def _label_points(axes: Axes, points: Sequence[tuple[float, float, str, str]]) -
             text.set(position=place[:2], ha=place[2], va=place[3])
             box = text.get_window_extent(renderer).padded(3)
             outside = box.x0 < frame.x0 or box.x1 > frame.x1 or box.y0 < frame.y0 or box.y1 > frame.y1
-            return 4 * outside + 2 * box.count_overlaps(taken) + sum(box.contains(*m) for m in marks if m is not mark)
+            return int(4 * outside + 2 * box.count_overlaps(taken) + sum(bool(box.contains(*m)) for m in marks if m is not mark))
 
         covers(min(places, key=covers))  # leaves the text at the best place
         taken.append(text.get_window_extent(renderer))

@@ -11,8 +11,9 @@ from bench.errors import UsageError
 from bench.record import TrialRecord
 from reports import export
 from reports.html import page
+from reports.leaderboard import leaderboard
 from reports.published import PublishedTable
-from reports.table import Table, leaderboard
+from reports.table import Table
 
 
 def render(

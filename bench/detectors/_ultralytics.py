@@ -88,7 +88,9 @@ def load(path: Path) -> Any:
     try:
         checkpoint = tasks().torch_safe_load(str(path), safe_only=True)[0]
     except Exception as error:  # a hostile or broken file can fail in any way
-        raise UsageError(f"{path} cannot be read safely as an ultralytics checkpoint: {type(error).__name__}: {str(error).splitlines()[0]}") from error
+        raise UsageError(
+            f"{path} cannot be read safely as an ultralytics checkpoint: {type(error).__name__}: {str(error).splitlines()[0]}"
+        ) from error
     finally:  # ultralytics widens torch's list of trusted classes for good
         torch.serialization.clear_safe_globals()
         torch.serialization.add_safe_globals(allowed)

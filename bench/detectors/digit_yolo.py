@@ -65,4 +65,6 @@ class DigitYolo(_ultralytics.UltralyticsDetector):
     def require(self) -> None:
         """The bundled file."""
         if not WEIGHTS.is_file():
-            raise Unavailable(f"the bundled weights {WEIGHTS.name} are missing: reinstall ganbench, or run python -m bench.detectors._train_digit_yolo")
+            raise Unavailable(
+                f"the bundled weights {WEIGHTS.name} are missing: reinstall ganbench, or run python -m bench.detectors._train_digit_yolo"
+            )

@@ -36,7 +36,7 @@ class MSSSIM(ImageMetric):
         for scale in range(len(MS_WEIGHTS)):
             if scale:  # odd sides are padded with a zero on both ends, which count in the mean
                 odd = [side % 2 for side in a.shape[-2:]]
-                a, b = (torch.nn.functional.avg_pool2d(image, 2, padding=0) for image in (a, b))
+                a, b = (torch.nn.functional.avg_pool2d(image, 2, padding=odd) for image in (a, b))
             ssim, contrast = similarity(a, b, gaussian())
             terms.append((ssim if scale == len(MS_WEIGHTS) - 1 else contrast).clamp_min(0))
         return per_image((torch.stack(terms, -1) ** a.new_tensor(MS_WEIGHTS)).prod(-1).mean(1))

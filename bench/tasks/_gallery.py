@@ -22,9 +22,9 @@ _LONGEST = 640  # pixels of a side; larger pictures are cut
 
 def write_gallery(folder: Path, method: Method, photos: Exam, judge: DetectionExam | None) -> None:
     """Write NN.json items and the PNG files they name (see `bench.record.TrialRecord.gallery`)."""
-    items = [_restore(method, photos, i) | {"kind": "photo"} for i in _spread(len(photos), _PHOTOS)]
+    items = [_restore(method, photos, i) | {"kind": "photo"} for i in _detailed(photos, _PHOTOS)]
     if judge:
-        for i in _spread(len(judge), _SCENES):
+        for i in _detailed(judge.exam, _SCENES):
             item = _restore(method, judge.exam, i) | {"kind": "scene", "classes": list(judge.detector.classes)}
             item["boxes"] = {which: _boxes(judge, item[which]) for which in _WHICH}
             items.append(item)
@@ -36,8 +36,10 @@ def write_gallery(folder: Path, method: Method, photos: Exam, judge: DetectionEx
         (folder / f"{number:02d}.json").write_text(json.dumps(item))
 
 
-def _spread(n: int, k: int) -> list[int]:
-    return sorted({round((i + 0.5) * n / k - 0.5) for i in range(k)}) if n else []
+def _detailed(exam: Exam, k: int) -> list[int]:
+    """K pictures spread over the set, each the one with most contrast among its neighbours: flat ones show nothing."""
+    contrast = torch.cat([batch.target.flatten(1).std(1).cpu() for batch in exam.batches if batch.target is not None])
+    return [int(part[contrast[part].argmax()]) for part in torch.arange(len(exam)).tensor_split(k) if len(part)]
 
 
 def _restore(method: Method, exam: Exam, index: int) -> dict[str, Any]:

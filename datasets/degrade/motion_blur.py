@@ -28,7 +28,7 @@ from bench.psf import convolve
 Law = Literal["deblurgan_code", "boracchi_foi", "paper_as_printed"]
 
 _M = 2000  # samples of a path
-_CHUNK, _BLOCK = 256, 16  # paths walked and rasterised at once: few calls, and what fits the cache
+_CHUNK, _BLOCK = 256, 32  # paths walked and rasterised at once: few calls, and what fits the cache
 _SCRIPT = (0.01, 0.009, 0.008, 0.007, 0.005, 0.003)  # DeblurGAN's data script
 _SEVERITY: dict[Law, tuple[float, ...]] = {"deblurgan_code": _SCRIPT, "boracchi_foi": _SCRIPT, "paper_as_printed": (0.001,)}
 
@@ -99,13 +99,10 @@ class MotionBlur:
         draws = _draw(n, rng, normal=self.law == "paper_as_printed")
         p_s = _pick(self.severity or _SEVERITY[self.law], draws.constants[4])
         path = _walk(self.law, draws, p_s, self.max_len)
-        exposure = _pick(self.exposure, draws.constants[5])
-        return np.concatenate([self._raster(path[:, i : i + _BLOCK], exposure[i : i + _BLOCK]) for i in range(0, n, _BLOCK)])
-
-    def _raster(self, path: NDArray[np.complex128], exposure: NDArray[np.float64]) -> NDArray[np.float64]:
-        weight = _exposed(exposure, first=int(self.law == "deblurgan_code"))
+        weight = _exposed(_pick(self.exposure, draws.constants[5]), first=int(self.law == "deblurgan_code"))
         x, y = (_centred(axis, weight, self.centre) + self._size() // 2 for axis in (path.real, path.imag))
-        psf = _splat(x, y, weight, self._size())
+        blocks = (slice(i, i + _BLOCK) for i in range(0, n, _BLOCK))
+        psf = np.concatenate([_splat(x[:, block], y[:, block], weight[:, block], self._size()) for block in blocks])
         return psf / psf.sum((1, 2), keepdims=True)
 
     def _smallest(self) -> int:
@@ -138,34 +135,31 @@ def _walk(law: Law, draws: _Draws, p_s: NDArray[np.float64], length: float) -> N
     step = length / (_M - 1)
     inertia, rate, shake, angle = draws.constants[:4]
     inertia, rate, angle = 0.7 * inertia, 0.2 * rate, 2 * np.pi * angle
+    spring = (p_s * inertia * step).astype(np.complex128)  # complex, because products of unlike types are slow
+    v = np.exp(1j * angle)
     if law == "paper_as_printed":
-        gust = p_s * (0.7 * shake) * inertia * step * draws.shake
-
-        def push(t: int, x: NDArray[np.complex128]) -> NDArray[np.complex128]:
-            return gust[t] * x  # p_g (N + iN) . I x[t]
+        gust = 0.7 * shake * spring * draws.shake
+        push = np.multiply  # p_s p_g (N + iN) . I x[t]
     else:
-        gust, spring = p_s * (10 * shake) * draws.shake, (p_s * inertia * step).astype(np.complex128)
+        gust = p_s * (10 * shake) * draws.shake
+        v *= np.where(p_s > 0, p_s / step, 1.0)
 
-        def push(t: int, x: NDArray[np.complex128]) -> NDArray[np.complex128]:
-            return gust[t] - spring * x  # p_g (N + iN) - I x[t]
+        def push(wind: NDArray[np.complex128], here: NDArray[np.complex128]) -> NDArray[np.complex128]:
+            return wind - spring * here  # p_s (p_g (N + iN) - I x[t])
 
     bump, who = np.nonzero(draws.impulse < (rate * p_s).astype(np.float32))
     turn = 1 + 2 * np.exp(1j * (np.pi + draws.jitter[bump, who].astype(np.float64) - 0.5))  # v + 2 v e^{i (pi + u - .5)}
     first = np.searchsorted(bump, np.arange(_M)).tolist()  # the impulses of step t are first[t] to first[t + 1]; most steps have none
-    v = np.exp(1j * angle)
-    if law != "paper_as_printed":
-        v *= np.where(p_s > 0, p_s / step, 1.0)
-    scale = np.zeros_like(v)  # 1 / |v|, complex because products of unlike types are slow
-    x = np.empty((_M, len(p_s)), np.complex128)
-    x[0] = 0
-    for t in range(_M - 1):
-        if first[t] < first[t + 1]:
-            hit = slice(first[t], first[t + 1])
-            v[who[hit]] *= turn[hit]
-        v += push(t, x[t])
-        np.reciprocal(np.abs(v), out=scale.real)
+    x = np.zeros((_M, len(p_s)), np.complex128)
+    scale = np.zeros_like(v)  # 1 / |v|
+    inverse = scale.real
+    for here, there, wind, a, b in zip(x, x[1:], gust, first, first[1:]):
+        if a < b:
+            v[who[a:b]] *= turn[a:b]
+        v += push(wind, here)
+        np.reciprocal(np.abs(v), out=inverse)
         v *= scale
-        np.add(x[t], v, out=x[t + 1])
+        np.add(here, v, out=there)
     return x * step
 
 
@@ -182,7 +176,7 @@ def _exposed(fraction: NDArray[np.float64], first: int) -> NDArray[np.float64]:
 def _centred(axis: NDArray[np.float64], weight: NDArray[np.float64], centre: str) -> NDArray[np.float64]:
     """One coordinate of the paths, M x n, with the origin moved to the centre of the exposed part."""
     if centre == "centroid":
-        return axis - np.einsum("tn,tn->n", weight, axis) / weight.sum(0)
+        return axis - (weight * axis).sum(0) / weight.sum(0)
     low, high = np.where(weight > 0, axis, np.inf).min(0), np.where(weight > 0, axis, -np.inf).max(0)
     return axis - (low + high) / 2
 
@@ -193,8 +187,8 @@ def _splat(x: NDArray[np.float64], y: NDArray[np.float64], weight: NDArray[np.fl
     Positions must lie on the canvas, one pixel from its far edges.
     """
     n = x.shape[1]
-    column, row = x.astype(np.int64), y.astype(np.int64)
-    corner = ((np.arange(n) * size + row) * size + column).ravel()
+    column, row = np.floor(x), np.floor(y)
+    corner = (row * size + column + np.arange(n) * size**2).astype(np.int64).ravel()
     right, lower = x - column, weight * (y - row)
     upper = weight - lower
     lower_right, upper_right = lower * right, upper * right

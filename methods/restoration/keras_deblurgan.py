@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from bench import registry
+from bench.errors import UsageError
 from bench.method import Batch, Logs, Method, TrainHP, param
 from methods._nets import ResNetGenerator, padded
 from methods._train import alternate_on_batch
@@ -55,8 +56,10 @@ class KerasDeblurGAN(Method):
         dropout: float = param(0.5, "layer_utils.py: after each block's first convolution")
 
     def build(self, task: Any) -> None:
-        """Networks, optimisers, content loss. The critic is made for crops of `task.crop` pixels."""
+        """Networks, optimisers, content loss. The critic is made for crops of `task.crop` pixels, at least 16."""
         h = self.hp
+        if task.crop < 16:
+            raise UsageError(f"keras_deblurgan: its critic halves four times and needs crops of 16 pixels or more, not {task.crop}")
         self.G = ResNetGenerator(ngf=h.ngf, blocks=h.blocks, norm=_BATCH_NORM, dropout=h.dropout, upsample=_nearest)
         self.D = _Critic(h.ndf, task.crop)
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D)

@@ -37,7 +37,11 @@ def scenes(n=40, classes=4, seed=0, miss=0.3, jitter=3.0, extra=2):
         corner = rng.uniform(0, 90, (extra, 2))
         invented = np.concatenate((corner, corner + rng.uniform(15, 35, (extra, 2))), 1)
         every = np.concatenate((moved, invented))
-        found.append(Detections(torch.tensor(every), torch.tensor(np.concatenate((guessed, rng.integers(0, classes, extra)))), torch.tensor(rng.random(len(every)))))
+        found.append(
+            Detections(
+                torch.tensor(every), torch.tensor(np.concatenate((guessed, rng.integers(0, classes, extra)))), torch.tensor(rng.random(len(every)))
+            )
+        )
     return found, truth
 
 
@@ -131,7 +135,9 @@ def test_average_precision_agrees_with_torchmetrics():
 
     found, truth = scenes(seed=1)
     theirs = MeanAveragePrecision(box_format="xyxy")
-    theirs.update([{"boxes": d.boxes, "scores": d.scores, "labels": d.labels} for d in found], [{"boxes": d.boxes, "labels": d.labels} for d in truth])
+    theirs.update(
+        [{"boxes": d.boxes, "scores": d.scores, "labels": d.labels} for d in found], [{"boxes": d.boxes, "labels": d.labels} for d in truth]
+    )
     with contextlib.redirect_stdout(io.StringIO()):
         expected = theirs.compute()
     ours = average_precision(found, truth)

@@ -7,7 +7,16 @@ from bench.record import CURVES, PER_IMAGE, Score, TrialRecord, strict
 
 
 def _record(**changes):
-    fixed = {"suite": "s", "task": "deblur", "label": "wgan", "spec": "wgan[steps=3]", "seed": 1, "tier": "smoke", "trial_id": "ab", "outcome": "finished"}
+    fixed = {
+        "suite": "s",
+        "task": "deblur",
+        "label": "wgan",
+        "spec": "wgan[steps=3]",
+        "seed": 1,
+        "tier": "smoke",
+        "trial_id": "ab",
+        "outcome": "finished",
+    }
     return TrialRecord(**(fixed | changes))
 
 

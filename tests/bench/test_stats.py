@@ -40,7 +40,7 @@ def test_holm_by_hand(raw, adjusted):
 
 def test_six_pairs_are_the_fewest_that_can_decide():
     base = np.arange(6.0)
-    result = stats.compare([base + [0.1, 0.2, 0.3, 0.4, 0.5, 0.6], base])
+    result = stats.compare([base + np.arange(1, 7) / 10, base])
     assert result.p[0, 1] == pytest.approx(2 / 2**6)  # all differences have one sign
     assert result.better.tolist() == [[False, True], [False, False]]
     assert result.difference[0, 1] == pytest.approx(0.35)
@@ -51,7 +51,7 @@ def test_six_pairs_are_the_fewest_that_can_decide():
 
 
 def test_lower_can_be_better():
-    errors = np.random.default_rng(0).random((2, 20)) + [[0], [1]]
+    errors = np.random.default_rng(0).random((2, 20)) + np.array([[0], [1]])
     assert stats.compare(errors, higher_is_better=False).better.tolist() == [[False, True], [False, False]]
 
 

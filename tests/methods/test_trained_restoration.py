@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from bench import registry
+from bench.errors import UsageError
 from bench.method import Batch
 from methods.restoration.keras_deblurgan import KerasDeblurGAN
 
@@ -106,3 +107,8 @@ def test_only_tensors_and_numbers_are_state(name):
 
 def test_keras_critic_is_made_for_the_crop():
     assert KerasDeblurGAN(SimpleNamespace(crop=64), ngf=4, ndf=4, blocks=1, content="l1").D[-4].in_features == 16
+
+
+def test_keras_critic_refuses_crops_it_cannot_halve():
+    with pytest.raises(UsageError, match="16 pixels"):
+        KerasDeblurGAN(SimpleNamespace(crop=8), ngf=4, ndf=4, blocks=1, content="l1")

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from bench import weights
 from bench.detector import Detections, Detector, best_boxes
+from bench.detectors.torchvision import Torchvision
 from bench.errors import Unavailable
 
 KIND = "detector"
@@ -29,8 +30,8 @@ class FastestDet(Detector):
 
     @property
     def classes(self) -> Sequence[str]:
-        """The 80 classes of COCO, in COCO's order, by number."""
-        return tuple(str(i) for i in range(80))
+        """The 80 classes of COCO in COCO's order."""
+        return Torchvision().classes
 
     def __call__(self, images: Tensor) -> list[Detections]:
         """Find objects; see `Detector`."""

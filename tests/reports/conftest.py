@@ -10,7 +10,7 @@ from PIL import Image, ImageFilter
 from bench.cards import Card
 from bench.record import TrialRecord
 
-HOSTILE = '<script>window.hacked=1</script>"\'&$_%{}--> =\n| `x` β 日本'
+HOSTILE = "<script>window.hacked=1</script>\"'&$_%{}--> =\n| `x` β 日本"
 
 
 def card(metric, unit="", higher=True, **protocol):
@@ -58,11 +58,16 @@ def record(label="deblurgan", seed=0, outcome="finished", reason="", n=12, galle
     final = {c: float(v.mean()) for c, v in scores.items()}
     trained = label in TRAINED
     done = outcome == "finished"
-    costs = {"parameters": 11.4e6 if trained else 0.0, "ms_per_image": TIMES.get(label, 1.0) * (1 + 0.02 * seed), "train_seconds": 66.0 * trained + seed}
+    costs = {
+        "parameters": 11.4e6 if trained else 0.0,
+        "ms_per_image": TIMES.get(label, 1.0) * (1 + 0.02 * seed),
+        "train_seconds": 66.0 * trained + seed,
+    }
     costs |= {"images_per_s": 36.4, "peak_memory_mb": 812.0, "gflops": 678.3} if trained else {}
     fields = {
         "suite": "deblur", "task": "deblur", "label": label, "seed": seed, "tier": "quick", "outcome": outcome, "reason": reason,
-        "spec": f'{label.split("<")[0] or "plugin"}[steps={600 if trained else 0},optimizer="adam[lr=1e-4,betas=(0.5,0.999)]"]', "trial_id": f"{seed:012x}",
+        "spec": f'{label.split("<")[0] or "plugin"}[steps={600 if trained else 0},optimizer="adam[lr=1e-4,betas=(0.5,0.999)]"]',
+        "trial_id": f"{seed:012x}",
         "params": {"steps": "600", "optimizer": "adam[lr=1e-4]"} if trained else {},
         "parts": {"data": "photos", "code": "1f3a"},
         "final": final if done else {},

@@ -15,7 +15,15 @@ from reports.render import render
 
 CHROMIUM, DRIVER = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed")
-QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+QUIET = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 class _Browser:
@@ -58,6 +66,9 @@ def browser(records, tmp_path_factory):
             time.sleep(0.1)
         window = _Browser(f"http://127.0.0.1:{port}", folder / "profile")
         window.size(1280, 900)
+        window.call("POST", f"{window.session}/url", {"url": "about:blank"})
+        for kind in ("browser", "performance"):
+            window.logs(kind)  # what the browser's own start page did
         window.call("POST", f"{window.session}/url", {"url": index.as_uri()})
         yield window
         window.call("DELETE", window.session)
@@ -77,7 +88,9 @@ def test_clicking_a_heading_sorts_and_clicking_again_reverses(browser):
     assert _names(browser)[0] == "cyclegan"
     browser.run(press.format("LPIPS"))
     assert _names(browser)[0] == "wiener"
-    assert browser.run("return [...document.querySelectorAll('.board [aria-sort]')].map(e => e.textContent.trim() + e.ariaSort)") == ["LPIPS-LIKE ↓ascending"]
+    assert browser.run("return [...document.querySelectorAll('.board [aria-sort]')].map(e => e.textContent.trim() + e.ariaSort)") == [
+        "LPIPS-LIKE ↓ascending"
+    ]
     browser.run(press.format("speed"))  # three rows have none: last either way
     assert set(_names(browser)[-3:]) == {"wiener", "unsharp", "identity"}
     browser.run(press.format("speed"))
@@ -99,7 +112,9 @@ def test_detections_can_be_hidden_and_the_lens_is_shared(browser):
     browser.run("document.querySelector('.show-boxes').click()")
     assert browser.run(boxes) == 0
     browser.run("document.querySelector('.strip .frame').click()")
-    scaled = "return [...document.querySelector('.strip').querySelectorAll('.frame > div')].filter(e => getComputedStyle(e).transform !== 'none').length"
+    scaled = (
+        "return [...document.querySelector('.strip').querySelectorAll('.frame > div')].filter(e => getComputedStyle(e).transform !== 'none').length"
+    )
     assert browser.run(scaled) == 9
     assert browser.run("return [...document.images].every(i => i.complete && i.naturalWidth > 0)")
 
@@ -107,7 +122,7 @@ def test_detections_can_be_hidden_and_the_lens_is_shared(browser):
 @pytest.mark.parametrize("width", [1280, 400])
 def test_only_tables_and_strips_scroll_sideways(browser, width):
     browser.size(width, 900)
-    assert browser.run("return document.documentElement.scrollWidth") == width
+    assert browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
 
 
 def test_nothing_hostile_ran_nothing_failed_and_no_request_left(browser):

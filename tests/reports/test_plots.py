@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from reports import plots
-from reports.table import leaderboard
+from reports.leaderboard import leaderboard
 
 
 def test_curves_are_pooled_over_seeds(make):
@@ -47,7 +47,9 @@ def test_svg_is_well_formed_themed_and_the_same_every_time(records, hostile):
     table = leaderboard(records, sort="psnr")
 
     def draw():
-        return plots.to_svg(plots.pareto(table, "ms_per_image", style), "a"), plots.to_svg(plots.curve(plots.pool_curves(records), "train/loss_g", "step", style), "b")
+        return plots.to_svg(plots.pareto(table, "ms_per_image", style), "a"), plots.to_svg(
+            plots.curve(plots.pool_curves(records), "train/loss_g", "step", style), "b"
+        )
 
     first = draw()
     assert first == draw()

@@ -34,7 +34,8 @@ def test_deblurgan_numbers_keep_their_evidence():
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
-    [('evidence = "recalled"', 'evidence = "sure"', "table.0.evidence"), ("data =", "dta =", "table.0"), ("psnr = 30.0", 'psnr = "30"', "table.0.rows.0.values.psnr"),
+    [('evidence = "recalled"', 'evidence = "sure"', "table.0.evidence"), ("data =", "dta =", "table.0"),
+     ("psnr = 30.0", 'psnr = "30"', "table.0.rows.0.values.psnr"),
      ("psnr = 30.0", "ssim = 0.9", "column 'ssim' has no unit"), ("[[table]]", "[[table", "cannot read")],
 )  # fmt: skip
 def test_files_are_read_strictly(tmp_path, old, new, message):
@@ -47,5 +48,5 @@ def test_files_are_read_strictly(tmp_path, old, new, message):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(UsageError, match="nothing.toml"):
+    with pytest.raises(UsageError, match=r"nothing\.toml"):
         load(tmp_path / "nothing.toml")

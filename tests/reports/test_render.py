@@ -43,7 +43,14 @@ class _Reader(html.parser.HTMLParser):
 
 def test_every_file_is_written(report):
     out, files = report
-    assert [f.name for f in files] == ["index.html", "leaderboard.csv", "leaderboard.md", "leaderboard.json", "leaderboard.tex", "leaderboard_table.tex"]
+    assert [f.name for f in files] == [
+        "index.html",
+        "leaderboard.csv",
+        "leaderboard.md",
+        "leaderboard.json",
+        "leaderboard.tex",
+        "leaderboard_table.tex",
+    ]
     assert sorted(p.name for p in out.iterdir()) == sorted(f.name for f in files)
     assert files[0].stat().st_size < 4e6
     assert oct(files[0].stat().st_mode)[-3:] == "644"
@@ -80,15 +87,20 @@ def test_page_says_what_matters(report):
         assert words in text, words
 
 
+def _without_curves(records):
+    return [dataclasses.replace(r, curves=r.curves[:0]) for r in records]
+
+
 def test_published_protocol_is_matched_against_cards(records):
+    records = _without_curves(records[:3])
     paper = published.load(published.FOLDER / "deblur.toml")[1]
     for same_if, words in (({"data": "photos", "border": "0"}, "same protocol"), ({"border": "4"}, "another protocol: border is 0, not 4")):
-        text = page(tables_of(records[:3], sort="psnr"), records[:3], title="t", published=[paper.model_copy(update={"same_if": same_if})])
+        text = page(tables_of(records, sort="psnr"), records, title="t", published=[paper.model_copy(update={"same_if": same_if})])
         assert words in text
 
 
 def test_two_tasks_have_two_leaderboards(make, tmp_path):
-    records = [make(), make("identity"), dataclasses.replace(make("srgan"), task="denoise")]
+    records = [*_without_curves([make()]), make("identity"), dataclasses.replace(make("srgan"), task="denoise")]
     text = render(records, tmp_path, title="t", sort="psnr")[0].read_text(encoding="utf-8")
     assert text.count("leaderboard</h2>") == 2
 
@@ -128,7 +140,7 @@ def test_a_full_disk_leaves_the_earlier_report(tmp_path, monkeypatch):
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="cannot write .*file/x"):
+    with pytest.raises(UsageError, match=r"cannot write .*file/x"):
         write_all({tmp_path / "file" / "x": "text"})
 
 

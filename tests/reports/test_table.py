@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from bench.errors import UsageError
-from reports.table import Column, differences, leaderboard, title_of
+from reports.leaderboard import leaderboard
+from reports.table import Column, differences, title_of
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +108,12 @@ def test_seeds_of_one_row_never_mix_protocols(make, make_card):
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"seed": 0}, "holds one seed twice"), ({"spec": "deblurgan[steps=9]"}, "two specs"), ({"tier": "paper"}, "two tiers"), ({"cards": {}}, "has no card")],
+    [
+        ({"seed": 0}, "holds one seed twice"),
+        ({"spec": "deblurgan[steps=9]"}, "two specs"),
+        ({"tier": "paper"}, "two tiers"),
+        ({"cards": {}}, "has no card"),
+    ],
 )
 def test_bad_records_are_refused(make, changes, message):
     with pytest.raises(UsageError, match=message):

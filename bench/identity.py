@@ -1,0 +1,47 @@
+"""What decides a result, by name. Trials with the same parts are the same trial; what differs names the reason to run again."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+
+import torch
+
+from bench import registry, training
+from bench.codehash import code_hash
+from bench.suite import Trial, parts_of
+from bench.task import Task
+
+
+def identify(trial: Trial, task: Task, device: torch.device, max_seconds: float, deterministic: bool) -> dict[str, str]:
+    """Everything that could change the result: hyper-parameters, task options, data, cards, code, seed, tier, budget, device, torch."""
+    method = registry.find("method", trial.spec.name)
+    hp = method.HP(**trial.spec.options)
+    parts = {"method": trial.spec.name, "task": trial.task.name, "seed": trial.seed, "tier": trial.tier, "evaluations": trial.evaluations}
+    parts |= {f"hp.{f.name}": getattr(hp, f.name) for f in dataclasses.fields(hp)}
+    parts |= {f"task.{k}": v for k, v in task.options().items()}
+    parts |= {f"data.{k}": v for k, v in task.fingerprint().items()}
+    parts |= {f"card.{column}": card.hash for column, card in task.cards().items()}
+    for kind, spec in [*parts_of(hp), *task.parts()]:
+        name = registry.parse(spec).name
+        parts[f"code.{kind}.{name}"] = code_hash(registry.find(kind, name))
+    parts |= {"code.method": code_hash(method), "code.task": code_hash(type(task)), "code.training": code_hash(training)}
+    parts |= {"device": device.type, "torch": torch.__version__, "max_seconds": max_seconds, "deterministic": deterministic}
+    return {k: str(v) for k, v in parts.items()}
+
+
+def id_of(parts: Mapping[str, str]) -> str:
+    """Sixteen hex digits over the parts: the trial's id."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def row_of(parts: Mapping[str, str]) -> str:
+    """The same for all trials that differ in the seed alone: they make one row of a table."""
+    return id_of({k: v for k, v in parts.items() if k != "seed"})
+
+
+def protocol_of(parts: Mapping[str, str]) -> str:
+    """The same for all trials that can stand in one table: the same question on the same data, judged alike."""
+    return id_of({k: v for k, v in parts.items() if k.partition(".")[0] in ("task", "data", "card", "tier")})

@@ -1,0 +1,176 @@
+"""Records -> leaderboard: one row a label, seeds pooled, uncertainty and ties worked out, nothing dropped in silence."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from bench import stats
+from bench.errors import UsageError
+from bench.record import TrialRecord
+from reports.table import COSTS, Cell, Column, Row, Table, differences, title_of
+
+Notes = dict[tuple[str, str], tuple[int, ...]]  # (column, label) -> its footnotes
+
+
+def leaderboard(records: Sequence[TrialRecord], *, sort: str, mix_cards: bool = False) -> Table:
+    """Pool the seeds of each label and rank the labels.
+
+    A label with a diverged seed comes last and wins no mark: a mean over the survivors flatters it. A label that was told more than the
+    others (tag "oracle") is shown in its place but does not compete, unless all were. Labels whose every seed failed or was skipped have
+    no row and stand in `unfinished`. The rank of a row is one more than the number of competing rows that are better by `stats.compare`;
+    where not all could be tested, its place by mean.
+
+    Args:
+        records: trials of one task.
+        sort: the column to rank by; the first column where no record has it.
+        mix_cards: allow two protocols in one column: footnoted, and neither marked nor tested.
+
+    Raises:
+        UsageError: two protocols in one column, two specs under one label, or one seed twice.
+    """
+    groups: dict[str, list[TrialRecord]] = {}
+    for record in records:
+        groups.setdefault(record.label, []).append(record)
+    for label, group in groups.items():
+        _check_label(label, group)
+    finished = [r for r in records if r.outcome == "finished"]
+    columns, footnotes, notes = _columns(finished, mix_cards)
+    rows = [_row(group, columns, notes) for group in groups.values() if any(r.outcome in ("finished", "diverged") for r in group)]
+    keys = [c.key for c in columns]
+    sort = sort if sort in keys or not keys else keys[0]
+    table = Table(records[0].task if records else "", sort, columns, rows, [r for r in records if r.outcome != "finished"], footnotes, {})
+    _order(table)
+    _compare(table, finished, {column for column, _ in notes})
+    _rank(table)
+    return table
+
+
+def _check_label(label: str, group: Sequence[TrialRecord]) -> None:
+    for field in ("task", "spec", "tier"):
+        if len(found := sorted({getattr(r, field) for r in group})) > 1:
+            raise UsageError(f"{label!r} stands for two {field}s, {found[0]!r} and {found[1]!r}: give each its own label")
+    if len({r.seed for r in group}) < len(group):
+        raise UsageError(f"{label!r} holds one seed twice: pass only the newest trial of each seed")
+
+
+def _columns(finished: Sequence[TrialRecord], mix_cards: bool) -> tuple[list[Column], list[str], Notes]:
+    """The columns; the footnotes; and (column, label) -> its footnotes where a column holds two cards."""
+    columns: list[Column] = []
+    footnotes: list[str] = []
+    notes: Notes = {}
+    for key in dict.fromkeys(k for r in finished for k in r.final):
+        holders = [r for r in finished if key in r.final]
+        if missing := [r.label for r in holders if key not in r.cards]:
+            raise UsageError(f"column {key!r} of {missing[0]!r} has no card: score it again")
+        cards = {r.cards[key]["hash"]: r.cards[key] for r in holders}
+        first = holders[0].cards[key]
+        if len(cards) > 1:
+            first_of = {h: next(r.label for r in holders if r.cards[key]["hash"] == h) for h in cards}
+            a, b = itertools.islice(cards, 2)
+            if not mix_cards or len({(c["unit"], c["higher_is_better"]) for c in cards.values()}) > 1:
+                what = differences(cards[a], cards[b])
+                raise UsageError(f"column {key!r} holds two protocols, {what} ({first_of[a]} | {first_of[b]}): score both alike or allow mixed cards")
+            number = {h: len(footnotes) + i for i, h in enumerate(cards)}
+            footnotes += [f"{key}: card {h}" + (f", differs by {differences(first, c)}" if c is not first else "") for h, c in cards.items()]
+            notes |= {(key, r.label): (number[r.cards[key]["hash"]],) for r in holders}
+        decimals = _decimals(r.final[key] for r in holders)
+        columns.append(Column(key, title_of(key, first["unit"]), first["unit"], first["higher_is_better"], decimals, first))
+    known = list(COSTS)
+    for key in sorted({k for r in finished for k in r.costs}, key=lambda k: (known.index(k) if k in COSTS else len(known), k)):
+        columns.append(Column(key, *COSTS.get(key, (key.replace("_", " "), "", False)), None))
+    return columns, footnotes, notes
+
+
+def _decimals(values: Iterable[float]) -> int | None:
+    """Four significant digits of the largest value, at most three decimals; None where that would hide the smallest."""
+    sizes = [abs(v) for v in values if math.isfinite(v) and v != 0]
+    if not sizes:
+        return 3
+    places = min(3, 3 - math.floor(math.log10(max(sizes))))
+    return places if places >= 0 and min(sizes) >= 0.5 * 10**-places else None
+
+
+def _row(group: list[TrialRecord], columns: list[Column], notes: Notes) -> Row:
+    done = [r for r in group if r.outcome == "finished"]
+    first = (done or group)[0]
+    cells = {}
+    for column in columns:
+        is_score = column.card is not None
+        holders = [r for r in done if column.key in (r.final if is_score else r.costs)]
+        if not holders:
+            continue
+        values = [(r.final if is_score else r.costs)[column.key] for r in holders]
+        images = holders[0].per_image if is_score and len(holders) == 1 else None
+        per_image = images.loc[images["column"] == column.key, "value"].to_numpy(float) if images is not None else ()
+        if len({r.cards[column.key]["hash"] for r in holders if is_score}) > 1:
+            raise UsageError(f"the seeds of {first.label!r} have two protocols in column {column.key!r}: score them alike")
+        interval = (
+            stats.interval(values, per_image) if is_score else stats.Interval(float(np.mean(values)), math.nan, math.nan, len(values), "nothing")
+        )
+        cells[column.key] = Cell(interval, notes=notes.get((column.key, first.label), ()))
+    diverged = sum(r.outcome == "diverged" for r in group)
+    seeds = tuple(sorted(r.seed for r in done))
+    return Row(first.label, first.spec, first.tier, seeds, len(group), diverged, cells, first.tags.get("oracle", ""))
+
+
+def _order(table: Table) -> None:
+    """Best first by mean; then rows without the score; then rows with a diverged seed."""
+    sign = -1 if not table.columns or table.column(table.sort).higher_is_better else 1
+
+    def place(row: Row) -> tuple[bool, bool, float, str]:
+        value = row.value(table.sort)
+        return row.diverged > 0, math.isnan(value), 0 if math.isnan(value) else sign * value, row.label
+
+    table.rows.sort(key=place)
+    blind = [r for r in table.rows if not r.oracle]
+    for row in table.rows:
+        row.competes = not row.diverged and (not row.oracle or not blind)
+
+
+def _compare(table: Table, finished: Sequence[TrialRecord], mixed: set[str]) -> None:
+    """Marks and tie letters of every score, among the rows whose every seed held."""
+    frames = [r.per_image.assign(label=r.label, seed=r.seed) for r in finished if len(r.per_image)]
+    values = pd.concat(frames) if frames else pd.DataFrame(columns=["column", "image", "value", "label", "seed"])
+    for column in table.scores:
+        if column.key in mixed:
+            continue
+        rows = [r for r in table.rows if not r.diverged and not math.isnan(r.value(column.key))]
+        _mark(column, [r for r in rows if r.competes])
+        pivot = values[values["column"] == column.key].pivot(index="image", columns=["label", "seed"], values="value")
+        rows = [r for r in rows if r.label in pivot.columns.get_level_values(0)]
+        if len(rows) < 2:
+            continue
+        result = stats.compare([pivot[r.label].to_numpy(float).T for r in rows], higher_is_better=column.higher_is_better)
+        table.comparisons[column.key] = [r.label for r in rows], result
+        if result.reason:
+            table.footnotes.append(f"{column.key}: {result.reason}")
+            continue
+        for row, letters in zip(rows, stats.tie_letters(result.better | result.better.T), strict=True):
+            row.cells[column.key].tie = letters
+
+
+def _mark(column: Column, rows: Sequence[Row]) -> None:
+    """Best and second as printed: rows that print alike are marked alike."""
+    values = sorted((r.value(column.key) for r in rows), reverse=column.higher_is_better)
+    printed = list(dict.fromkeys(column.text(v) for v in values))
+    marks = dict(zip(printed, ["best", "second"], strict=False)) if len(rows) > 1 else {}
+    for row in rows:
+        row.cells[column.key].mark = marks.get(column.text(row.value(column.key)), "")
+
+
+def _rank(table: Table) -> None:
+    rows = [r for r in table.rows if r.competes or (r.diverged and not r.oracle)]
+    for place, row in enumerate(rows, 1):
+        row.rank = place
+    labels, result = table.comparisons.get(table.sort, ([], None))
+    sound = [r for r in rows if not r.diverged and not math.isnan(r.value(table.sort))]
+    if result is None or result.reason or not {r.label for r in sound} <= set(labels):
+        return
+    chosen = [labels.index(r.label) for r in sound]
+    for row, beaten in zip(sound, np.maximum.accumulate(result.better[np.ix_(chosen, chosen)].sum(axis=0)), strict=True):
+        row.rank = 1 + int(beaten)

@@ -1,0 +1,104 @@
+"""A suite that trains in a blink, and a database that need not be migrated for every test."""
+
+import os
+import shutil
+
+import pytest
+import torch
+
+from bench import execute, registry, suite
+from bench.tracking import Store
+from bench.trial import Settings
+
+SUITE = """
+title = "A tiny suite"
+task = 'deblur[crop=32,tile=64,pictures=2,kernels=4,scenes=0,scene_share=0,blur="motion_blur[max_len=8]",metrics=("psnr","ssim")]'
+sort = "psnr"
+methods = ["identity", "unet"]
+[tiers.smoke]
+evaluations = 2
+hp = { steps = 4, batch_size = 1 }
+methods.unet = { width = 4 }
+"""
+
+
+class Watcher:
+    """Says nothing, remembers everything."""
+
+    def __init__(self):
+        self.started, self.ended, self.updates, self.judged = [], [], [], []
+
+    def start(self, trial, index, total, why):
+        self.started.append((trial.label, why))
+
+    def end(self, trial, record):
+        self.ended.append((trial.label, record.outcome))
+
+    def update(self, step, images_per_s, values):
+        self.updates.append((step, values))
+
+    def evaluating(self, done, total):
+        self.judged.append((done, total))
+
+
+class Bench:
+    """A suite file, a folder of results, and the way from one to the other without the command line."""
+
+    def __init__(self, folder, text=SUITE, *, database):
+        self.out = folder / "runs"
+        self.out.mkdir(parents=True)
+        shutil.copy(database, self.out / "mlflow.db")
+        self.file = folder / "tiny.toml"
+        self.file.write_text(text)
+        self.settings = Settings(out=self.out, device=torch.device("cpu"))
+        self.store = Store("tiny", self.out)
+
+    def trials(self, **chosen):
+        return suite.expand(suite.load(str(self.file)), "smoke", **chosen)
+
+    def run(self, *, fresh=False, **chosen):
+        """The records and what was seen on the way."""
+        seen = Watcher()
+        return execute.run_all(self.trials(**chosen), self.settings, self.store, seen, fresh=fresh), seen
+
+    def mlflow_run(self, record):
+        (run,) = self.store._search(f"tags.trial_id = '{record.trial_id}'")
+        return run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _local_store():
+    """No test may reach a server that the environment names."""
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory):
+    """A migrated, empty MLflow database; made once, copied by whoever wants one."""
+    from mlflow import MlflowClient
+
+    file = tmp_path_factory.mktemp("database") / "mlflow.db"
+    Store.__init__.__globals__["logging"].getLogger("alembic").setLevel("ERROR")
+    MlflowClient(tracking_uri=f"sqlite:///{file}").search_experiments()
+    return file
+
+
+@pytest.fixture
+def tiny(tmp_path, database):
+    return Bench(tmp_path, database=database)
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    """Write a file and register it; the registry forgets it afterwards."""
+    for kind in registry.FOLDERS:
+        monkeypatch.setitem(registry._plugins, kind, dict(registry._plugins[kind]))
+
+    def load(name, text):
+        file = tmp_path / f"{name}.py"
+        file.write_text(text)
+        return registry.load_plugin(file)
+
+    yield load
+    for name in [m for m in registry.sys.modules if m.startswith("ganbench_plugin_")]:
+        del registry.sys.modules[name]
