@@ -14,6 +14,8 @@ from bench.codehash import code_hash
 from bench.suite import Trial, parts_of
 from bench.task import Task
 
+_JUDGED = ("tier", "task", "data.", "card.", "code.task", "code.dataset.", "code.degradation.", "code.metric.", "code.detector.")
+
 
 def identify(trial: Trial, task: Task, device: torch.device, max_seconds: float, deterministic: bool) -> dict[str, str]:
     """Everything that could change the result: hyper-parameters, task options, data, cards, code, seed, tier, budget, device, torch."""
@@ -44,4 +46,4 @@ def row_of(parts: Mapping[str, str]) -> str:
 
 def protocol_of(parts: Mapping[str, str]) -> str:
     """The same for all trials that can stand in one table: the same question on the same data, judged alike."""
-    return id_of({k: v for k, v in parts.items() if k.partition(".")[0] in ("task", "data", "card", "tier")})
+    return id_of({k: v for k, v in parts.items() if k.startswith(_JUDGED)})

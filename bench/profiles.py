@@ -53,7 +53,7 @@ def same_protocol(cards: Iterable[Card]) -> None:
     first: Card | None = None
     for card in cards:
         first = first or card
-        if card.metric != first.metric:
+        if card.hash != first.hash:
             raise UsageError(f"these numbers do not belong in one column: {'; '.join(_differences(first, card))}")
 
 

@@ -40,7 +40,7 @@ class TrialRecord:
         trial_id: hash of everything that could change the result; `parts` is what was hashed.
         reason: why the trial diverged, failed or was skipped; empty when it finished.
         final: column -> test score of the last weights. best: the same at the step chosen on validation.
-        per_image: test scores of the last weights; columns `PER_IMAGE`.
+        per_image: test scores of the last weights; columns `PER_IMAGE`; each image once a column.
         curves: training losses ("train/...") and validation scores ("validation/..."); columns `CURVES`.
         summary: auc/<column>, best_step, collapse_step, ...
         costs: train_seconds, images_per_s, peak_memory_mb, parameters, gflops, ms_per_image.

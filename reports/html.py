@@ -156,10 +156,9 @@ def _trained(table: Table, records: Sequence[TrialRecord]) -> list[dict[str, Any
 
 def _beside(published: PublishedTable, table: Table, records: Sequence[TrialRecord]) -> list[_Beside]:
     rows = {r.label: r for r in table.rows}
-    printed = {key: max(len(str(r.values[key]).partition(".")[2]) for r in published.rows if key in r.values) for key in published.units}
     out = []
     for row in published.rows:
-        texts = {key: f"{value:.{printed[key]}f}" for key, value in row.values.items()}
+        texts = {key: str(value) for key, value in row.values.items()}
         measured = rows.get(row.label)
         found = {k: table.column(k).text(measured.value(k)) for k in row.values if measured and k in measured.cells}
         verdict = _protocol(published, [r for r in records if r.label == row.label]) if found else ""

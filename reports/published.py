@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -19,10 +20,10 @@ class _Strict(BaseModel):
 
 
 class PublishedRow(_Strict):
-    """One method's numbers. `label` is the row it stands beside in a leaderboard; `evidence` overrides the table's."""
+    """One method's numbers, to the digit in print. `label` is the row it stands beside in a leaderboard; `evidence` overrides the table's."""
 
     name: str
-    values: dict[str, float] = Field(min_length=1)
+    values: dict[str, Decimal] = Field(min_length=1)
     label: str = ""
     evidence: Evidence | None = None
 
@@ -68,7 +69,7 @@ def load(path: Path) -> list[PublishedTable]:
         UsageError: the file cannot be read, or holds an unknown key or a value of the wrong type.
     """
     try:
-        return _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))).table
+        return _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)).table
     except ValidationError as error:
         first = error.errors()[0]
         raise UsageError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error

@@ -50,8 +50,17 @@ def render(
 
 
 def tables_of(records: Sequence[TrialRecord], *, sort: str, mix_cards: bool = False) -> list[Table]:
-    """One leaderboard a task, in the order of the records."""
-    return [leaderboard([r for r in records if r.task == task], sort=sort, mix_cards=mix_cards) for task in dict.fromkeys(r.task for r in records)]
+    """One leaderboard a task, in the order of the records. A task that lacks the column `sort` is ranked by its own first one.
+
+    Raises:
+        UsageError: no task has that column, or `leaderboard` refuses the records.
+    """
+    tasks = dict.fromkeys(r.task for r in records)
+    tables = [leaderboard([r for r in records if r.task == task], sort=sort, mix_cards=mix_cards) for task in tasks]
+    known = sorted({c.key for t in tables for c in t.columns})
+    if known and sort not in known:
+        raise UsageError(f"cannot rank by {sort!r}: no trial has that column; known: {', '.join(known)}")
+    return tables
 
 
 def write_all(texts: dict[Path, str]) -> list[Path]:

@@ -22,7 +22,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from bench.detector import Detections, hash_file
+from bench.detector import Detections
 from bench.detectors import _ultralytics, digit_yolo
 from bench.metrics.detection import Detection
 from datasets._base import PictureSet, Split
@@ -48,7 +48,7 @@ class Recipe:
 
 @dataclasses.dataclass(frozen=True)
 class _Scenes:
-    """A split in memory: pictures N x 3 x H x W in eighths bits, objects per picture."""
+    """A split in memory: pictures N x 3 x H x W, uint8, objects per picture."""
 
     images: Tensor
     objects: list[Detections]
@@ -60,26 +60,26 @@ class _Scenes:
         return cls(images, [Detections.annotated(p.boxes, p.labels) for p in found if p.boxes is not None and p.labels is not None])
 
 
-def train(recipe: Recipe, scenes: _Scenes) -> nn.Module:
+def train(recipe: Recipe, scenes: _Scenes) -> Any:
     """The averaged network after `recipe.steps` updates."""
     torch.manual_seed(recipe.seed)
     model = digit_network()
-    averaged = copy.deepcopy(model).eval().requires_grad_(False)
+    averaged = copy.deepcopy(model).eval()
     decayed = [p for p in model.parameters() if p.ndim > 1]
     rest = [p for p in model.parameters() if p.ndim <= 1]
     optimizer = torch.optim.AdamW([{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": rest, "weight_decay": 0.0}], lr=recipe.lr)
     order = torch.cat([torch.randperm(len(scenes.images)) for _ in range(1 + recipe.steps * recipe.batch_size // len(scenes.images))])
-    for step, chosen in enumerate(order.split(recipe.batch_size)[: recipe.steps]):
+    for step, chosen in enumerate(order[: recipe.steps * recipe.batch_size].view(-1, recipe.batch_size)):
         for group in optimizer.param_groups:
             group["lr"] = recipe.lr * min(1.0, (step + 1) / recipe.warmup) * (0.51 + 0.49 * math.cos(math.pi * step / recipe.steps))
-        loss, parts = model(_batch(scenes, chosen, recipe.jitter))
+        loss = model(_batch(scenes, chosen, recipe.jitter))[0].sum()
         optimizer.zero_grad()
-        loss.sum().backward()
+        loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
         optimizer.step()
         _average(averaged, model, min(recipe.average, (1 + step) / (10 + step)))
         if step % 50 == 0:
-            _log.info("step %d of %d: loss %.2f", step, recipe.steps, float(loss.detach().sum()) / len(chosen))
+            _log.info("step %d of %d: loss %.2f", step, recipe.steps, float(loss.detach()) / len(chosen))
     return averaged
 
 

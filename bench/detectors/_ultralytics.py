@@ -1,6 +1,7 @@
 """The only door to ultralytics (AGPL-3.0): imported late, settings in a private folder, what it does to other libraries undone.
 
-`bench.safety` has switched its network, installs and unsafe loading off by then."""
+`bench.safety` has switched its network, installs and unsafe loading off by then.
+"""
 
 from __future__ import annotations
 
@@ -51,11 +52,11 @@ class UltralyticsDetector(Detector):
         model = self.model.to(images.device)
         height, width = images.shape[-2:]
         found: list[Detections] = []
-        for chunk in images.split(_CHUNK):
+        decode = _decoded if getattr(model, "end2end", False) else _raw
+        for start in range(0, len(images), _CHUNK):
+            padded = F.pad(images[start : start + _CHUNK], (0, -width % STRIDE, 0, -height % STRIDE), value=_GRAY)
             with torch.inference_mode():
-                output = model(F.pad(chunk, (0, -width % STRIDE, 0, -height % STRIDE), value=_GRAY))[0]
-            decode = _decoded if getattr(model, "end2end", False) else _raw
-            found += [decode(rows, (height, width), self.nms) for rows in output]
+                found += [decode(rows, (height, width), self.nms) for rows in model(padded)[0]]
         return found
 
 

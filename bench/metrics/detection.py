@@ -116,9 +116,8 @@ def _interval(a: Tensor, b: Tensor, resamples: int, seed: int) -> tuple[float, f
     n = len(a)
     if n == 0:
         return float("nan"), float("nan")
-    draws = torch.from_numpy(
-        np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
-    )  # resamples x N: how often each picture came
-    f1_a, f1_b = (_matching.precision_recall_f1((draws.double() @ c.double()))[:, 2] for c in (a, b))
+    times = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)  # resamples x N: how often each picture is drawn
+    draws = torch.from_numpy(times).double()
+    f1_a, f1_b = (_matching.precision_recall_f1(draws @ c.double())[:, 2] for c in (a, b))
     low, high = torch.nanquantile(f1_a - f1_b, torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
     return low, high

@@ -100,7 +100,7 @@ class MotionBlur:
         p_s = _pick(self.severity or _SEVERITY[self.law], draws.constants[4])
         path = _walk(self.law, draws, p_s, self.max_len)
         weight = _exposed(_pick(self.exposure, draws.constants[5]), first=int(self.law == "deblurgan_code"))
-        x, y = (_centred(axis, weight, self.centre) + self._size() // 2 for axis in (path.real, path.imag))
+        x, y = (axis - (_centre(axis, weight, self.centre) - self._size() // 2) for axis in (path.real, path.imag))
         blocks = (slice(i, i + _BLOCK) for i in range(0, n, _BLOCK))
         psf = np.concatenate([_splat(x[:, block], y[:, block], weight[:, block], self._size()) for block in blocks])
         return psf / psf.sum((1, 2), keepdims=True)
@@ -160,7 +160,8 @@ def _walk(law: Law, draws: _Draws, p_s: NDArray[np.float64], length: float) -> N
         np.reciprocal(np.abs(v), out=inverse)
         v *= scale
         np.add(here, v, out=there)
-    return x * step
+    x *= step
+    return x
 
 
 def _pick(values: tuple[float, ...], u: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -169,16 +170,18 @@ def _pick(values: tuple[float, ...], u: NDArray[np.float64]) -> NDArray[np.float
 
 def _exposed(fraction: NDArray[np.float64], first: int) -> NDArray[np.float64]:
     """The weight of each sample, M x n: sample t counts over the time (t - first, t - first + 1] of M; the port (first = 1) loses its sample 0."""
-    t = np.arange(_M)[:, None]
-    return np.where(t >= first, np.clip(fraction * _M - (t - first), 0, 1), 0.0)
+    weight = fraction * _M + first - np.arange(_M)[:, None]
+    np.clip(weight, 0, 1, out=weight)
+    weight[:first] = 0
+    return weight
 
 
-def _centred(axis: NDArray[np.float64], weight: NDArray[np.float64], centre: str) -> NDArray[np.float64]:
-    """One coordinate of the paths, M x n, with the origin moved to the centre of the exposed part."""
+def _centre(axis: NDArray[np.float64], weight: NDArray[np.float64], centre: str) -> NDArray[np.float64]:
+    """The middle of the exposed part of n paths along one axis."""
     if centre == "centroid":
-        return axis - (weight * axis).sum(0) / weight.sum(0)
+        return (weight * axis).sum(0) / weight.sum(0)
     low, high = np.where(weight > 0, axis, np.inf).min(0), np.where(weight > 0, axis, -np.inf).max(0)
-    return axis - (low + high) / 2
+    return (low + high) / 2
 
 
 def _splat(x: NDArray[np.float64], y: NDArray[np.float64], weight: NDArray[np.float64], size: int) -> NDArray[np.float64]:

@@ -1,7 +1,9 @@
 """A suite that trains in a blink, and a database that need not be migrated for every test."""
 
+import logging
 import os
 import shutil
+import sys
 
 import pytest
 import torch
@@ -78,7 +80,7 @@ def database(tmp_path_factory):
     from mlflow import MlflowClient
 
     file = tmp_path_factory.mktemp("database") / "mlflow.db"
-    Store.__init__.__globals__["logging"].getLogger("alembic").setLevel("ERROR")
+    logging.getLogger("alembic").setLevel(logging.ERROR)
     MlflowClient(tracking_uri=f"sqlite:///{file}").search_experiments()
     return file
 
@@ -100,5 +102,5 @@ def plugin(tmp_path, monkeypatch):
         return registry.load_plugin(file)
 
     yield load
-    for name in [m for m in registry.sys.modules if m.startswith("ganbench_plugin_")]:
-        del registry.sys.modules[name]
+    for name in [m for m in sys.modules if m.startswith("ganbench_plugin_")]:
+        del sys.modules[name]

@@ -1,5 +1,6 @@
 """Specs print and parse alike; folders are registries; whatever is wrong is said in one line that names what is known."""
 
+import inspect
 import random
 import string
 from pathlib import Path
@@ -56,7 +57,7 @@ def test_grammar(text, spec):
         ("a[x]", r"cannot read 'x' .*write key=value"),
         ("a[1=2]", "write key=value"),
         ("a[x=1,x=2]", "'x' is given twice"),
-        ("a[x=(1]", r"unbalanced '\]'"),
+        ("a[x=(1]]", r"unbalanced '\]'"),
         ("a[x=1)]", r"unbalanced '\)'"),
         ("a[x=((1)]", r"'\)' is missing"),
         ("a[x='1]", r'"\'" is missing'),
@@ -127,7 +128,7 @@ def test_the_folder_is_the_registry(kind):
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in FOLDERS for name in registry.names(kind)])
 def test_one_public_part_a_file(kind, name):
     part = registry.find(kind, name)
-    file = Path(registry.inspect.getfile(part))
+    file = Path(inspect.getfile(part))
     assert file.stem == name
     assert part.__doc__, "says what it is"
     registry.settings(part)  # every option is typed

@@ -19,7 +19,8 @@ def audit(event, arguments):
         events.append(f"{event} {arguments}")
     if event in ("subprocess.Popen", "os.system"):
         events.append(f"{event} {arguments[0]}")
-    written = (event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")) or event in ("os.mkdir", "os.rename", "os.remove")
+    opened = event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")
+    written = opened or event in ("os.mkdir", "os.rename", "os.remove")
     if written and not str(arguments[0]).startswith((sys.argv[1], "/dev/null")):
         events.append(f"{event} {arguments[0]}")
 

@@ -1,6 +1,8 @@
 """Weights are found in order, verified before they are read, and never downloaded."""
 
 import hashlib
+import os
+import pickle
 
 import pytest
 import torch
@@ -89,3 +91,18 @@ def test_replaced_file_is_verified_again(places, known):
     torch.save({"w": torch.ones(50)}, file)
     with pytest.raises(UsageError, match="not the published file"):
         weights.resolve("thing")
+
+
+class Hostile:
+    def __reduce__(self):
+        return os.mkdir, ("owned",)
+
+
+def test_a_pickle_never_runs(places, known, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TORCH_FORCE_WEIGHTS_ONLY_LOAD")  # the second guard, which would hide a hole in the first
+    torch.save({"x": Hostile()}, places[0] / "thing.pth")
+    known("thing.pth", digest(places[0] / "thing.pth"))
+    with pytest.raises(pickle.UnpicklingError):
+        weights.load_state_dict("thing")
+    assert not (tmp_path / "owned").exists()

@@ -27,9 +27,10 @@ def test_deblurgan_numbers_keep_their_evidence():
     assert evidence["Table 1", "SRN"] == "verified"
     assert evidence["Table 2", "DeblurGAN WILD"] == "verified"
     assert evidence["Table 3", "DeblurGAN Comb"] == "recalled"
+    assert str(tables[1].rows[1].values["psnr"]) == "25.10"  # as printed
     for row in tables[-1].rows:  # F1 is the harmonic mean of precision and recall, to rounding
-        p, r = row.values["precision"], row.values["recall"]
-        assert row.values["f1"] == pytest.approx(2 * p * r / (p + r), abs=1.5e-3)
+        p, r, f1 = (float(row.values[key]) for key in ("precision", "recall", "f1"))
+        assert f1 == pytest.approx(2 * p * r / (p + r), abs=1.5e-3)
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,12 @@ def test_no_records_is_a_usage_error(tmp_path):
         render([], tmp_path, title="t", sort="psnr")
 
 
+def test_ranking_by_an_unknown_column_is_refused(make, tmp_path):
+    with pytest.raises(UsageError, match=r"cannot rank by 'pnsr': .*known: .*psnr"):
+        render([make()], tmp_path, title="t", sort="pnsr")
+    assert not any(tmp_path.iterdir())
+
+
 def test_the_same_records_give_the_same_page(make):
     records = [make(), make("identity")]
     assert page(tables_of(records, sort="psnr"), records, title="t") == page(tables_of(records, sort="psnr"), records, title="t")

@@ -1,0 +1,135 @@
+import dataclasses
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.errors import UsageError
+from reports.leaderboard import leaderboard
+
+
+@pytest.fixture(scope="module")
+def table(records):
+    return leaderboard(records, sort="psnr")
+
+
+def _row(table, label):
+    return next(r for r in table.rows if r.label == label)
+
+
+def test_rows_are_means_over_seeds_best_first(table, records, hostile):
+    assert [r.label for r in table.rows] == ["wiener", "deblurgan", "srgan", hostile, "unsharp", "identity", "cyclegan"]
+    seeds = [r.final["psnr"] for r in records if r.label == "deblurgan"]
+    cell = _row(table, "deblurgan").cells["psnr"]
+    assert cell.value == pytest.approx(np.mean(seeds))
+    assert (cell.interval.over, cell.interval.n) == ("seeds", 3)
+    assert _row(table, "unsharp").cells["psnr"].interval.over == "images"
+    assert _row(table, "deblurgan").value("parameters") == 11.4e6
+
+
+def test_marks_skip_rows_that_do_not_compete(table):
+    marks = {r.label: r.cells["psnr"].mark for r in table.rows}
+    assert (marks["deblurgan"], marks["srgan"], marks["wiener"]) == ("best", "second", "")
+    assert [r.cells["lpips_like"].mark for r in table.rows if r.label in ("deblurgan", "cyclegan")] == ["best", ""]
+    assert _row(table, "wiener").rank is None
+    assert table.leader.label == "deblurgan"
+
+
+def test_ties_share_a_letter_and_a_rank(table):
+    first, second, third = (_row(table, label) for label in ("deblurgan", "srgan", "unsharp"))
+    assert set(first.cells["psnr"].tie) & set(second.cells["psnr"].tie)
+    assert not set(first.cells["psnr"].tie) & set(third.cells["psnr"].tie)
+    assert (first.rank, second.rank, third.rank) == (1, 1, 4)
+    assert table.undecided("deblurgan") == ["wiener", "srgan"]
+
+
+def test_a_diverged_seed_puts_a_row_last_and_unfinished_trials_are_kept_with_reasons(table, make):
+    last = table.rows[-1]
+    assert (last.label, last.seeds, last.planned, last.note, last.rank) == ("cyclegan", (0, 2), 3, "1 of 3 seeds diverged", 6)
+    assert [(r.label, r.outcome) for r in table.unfinished] == [("cyclegan", "diverged"), ("srresnet", "failed"), ("pix2pix", "skipped")]
+    better_but_diverged = [make("wiener", 0, tags={}), make("wiener", 1, "diverged", tags={}), make("identity")]
+    assert [r.label for r in leaderboard(better_but_diverged, sort="psnr").rows] == ["identity", "wiener"]
+
+
+def test_a_label_whose_every_seed_diverged_has_an_empty_row(make):
+    table = leaderboard([make("identity"), make("cyclegan", 0, "diverged", "nan")], sort="psnr")
+    assert [(r.label, r.rank, len(r.cells)) for r in table.rows] == [("identity", 1, 4 + 3), ("cyclegan", 2, 0)]
+
+
+def test_oracles_compete_among_themselves(make):
+    table = leaderboard([make("wiener"), make("unsharp", tags={"oracle": "PSF"})], sort="psnr")
+    assert [r.rank for r in table.rows] == [1, 2]
+
+
+def test_no_verdict_below_six_pictures_says_why(make):
+    table = leaderboard([make("wiener", n=5, tags={}), make("identity", n=5)], sort="psnr")
+    assert "psnr: no verdict: 5 images" in table.footnotes[0]
+    assert [r.rank for r in table.rows] == [1, 2]
+    assert table.rows[0].cells["psnr"].tie == ""
+
+
+def test_lower_is_better_where_the_card_says_so(table, make):
+    ranked = leaderboard([make("identity"), make("wiener", tags={})], sort="lpips_like")
+    assert [r.label for r in ranked.rows] == ["wiener", "identity"]
+    assert [r.rank for r in ranked.rows] == [1, 2]
+
+
+def test_rows_that_print_alike_are_marked_alike(make):
+    twin = [dataclasses.replace(make("identity"), label=name) for name in ("a", "b")]
+    table = leaderboard([*twin, make("unsharp")], sort="psnr")
+    assert [r.cells["psnr"].mark for r in table.rows] == ["best", "second", "second"]
+    assert [r.rank for r in table.rows] == [1, 2, 2]
+
+
+def test_two_protocols_in_one_column_are_refused_or_footnoted(make, make_card):
+    other = make("srgan", cards=make().cards | {"psnr": make_card("psnr", "dB", border=4, colour="rgb", data="photos", n=12)})
+    with pytest.raises(UsageError, match=r"'psnr' holds two protocols, border = 0 \| 4 \(deblurgan \| srgan\)"):
+        leaderboard([make(), other], sort="psnr")
+    table = leaderboard([make(), other], sort="psnr", mix_cards=True)
+    assert table.footnotes[1].endswith("differs by border = 0 | 4")
+    assert {r.label: r.cells["psnr"].notes for r in table.rows} == {"deblurgan": (0,), "srgan": (1,)}
+    assert {r.cells["psnr"].mark for r in table.rows} == {""}
+    assert {r.cells["ssim"].mark for r in table.rows} == {"best", "second"}
+
+
+def test_two_units_in_one_column_are_always_refused(make, make_card):
+    other = make("srgan", cards=make().cards | {"psnr": make_card("psnr", "bel")})
+    with pytest.raises(UsageError, match=r"unit = dB \| bel"):
+        leaderboard([make(), other], sort="psnr", mix_cards=True)
+
+
+def test_seeds_of_one_row_never_mix_protocols(make, make_card):
+    other = make(seed=1, cards=make().cards | {"psnr": make_card("psnr", "dB", border=4)})
+    with pytest.raises(UsageError, match="the seeds of 'deblurgan' have two protocols"):
+        leaderboard([make(), other], sort="psnr", mix_cards=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": 0}, "holds one seed twice"),
+        ({"spec": "deblurgan[steps=9]"}, "two specs"),
+        ({"tier": "paper"}, "two tiers"),
+        ({"cards": {}}, "has no card"),
+    ],
+)
+def test_bad_records_are_refused(make, changes, message):
+    with pytest.raises(UsageError, match=message):
+        leaderboard([make(), make(**{"seed": 1} | changes)], sort="psnr")
+
+
+def test_scores_that_are_nan_rank_below_and_spoil_nothing(make):
+    broken = make("unsharp")
+    broken.final["psnr"] = math.nan
+    broken.per_image.loc[broken.per_image["column"] == "psnr", "value"] = math.nan
+    table = leaderboard([broken, make("identity"), make("srgan")], sort="psnr")
+    assert [(r.label, r.rank) for r in table.rows] == [("srgan", 1), ("identity", 2), ("unsharp", 3)]
+    assert table.rows[0].cells["psnr"].tie == "a"
+
+
+def test_without_scores_there_is_still_a_table(make):
+    table = leaderboard([make(outcome="failed", reason="x")], sort="psnr")
+    assert (table.rows, len(table.unfinished), table.leader) == ([], 1, None)
+    bare = make(per_image=pd.DataFrame(columns=["column", "image", "value"]))
+    assert leaderboard([bare, make("srgan")], sort="unknown").sort == "psnr"
