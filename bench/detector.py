@@ -100,9 +100,9 @@ def best_boxes(boxes: Tensor, class_scores: Tensor, size: tuple[int, int], *, nm
 
     scores, labels = class_scores.max(dim=1)
     keep = scores >= confidence
-    boxes, labels, scores = clip_boxes_to_image(boxes[keep], size), labels[keep], scores[keep]
+    boxes, labels, scores = boxes[keep], labels[keep], scores[keep]
     kept = batched_nms(boxes, scores, labels, nms)[:limit]  # best first
-    return Detections(boxes[kept], labels[kept], scores[kept])
+    return Detections(clip_boxes_to_image(boxes[kept], size), labels[kept], scores[kept])  # clipped last, as YOLO does
 
 
 def weights_file(path: str, who: str) -> Path:

@@ -126,7 +126,7 @@ def _report(console: Console, suite: Suite, store: Store, tier: str | None, out:
         papers = published.load(published.FOLDER / f"{suite.published}.toml") if suite.published else []
         render.render(records, folder, title=suite.title, sort=suite.sort, published=papers)
         for table in render.tables_of(records, sort=suite.sort):
-            console.print(export.terminal(table))
+            console.print(export.terminal(table, only=suite.headline))
     console.print(f"report   {folder / 'index.html'}\nMLflow   mlflow ui --backend-store-uri {store.uri}", highlight=False)
     return folder
 

@@ -1,12 +1,9 @@
-"""Which PSNR and SSIM a paper or benchmark means: named pairs of metric specs, and the refusal to mix two protocols."""
+"""Which PSNR and SSIM a paper or benchmark means: named pairs of metric specs."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
-from typing import Any
 
-from bench.cards import Card
 from bench.errors import UsageError
 
 
@@ -42,25 +39,3 @@ def profile(name: str) -> Profile:
     if name not in PROFILES:
         raise UsageError(f"unknown profile {name!r}; known: {', '.join(PROFILES)}")
     return PROFILES[name]
-
-
-def same_protocol(cards: Iterable[Card]) -> None:
-    """Refuse to put numbers of different protocols into one column.
-
-    Raises:
-        UsageError: two cards differ; the message names what differs, with both values.
-    """
-    first: Card | None = None
-    for card in cards:
-        first = first or card
-        if card.hash != first.hash:
-            raise UsageError(f"these numbers do not belong in one column: {'; '.join(_differences(first, card))}")
-
-
-def _differences(a: Card, b: Card) -> list[str]:
-    one, two = _flat(a), _flat(b)
-    return [f"{key} is {one.get(key, 'absent')} here and {two.get(key, 'absent')} there" for key in {**one, **two} if one.get(key) != two.get(key)]
-
-
-def _flat(card: Card) -> dict[str, Any]:
-    return {"metric": card.metric, "unit": card.unit, "higher_is_better": card.higher_is_better, **card.protocol}

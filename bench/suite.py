@@ -41,6 +41,7 @@ class Suite(_Strict):
     title: str
     task: str
     sort: str  # the column that ranks
+    headline: list[str] = []  # the columns that the terminal shows; the report shows all
     methods: list[str]
     published: str = ""  # file in reports/published
     tiers: dict[TierName, Tier]

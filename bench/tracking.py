@@ -174,8 +174,7 @@ def environment(device: str) -> dict[str, str]:
     packages = ("torch", "torchvision", "numpy", "scipy", "scikit-image", "scikit-learn", "mlflow", "ultralytics", "pycocotools")
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.processor() or platform.machine()
     about = {"python": platform.python_version(), "platform": platform.platform(), "device": device, "device_name": name}
-    about |= {"threads": str(torch.get_num_threads()), "load": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""}
-    return about | {"git": git.stdout.strip() or "unknown"} | {p: version(p) for p in packages}
+    return about | {"threads": str(torch.get_num_threads()), "git": git.stdout.strip() or "unknown"} | {p: version(p) for p in packages}
 
 
 def _key(text: str) -> str:

@@ -78,7 +78,7 @@ class Training:
         self.steps: int = getattr(method.hp, "steps", 0)
         self.window = min(max(self.steps // 200, 1), 50)  # updates averaged into one point of a curve
         self.milestones = {math.ceil(k * self.steps / plan.evaluations) for k in range(1, plan.evaluations + 1)}
-        self.spent = 0.0
+        self.spent, self.tick = 0.0, time.perf_counter()  # seconds of training, and when they were last counted
         self.capped = False
         self.points: list[Point] = []
         self.history: list[tuple[int, float]] = []  # (step, first validation score)
@@ -95,10 +95,10 @@ class Training:
         if not self._resume():
             self.method.prepare(self.stream)
             self._validate()
-        tick = time.perf_counter()
+        self.tick = time.perf_counter()
         for logs in self.method.train(self.stream):
             self._collect(logs)
-            self.spent += time.perf_counter() - tick
+            self._lap()
             self.capped = self.spent > self.plan.max_seconds
             if self.method.t in self.milestones or self.capped:
                 self._validate()
@@ -109,7 +109,7 @@ class Training:
                 break
             if time.monotonic() - self.saved_at > self.plan.checkpoint_seconds:
                 self.save()
-            tick = time.perf_counter()
+            self.tick = time.perf_counter()  # what came since the last lap was no training
         self.save()
 
     def best_step(self) -> int:
@@ -154,6 +154,10 @@ class Training:
             torch.cuda.set_rng_state_all(tree["cuda_rng"])
         return True
 
+    def _lap(self) -> None:
+        now = time.perf_counter()
+        self.spent, self.tick = self.spent + now - self.tick, now
+
     def _collect(self, logs: Logs) -> None:
         self.pending.append({k: torch.as_tensor(v).detach() for k, v in logs.items()})
         if len(self.pending) == self.window or self.method.t >= self.steps:
@@ -165,6 +169,7 @@ class Training:
         values = {key: float(torch.stack([logs[key].float() for logs in self.pending if key in logs]).mean()) for key in keys}
         if not all(map(math.isfinite, values.values())):
             raise self._diverged()
+        self._lap()
         self.pending = []
         self._record({f"train/{k}": v for k, v in values.items()})
         self.watcher.update(self.method.t, self.images / max(self.spent, 1e-9), values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import os
 import shutil
 import traceback
 from collections.abc import Callable, Sequence
@@ -220,6 +221,7 @@ def _blank(trial: Trial, task: Task, settings: Settings) -> TrialRecord:
         params={k: str(v) for k, v in hp.items()},
         parts=parts,
         tags=tags,
+        summary={"load_average": os.getloadavg()[0]} if hasattr(os, "getloadavg") else {},  # how far the times can be trusted
         cards={column: card.to_json() for column, card in {**task.cards(), **_cost_cards(task)}.items()},
         environment=environment(str(settings.device)),
     )

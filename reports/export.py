@@ -177,8 +177,14 @@ def to_tex_document(tables: Sequence[Table]) -> str:
     return "\n".join([*preamble, r"\begin{document}", *bodies, rf"\noindent\footnotesize {tex_escape(LEGEND)}", r"\end{document}", ""])
 
 
-def terminal(table: Table, title: str = "") -> RichTable:
-    """The leaderboard for 80 columns: best bold, second underlined, half the interval of the ranked column, what did not finish below."""
+def terminal(table: Table, title: str = "", only: Sequence[str] = ()) -> RichTable:
+    """The leaderboard for 80 columns: best bold, second underlined, half the interval of the ranked column, what did not finish below.
+
+    Args:
+        table: the leaderboard.
+        title: printed above it.
+        only: the score columns to show (all if empty; those that the table lacks are passed over).
+    """
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
@@ -186,7 +192,8 @@ def terminal(table: Table, title: str = "") -> RichTable:
     below = [*table.footnotes, *(f"{r.label}, seed {r.seed}: {r.outcome}: {r.reason}" for r in table.unfinished)]
     caption = Text("\n".join(map(plain, below)), "dim") if below else None
     out = RichTable(title=Text(plain(title)) if title else None, caption=caption, caption_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    columns = table.scores + [c for c in table.costs if c.key in ("train_seconds", "ms_per_image")]
+    columns = [c for c in table.scores if c.key in only or not only]
+    columns += [c for c in table.costs if c.key in ("train_seconds", "ms_per_image")]
     out.add_column("#", justify="right", style="dim")
     out.add_column("method", overflow="fold", min_width=12)
     for column in columns:

@@ -95,6 +95,11 @@ class Table:
     footnotes: list[str]
     comparisons: dict[str, tuple[list[str], stats.Comparison]]  # column -> the labels compared, all pairs of them
 
+    @property
+    def name(self) -> str:
+        """The task without its options."""
+        return self.task.partition("[")[0]
+
     def column(self, key: str) -> Column:
         """The column of that key."""
         return next(c for c in self.columns if c.key == key)
@@ -123,10 +128,15 @@ class Table:
         return [other for j, other in enumerate(labels) if j != i and not (result.better[i, j] or result.better[j, i])]
 
 
+_ACRONYMS = {"haarpsi": "HaarPSI", "map": "mAP"} | {word: word.upper() for word in "psnr ssim ms cw gmsd lpips f1 ap50 ap75 fid kid".split()}
+
+
 def title_of(key: str, unit: str = "") -> str:
-    """How a score is headed: short words are taken for acronyms ("ms_ssim" -> "MS-SSIM"), except where the key is the unit."""
+    """How a score is headed: acronyms as they are written ("ms_ssim" -> "MS-SSIM"), other words as they are; a key that is its own unit stays."""
     words = key.split("_")
-    return key if key == unit else "-".join(w.upper() for w in words) if max(map(len, words)) <= 5 else " ".join(words)
+    if key == unit or not any(w in _ACRONYMS for w in words):
+        return " ".join(words)
+    return "-".join(_ACRONYMS.get(w, w) for w in words)
 
 
 def differences(a: dict[str, Any], b: dict[str, Any]) -> str:

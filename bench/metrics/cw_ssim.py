@@ -25,7 +25,7 @@ class CWSSIM(ImageMetric):
     """
 
     higher_is_better: ClassVar[bool] = True
-    unit: ClassVar[str] = "1"
+    unit: ClassVar[str] = ""
     definition: ClassVar[str] = "CW-SSIM of pyssim: mexican-hat wavelets on the flattened raster of the 8-bit gray image; differs from SSIM"
 
     quantize: Quantize = "round"

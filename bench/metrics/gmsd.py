@@ -19,7 +19,7 @@ class GMSD(ImageMetric):
     """Standard deviation of the similarity of Prewitt gradient magnitudes, at half size; 0 for identical images."""
 
     higher_is_better: ClassVar[bool] = False
-    unit: ClassVar[str] = "1"
+    unit: ClassVar[str] = ""
     definition: ClassVar[str] = "gradient magnitude similarity deviation on luma at half size, T = 170 (Xue et al. 2014)"
 
     quantize: Quantize = "round"

@@ -19,7 +19,7 @@ class HaarPSI(ImageMetric):
     """Similarity of fine Haar coefficients, weighted by coarse ones; chroma (I and Q) joins for colour images."""
 
     higher_is_better: ClassVar[bool] = True
-    unit: ClassVar[str] = "1"
+    unit: ClassVar[str] = ""
     definition: ClassVar[str] = "Haar wavelet-based perceptual similarity index at half size, C = 30, alpha = 4.2 (Reisenhofer et al. 2018)"
 
     quantize: Quantize = "round"

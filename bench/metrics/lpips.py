@@ -23,7 +23,7 @@ class LPIPS(ImageMetric):
     """Distance of unit-normalised features under learned weights (v0.1). Without the real backbone there is no number."""
 
     higher_is_better: ClassVar[bool] = False
-    unit: ClassVar[str] = "1"
+    unit: ClassVar[str] = ""
     definition: ClassVar[str] = "learned perceptual image patch similarity v0.1 (Zhang et al. 2018, Eq. 1)"
 
     net: Literal["alex", "vgg", "squeeze"] = "alex"

@@ -18,7 +18,7 @@ class MSSSIM(ImageMetric):
     """Contrast-structure at five scales times luminance at the last; negative means count as 0; the mean over channels."""
 
     higher_is_better: ClassVar[bool] = True
-    unit: ClassVar[str] = "1"
+    unit: ClassVar[str] = ""
     definition: ClassVar[str] = "multi-scale SSIM: 5 scales by 2 x 2 means, Gaussian 11 / 1.5, valid region (Wang et al. 2003)"
 
     channel: Channel = "rgb"

@@ -22,7 +22,7 @@ class MSSSIMWavelet(ImageMetric):
     """Means of contrast and of structure at five scales, and of luminance at the last, each to its power, multiplied."""
 
     higher_is_better: ClassVar[bool] = True
-    unit: ClassVar[str] = "1"
+    unit: ClassVar[str] = ""
     definition: ClassVar[str] = "multi-scale SSIM of the metrix toolbox: 9/7-wavelet low-pass, mirrored border, separate means of l, c and s"
 
     channel: Channel = "y601_full"

@@ -17,7 +17,7 @@ class Parameters(CostMetric):
     """Trainable parameters, shared ones once: of the layers that run when the method is used, or of every network (critics too)."""
 
     higher_is_better: ClassVar[bool] = False
-    unit: ClassVar[str] = "1"
+    unit: ClassVar[str] = ""
     definition: ClassVar[str] = "trainable parameters: of the layers that run when the method is used, or of all its networks"
 
     of: Literal["inference", "training"] = "inference"

@@ -18,7 +18,7 @@ class SSIM(ImageMetric):
     """Mean structural similarity. The default is the paper's, and scikit-image's with `gaussian_weights` and population covariance."""
 
     higher_is_better: ClassVar[bool] = True
-    unit: ClassVar[str] = "1"
+    unit: ClassVar[str] = ""
     definition: ClassVar[str] = "mean structural similarity, K = (0.01, 0.03) (Wang et al. 2004)"
 
     channel: Channel = "rgb"

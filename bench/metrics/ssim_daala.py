@@ -19,7 +19,7 @@ class SSIMDaala(ImageMetric):
     """Integer Gaussian that grows with the image height, renormalised and weighted at the border (daala `dump_ssim`)."""
 
     higher_is_better: ClassVar[bool] = True
-    unit: ClassVar[str] = "1"
+    unit: ClassVar[str] = ""
     definition: ClassVar[str] = "daala's SSIM: Gaussian of sigma 1.5 H / 256 with integer taps, cut off and renormalised at the border"
 
     channel: Channel = "y601_uint8"

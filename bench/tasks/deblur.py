@@ -19,6 +19,7 @@ from bench.cards import Card
 from bench.errors import Unavailable, UsageError
 from bench.method import Batch, Method
 from bench.metric import ImageMetric
+from bench.profiles import profile
 from bench.stream import mix
 from bench.task import Scores, Task
 from bench.tasks._detection import DetectionExam
@@ -52,6 +53,7 @@ class Deblur(Task):
     scene_share: float = 0.5  # of training crops taken from scenes
     detection: str = "detection"
     metrics: tuple[str, ...] = ("psnr", "ssim", "gmsd", "haarpsi", "lpips")
+    profile: str = "default"  # whose convention "psnr" and "ssim" follow (bench/profiles.py)
     on_corrupt: Literal["refuse", "skip"] = "refuse"
 
     def __post_init__(self) -> None:
@@ -203,8 +205,9 @@ class Deblur(Task):
     def _metrics(self) -> tuple[dict[str, ImageMetric], dict[str, str]]:
         available: dict[str, ImageMetric] = {}
         missing: dict[str, str] = {}
+        convention = profile(self.profile)
         for spec in self.metrics:
-            metric = registry.make("metric", spec)
+            metric = registry.make("metric", {"psnr": convention.psnr, "ssim": convention.ssim}.get(spec, spec))
             if not isinstance(metric, ImageMetric):
                 raise UsageError(f"metric {spec} does not compare pictures")
             try:

@@ -1,10 +1,10 @@
-"""Profiles name existing metrics; cards of two protocols never share a column."""
+"""Profiles name existing metrics."""
 
 import pytest
 
 from bench import registry
 from bench.errors import UsageError
-from bench.profiles import PROFILES, profile, same_protocol
+from bench.profiles import PROFILES, profile
 
 
 @pytest.mark.parametrize("name", PROFILES)
@@ -16,13 +16,3 @@ def test_profiles_make_metrics(name):
 def test_unknown_profile():
     with pytest.raises(UsageError, match=r"unknown profile 'gopro'; known: .*gopro_rgb"):
         profile("gopro")
-
-
-def test_same_protocol():
-    card = registry.make("metric", "psnr").card
-    same_protocol([])
-    same_protocol([card(), card()])
-    with pytest.raises(UsageError, match="border is 0 here and 4 there; quantize is round here and trunc there"):
-        same_protocol([card(), card(), registry.make("metric", "psnr[border=4,quantize=trunc]").card()])
-    with pytest.raises(UsageError, match="metric is psnr here and ssim there"):
-        same_protocol([card(), registry.make("metric", "ssim").card()])

@@ -89,7 +89,7 @@ def test_clicking_a_heading_sorts_and_clicking_again_reverses(browser):
     browser.run(press.format("LPIPS"))
     assert _names(browser)[0] == "wiener"
     assert browser.run("return [...document.querySelectorAll('.board [aria-sort]')].map(e => e.textContent.trim() + e.ariaSort)") == [
-        "LPIPS-LIKE ↓ascending"
+        "LPIPS-like ↓ascending"
     ]
     browser.run(press.format("speed"))  # three rows have none: last either way
     assert set(_names(browser)[-3:]) == {"wiener", "unsharp", "identity"}

@@ -1,0 +1,148 @@
+"""Each check of the contract goes red on a method that breaks its law, and only there."""
+
+import re
+
+import pytest
+
+from bench import contract
+from bench.errors import UsageError
+
+GOOD = '''"""A gain that is trained. Nobody, nowhere.
+
+Departures: none
+"""
+import dataclasses
+import torch
+from torch import nn
+from bench.method import Method, TrainHP, param
+
+
+class Good(Method):
+    """One number for all pictures."""
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class HP(TrainHP):
+        """Made up."""
+
+        gain: float = param(1.0, "here")
+
+    def build(self, task):
+        """The number and its optimiser."""
+        self.net = nn.Conv2d(3, 3, 1)
+        self.opt = self.optimizer(self.net)
+        self.seen = 0
+        self.mean = torch.zeros(())
+
+    def train(self, data):
+        """Least squares."""
+        while self.t < self.hp.steps:
+            batch = next(data)
+            loss = self.loss(batch)
+            self.anneal()
+            self.opt.zero_grad()
+            loss.backward()
+            self.opt.step()
+            self.mean = 0.9 * self.mean + 0.1 * loss.detach()
+            self.t += 1
+            yield {"loss": loss.detach()}
+
+    def loss(self, batch):
+        """With noise."""
+        return (self.net(batch.observed + 0.1 * torch.randn_like(batch.observed)) - self.hp.gain * batch.target).square().mean()
+
+    def restore(self, batch):
+        """N x 3 x H x W."""
+        return self.net(batch.observed).clamp(0, 1)
+'''
+STEP = "self.opt.step()"
+RESTORE = "return self.net(batch.observed).clamp(0, 1)"
+LOOP = "while self.t < self.hp.steps:"
+
+RESUME = {"resume at 1", "resume at 3"}
+CHANCE = {"deterministic", "evaluation-neutral"} | RESUME
+ALL = {"runs"} | CHANCE  # it does not train to the end
+
+BREAKS = {  # name -> (what is replaced, by what, the checks that must fail, no others)
+    "no_header": (GOOD[: GOOD.index("import")], "", {"header"}),
+    "no_departures": ("Departures: none", "", {"header"}),
+    "unread": ('gain: float = param(1.0, "here")', 'gain: float = param(1.0, "here")\n        idle: int = param(3, "here")', {"hyper-parameters"}),
+    "undocumented": ('gain: float = param(1.0, "here")', "gain: float = 1.0", {"hyper-parameters"}),
+    "local_state": (LOOP, "rate = 0.0\n        " + LOOP + "\n            rate += 1\n            self.net.bias.data += rate", RESUME),
+    "local_loop": (LOOP, "for _ in range(self.hp.steps):", RESUME),
+    "odd_state": ("self.seen = 0", "self.seen = 0\n        self.odd = object()", ALL),
+    "finite_stream": (LOOP, "import itertools\n        for batch in itertools.islice(data, 3):", {"runs"} | RESUME),
+    "exhausted": ("batch = next(data)", "self.few = getattr(self, 'few', 2) - 1\n            batch = next(data) if self.few >= 0 else next(iter(()))", ALL),
+    "restore_trains": (RESTORE, "self.net.bias.data += 0.1\n        " + RESTORE, {"evaluation-neutral"}),
+    "restore_counts": (RESTORE, "self.seen += 1\n        " + RESTORE, {"evaluation-neutral"}),
+    "numpy": (STEP, STEP + "\n            import numpy\n            self.net.bias.data += float(numpy.random.rand())", CHANCE),
+    "random": (STEP, STEP + "\n            import random\n            self.net.bias.data += random.random()", CHANCE),
+    "clock": (STEP, STEP + "\n            import time\n            self.net.bias.data += time.perf_counter() % 1", CHANCE),
+    "seed_ignored": ("loss = self.loss(batch)", "self.net.weight.data.fill_(1.0)\n            self.net.bias.data.fill_(0.0)\n            loss = 0 * self.net(batch.observed).sum()", {"deterministic"}),
+    "nan": ('yield {"loss": loss.detach()}', 'yield {"loss": loss.detach() if self.t < 3 else torch.tensor(float("nan"))}', ALL),
+    "out_of_range": (RESTORE, "return self.net(batch.observed) + 2", {"runs"}),
+    "below_zero": (RESTORE, "return self.net(batch.observed).clamp(0, 1) - 1", {"runs"}),
+    "wrong_shape": (RESTORE, "return self.net(batch.observed)[..., 1:].clamp(0, 1)", ALL),
+    "wrong_type": (RESTORE, "return self.net(batch.observed).clamp(0, 1).double()", {"runs"}),
+    "restore_nan": (RESTORE, "return self.net(batch.observed).clamp(0, 1) * float('nan')", ALL),
+    "sees_the_truth": (RESTORE, "return batch.target", ALL),
+    "crashes": (STEP, "raise RuntimeError('no')", ALL),
+}  # fmt: skip
+
+
+def failing(name):
+    failed = set()
+    for title, check in contract.CHECKS.items():
+        try:
+            check(name)
+        except Exception:
+            failed.add(title)
+    return failed
+
+
+def test_a_good_method_passes(plugin):
+    plugin("good", GOOD)
+    assert failing("good") == set()
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_a_broken_law_is_found(plugin, name):
+    old, new, laws = BREAKS[name]
+    assert GOOD.count(old) == 1
+    plugin(name, GOOD.replace(old, new))
+    assert failing(name) == laws
+
+
+def test_restore_that_draws_random_numbers_is_allowed_but_gets_no_trace(plugin):
+    plugin("draws", GOOD.replace(RESTORE, "torch.rand(5); torch.manual_seed(3)\n        " + RESTORE))
+    assert failing("draws") == set()
+
+
+# -- `runner.py check`
+def test_print_check_of_a_file(plugin, tmp_path, capsys):
+    (tmp_path / "mine.py").write_text(GOOD)
+    assert contract.print_check(str(tmp_path / "mine.py")) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in lines] == ["holds"] * len(contract.CHECKS)
+    assert [line[:20].strip() for line in lines] == list(contract.CHECKS)
+
+
+def test_print_check_of_a_broken_file(plugin, tmp_path, capsys):
+    (tmp_path / "bad.py").write_text(GOOD.replace("Departures: none", ""))
+    assert contract.print_check(str(tmp_path / "bad.py")) == 1
+    assert re.search(r"header +FAILS: bad: the docstring has no 'Departures:' line", capsys.readouterr().out)
+
+
+def test_print_check_of_other_things(plugin, tmp_path, capsys):
+    (tmp_path / "ramp.py").write_text('KIND = "schedule"\ndef ramp(progress: float) -> float:\n    return progress\n')
+    assert contract.print_check(str(tmp_path / "ramp.py")) == 0
+    assert "schedule ramp loads" in capsys.readouterr().out
+    with pytest.raises(UsageError, match="unknown method 'nonsense'; known: "):
+        contract.print_check("nonsense")
+    with pytest.raises(UsageError, match="no plug-in file"):
+        contract.print_check("absent.py")
+
+
+def test_a_method_without_a_verb(plugin):
+    plugin("mute", GOOD.replace("def restore", "def mend"))
+    with pytest.raises(UsageError, match="must define one of restore"):
+        contract.make("mute")
