@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -16,8 +17,8 @@ _EVERY = 15.0  # seconds between plain lines of one trial
 class SuiteDisplay:
     """Shows the suite, the running trial (updates, images/s, losses, time left) and its evaluation. Use as a context manager."""
 
-    def __init__(self, console: Console, total: int) -> None:
-        self.console, self.total = console, total
+    def __init__(self, console: Console, total: int, headline: Sequence[str]) -> None:
+        self.console, self.headline = console, headline
         columns = (TextColumn("{task.description}"), BarColumn(28), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
         note = TextColumn("{task.fields[note]}")
         self.bars = Progress(*columns, note, console=console, transient=True, disable=not console.is_terminal)
@@ -57,7 +58,7 @@ class SuiteDisplay:
     def end(self, trial: Trial, record: TrialRecord) -> None:
         """A trial is on record."""
         self.bars.advance(self.suite)
-        scores = "  ".join(f"{k} {v:.4g}" for k, v in list(record.final.items())[:4])
+        scores = "  ".join(f"{k} {v:.4g}" for k, v in record.final.items() if k in self.headline)
         self._line(f"    {record.outcome}{f': {record.reason}' if record.reason else ''}  {scores}  ({time.monotonic() - self.began:.0f} s)")
 
     def _line(self, text: str) -> None:

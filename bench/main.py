@@ -67,7 +67,7 @@ def run_suite(options: RunOptions) -> int:
     store = Store(suite.name, options.out, options.tracking_uri)
     console.print(f"{suite.title}\n{len(trials)} trials, tier {tier}, {device}", highlight=False)
     try:
-        with SuiteDisplay(console, len(trials)) as display:
+        with SuiteDisplay(console, len(trials), suite.headline or [suite.sort]) as display:
             records = execute.run_all(trials, settings, store, display, fresh=options.fresh)
     except (Interrupted, KeyboardInterrupt):
         console.print("stopped; everything is saved: give the same command again to go on")

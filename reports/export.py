@@ -195,11 +195,11 @@ def terminal(table: Table, title: str = "", only: Sequence[str] = ()) -> RichTab
     columns = [c for c in table.scores if c.key in only or not only]
     columns += [c for c in table.costs if c.key in ("train_seconds", "ms_per_image")]
     out.add_column("#", justify="right", style="dim")
-    out.add_column("method", overflow="fold", min_width=12)
+    out.add_column("method", overflow="fold", min_width=min(max((len(plain(r.label)) for r in table.rows), default=12), 24))
     for column in columns:
         out.add_column(Text(plain(f"{column.title} {arrow(column)}\n{column.unit}".strip()), overflow="fold"), justify="right")
     for row in table.rows:
-        name = Text.assemble(plain(row.label), (f" {plain(row.note)}" if row.note else "", "yellow"))
+        name = Text.assemble(plain(row.label), (f"\n{plain(row.note)}" if row.note else "", "yellow"))
         out.add_row(_rank(row), name, *(_rich_cell(row, c, c.key == table.sort) for c in columns))
     return out
 

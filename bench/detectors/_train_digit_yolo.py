@@ -15,11 +15,10 @@ import logging
 import math
 from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from bench.detector import Detections
@@ -131,7 +130,7 @@ def _main(arguments: Sequence[str] | None = None) -> None:
     splits: dict[Split, PictureSet] = {split: source.open(None, split) for split in ("train", "validation", "test")}
     network = train(recipe, _Scenes.of(splits["train"]))
     state = {k: v.half() if v.is_floating_point() else v for k, v in network.state_dict().items()}
-    save_file({k: v.contiguous() for k, v in state.items()}, digit_yolo.WEIGHTS)
+    digit_yolo.WEIGHTS.write_bytes(save({k: v.contiguous() for k, v in state.items()}))
     report = {
         "recipe": dataclasses.asdict(recipe),
         "loss": "ultralytics' detection loss at its default weights",
@@ -140,7 +139,7 @@ def _main(arguments: Sequence[str] | None = None) -> None:
         "parameters": sum(p.numel() for p in network.parameters()),
         "validation": _figures(_Scenes.of(splits["validation"])),
         "test": _figures(_Scenes.of(splits["test"])),
-        "sha256": hashlib.sha256(Path(digit_yolo.WEIGHTS).read_bytes()).hexdigest(),
+        "sha256": hashlib.sha256(digit_yolo.WEIGHTS.read_bytes()).hexdigest(),
     }
     digit_yolo.WEIGHTS.with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     _log.info("%s", report)

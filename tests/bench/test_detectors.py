@@ -116,6 +116,19 @@ class TestDigitYolo:
             registry.make("detector", "digit_yolo[nms=0]")
 
 
+def test_the_training_script_learns_and_repeats_itself():
+    from bench.detectors import _train_digit_yolo as script
+
+    source = DigitScenes(train=8)
+    data = script._Scenes.of(source.open(None, "train"))
+    recipe = script.Recipe(steps=3, batch_size=4, warmup=1)
+    once, twice = (script.train(recipe, data).state_dict() for _ in range(2))
+    assert all(once[k].equal(twice[k]) for k in once)
+    torch.manual_seed(recipe.seed)
+    start = script.digit_network().state_dict()
+    assert not any(once[k].equal(start[k]) for k in once if k.endswith("conv.weight") and "dfl" not in k)
+
+
 class TestYolo:
     def test_a_checkpoint_detects_as_its_network_does(self, checkpoint):
         path, raw = checkpoint
