@@ -57,7 +57,7 @@ def why(trial: Trial, parts: dict[str, str], store: Store, done: dict[str, dict[
     if not same:
         return ""
     (record,) = store.read(same[-1:])
-    changed = sorted(k for k in record.parts.keys() | parts.keys() if record.parts.get(k) != parts.get(k))
+    changed = [k for k in {**parts, **record.parts} if record.parts.get(k) != parts.get(k)]  # options first, then data, cards, code
     if not changed:
         return {"failed": "it failed before", "skipped": "it can run now"}.get(record.outcome, "asked to run afresh")
     return f"{', '.join(changed[:4])}{' and others' if len(changed) > 4 else ''} changed"

@@ -74,7 +74,7 @@ def run_suite(options: RunOptions) -> int:
         return 130
     if not display.began:
         console.print(f"all {len(trials)} trials are on record already: nothing to train (--fresh trains again)", highlight=False)
-    _report(console, suite, store, tier, options.out)
+    _report(console, suite, store, tier, options.out, records)
     return int(any(r.outcome == "failed" for r in records))
 
 
@@ -117,12 +117,12 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def _report(console: Console, suite: Suite, store: Store, tier: str | None, out: Path) -> Path:
+def _report(console: Console, suite: Suite, store: Store, tier: str | None, out: Path, asked: Sequence[TrialRecord] = ()) -> Path:
     from reports import export, published, render
 
     folder = out / suite.name / "report"
     with tempfile.TemporaryDirectory() as scratch:
-        records: list[TrialRecord] = store.board(tier, Path(scratch))
+        records: list[TrialRecord] = store.board(tier, Path(scratch), asked)
         papers = published.load(published.FOLDER / f"{suite.published}.toml") if suite.published else []
         render.render(records, folder, title=suite.title, sort=suite.sort, published=papers)
         for table in render.tables_of(records, sort=suite.sort):

@@ -106,12 +106,13 @@ class Store:
         runs = self._closed()
         return [self._record(runs[i], scratch) for i in trial_ids if i in runs]
 
-    def board(self, tier: str | None, scratch: Path) -> list[TrialRecord]:
-        """What belongs into one table: of the newest protocol (task, data, cards, tier), for every label the trials that differ in the seed alone.
+    def board(self, tier: str | None, scratch: Path, asked: Sequence[TrialRecord] = ()) -> list[TrialRecord]:
+        """What belongs into one table: of one protocol (task, data, cards, tier), for every label the trials that differ in the seed alone.
 
         Args:
             tier: only of this tier.
             scratch: a folder for artifacts of a remote server, to be kept while the records' galleries are in use.
+            asked: the trials whose protocol and rows are wanted; those newest on record where there are none.
 
         Raises:
             UsageError: nothing is on record.
@@ -119,13 +120,17 @@ class Store:
         tags = [t for t in self.done().values() if tier in (None, t["tier"])]
         if not tags:
             raise UsageError(f"nothing on record in {self.uri}{f' at tier {tier}' if tier else ''}: run the suite first")
-        same = [t for t in tags if t["protocol"] == tags[-1]["protocol"]]
-        newest = {t["label"]: t["row"] for t in same}
-        return self.read((t["trial_id"] for t in same if t["row"] == newest[t["label"]]), scratch)
+        protocol = identity.protocol_of(asked[-1].parts) if asked else tags[-1]["protocol"]
+        same = [t for t in tags if t["protocol"] == protocol]
+        rows = {t["label"]: t["row"] for t in same} | {r.label: identity.row_of(r.parts) for r in asked}
+        return self.read((t["trial_id"] for t in same if t["row"] == rows[t["label"]]), scratch)
 
     def _closed(self) -> dict[str, Any]:
-        runs = reversed(self._search("attributes.status != 'RUNNING'"))
-        return {run.data.tags["trial_id"]: run for run in runs if run.data.tags.keys() >= {"trial_id", "outcome"}}  # others may log here too
+        runs: dict[str, Any] = {}
+        for run in self._search("attributes.status != 'RUNNING'"):  # newest first
+            if run.data.tags.keys() >= {"trial_id", "outcome"}:  # others may log here too
+                runs.setdefault(run.data.tags["trial_id"], run)
+        return dict(reversed(runs.items()))
 
     def _record(self, run: Any, scratch: Path | None) -> TrialRecord:
         run_id = run.info.run_id

@@ -153,7 +153,7 @@ class _Attempt:
         except torch.OutOfMemoryError as error:
             self._end("failed", _out_of_memory(error, self.record))
         except Exception as error:
-            self._end("failed", f"{type(error).__name__}: {error}".splitlines()[0])
+            self._end("failed", f"{type(error).__name__}: {str(error).strip()}".splitlines()[0])
             (self.results / "traceback.txt").write_text(traceback.format_exc())
 
     def _train(self, method: Method, settings: Settings) -> Training:
@@ -242,7 +242,7 @@ def _cost_cards(task: Task) -> dict[str, Card]:
 def _save_weights(method: Method, path: Path) -> None:
     from safetensors.torch import save_file
 
-    tensors = {f"{name}.{key}": value.cpu().contiguous() for name, net in method.networks().items() for key, value in net.state_dict().items()}
+    tensors = {f"{name}.{key}": value.cpu().contiguous().clone() for name, net in method.networks().items() for key, value in net.state_dict().items()}
     save_file(tensors, path, metadata={"method": type(method).__name__})
 
 

@@ -10,12 +10,14 @@ import copy
 import dataclasses
 import functools
 import os
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import torch
@@ -139,9 +141,9 @@ def _environment() -> Iterator[None]:
 @contextlib.contextmanager
 def _undone() -> Iterator[None]:
     """What importing ultralytics does to torch, Pillow, OpenCV, NumPy and warnings is taken back."""
-    import cv2
     from PIL import Image
 
+    cv2 = _opencv()
     patched: list[tuple[Any, str]] = [(torch, "save"), (Image, "open"), (cv2, "imread"), (cv2, "imwrite"), (cv2, "imshow")]
     originals = [(module, name, getattr(module, name)) for module, name in patched]
     threads = cv2.getNumThreads()
@@ -152,3 +154,16 @@ def _undone() -> Iterator[None]:
         cv2.setNumThreads(threads)
         for module, name, original in originals:
             setattr(module, name, original)
+
+
+def _opencv() -> Any:
+    """OpenCV; where it cannot be loaded (its desktop build wants libGL, which servers lack) a stand-in.
+
+    Ultralytics imports it at the top, but building and running a network never calls it.
+    """
+    try:
+        import cv2
+    except ImportError:
+        sys.modules["cv2"] = stand_in = MagicMock(name="cv2")
+        return stand_in
+    return cv2

@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 import sys
+import warnings
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ methods = ["identity", "unet"]
 [tiers.smoke]
 evaluations = 2
 hp = { steps = 4, batch_size = 1 }
-methods.unet = { width = 4 }
+methods.unet = { width = 4, optimizer = "adam[lr=0.03]" }
 """
 
 
@@ -81,13 +82,28 @@ def database(tmp_path_factory):
 
     file = tmp_path_factory.mktemp("database") / "mlflow.db"
     logging.getLogger("alembic").setLevel(logging.ERROR)
-    MlflowClient(tracking_uri=f"sqlite:///{file}").search_experiments()
+    with warnings.catch_warnings():  # mlflow's own import of sqlalchemy warns
+        warnings.simplefilter("ignore")
+        MlflowClient(tracking_uri=f"sqlite:///{file}").search_experiments()
     return file
 
 
 @pytest.fixture
 def tiny(tmp_path, database):
     return Bench(tmp_path, database=database)
+
+
+@pytest.fixture(scope="session")
+def ran(tmp_path_factory, database):
+    """A bench on which the tiny suite ran once, its records, and what was seen: to be looked at, not changed."""
+    bench = Bench(tmp_path_factory.mktemp("ran"), database=database)
+    return bench, *bench.run()
+
+
+@pytest.fixture
+def continued(tmp_path, ran):
+    """A bench that starts with the records of `ran`."""
+    return Bench(tmp_path, database=ran[0].out / "mlflow.db")
 
 
 @pytest.fixture

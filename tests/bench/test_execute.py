@@ -1,0 +1,123 @@
+"""Which trials run: those that are missing, and the reason is told; Ctrl-C stops between two updates or two trials."""
+
+import os
+import signal
+
+import pytest
+
+from bench import execute
+from bench.training import Interrupted
+
+WAITING = '''"""Waits for a file.
+
+Departures: none
+"""
+import dataclasses
+from pathlib import Path
+from bench.errors import Unavailable
+from bench.method import Method
+
+
+class Waits(Method):
+    """Returns what it was given."""
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class HP:
+        """Nothing."""
+
+    def build(self, task):
+        """Look for the file."""
+        if not Path("FILE").exists():
+            raise Unavailable("the file has not come")
+
+    def restore(self, batch):
+        """The same."""
+        return batch.observed
+'''
+
+
+def edited(bench, old, new):
+    text = bench.file.read_text()
+    assert old in text
+    bench.file.write_text(text.replace(old, new))
+    return bench
+
+
+def test_the_first_run_runs_all_in_order(ran):
+    _, records, seen = ran
+    assert seen.started == [("identity", ""), ("unet", "")]
+    assert seen.ended == [("identity", "finished"), ("unet", "finished")]
+    assert [r.label for r in records] == ["identity", "unet"]
+    assert [step for step, _ in seen.updates] == [1, 2, 3, 4]
+    assert seen.judged[-1] == (2, 2)
+
+
+def test_a_second_run_does_nothing_and_tells_the_same(continued, ran):
+    records, seen = continued.run()
+    assert (seen.started, seen.updates, seen.judged) == ([], [], [])
+    for again, first in zip(records, ran[1], strict=True):
+        assert again.to_json() == first.to_json() | {"gallery": None}
+
+
+def test_a_changed_hyper_parameter_runs_the_method_that_has_it(continued):
+    _, seen = edited(continued, "steps = 4", "steps = 3").run()
+    assert seen.started == [("unet", "hp.steps changed")]
+
+
+def test_a_changed_data_option_runs_all(continued):
+    _, seen = edited(continued, "pictures=2", "pictures=3").run()
+    assert seen.started == [("identity", "task.pictures changed"), ("unet", "task.pictures changed")]
+    edited(continued, "max_len=8", "max_len=9,noise=0.5")
+    edited(continued, "evaluations = 2", "evaluations = 1")
+    _, seen = edited(continued, "crop=32", "crop=24").run(methods=["identity"])
+    assert seen.started == [("identity", "evaluations, task.blur, task.crop changed")]
+
+
+def test_a_new_seed_is_new_not_changed(continued):
+    records, seen = continued.run(methods=["identity"], seeds=[0, 1])
+    assert seen.started == [("identity", "")]
+    assert [r.seed for r in records] == [0, 1]
+
+
+def test_fresh_runs_what_is_on_record(continued, ran):
+    records, seen = continued.run(fresh=True, methods=["unet"])
+    assert seen.started == [("unet", "asked to run afresh")]
+    assert records[0].final == ran[1][1].final
+    assert len(continued.store._search(f"tags.trial_id = '{records[0].trial_id}'")) == 2
+
+
+def test_what_was_skipped_runs_once_it_can(tiny, plugin, tmp_path):
+    plugin("waits", WAITING.replace("FILE", str(tmp_path / "come")))
+    (record,), seen = tiny.run(methods=["waits"])
+    assert (record.outcome, record.reason, seen.started) == ("skipped", "the file has not come", [("waits", "")])
+    (record,), seen = tiny.run(methods=["waits"])
+    assert (record.outcome, seen.started) == ("skipped", [])
+    (tmp_path / "come").touch()
+    (record,), seen = tiny.run(methods=["waits"])
+    assert (record.outcome, seen.started) == ("finished", [("waits", "it can run now")])
+
+
+def test_stop_between_trials(tiny, ran, monkeypatch):
+    started = []
+
+    def run(trial, *args, **kwargs):
+        started.append(trial.label)
+        os.kill(os.getpid(), signal.SIGINT)
+        return ran[1][0]
+
+    monkeypatch.setattr(execute.life, "run", run)
+    with pytest.raises(Interrupted):
+        tiny.run()
+    assert started == ["identity"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_asks_the_second_insists(number):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with execute.graceful_stop() as stopped:
+        assert not stopped()
+        os.kill(os.getpid(), number)
+        assert stopped()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
