@@ -16,50 +16,16 @@ import torch
 from torch import Tensor
 
 from bench import registry
+from bench._toys import TOYS
 from bench.errors import Unavailable, UsageError
-from bench.method import Batch, Method
+from bench.method import Method
 from bench.registry import Spec
 from bench.stream import Stream, mix
 from bench.suite import check_method
-from bench.task import Scores, Task
+from bench.task import Task
 from bench.training import Plan, Training, judging
 
 _STEPS = 4
-
-
-@dataclasses.dataclass(kw_only=True, eq=False)
-class ToyRestoration(Task):
-    """Smooth random pictures, blurred by a 3 x 3 box: small enough to train on in a second, with everything a method may need."""
-
-    verb = "restore"
-    crop: int = 32
-
-    @property
-    def offers(self) -> frozenset[str]:
-        """Everything."""
-        return frozenset({"paired", "unpaired", "psf", "labels"})
-
-    def batch(self, n: int, rng: torch.Generator) -> Batch:
-        """N pictures of crop x crop."""
-        from bench.psf import convolve
-
-        coarse = torch.rand(n, 3, 8, 8, generator=rng)
-        sharp = torch.nn.functional.interpolate(coarse, size=self.crop, mode="bicubic", align_corners=False).clamp(0, 1)
-        psf = torch.full((n, 3, 3), 1 / 9)
-        return Batch(convolve(sharp, psf), sharp, psf, 0.01)
-
-    def validate(self, method: Method) -> dict[str, float]:
-        """Mean squared error on four pictures."""
-        batch = self.batch(4, torch.Generator().manual_seed(1))
-        return {"mse": float((method.restore(batch.without_target()) - batch.target).square().mean())}  # type: ignore[attr-defined]
-
-    def score(self, method: Method, progress: Callable[[int, int], None]) -> Scores:
-        """The same."""
-        return Scores(self.validate(method))
-
-
-TOYS: dict[str, Callable[[], Task]] = {"restore": ToyRestoration}
-"""The toy task for each verb that a method may offer."""
 
 
 def toy_of(method: type[Method]) -> Task:
@@ -102,9 +68,9 @@ def check_header(name: str) -> None:
 
 
 def check_hyper_parameters(name: str) -> None:
-    """Every hyper-parameter is read by the method's file or by the shared code it imports, and says where the paper states it."""
+    """Every hyper-parameter is read by the method's file or by those of its base classes, and says where the paper states it."""
     cls = registry.find("method", name)
-    source = inspect.getsource(inspect.getmodule(cls)) + inspect.getsource(Method)  # type: ignore[arg-type]
+    source = "".join(inspect.getsource(inspect.getmodule(base)) for base in cls.__mro__[:-1])  # type: ignore[arg-type]
     for field in dataclasses.fields(cls.HP):
         assert field.metadata.get("doc"), f"{name}: say with param(..., doc) where the paper states {field.name}"
         read = {"steps", "batch_size"} | set(re.findall(r"\b(?:hp|h)\.(\w+)", source)) | set(re.findall(r'getattr\(self\.hp, "(\w+)"', source))
@@ -112,21 +78,27 @@ def check_hyper_parameters(name: str) -> None:
 
 
 def check_runs(name: str) -> None:
-    """It builds at toy size, logs finite numbers to its last update, and restores pictures of the right shape in [0, 1]."""
+    """It builds at toy size, logs finite numbers to its last update, and restores or samples pictures of the right shape in [0, 1]."""
     method = make(name)
     with tempfile.TemporaryDirectory() as folder:
         training = train(method, Path(folder))
     assert method.t == training.steps, f"{name}: stopped at update {method.t} of {training.steps}: the loop must be `while self.t < ...`"
     assert all(math.isfinite(value) for *_, value in training.points)
-    if hasattr(method, "restore"):
-        batch = method.task.batch(3, torch.Generator().manual_seed(5))
-        with judging(method):
-            x_hat = method.restore(batch.without_target())
-        assert x_hat.shape == batch.target.shape, f"{name}: restore returned {tuple(x_hat.shape)} for {tuple(batch.target.shape)}"
-        assert x_hat.dtype == torch.float32
-        assert x_hat.isfinite().all()
-        assert 0 <= x_hat.min(), f"{name}: restore went below 0"
-        assert x_hat.max() <= 1, f"{name}: restore went above 1"
+    with judging(method):
+        if method.task.verb == "restore":
+            batch = method.task.batch(3, torch.Generator().manual_seed(5))
+            _check_pictures(f"{name}: restore", method.restore(batch.without_target()), batch.target.shape)  # type: ignore[attr-defined]
+        else:
+            for n in (1, 3):
+                _check_pictures(f"{name}: sample({n})", method.sample(n), (n, *method.task.shape))  # type: ignore[attr-defined]
+
+
+def _check_pictures(who: str, y: Tensor, shape: tuple[int, ...]) -> None:
+    assert y.shape == shape, f"{who} returned {tuple(y.shape)}, not {tuple(shape)}"
+    assert y.dtype == torch.float32, f"{who} returned {y.dtype}"
+    assert y.isfinite().all(), f"{who} returned numbers that are not finite"
+    assert 0 <= y.min(), f"{who} went below 0"
+    assert y.max() <= 1, f"{who} went above 1"
 
 
 def check_deterministic(name: str) -> None:
@@ -150,7 +122,7 @@ def check_resume(name: str, cut: int) -> None:
 
 def check_evaluation_neutral(name: str) -> None:
     """Evaluating at every update does not change training."""
-    assert _trained(name, evaluations=_STEPS) == _trained(name), f"{name}: evaluation changes training: restore must not move state or random numbers"
+    assert _trained(name, evaluations=_STEPS) == _trained(name), f"{name}: evaluation changes training: it must not move state or random numbers"
 
 
 CHECKS: dict[str, Callable[[str], None]] = {

@@ -41,12 +41,12 @@ def print_report(root: Path | None, out: Path, tracking_uri: str | None) -> int:
 
 
 def print_data(root: Path | None) -> None:
-    """Every data set: found where, how many pictures a split, or how to get it."""
+    """Every data set: found where, how many items a split, or how to get it."""
     from datasets._inventory import inventory
 
     console = Console(soft_wrap=True)
     for row in inventory(root):
-        counts = ", ".join(f"{split} {n}" for split, n in row.counts.items()) if row.counts else "not found"
+        counts = ", ".join(f"{split} {'any number' if n is None else n}" for split, n in row.counts.items()) if row.counts else "not found"
         console.print(f"{row.name:13} {counts}\n{'':13} {row.where}\n{'':13} licence: {row.licence}", highlight=False, markup=False)
 
 

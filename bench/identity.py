@@ -14,7 +14,7 @@ from bench.codehash import code_hash
 from bench.suite import Trial, parts_of
 from bench.task import Task
 
-_JUDGED = ("tier", "task", "data.", "card.", "code.task", "code.dataset.", "code.degradation.", "code.metric.", "code.detector.")
+_JUDGED = ("tier", "task", "data.", "card.", "code.task", "code.dataset.", "code.degradation.", "code.metric.", "code.feature.", "code.detector.")
 
 
 def identify(trial: Trial, task: Task, device: torch.device, max_seconds: float, deterministic: bool) -> dict[str, str]:

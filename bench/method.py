@@ -53,6 +53,20 @@ class Batch:
         return dataclasses.replace(self, **moved)
 
 
+@dataclasses.dataclass(frozen=True)
+class Samples:
+    """Draws from a distribution, as generative tasks and methods exchange them.
+
+    `x` is N x d (points) or N x C x H x W, float32, [0, 1] (pictures); `labels` N, int64, where the task offers "labels".
+    """
+
+    x: Tensor
+    labels: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
 def param(default: Any, doc: str) -> Any:
     """A hyper-parameter with the paper's default and one line that says where the paper states it and what it means."""
     return dataclasses.field(default=default, metadata={"doc": doc})
@@ -119,6 +133,17 @@ class Method:
             for group in opt.param_groups:
                 group["lr"] = group["base_lr"] * factor
 
+    def calibrate(self, data: Iterator[Any]) -> None:
+        """Let an initialiser that needs data (one with `fit`) see each layer at work in a first update, which is then undone."""
+        init = registry.make("init", getattr(self.hp, "init", "default"))
+        if hasattr(init, "fit"):
+            init.fit(self.networks().values(), lambda: self._rehearse(data))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks live."""
+        return self.task.device  # type: ignore[no-any-return]
+
     # -- what the runner uses
     def networks(self) -> dict[str, nn.Module]:
         """The trainable networks by attribute name."""
@@ -140,6 +165,14 @@ class Method:
                 current.load_state_dict(value)
             else:
                 setattr(self, key, copy.deepcopy(value))
+
+    def _rehearse(self, data: Iterator[Any]) -> None:
+        """One update on real data that leaves no trace but the data and random numbers it drew."""
+        before = self.state()
+        next(iter(self.train(data)), None)
+        for key in self._stateful().keys() - before.keys():
+            delattr(self, key)
+        self.load_state(before)
 
     def _of_type(self, kind: type) -> dict[str, Any]:
         return {k: v for k, v in vars(self).items() if isinstance(v, kind)}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from bench.cards import Card
+from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,3 +74,83 @@ class CostMetric(Metric):
             The cost in `unit`; nan where it does not apply. The state of the method and of torch's random numbers stays as it was.
         """
         raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Column:
+    """One of the several numbers that a metric yields in one pass."""
+
+    higher_is_better: bool
+    unit: str
+    definition: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SampleMetric(Metric):
+    """A score of a set of samples beside a set of real ones. Siblings define `compare`.
+
+    How a task uses one:
+
+        metric = registry.make("metric", spec)
+        metric.require()                                     # Unavailable: left out, with the reason
+        cards = metric.cards(fake=2500, real=2500)           # name -> card; label the columns with name + the options of the spec
+        values = metric(fake, real[metric.against])          # names of `cards`; any other key is a remark for `Scores.summary`
+        parts = [("metric", spec), *metric.parts()]          # for `Task.parts`: the feature network's code counts, too
+
+    Everything runs on the device of the samples; the order of samples changes nothing beyond rounding, unless the docstring says so.
+    """
+
+    columns: ClassVar[Mapping[str, Column]] = {}  # several numbers of one pass; empty: one number, under the metric's own name
+    against: ClassVar[Literal["test", "train"]] = "test"  # which real samples are wanted
+
+    def __call__(self, fake: Tensor, real: Tensor) -> dict[str, float]:
+        """Score a set of samples.
+
+        Args:
+            fake: n x d (points), or n x C x H x W, float in [0, 1], gray or RGB (pictures), as `sample` returns them.
+            real: m x d or m x C x H x W, same kind, on the same device.
+
+        Returns:
+            Name -> value: every name of `cards`, then remarks (such as a bandwidth). All nan where a sample is not finite.
+
+        Raises:
+            UsageError: the two sets differ in kind or are too small for the metric, or a real sample is not finite.
+            Unavailable: as `require`.
+        """
+        import torch
+
+        if fake.ndim not in (2, 4) or fake.shape[1:] != real.shape[1:]:
+            raise UsageError(f"a sample metric wants two N x d or N x C x H x W sets of one kind, not {tuple(fake.shape)} and {tuple(real.shape)}")
+        if min(len(fake), len(real)) < self.least:
+            raise UsageError(f"{self._name} needs {self.least} samples of either kind, not {len(fake)} and {len(real)}")
+        if not real.isfinite().all():
+            raise UsageError(f"{self._name}: a real sample is not finite")
+        if not fake.isfinite().all():
+            return dict.fromkeys(self.columns or (self._name,), float("nan"))
+        with torch.no_grad():
+            values = self.compare(fake, real)
+        return {name: float(value) for name, value in values.items()}
+
+    def compare(self, fake: Tensor, real: Tensor) -> Mapping[str, Tensor | float]:
+        """The numbers, of sets that `__call__` has checked."""
+        raise NotImplementedError
+
+    def cards(self, *, fake: int, real: int) -> dict[str, Card]:
+        """Name -> card of every number, for that many samples (which decide it, too)."""
+        card = self.card()
+        card = dataclasses.replace(card, protocol={**card.protocol, "fake": fake, "real": real})
+        several = {name: dataclasses.replace(card, metric=name, **dataclasses.asdict(column)) for name, column in self.columns.items()}
+        return several or {card.metric: card}
+
+    def parts(self) -> list[tuple[str, str]]:
+        """(kind, spec) of the parts inside this metric."""
+        return []
+
+    @property
+    def least(self) -> int:
+        """How many samples are needed of either kind."""
+        return 2
+
+    @property
+    def _name(self) -> str:
+        return type(self).__module__.rpartition(".")[2]

@@ -30,6 +30,7 @@ FOLDERS: dict[str, tuple[str, ...]] = {
     "content": ("methods/losses/content",),
     "task": ("bench/tasks",),
     "metric": ("bench/metrics",),
+    "feature": ("bench/features",),
     "detector": ("bench/detectors",),
     "dataset": ("datasets",),
     "degradation": ("datasets/degrade",),

@@ -154,9 +154,9 @@ def check_method(spec: Spec) -> Spec:
 
 
 def parts_of(hp: Any) -> list[tuple[str, str]]:
-    """(kind, spec) of every part that hyper-parameters name: `optimizer`, `optimizer_g`, `adversarial`, ..."""
+    """(kind, spec) of every part that hyper-parameters name: `optimizer`, `optimizer_g`, `adversarial`, ...; an empty string names none."""
     values = {f.name: getattr(hp, f.name) for f in dataclasses.fields(hp)}
-    return [(kind, v) for k, v in values.items() if (kind := k.partition("_")[0]) in registry.FOLDERS and isinstance(v, str)]
+    return [(kind, v) for k, v in values.items() if (kind := k.partition("_")[0]) in registry.FOLDERS and isinstance(v, str) and v]
 
 
 def _sort_overrides(

@@ -94,6 +94,7 @@ class Training:
         """
         if not self._resume():
             self.method.prepare(self.stream)
+            self.method.calibrate(self.stream)
             self._validate()
         self.tick = time.perf_counter()
         for logs in self.method.train(self.stream):

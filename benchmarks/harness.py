@@ -13,6 +13,7 @@ import torch
 
 import bench  # noqa: F401  (sets the environment before torch is imported)
 from bench import contract, registry
+from bench._toys import ToyRestoration
 from bench.stream import Stream
 from bench.training import Plan, Training
 
@@ -23,7 +24,7 @@ def method(updates: int):
     """DeblurGAN at the size of the quick tier on 64-pixel crops; pictures are made beforehand, so that only training is timed."""
     torch.manual_seed(0)
     cls = registry.find("method", "deblurgan")
-    return cls(contract.ToyRestoration(crop=64), steps=updates, **OPTIONS)
+    return cls(ToyRestoration(crop=64), steps=updates, **OPTIONS)
 
 
 def harness(updates: int) -> float:

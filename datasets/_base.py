@@ -62,14 +62,12 @@ EMPTY = PictureSet([], lambda i: Picture(name="", sharp=torch.empty(0)), "empty"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Source:
-    """A data set on disk (or inside a dependency). Options are fields; `open` reads one split."""
+class DataSource:
+    """A data set on disk, inside a dependency, or made up. Options are fields; each kind has an `open` for one split."""
 
     origin: ClassVar[str]  # where to get it
     licence: ClassVar[str] = "see its origin"
     layout: ClassVar[str]  # the files expected below the data root
-
-    on_corrupt: Literal["refuse", "skip"] = "refuse"
 
     def find(self, root: Path | None) -> Path | None:
         """The folder of this set below the data root; None where it needs none.
@@ -78,6 +76,30 @@ class Source:
             Unavailable: no data root, or nothing in the expected layout below it; the message says how to get it.
         """
         raise NotImplementedError
+
+    def count(self, root: Path | None, split: Split) -> int | None:
+        """How many items a split has, without reading them where that is possible; None: as many as are asked for.
+
+        Raises:
+            Unavailable: the set was not found.
+        """
+        raise NotImplementedError
+
+    def _below(self, root: Path | None, *folders: str) -> Path:
+        """The first of `folders` that exists below the data root."""
+        name = type(self).__module__.rpartition(".")[2]
+        for folder in folders:
+            if root is not None and (root / folder).is_dir():
+                return root / folder
+        where = f"below {root}" if root else "without a data root (give --data-root or GANBENCH_DATA)"
+        raise Unavailable(f"data set {name!r} not found {where}: expected {self.layout}; get it from {self.origin}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Source(DataSource):
+    """A data set of pictures, read when asked for."""
+
+    on_corrupt: Literal["refuse", "skip"] = "refuse"
 
     def open(self, root: Path | None, split: Split) -> PictureSet:
         """The pictures of a split; `EMPTY` where the authors publish none.
@@ -89,21 +111,8 @@ class Source:
         raise NotImplementedError
 
     def count(self, root: Path | None, split: Split) -> int:
-        """How many pictures a split has, without reading them where that is possible.
-
-        Raises:
-            Unavailable: the set was not found.
-        """
+        """How many pictures a split has. See the base class."""
         return len(self.open(root, split))
-
-    def _below(self, root: Path | None, *folders: str) -> Path:
-        """The first of `folders` that exists below the data root."""
-        name = type(self).__module__.rpartition(".")[2]
-        for folder in folders:
-            if root is not None and (root / folder).is_dir():
-                return root / folder
-        where = f"below {root}" if root else "without a data root (give --data-root or GANBENCH_DATA)"
-        raise Unavailable(f"data set {name!r} not found {where}: expected {self.layout}; get it from {self.origin}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -159,6 +168,12 @@ class Entry(NamedTuple):
 def image_files(folder: Path, *, recursive: bool = False) -> list[Path]:
     """The image files of a folder, sorted by path."""
     return sorted(p for p in folder.glob("**/*" if recursive else "*") if p.suffix.lower() in _SUFFIXES and p.is_file())
+
+
+def split_of(name: str) -> Split:
+    """The split of a file of which only the name is known, by a hash of it: 80 % train, 10 % validation, 10 % test."""
+    tenth = int(hashlib.sha256(name.encode()).hexdigest(), 16) % 10
+    return "train" if tenth < 8 else "validation" if tenth == 8 else "test"
 
 
 def bundled(file: str) -> Path:

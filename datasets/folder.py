@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from bench.errors import Unavailable, UsageError
-from datasets._base import Entry, FileSource, Split, image_files
+from datasets._base import Entry, FileSource, Split, image_files, split_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,9 +41,4 @@ class Folder(FileSource):
         if not paths:
             raise UsageError(f"data set 'folder': no images in {folder}; known endings are png, jpg, jpeg, bmp, tif, tiff, webp, ppm and pgm")
         named = [(path.relative_to(folder).as_posix(), path) for path in paths]
-        return [Entry(name, (path,)) for name, path in named if split == ("test" if self.split == "test" else _split_of(name))]
-
-
-def _split_of(name: str) -> Split:
-    tenth = int(hashlib.sha256(name.encode()).hexdigest(), 16) % 10
-    return "train" if tenth < 8 else "validation" if tenth == 8 else "test"
+        return [Entry(name, (path,)) for name, path in named if split == ("test" if self.split == "test" else split_of(name))]

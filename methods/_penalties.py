@@ -39,3 +39,35 @@ def gradient_penalty(D: Critic, real: Tensor, fake: Tensor) -> Tensor:
     """
     a = torch.rand(len(real), *[1] * (real.dim() - 1), dtype=real.dtype, device=real.device)
     return (gradient_norm(D, a * real + (1 - a) * fake) - 1).square().mean()
+
+
+def zero_centred_penalty(D: Critic, x: Tensor) -> Tensor:
+    """R1 on real samples, R2 on fakes (arXiv:1801.04406, Eq. 9 and 10 without gamma / 2): E |grad D(x)|^2.
+
+    Args:
+        D: critic, see `gradient_norm`.
+        x: N x ..., any range.
+
+    Returns:
+        A scalar, differentiable in the critic's parameters.
+    """
+    return gradient_norm(D, x).square().mean()
+
+
+def js_penalty(D: Critic, real: Tensor, fake: Tensor) -> Tensor:
+    """Omega_JS (arXiv:1705.09367): E_real (1 - p)^2 |grad D(x)|^2 + E_fake p^2 |grad D(x)|^2, p = sigmoid(D(x)) with its gradient.
+
+    Args:
+        D: critic of raw scores, see `gradient_norm`.
+        real: N x ..., any range.
+        fake: same shape.
+
+    Returns:
+        A scalar, differentiable in the critic's parameters.
+    """
+
+    def weighted(x: Tensor, sign: int) -> Tensor:
+        score = D(x).reshape(len(x), -1).mean(1)
+        return ((sign * score).sigmoid() * gradient_norm(D, x)).square().mean()
+
+    return weighted(real, -1) + weighted(fake, 1)

@@ -56,7 +56,7 @@ def alternate(
     data: Iterator[Any],
     critic_loss: Callable[[Any], Tensor],
     generator_loss: Callable[[Any], Tensor],
-    n_critic: int = 1,
+    n_critic: int | Callable[[int], int] = 1,
     constrain: Constrain | None = None,
 ) -> Iterator[Logs]:
     """Algorithm 1 of GAN (arXiv:1406.2661) and WGAN-GP (arXiv:1704.00028): each of the `n_critic` critic steps sees a fresh batch.
@@ -66,12 +66,12 @@ def alternate(
         data: a stream that never ends.
         critic_loss: batch -> scalar; it draws its own fakes.
         generator_loss: the last of those batches -> scalar.
-        n_critic: critic steps an update.
+        n_critic: critic steps an update, or a function of the update's number (0, 1, ...) that tells them.
         constrain: called with `m.D` after each critic step (weight clipping).
     """
     while m.t < m.hp.steps:
         m.anneal()
-        for _ in range(n_critic):
+        for _ in range(n_critic(m.t) if callable(n_critic) else n_critic):
             batch = next(data)
             d = _critic_step(m, critic_loss(batch), constrain)
         g = descend(m.opt_g, generator_loss(batch))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import ClassVar
 
 from bench.method import Batch, Method
@@ -18,6 +19,6 @@ class Throughput(Timed):
     definition: ClassVar[str] = "10^6 output pixels (not channels) a second of wall-clock time, median after warm-up, the device synchronised"
 
     def __call__(self, method: Method, batch: Batch | int) -> float:
-        """Megapixels a second. See the base class."""
+        """Megapixels a second; nan for points. See the base class."""
         elapsed, out = self.seconds(method, batch)
-        return len(out) * out.shape[-2] * out.shape[-1] / elapsed / 1e6
+        return len(out) * out.shape[-2] * out.shape[-1] / elapsed / 1e6 if out.dim() == 4 else math.nan

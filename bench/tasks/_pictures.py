@@ -28,15 +28,20 @@ def open_split(spec: str, root: Path | None, split: Split, on_corrupt: str) -> P
     return source.open(root, split)
 
 
-def tiles(picture: Picture, size: int) -> Iterator[Picture]:
-    """The picture cut into size x size tiles from its top left corner; whole if `size` is 0, if it came with its own blur, or if it is smaller."""
+def tiles(picture: Picture, size: int, least_contrast: float = 0.0) -> Iterator[Picture]:
+    """The picture cut into size x size tiles from its top left corner; whole if `size` is 0, if it came with its own blur, or if it is smaller.
+
+    Tiles whose standard deviation (mean over channels) is below `least_contrast` are left out.
+    """
     height, width = picture.sharp.shape[-2:]
     if not size or picture.blurred is not None or height < size or width < size:
         yield picture
         return
     for top in range(0, height - size + 1, size):
         for left in range(0, width - size + 1, size):
-            yield Picture(name=f"{picture.name}@{top},{left}", sharp=picture.sharp[:, top : top + size, left : left + size])
+            sharp = picture.sharp[:, top : top + size, left : left + size]
+            if float(sharp.flatten(1).std(dim=1).mean()) >= least_contrast:
+                yield Picture(name=f"{picture.name}@{top},{left}", sharp=sharp)
 
 
 @dataclasses.dataclass(frozen=True)

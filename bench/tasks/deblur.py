@@ -46,6 +46,7 @@ class Deblur(Task):
     blur: str = "motion_blur[max_len=60,noise=0.008]"
     crop: int = 256  # training crops, pixels
     tile: int = 256  # test tiles, pixels; 0: whole pictures
+    least_contrast: float = 20 / 255  # flatter tiles are left out: on them blur cannot be seen, and scores measure noise
     pictures: int = 0  # test tiles at most; 0: all
     kernels: int = 4096  # blur kernels to train with
     scenes_data: str = "digit_scenes[train=512]"
@@ -167,12 +168,12 @@ class Deblur(Task):
 
     @functools.cached_property
     def _test(self) -> Exam:
-        cut = [t for picture in self._split("test") for t in tiles(picture, self.tile)]
+        cut = [t for picture in self._split("test") for t in tiles(picture, self.tile, self.least_contrast)]
         return self._exam(cut[:: max(1, len(cut) // self.pictures)][: self.pictures] if self.pictures else cut, part=0)
 
     @functools.cached_property
     def _validation(self) -> Exam:
-        cut = [t for picture in self._split("validation") for t in tiles(picture, self.tile)]
+        cut = [t for picture in self._split("validation") for t in tiles(picture, self.tile, self.least_contrast)]
         return self._exam(cut + self._some_scenes("validation", _VALIDATION_SCENES if self.scene_share else 0), part=1)
 
     @functools.cache  # noqa: B019

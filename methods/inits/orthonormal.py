@@ -5,8 +5,8 @@ from torch import nn
 from methods.inits._layers import weighted, zero_bias
 
 
-def orthonormal(network: nn.Module) -> None:
-    """Weights as out x (in K K) matrices with orthonormal rows or columns, biases 0; in place, frozen parameters stay. LSUV's first step."""
+def orthonormal(network: nn.Module, *, gain: float = 1.0) -> None:
+    """Weights as out x (in K K) matrices with orthonormal rows or columns, times `gain`; biases 0. In place, frozen parameters stay."""
     for layer in weighted(network):
-        nn.init.orthogonal_(layer.weight)
+        nn.init.orthogonal_(layer.weight, gain)
         zero_bias(layer)

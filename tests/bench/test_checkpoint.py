@@ -137,5 +137,7 @@ file = Path(sys.argv[1])
 checkpoint.save(file, {"a": torch.ones(2), "b": (1, None)})
 assert checkpoint.load(file)["b"] == (1, None)
 """
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "x")], cwd=checkpoint.__file__.rsplit("/", 2)[0], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "x")], cwd=checkpoint.__file__.rsplit("/", 2)[0], capture_output=True, text=True
+    )
     assert (done.returncode, done.stderr) == (0, "")

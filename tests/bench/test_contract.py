@@ -62,6 +62,8 @@ RESUME = {"resume at 1", "resume at 3"}
 CHANCE = {"deterministic", "evaluation-neutral"} | RESUME
 ALL = {"runs"} | CHANCE  # it does not train to the end
 
+IGNORE = """nn.init.dirac_(self.net.weight), nn.init.zeros_(self.net.bias)
+            loss = 0 * self.net(batch.observed).sum()"""
 BREAKS = {  # name -> (what is replaced, by what, the checks that must fail, no others)
     "no_header": (GOOD[: GOOD.index("import")], "", {"header"}),
     "no_departures": ("Departures: none", "", {"header"}),
@@ -71,13 +73,13 @@ BREAKS = {  # name -> (what is replaced, by what, the checks that must fail, no 
     "local_loop": (LOOP, "for _ in range(self.hp.steps):", RESUME),
     "odd_state": ("self.seen = 0", "self.seen = 0\n        self.odd = object()", ALL),
     "finite_stream": (LOOP, "import itertools\n        for batch in itertools.islice(data, 3):", {"runs"} | RESUME),
-    "exhausted": ("batch = next(data)", "self.few = getattr(self, 'few', 2) - 1\n            batch = next(data) if self.few >= 0 else next(iter(()))", ALL),
+    "exhausted": ("batch = next(data)", "batch = next(data) if self.t < 2 else next(iter(()))", ALL),
     "restore_trains": (RESTORE, "self.net.bias.data += 0.1\n        " + RESTORE, {"evaluation-neutral"}),
     "restore_counts": (RESTORE, "self.seen += 1\n        " + RESTORE, {"evaluation-neutral"}),
     "numpy": (STEP, STEP + "\n            import numpy\n            self.net.bias.data += float(numpy.random.rand())", CHANCE),
     "random": (STEP, STEP + "\n            import random\n            self.net.bias.data += random.random()", CHANCE),
     "clock": (STEP, STEP + "\n            import time\n            self.net.bias.data += time.perf_counter() % 1", CHANCE),
-    "seed_ignored": ("loss = self.loss(batch)", "self.net.weight.data.fill_(1.0)\n            self.net.bias.data.fill_(0.0)\n            loss = 0 * self.net(batch.observed).sum()", {"deterministic"}),
+    "seed_ignored": ("loss = self.loss(batch)", IGNORE, {"deterministic"}),
     "nan": ('yield {"loss": loss.detach()}', 'yield {"loss": loss.detach() if self.t < 3 else torch.tensor(float("nan"))}', ALL),
     "out_of_range": (RESTORE, "return self.net(batch.observed) + 2", {"runs"}),
     "below_zero": (RESTORE, "return self.net(batch.observed).clamp(0, 1) - 1", {"runs"}),
@@ -117,6 +119,64 @@ def test_restore_that_draws_random_numbers_is_allowed_but_gets_no_trace(plugin):
     assert failing("draws") == set()
 
 
+# -- generation
+GAN = '''"""A generator that wins by being told. Nobody, nowhere.
+
+Departures: none
+"""
+from methods._gan import TwoPlayer
+from methods._train import alternate
+
+
+class Mine(TwoPlayer):
+    """On Wasserstein's losses."""
+
+    def critic_loss(self, batch):
+        """On pictures and samples."""
+        return self.D(self.fake(len(batch)).detach()).mean() - self.D(batch.x).mean() + 0.0 * batch.labels.sum()
+
+    def generator_loss(self, batch):
+        """On samples."""
+        return -self.D(self.fake(len(batch))).mean()
+
+    def train(self, data):
+        """In turn."""
+        yield from alternate(self, data, self.critic_loss, self.generator_loss)
+
+    def sample(self, n):
+        """N x 1 x 16 x 16."""
+        return self.fake(n)
+'''
+SAMPLE = "return self.fake(n)"
+
+
+def test_a_good_generator_passes(plugin):
+    plugin("mine", GAN)
+    assert failing("mine") == set()
+
+
+@pytest.mark.parametrize(
+    ("new", "says"),
+    [
+        ("return self.fake(n) + 1", "went above 1"),
+        ("return self.fake(n) - 1", "went below 0"),
+        ("return self.fake(n) * float('nan')", "validation/mse is not finite"),
+        ("return self.fake(max(n, 3))", r"sample\(1\) returned \(3, 1, 16, 16\), not \(1, 1, 16, 16\)"),
+        ("return self.fake(n).flatten(1).unflatten(1, (16, 1, 16))", r"sample\(1\) returned"),
+        ("return self.fake(n).double()", "returned torch.float64"),
+    ],
+)
+def test_a_bad_sample_is_found(plugin, new, says):
+    plugin("off", GAN.replace(SAMPLE, new))
+    with pytest.raises(Exception, match=says):
+        contract.check_runs("off")
+
+
+def test_sampling_that_trains_is_found(plugin):
+    plugin("moves", GAN.replace(SAMPLE, "next(self.G.parameters()).data += 1\n        " + SAMPLE))
+    assert failing("moves") == {"evaluation-neutral"}
+
+
 # -- `runner.py check`
 def test_print_check_of_a_file(plugin, tmp_path, capsys):
     (tmp_path / "mine.py").write_text(GOOD)
@@ -144,5 +204,5 @@ def test_print_check_of_other_things(plugin, tmp_path, capsys):
 
 def test_a_method_without_a_verb(plugin):
     plugin("mute", GOOD.replace("def restore", "def mend"))
-    with pytest.raises(UsageError, match="must define one of restore"):
+    with pytest.raises(UsageError, match="must define one of restore, sample"):
         contract.make("mute")

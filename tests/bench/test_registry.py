@@ -155,7 +155,7 @@ def test_values_are_converted():
 
 
 def test_a_choice_names_the_choices():
-    with pytest.raises(UsageError, match="'vgg19'.*'squeezenet'"):
+    with pytest.raises(UsageError, match=r"'vgg19'.*'squeezenet'"):
         registry.make("content", "perceptual[net=resnet]")
 
 
@@ -173,7 +173,10 @@ def test_plugin_joins_its_kind(plugin):
 
 
 def test_plugin_of_another_kind(plugin):
-    assert plugin("ramp", 'KIND = "schedule"\ndef ramp(progress: float, *, by: float = 2.0) -> float:\n    return by * progress') == ("schedule", "ramp")
+    assert plugin("ramp", 'KIND = "schedule"\ndef ramp(progress: float, *, by: float = 2.0) -> float:\n    return by * progress') == (
+        "schedule",
+        "ramp",
+    )
     assert registry.make("schedule", "ramp[by=3]")(0.5) == 1.5
 
 

@@ -1,0 +1,90 @@
+"""Tasks small enough to train on in a second, one for each verb: what the contract's checks give a method to do."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from bench.method import Batch, Method, Samples
+from bench.task import Scores, Task
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class _Toy(Task):
+    def score(self, method: Method, progress: Callable[[int, int], None]) -> Scores:
+        """As in validation."""
+        return Scores(self.validate(method))
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class ToyRestoration(_Toy):
+    """Smooth random pictures, blurred by a 3 x 3 box, with everything a method may need."""
+
+    verb = "restore"
+    crop: int = 32
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """Everything."""
+        return frozenset({"paired", "unpaired", "psf", "labels"})
+
+    def batch(self, n: int, rng: torch.Generator) -> Batch:
+        """N pictures of crop x crop."""
+        from bench.psf import convolve
+
+        sharp = F.interpolate(torch.rand(n, 3, 8, 8, generator=rng), size=self.crop, mode="bicubic", align_corners=False).clamp(0, 1)
+        psf = torch.full((n, 3, 3), 1 / 9)
+        return Batch(convolve(sharp, psf), sharp, psf, 0.01)
+
+    def validate(self, method: Method) -> dict[str, float]:
+        """Mean squared error on four pictures."""
+        batch = self.batch(4, torch.Generator().manual_seed(1))
+        return {"mse": float((method.restore(batch.without_target()) - batch.target).square().mean())}  # type: ignore[attr-defined]
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class ToyGeneration(_Toy):
+    """Gray noise of 16 x 16 pixels with one bright row, whose number is the label."""
+
+    verb = "sample"
+    shape: ClassVar[tuple[int, ...]] = (1, 16, 16)
+    z_dim: ClassVar[int] = 8
+    classes: ClassVar[int] = 10
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """Labels."""
+        return frozenset({"labels"})
+
+    def generator(self) -> nn.Module:
+        """N x 8 latents to N x 1 x 16 x 16 in [0, 1]."""
+        from methods._backbones import ConvGenerator
+
+        return ConvGenerator(self.z_dim, self.shape, ngf=4)
+
+    def critic(self, outputs: int = 1) -> nn.Module:
+        """N x 1 x 16 x 16 to N raw scores, or N x outputs."""
+        from methods._backbones import conv_critic
+
+        return conv_critic(self.shape, ndf=4, outputs=outputs)
+
+    def batch(self, n: int, rng: torch.Generator) -> Samples:
+        """N pictures with their labels."""
+        labels = torch.randint(self.classes, (n,), generator=rng)
+        x = torch.rand(n, *self.shape, generator=rng) / 2
+        x[torch.arange(n), :, labels] = 1
+        return Samples(x, labels)
+
+    def validate(self, method: Method) -> dict[str, float]:
+        """Squared error of the mean picture of sixteen samples."""
+        real = self.batch(64, torch.Generator().manual_seed(1)).x
+        return {"mse": float((method.sample(16).mean(0) - real.mean(0)).square().mean())}  # type: ignore[attr-defined]
+
+
+TOYS: dict[str, Callable[[], Task]] = {"restore": ToyRestoration, "sample": ToyGeneration}
+"""The toy task for each verb that a method may offer."""

@@ -1,0 +1,108 @@
+"""What a feature network is: samples in, one vector each out, with a fingerprint of what decides it. Sets are compared in them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from bench.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Features:
+    """Base of every feature network. Options are dataclass fields. Only `pixels` and `pca` take points (N x d)."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Features of samples.
+
+        Args:
+            x: N x C x H x W, float in [0, 1], gray or RGB, any size (clipped and rounded to 8 bits, as a saved picture would be);
+                or N x d points, taken as they are.
+
+        Returns:
+            N x k, float32, on the device of `x`.
+
+        Raises:
+            UsageError: the network does not take such samples.
+            Unavailable: as `require`.
+        """
+        raise NotImplementedError
+
+    def probabilities(self, x: Tensor) -> Tensor:
+        """Class probabilities of pictures, N x K, float64.
+
+        Raises:
+            UsageError: the network is no classifier.
+        """
+        return self.logits(x).double().softmax(1)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Their logits, N x K, float32. Raises as `probabilities`."""
+        raise UsageError(f"features {self.name!r} have no classes: name a classifier, such as digits_cnn")
+
+    def fitted(self, real: Tensor) -> Features:
+        """These features with what they learn from the real samples; themselves where there is nothing to learn."""
+        return self
+
+    def fingerprint(self) -> str:
+        """What decides the features besides the options and the code: the sha256 of the weights; empty where there are none."""
+        return ""
+
+    def require(self) -> None:
+        """Raise `bench.errors.Unavailable` with what is missing and how to get it; nothing by default."""
+
+    def protocol(self) -> dict[str, Any]:
+        """What of these features decides a number."""
+        return {"name": self.name, **dataclasses.asdict(self), "sha256": self.fingerprint(), "pictures": "clipped, rounded to 8 bits"}
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return type(self).__module__.rpartition(".")[2]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClassifierFeatures(Features):
+    """A trained classifier: its last hidden layer and its logits, computed in batches, remembered as long as the samples live."""
+
+    def network(self, device: torch.device) -> nn.Module:
+        """The network, in evaluation mode: pictures as `prepare` makes them -> (N x k features, N x K logits)."""
+        raise NotImplementedError
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """Stored pictures (N x C x H x W, multiples of 1/255) as the network wants them."""
+        return x
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The last hidden layer. See the base class."""
+        return self._outputs(x)[0]
+
+    def logits(self, x: Tensor) -> Tensor:
+        """The logits. See the base class."""
+        return self._outputs(x)[1]
+
+    def _outputs(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        if x.ndim != 4 or x.shape[1] not in (1, 3):
+            raise UsageError(f"features {self.name!r} want pictures, N x 1 or 3 x H x W, not {tuple(x.shape)}; points are compared with net=pixels")
+        self.require()
+        known = _remembered.setdefault(x, {})
+        key = self, self.fingerprint(), 0 if x.is_inference() else x._version  # changed in place: other features
+        if key not in known:
+            network = self.network(x.device)
+            with torch.no_grad():
+                parts = [network(self.prepare(stored(batch))) for batch in torch.split(x, _BATCH)]
+            known[key] = torch.cat([f for f, _ in parts]), torch.cat([y for _, y in parts])
+        return known[key]  # type: ignore[no-any-return]
+
+
+_BATCH = 128
+_remembered: Any = WeakTensorKeyDictionary()  # samples -> {(network, hash, version): (features, logits)}
+
+
+def stored(x: Tensor) -> Tensor:
+    """Pictures as a file holds them: float32, clipped to [0, 1], rounded to multiples of 1/255."""
+    return x.float().clamp(0, 1).mul(255).round().div(255)

@@ -1,0 +1,52 @@
+"""Kernel Inception distance of Binkowski, Sutherland, Arbel and Gretton (ICLR 2018, arXiv 1801.01401)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.metrics._kernel import polynomial_mmd
+from bench.metrics._samples import FeatureMetric
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class KID(FeatureMetric):
+    """Mean over random subsets, as torch-fidelity draws them (so it depends on the order of samples within its sampling noise); see `kd`."""
+
+    higher_is_better: ClassVar[bool] = False
+    unit: ClassVar[str] = ""
+    definition: ClassVar[str] = "kernel Inception distance (Binkowski et al. 2018), mean over subsets drawn without replacement"
+
+    net: str = dataclasses.field(default="inception", init=False)
+    subsets: int = 100
+    size: int = 1000  # of a subset
+    seed: int = 2020
+
+    def __post_init__(self) -> None:
+        """Something to average."""
+        if self.subsets < 1 or self.size < 2:
+            raise ValueError(f"subsets must be >= 1 and size >= 2, not {self.subsets} and {self.size}")
+
+    @property
+    def least(self) -> int:
+        """A subset."""
+        return self.size
+
+    def protocol(self) -> dict[str, Any]:
+        """And the arithmetic."""
+        return {**super().protocol(), "arithmetic": "float64"}
+
+    def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:
+        """The mean over subsets; their standard deviation as a remark."""
+        a, b = self.features(fake, real)
+        rng = np.random.RandomState(self.seed)
+        values = []
+        for _ in range(self.subsets):
+            rows = (torch.from_numpy(rng.choice(len(x), self.size, replace=False)).to(x.device) for x in (a, b))
+            values.append(polynomial_mmd(*(x[chosen] for x, chosen in zip((a, b), rows))))
+        scores = torch.stack(values)
+        return {"kid": scores.mean(), "kid/std": scores.std(correction=0)}

@@ -1,0 +1,53 @@
+"""Sliced Wasserstein distance: Rabin, Peyre, Delon and Bernot (SSVM 2011); Bonneel et al. (JMIV 2015)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from bench.metrics._samples import FeatureMetric
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SlicedWasserstein(FeatureMetric):
+    """The p-th root of the mean p-th power of one-dimensional Wasserstein distances along fixed random directions; exact for unequal set sizes."""
+
+    higher_is_better: ClassVar[bool] = False
+    unit: ClassVar[str] = ""
+    definition: ClassVar[str] = "sliced Wasserstein distance of order p along fixed random directions (Rabin et al. 2011)"
+
+    net: str = "pixels"
+    order: Literal[1, 2] = 1
+    directions: int = 512
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """At least one direction."""
+        if self.directions < 1:
+            raise ValueError(f"directions must be >= 1, not {self.directions}")
+
+    def protocol(self) -> dict[str, Any]:
+        """And the arithmetic."""
+        return {**super().protocol(), "arithmetic": "float64"}
+
+    def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:
+        """The distance."""
+        a, b = self.features(fake, real)
+        rng = torch.Generator().manual_seed(self.seed)
+        axes = torch.randn(self.directions, a.shape[1], generator=rng, dtype=torch.float64)
+        axes = (axes / axes.norm(dim=1, keepdim=True)).to(a.device)
+        powers = [_wasserstein(a @ some.T, b @ some.T, self.order) for some in torch.split(axes, 64)]
+        return {"sliced_wasserstein": torch.cat(powers).mean() ** (1 / self.order)}
+
+
+def _wasserstein(a: Tensor, b: Tensor, p: int) -> Tensor:
+    """W_p^p of the columns of n x s and m x s: the integral over u of the distance of quantiles, s."""
+    n, m = len(a), len(b)
+    a, b = a.sort(0).values, b.sort(0).values
+    steps = torch.cat((torch.arange(1, n + 1, device=a.device) * m, torch.arange(1, m + 1, device=a.device) * n)).sort().values  # times 1 / nm
+    widths = steps.diff(prepend=steps.new_zeros(1)).double() / (n * m)
+    i, j = ((steps - 1).div(side, rounding_mode="floor") for side in (m, n))  # the quantiles just below each step
+    return widths @ (a[i] - b[j]).abs().pow(p)

@@ -1,0 +1,165 @@
+"""What generative tasks share: sets of samples judged beside real ones by whichever metrics can be computed."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from bench import registry
+from bench.cards import Card
+from bench.errors import Unavailable, UsageError
+from bench.method import Method
+from bench.metric import SampleMetric
+from bench.task import Scores, Task
+from datasets._base import Split
+
+_AT_ONCE = 500  # samples
+_REFERENCES = 10_000  # training samples at most that samples are compared with
+_COSTED = 64  # samples that the cost metrics draw at once
+
+Against = Literal["test", "train"]
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class Generation(Task):
+    """Learn a distribution from samples. A subclass has the data and the default networks."""
+
+    verb: ClassVar[str] = "sample"
+
+    data: str
+    samples: int = 1000  # drawn from a method and, at most, from the test split, to be compared
+    metrics: tuple[str, ...] = ()  # the first one chooses the best step
+    watched: int = 1  # how many of them, from the first, are computed in validation
+    z_dim: int = 64
+
+    def __post_init__(self) -> None:
+        if self.samples < 2 or self.z_dim < 1 or not 1 <= self.watched <= len(self.metrics):
+            raise ValueError("samples must be >= 2, z_dim >= 1, watched from 1 to the number of metrics")
+
+    # -- what a subclass has
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one sample: (d,) or (C, H, W)."""
+        raise NotImplementedError
+
+    @property
+    def classes(self) -> int:
+        """How many labels there are; 0 where there are none."""
+        raise NotImplementedError
+
+    def generator(self) -> nn.Module:
+        """The default generator: N x z_dim latents to N x shape."""
+        raise NotImplementedError
+
+    def critic(self, outputs: int = 1) -> nn.Module:
+        """The default critic: N x shape to N raw scores, or N x outputs."""
+        raise NotImplementedError
+
+    def real(self, split: Split, n: int) -> Tensor:
+        """At most n real samples of a split on the device, always the same."""
+        raise NotImplementedError
+
+    def known(self, metric: SampleMetric) -> SampleMetric:
+        """A metric that was told what only the task knows. Raises Unavailable where it makes no sense here."""
+        return metric
+
+    # -- what decides a result
+    @property
+    def offers(self) -> frozenset[str]:
+        """Labels, where there are any."""
+        return frozenset({"labels"} if self.classes else ())
+
+    def parts(self) -> list[tuple[str, str]]:
+        """The data set; the metrics and their feature networks."""
+        metrics = [part for spec, metric in self._metrics[0].items() for part in (("metric", spec), *metric.parts())]
+        return [("dataset", self.data), *metrics]
+
+    def cards(self) -> dict[str, Card]:
+        """The metrics that are available."""
+        return {
+            _column(name, spec): card
+            for spec, metric in self._metrics[0].items()
+            for name, card in metric.cards(fake=self.samples, real=len(self._references(metric.against))).items()
+        }
+
+    def remarks(self) -> dict[str, str]:
+        """Metrics that cannot be computed."""
+        return {f"unavailable.{spec}": reason for spec, reason in self._metrics[1].items()}
+
+    # -- judging
+    def validate(self, method: Method) -> dict[str, float]:
+        """The watched metrics on the validation split; all but the first only where they are finite."""
+        fake, values = self.draw_from(method, self.samples), dict[str, float]()
+        for spec, metric in list(self._metrics[0].items())[: self.watched]:
+            real = self._references("train") if metric.against == "train" else self._validation
+            values |= {_column(name, spec): value for name, value in metric(fake, real).items() if "/" not in name}
+        first = next(iter(values))
+        return {column: value for column, value in values.items() if column == first or torch.tensor(value).isfinite()}
+
+    def score(self, method: Method, progress: Callable[[int, int], None]) -> Scores:
+        """All metrics on the test split. A number that does not exist, such as the evenness of no modes, is left out."""
+        total = self.samples + len(self._metrics[0])
+        fake = self.draw_from(method, self.samples, lambda done: progress(done, total))
+        values, remarks, cards = dict[str, float](), dict[str, float](), self.cards()
+        for done, (spec, metric) in enumerate(self._metrics[0].items(), self.samples + 1):
+            found = {_column(name, spec): value for name, value in metric(fake, self._references(metric.against)).items()}
+            values |= {column: value for column, value in found.items() if column in cards and value == value}
+            remarks |= {column: value for column, value in found.items() if column not in cards}
+            progress(done, total)
+        return Scores(values, summary=remarks)
+
+    def draw_from(self, method: Method, n: int, progress: Callable[[int], None] = lambda done: None) -> Tensor:
+        """N samples of a method: n x shape, pictures clipped to [0, 1].
+
+        Raises:
+            UsageError: they have another shape.
+        """
+        parts: list[Tensor] = []
+        for start in range(0, n, _AT_ONCE):
+            parts.append(part := method.sample(min(_AT_ONCE, n - start)))  # type: ignore[attr-defined]
+            if part.shape[1:] != self.shape:
+                raise UsageError(f"{type(method).__name__}.sample returned {tuple(part.shape)} for samples of shape {self.shape}")
+            progress(start + len(part))
+        fake = torch.cat(parts).float()
+        return fake.clamp(0, 1) if fake.dim() == 4 else fake
+
+    def sample(self) -> int:
+        """How many samples the cost metrics draw."""
+        return _COSTED
+
+    # -- data and metrics, made when first needed
+    @functools.cached_property
+    def _validation(self) -> Tensor:
+        return self.real("validation", self.samples)
+
+    @functools.cache  # noqa: B019 (a task lives as long as its process)
+    def _references(self, against: Against) -> Tensor:
+        return self.real(against, self.samples if against == "test" else _REFERENCES)
+
+    @functools.cached_property
+    def _metrics(self) -> tuple[dict[str, SampleMetric], dict[str, str]]:
+        available: dict[str, SampleMetric] = {}
+        missing: dict[str, str] = {}
+        for spec in self.metrics:
+            metric = registry.make("metric", spec)
+            if not isinstance(metric, SampleMetric):
+                raise UsageError(f"metric {spec} does not compare sets of samples")
+            try:
+                metric = self.known(metric)
+                metric.require()
+                available[spec] = metric
+            except Unavailable as error:
+                missing[spec] = str(error)
+        if not available:
+            raise Unavailable(f"none of the metrics can be computed: {'; '.join(missing.values())}")
+        return available, missing
+
+
+def _column(name: str, spec: str) -> str:
+    """A number's name with the options of the metric that yields it: precision[net=squeezenet1_0]."""
+    return str(dataclasses.replace(registry.parse(spec), name=name))

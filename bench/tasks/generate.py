@@ -1,0 +1,117 @@
+"""Small pictures: how close are a method's samples to pictures it has not seen, how varied, and are they copies?
+
+Borji, "Pros and Cons of GAN Evaluation Measures", CVIU 2019, surveys the measures; each metric's card says what it computes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from bench import registry
+from bench.errors import UsageError
+from bench.method import Method, Samples
+from bench.metrics.nearest_neighbour import NearestNeighbour
+from bench.tasks._generation import Generation
+from bench.tasks._sheets import fixed_latents, interpolations, sheet, write_item
+from datasets._base import SPLITS, Split
+from datasets._samples import SampleSet, SampleSource
+from methods._backbones import ConvGenerator, MLPGenerator, conv_critic, mlp_critic
+
+_COLUMNS, _ROWS = 10, 6  # of a sheet
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class Generate(Generation):
+    """Draw pictures like those of a data set; judged beside its test split, the best step chosen on its validation split."""
+
+    verb: ClassVar[str] = "sample"
+
+    data: str = "digits"
+    metrics: tuple[str, ...] = (
+        "fd[net=digits_cnn]",
+        "prdc[net=digits_cnn]",
+        "mode_score[net=digits_cnn]",
+        "geometry_score[repeats=100]",
+        "nearest_neighbour",
+    )
+    backbone: Literal["conv", "mlp"] = "conv"
+    width: int = 32  # conv: channels beside the picture, doubled at every halving of its side; mlp: units of a layer
+    layers: int = 2  # hidden, of the mlp; the conv nets have one for every halving of the side down to 4
+    critic_norm: Literal["none", "batch"] = "none"  # of the conv critic; gradient penalties need none
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if min(self.width, self.layers) < 1:
+            raise ValueError("width and layers must be >= 1")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(C, H, W)."""
+        return tuple(self._split("train").x.shape[1:])
+
+    @property
+    def classes(self) -> int:
+        """How many classes the set has; 0 where it has no labels."""
+        return len(self._split("train").classes)
+
+    def fingerprint(self) -> dict[str, str]:
+        """Content of every split."""
+        return {f"{self.data}/{split}": self._split(split).fingerprint for split in SPLITS}
+
+    # -- networks
+    def generator(self) -> nn.Module:
+        """N x z_dim to N x C x H x W in [0, 1]. Raises UsageError where conv nets cannot make such pictures."""
+        if self.backbone == "mlp":
+            return MLPGenerator(self.z_dim, self.shape, (self.width,) * self.layers)
+        self._check_side()
+        return ConvGenerator(self.z_dim, self.shape, self.width)
+
+    def critic(self, outputs: int = 1) -> nn.Module:
+        """N x C x H x W to N raw scores, or N x outputs. Raises as `generator`."""
+        if self.backbone == "mlp":
+            return mlp_critic(self.shape, (self.width,) * self.layers, outputs)
+        self._check_side()
+        return conv_critic(self.shape, self.width, outputs, self.critic_norm)
+
+    def _check_side(self) -> None:
+        height, width = self.shape[1:]
+        if height != width or width < 8 or math.log2(width / 4) % 1:
+            raise UsageError(
+                f"backbone=conv makes squares of 8, 16, 32, 64, ... pixels, not {height} x {width}: set backbone=mlp or another size of the data"
+            )
+
+    # -- data
+    def batch(self, n: int, rng: torch.Generator) -> Samples:
+        """N training pictures."""
+        return self._split("train").draw(n, rng)
+
+    def real(self, split: Split, n: int) -> Tensor:
+        """At most n pictures of a split, evenly spread over it."""
+        return self._split(split).spread(n).x
+
+    @functools.cache  # noqa: B019 (a task lives as long as its process)
+    def _split(self, split: Split) -> SampleSet:
+        source = registry.make("dataset", self.data)
+        if not isinstance(source, SampleSource):
+            raise UsageError(f"the task generate needs a set of small pictures, such as digits or images[path=...], not {self.data}")
+        return source.open(self.root, split).to(self.device)
+
+    # -- pictures
+    def gallery(self, method: Method, folder: Path) -> None:
+        """Samples from fixed latents beside real pictures, interpolations, and samples over their nearest training pictures."""
+        with fixed_latents():
+            made = self.draw_from(method, _COLUMNS * _ROWS)
+            between = interpolations(method, _ROWS // 2, _COLUMNS)
+        train = self.real("train", len(self._split("train")))
+        _, nearest = NearestNeighbour().nearest(made[:_COLUMNS], train)
+        write_item(folder, "Samples", sheet(made, _COLUMNS), sheet(self.real("test", len(made)), _COLUMNS))
+        write_item(folder, "Samples over the nearest training pictures", sheet(torch.cat([made[:_COLUMNS], train[nearest]]), _COLUMNS))
+        if between is not None:
+            write_item(folder, "Between two latents", sheet(between, _COLUMNS))

@@ -1,0 +1,133 @@
+"""Distributions of points whose density is known: does a method find every mode, how well, how evenly?
+
+Metz et al., "Unrolled Generative Adversarial Networks", ICLR 2017, App. A (the ring and its small networks); Srivastava et al., "VEEGAN",
+NIPS 2017, Sec. 4.1 (counting modes on 2,500 samples).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from pathlib import Path
+from typing import ClassVar
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from bench import registry
+from bench.errors import Unavailable, UsageError
+from bench.method import Method, Samples
+from bench.metric import SampleMetric
+from bench.metrics.modes import Modes
+from bench.stream import mix
+from bench.tasks._generation import Generation
+from bench.tasks._sheets import Film, fixed_latents, pixel_centres, sheet, write_item
+from datasets._base import SPLITS, Split
+from datasets._points import PointSource
+from methods._backbones import MLPGenerator, mlp_critic
+
+_EXAM_SEED = 1611  # of the real points that samples are compared with
+_SIDE, _POINTS = 160, 500  # of a frame of the film: pixels, points
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class Toy2D(Generation):
+    """Match a toy distribution from 2,500 points of it; training points are drawn afresh for every batch.
+
+    The weak critic of the collapse recipe is `critic_layers=1,critic_scale=4`.
+    """
+
+    verb: ClassVar[str] = "sample"
+
+    data: str = "ring"
+    samples: int = 2500
+    metrics: tuple[str, ...] = ("sliced_wasserstein", "modes")
+    watched: int = 2
+    width: int = 128  # of every hidden layer
+    generator_layers: int = 2  # hidden
+    critic_layers: int = 2
+    critic_scale: float = 1.0  # the critic sees points divided by this
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if min(self.width, self.generator_layers, self.critic_layers) < 1 or self.critic_scale <= 0:
+            raise ValueError("width, generator_layers and critic_layers must be >= 1, critic_scale positive")
+        self._films: WeakKeyDictionary[Method, list[Tensor]] = WeakKeyDictionary()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(d,): 2, or 1 for a mixture on a line."""
+        return (self._source.components().shape[1],)
+
+    @property
+    def classes(self) -> int:
+        """The modes, or the curves."""
+        return int(self._draw("validation", 1000).labels.max()) + 1  # type: ignore[union-attr]
+
+    def fingerprint(self) -> dict[str, str]:
+        """The distribution with its options."""
+        return {self.data: self._source.fingerprint()}
+
+    # -- networks
+    def generator(self) -> nn.Module:
+        """Hidden ReLU layers."""
+        return MLPGenerator(self.z_dim, self.shape, (self.width,) * self.generator_layers)
+
+    def critic(self, outputs: int = 1) -> nn.Module:
+        """Hidden ReLU layers."""
+        return mlp_critic(self.shape, (self.width,) * self.critic_layers, outputs, self.critic_scale)
+
+    # -- data
+    def batch(self, n: int, rng: torch.Generator) -> Samples:
+        """N fresh points: n x d."""
+        drawn = self._source.draw(n, rng)
+        assert drawn.labels is not None
+        return Samples(drawn.x.to(self.device), drawn.labels.to(self.device))
+
+    def real(self, split: Split, n: int) -> Tensor:
+        """N points, others for every split."""
+        return self._draw(split, n).x.to(self.device)
+
+    def known(self, metric: SampleMetric) -> SampleMetric:
+        """`modes` is told where they are."""
+        if not isinstance(metric, Modes):
+            return metric
+        centres, sizes = self._source.centres(), set(self._source.deviations().tolist())
+        if centres is None or len(sizes) > 1:
+            raise Unavailable(f"{self.data} has no modes of one size to be counted")
+        return metric.with_centres(centres, *sizes)
+
+    # -- pictures
+    def validate(self, method: Method) -> dict[str, float]:
+        """The watched metrics; and a frame for the film."""
+        values = super().validate(method)
+        if self.shape == (2,):
+            with fixed_latents():
+                self._films.setdefault(method, []).append(self._film.frame(self.draw_from(method, _POINTS)))
+        return values
+
+    def gallery(self, method: Method, folder: Path) -> None:
+        """The film of training (from where it was last resumed), beside real points."""
+        if frames := self._films.get(method):
+            real = self._film.frame(self.real("test", _POINTS))
+            write_item(folder, "Samples through training, over the true density", sheet(torch.stack(frames), len(frames)), real)
+
+    # -- made when first needed
+    @functools.cached_property
+    def _source(self) -> PointSource:
+        source = registry.make("dataset", self.data)
+        if not isinstance(source, PointSource):
+            raise UsageError(f"the task toy2d needs a distribution of points, such as ring, not {self.data}")
+        return source
+
+    def _draw(self, split: Split, n: int) -> Samples:
+        return self._source.draw(n, torch.Generator().manual_seed(mix(_EXAM_SEED, SPLITS.index(split))))
+
+    @functools.cached_property
+    def _film(self) -> Film:
+        points = self.real("test", _POINTS).cpu()
+        low, high = points.min(0).values, points.max(0).values
+        centre, half = (low + high) / 2, 0.65 * float((high - low).max())
+        density = self._source.log_density(pixel_centres(_SIDE, centre, half)).exp()
+        return Film(density.reshape(_SIDE, _SIDE), centre, half)

@@ -1,0 +1,37 @@
+"""COIL-20: twenty objects on a turntable, so the views of one object lie on a closed curve. Nene, Nayar, Murase, CUCS-005-96, 1996."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import ClassVar
+
+from datasets._base import Split, image_files
+from datasets._samples import ImageFiles, Listed
+
+_SPLIT: dict[int, Split] = {0: "test", 3: "validation"}  # of the number of a view modulo 6; the other four train
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class COIL20(ImageFiles):
+    """Gray views `objN__K`: of six neighbours four train, one validates, one tests. The label is the object."""
+
+    origin: ClassVar[str] = "https://www.cs.columbia.edu/CAVE/software/softlib/coil-20.php (coil-20-proc.zip)"
+    licence: ClassVar[str] = "non-commercial research"
+    layout: ClassVar[str] = "coil20/ or coil-20-proc/ with obj1__0.png .."
+    folders: ClassVar[tuple[str, ...]] = ("coil20", "coil-20-proc")
+
+    gray: bool = True
+    object: int = 0  # 1 .. 20; 0: all
+
+    def listed(self, folder: Path, split: Split) -> list[Listed]:
+        """The views of a split, object by object, by angle."""
+        views = [(int(m[1]), int(m[2]), path) for path in image_files(folder) if (m := re.fullmatch(r"obj(\d+)__(\d+)", path.stem))]
+        return [
+            Listed(path, thing - 1) for thing, view, path in sorted(views) if self.object in (0, thing) and _SPLIT.get(view % 6, "train") == split
+        ]
+
+    def classes(self, folder: Path) -> list[str]:
+        """The objects."""
+        return [f"obj{thing}" for thing in range(1, 21)]

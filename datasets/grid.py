@@ -1,0 +1,32 @@
+"""Gaussians on a square grid. Srivastava et al., "VEEGAN", NIPS 2017: 25 of them at {-4, -2, 0, 2, 4}^2, std .05.
+
+Another: spacing .70721, std .01768 (the toy of the WGAN-GP code, divided by 2.828).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from datasets._points import EqualMixture
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Grid(EqualMixture):
+    """`side` x `side` equal Gaussians, centred on 0."""
+
+    side: int = 5
+    spacing: float = 2.0
+    std: float = 0.05
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.side < 1:
+            raise ValueError(f"side must be >= 1, not {self.side}")
+
+    def components(self) -> Tensor:
+        """The centres."""
+        ticks = self.spacing * (torch.arange(self.side, dtype=torch.float64) - (self.side - 1) / 2)
+        return torch.cartesian_prod(ticks, ticks)

@@ -1,0 +1,28 @@
+"""LSUN: scenes. Yu, Seff, Zhang, Song, Funkhouser, Xiao, 2015, arXiv:1506.03365."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import ClassVar
+
+from datasets._base import Split, image_files, split_of
+from datasets._samples import ImageFiles, Listed
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LSUN(ImageFiles):
+    """One category, exported from its LMDB to image files; the training set is split by a hash of names, as its test set has no use here."""
+
+    origin: ClassVar[str] = "https://github.com/fyu/lsun (download.py, then data.py export)"
+    licence: ClassVar[str] = "none stated by the authors: research"
+    layout: ClassVar[str] = "lsun/<category>_train/ with image files, at any depth"
+    folders: ClassVar[tuple[str, ...]] = ("lsun", "LSUN")
+
+    category: str = "bedroom"
+    size: int = 64
+
+    def listed(self, folder: Path, split: Split) -> list[Listed]:
+        """The pictures of a split."""
+        place = folder / f"{self.category}_train"
+        return [Listed(path) for path in image_files(place, recursive=True) if split_of(path.relative_to(place).as_posix()) == split]

@@ -1,0 +1,33 @@
+"""The ORL faces: forty people, ten pictures each. Samaria and Harter, "Parameterisation of a Stochastic Model for Human Face Identification", 1994."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import ClassVar
+
+from datasets._base import Split
+from datasets._samples import ImageFiles, Listed
+
+_SHOTS: dict[Split, range] = {"train": range(1, 8), "validation": range(8, 9), "test": range(9, 11)}  # of every person
+_PEOPLE = range(1, 41)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ORL(ImageFiles):
+    """Gray faces, cut to their central 92 x 92: of every person seven pictures to train, one to validate, two to test. The label is the person."""
+
+    origin: ClassVar[str] = "https://cam-orl.co.uk/facedatabase.html"
+    licence: ClassVar[str] = "free for research, with a mention of AT&T Laboratories Cambridge"
+    layout: ClassVar[str] = "orl_faces/s1/1.pgm .. s40/10.pgm"
+    folders: ClassVar[tuple[str, ...]] = ("orl_faces", "orl", "att_faces")
+
+    gray: bool = True
+
+    def listed(self, folder: Path, split: Split) -> list[Listed]:
+        """The pictures of a split, person by person."""
+        return [Listed(folder / f"s{person}" / f"{shot}.pgm", person - 1) for person in _PEOPLE for shot in _SHOTS[split]]
+
+    def classes(self, folder: Path) -> list[str]:
+        """The people."""
+        return [f"s{person}" for person in _PEOPLE]

@@ -1,0 +1,32 @@
+"""Gaussians on a circle. Metz et al., "Unrolled Generative Adversarial Networks", ICLR 2017, App. A: eight of them, radius 2, std .02.
+
+Others: radius 1, std .01 (VEEGAN, PacGAN, Numerics of GANs); radius 1.41443, std .014144 (the toy of the WGAN-GP code, divided by 1.414).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+from torch import Tensor
+
+from datasets._points import EqualMixture
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ring(EqualMixture):
+    """`modes` equal Gaussians at the angles 2 pi k / modes."""
+
+    modes: int = 8
+    radius: float = 2.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.modes < 1:
+            raise ValueError(f"modes must be >= 1, not {self.modes}")
+
+    def components(self) -> Tensor:
+        """The centres."""
+        angle = 2 * math.pi * torch.arange(self.modes, dtype=torch.float64) / self.modes
+        return self.radius * torch.stack([angle.cos(), angle.sin()], 1)

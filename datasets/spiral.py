@@ -1,0 +1,32 @@
+"""Arms that wind around 0 at a growing distance (Archimedes' spiral)."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+from torch import Tensor
+
+from datasets._points import Curves
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Spiral(Curves):
+    """Distance and angle grow together, from 0 to `radius` and to `turns` full turns; the arms are rotated copies."""
+
+    arms: int = 2
+    turns: float = 1.0
+    radius: float = 2.0
+    std: float = 0.05
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.arms < 1:
+            raise ValueError(f"arms must be >= 1, not {self.arms}")
+
+    def curves(self, u: Tensor) -> Tensor:
+        """One curve an arm."""
+        start = torch.arange(self.arms, dtype=torch.float64)[:, None] / self.arms
+        angle = 2 * math.pi * (start + self.turns * u)
+        return self.radius * u[:, None] * torch.stack([angle.cos(), angle.sin()], 2)

@@ -1,0 +1,23 @@
+"""Two interleaved half circles of radius 1, as scikit-learn's `make_moons` places them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+from torch import Tensor
+
+from datasets._points import Curves
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TwoMoons(Curves):
+    """The upper moon around (0, 0), the lower around (1, .5)."""
+
+    std: float = 0.1
+
+    def curves(self, u: Tensor) -> Tensor:
+        """One curve a moon."""
+        t = math.pi * u
+        return torch.stack([torch.stack([t.cos(), t.sin()], 1), torch.stack([1 - t.cos(), 0.5 - t.sin()], 1)])

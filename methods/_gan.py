@@ -1,0 +1,71 @@
+"""What every two-player method shares: a generator, a critic, their optimisers, latents. A sibling holds only what its paper changed."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.method import Method, TrainHP, param
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GANHP(TrainHP):
+    """What every two-player method has; a paper's file overrides the defaults with its own values."""
+
+    batch_size: int = param(64, "samples per update")
+    optimizer_d: str = param("", "update rule of the critic; empty: the same as `optimizer`")
+    ema: float = param(0.0, "samples come from the average of the generator's weights with this decay an update; 0: from the weights themselves")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"ema must be in [0, 1), not {self.ema}")
+
+
+class TwoPlayer(Method):
+    """The task's generator and critic, trained against each other. Subclasses give the losses and `train`."""
+
+    HP = GANHP
+
+    def __init__(self, task: Any, **hp: Any) -> None:
+        super().__init__(task, **hp)
+        self.average: dict[str, Tensor] = {}  # of G's weights and buffers, once it was updated
+        if self.hp.ema:
+            self.opt_g.register_step_post_hook(lambda *_: self._follow())
+
+    def build(self, task: Any) -> None:
+        """Networks of the task, one optimiser each."""
+        self.G, self.D = task.generator(), task.critic()
+        self.opt_g = self.optimizer(self.G)
+        self.opt_d = self.optimizer(self.D, spec=self.hp.optimizer_d or self.hp.optimizer)
+
+    def z(self, n: int) -> Tensor:
+        """Latents: n x z_dim, N(0, 1)."""
+        return torch.randn(n, self.task.z_dim, device=self.device)
+
+    def fake(self, n: int) -> Tensor:
+        """N samples of the generator, with their graph."""
+        y: Tensor = self.G(self.z(n))
+        return y
+
+    @torch.no_grad()
+    def sample(self, n: int) -> Tensor:
+        """N samples, of the average generator where there is one: n x d, or n x C x H x W in [0, 1]."""
+        if not self.average:
+            return self.fake(n)
+        weights = {k: v.clone() for k, v in self.G.state_dict().items()}
+        self.G.load_state_dict(weights | self.average)
+        try:
+            return self.fake(n)
+        finally:
+            self.G.load_state_dict(weights)
+
+    def _follow(self) -> None:
+        """average <- ema average + (1 - ema) weights; it starts at the weights."""
+        weights = {k: v for k, v in self.G.state_dict().items() if v.is_floating_point()}
+        if not self.average:
+            self.average = {k: v.clone() for k, v in weights.items()}
+        torch._foreach_lerp_([self.average[k] for k in weights], list(weights.values()), 1 - self.hp.ema)

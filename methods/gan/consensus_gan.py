@@ -1,0 +1,76 @@
+"""The Numerics of GANs. Consensus optimisation.
+
+Mescheder, Nowozin, Geiger. NIPS 2017, arXiv:1705.10461.
+
+| paper                                                           | here                            |
+|-----------------------------------------------------------------|---------------------------------|
+| v = (grad_phi f, grad_theta g), where losses are -f and -g      | `critic_loss`, `generator_loss` |
+| L = |v|^2 / 2, over both players                                | `step`                          |
+| Alg. 2: both players ascend f - gamma L and g - gamma L at once | `step`, `train`                 |
+
+Departures: networks are the task's (the paper's: DCGAN's shape with constant width, no batch norm).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench import registry
+from bench.method import Logs, Samples, param
+from methods._gan import GANHP, TwoPlayer
+
+
+class ConsensusGAN(TwoPlayer):
+    """Both players also make both gradients small, which turns rotation around an equilibrium into attraction."""
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class HP(GANHP):
+        """The paper's values; [code] where only the authors' code states them."""
+
+        steps: int = param(150_000, "[code] CIFAR-10")
+        batch_size: int = param(64, "[code] CIFAR-10; 512 for eight Gaussians")
+        optimizer: str = param("rmsprop[lr=1e-4,alpha=0.9]", "[code]; alpha is TensorFlow's default")
+        adversarial: str = param("nonsaturating", "[code]")
+        gamma: float = param(10.0, "[code]")
+
+    def build(self, task: Any) -> None:
+        """Networks, optimisers, the game."""
+        super().build(task)
+        self.adversarial = registry.make("adversarial", self.hp.adversarial)
+
+    def critic_loss(self, batch: Samples, y: Tensor) -> Tensor:
+        """-f. `y` keeps its graph: L is differentiated in the generator's parameters through it."""
+        return self.adversarial.critic(self.D, batch.x, y)
+
+    def generator_loss(self, batch: Samples, y: Tensor) -> Tensor:
+        """-g."""
+        return self.adversarial.generator(self.D, y)
+
+    def step(self, critic: Tensor, generator: Tensor) -> Tensor:
+        """Both players step at once along v - gamma grad L. Returns L."""
+        phi, theta = list(self.D.parameters()), list(self.G.parameters())
+        v = [*torch.autograd.grad(critic, phi, create_graph=True), *torch.autograd.grad(generator, theta, create_graph=True)]
+        energy = torch.stack([g.square().sum() for g in v]).sum() / 2
+        pull = torch.autograd.grad(energy, [*phi, *theta], materialize_grads=True)
+        for p, g, towards in zip([*phi, *theta], v, pull, strict=True):
+            p.grad = g.detach() + self.hp.gamma * towards
+        self.opt_d.step()
+        self.opt_g.step()
+        return energy.detach()
+
+    def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
+        """Algorithm 2: one batch and one set of fakes an update."""
+        while self.t < self.hp.steps:
+            self.anneal()
+            batch = next(data)
+            y = self.fake(len(batch))
+            critic, generator = self.critic_loss(batch, y), self.generator_loss(batch, y)
+            energy = self.step(critic, generator)
+            self.adversarial.constrain(self.D)
+            self.t += 1
+            yield {"critic": critic.detach(), "generator": generator.detach(), "energy": energy}

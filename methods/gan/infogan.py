@@ -1,0 +1,124 @@
+"""InfoGAN: Interpretable Representation Learning by Information Maximizing Generative Adversarial Nets.
+
+Chen, Duan, Houthooft, Schulman, Sutskever, Abbeel. NIPS 2016, arXiv:1606.03657.
+
+| paper                                                     | here                              |
+|-----------------------------------------------------------|-----------------------------------|
+| Eq. 4 and 5, L_I(G, Q) = E log Q(c | x) + H(c)            | `information`                     |
+| Eq. 6, min over G, Q of max over D of V - lambda L_I      | `critic_loss`, `generator_loss`   |
+| Sec. 7.1, noise and codes for MNIST                       | `z`                               |
+| App. C.1, networks for MNIST; Q shares the critic's body  | `build`, `_generator`, `_critic`  |
+
+L_I stands in both losses, as in the authors' code: Q is among what the critic's optimiser trains, and learns from (detached) fakes there.
+Departures: H(c) is exact (the code: estimated, and of a Gaussian for the continuous codes; a constant); the critic sees [-1, 1]. On points
+both players are MLPs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench import registry
+from bench.method import Logs, Samples, param
+from methods._backbones import Critic, MLPGenerator, mlp_critic
+from methods._gan import GANHP, TwoPlayer
+from methods._train import alternate
+from methods.gan._pictures import picture_side
+
+
+class InfoGAN(TwoPlayer):
+    """A generator whose codes can be read off its samples."""
+
+    toy: ClassVar[dict[str, Any]] = {"width": 4, "hidden": 16, "noise": 4}
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class HP(GANHP):
+        """The paper's values for MNIST; [code] where only the authors' code states them."""
+
+        steps: int = param(5_000, "[code] 50 epochs of 100 updates")
+        batch_size: int = param(128, "App. C")
+        optimizer: str = param("adam[lr=1e-3,betas=(0.5,0.999)]", "App. C: generator")
+        optimizer_d: str = param("adam[lr=2e-4,betas=(0.5,0.999)]", "App. C: critic and Q")
+        init: str = param("normal02", "[code] N(0, 0.02)")
+        adversarial: Literal["nonsaturating", "saturating", "lsgan", "hinge"] = param("nonsaturating", "[code]; on the critic's body")
+        info: float = param(1.0, "Eq. 6: lambda")
+        noise: int = param(62, "App. C.1: incompressible latents")
+        categories: int = param(10, "Sec. 7.1: values of the categorical code")
+        continuous: int = param(2, "Sec. 7.1: codes U(-1, 1)")
+        fixed_std: bool = param(True, "[code] Q's Gaussian of a continuous code has standard deviation 1; else it is predicted")
+        width: int = param(64, "App. C.1: channels of the generator's last but one layer and of the critic's first")
+        hidden: int = param(1024, "App. C.1: units of the hidden layers")
+
+    def build(self, task: Any) -> None:
+        """The paper's networks and the game."""
+        h = self.hp
+        z_dim = h.noise + h.categories + h.continuous
+        if len(task.shape) == 1:
+            self.G, self.D = MLPGenerator(z_dim, task.shape), mlp_critic(task.shape)
+        else:
+            self.G, self.D = _generator(z_dim, task.shape, h.width, h.hidden), _critic(task.shape, h.width, h.hidden)
+        outputs = h.categories + 2 * h.continuous  # logits, means, logarithms of standard deviations
+        self.Q = nn.Sequential(nn.Linear(self.D.features, 128), nn.BatchNorm1d(128), nn.LeakyReLU(0.1), nn.Linear(128, outputs))
+        self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D, self.Q, spec=h.optimizer_d or h.optimizer)
+        self.adversarial = registry.make("adversarial", h.adversarial)
+
+    def z(self, n: int) -> Tensor:
+        """Latents: noise U(-1, 1), a one-hot code, continuous codes U(-1, 1)."""
+        h = self.hp
+        noise, continuous = (2 * torch.rand(n, k, device=self.device) - 1 for k in (h.noise, h.continuous))
+        return torch.cat([noise, F.one_hot(torch.randint(h.categories, (n,), device=self.device), h.categories), continuous], 1)
+
+    def information(self, q: Tensor, z: Tensor) -> Tensor:
+        """Eq. 5 in nats, on Q's outputs and the latents that they were made from: at most H(c)."""
+        h = self.hp
+        logits, mean, log_std = q.split([h.categories, h.continuous, h.continuous], 1)
+        category, c = z[:, h.noise :].split([h.categories, h.continuous], 1)
+        log_std = torch.zeros_like(log_std) if h.fixed_std else log_std
+        log_q = -F.cross_entropy(logits, category) - (((c - mean) / log_std.exp()).square() / 2 + log_std + math.log(2 * math.pi) / 2).sum(1).mean()
+        return log_q + math.log(h.categories) + h.continuous * math.log(2)
+
+    def critic_loss(self, batch: Samples) -> Tensor:
+        """-V - lambda L_I; the body sees each batch once, for both heads."""
+        z = self.z(len(batch))
+        real, fake = self.D.represent(batch.x), self.D.represent(self.G(z).detach())
+        return self.adversarial.critic(self.D.head, real, fake) - self.hp.info * self.information(self.Q(fake), z)
+
+    def generator_loss(self, batch: Samples) -> Tensor:
+        """-E log D(G(z, c)) - lambda L_I."""
+        z = self.z(len(batch))
+        fake = self.D.represent(self.G(z))
+        return self.adversarial.generator(self.D.head, fake) - self.hp.info * self.information(self.Q(fake), z)
+
+    def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
+        """One step each."""
+        yield from alternate(self, data, self.critic_loss, self.generator_loss)
+
+
+def _generator(z_dim: int, shape: tuple[int, ...], width: int, hidden: int) -> nn.Module:
+    """A hidden layer, a projection to a quarter of the side, two transposed convolutions; batch norm, ReLU. Pictures in [0, 1]."""
+    side = picture_side(shape, multiple=4) // 4
+    units = 2 * width * side**2
+    return nn.Sequential(
+        nn.Linear(z_dim, hidden), nn.BatchNorm1d(hidden), nn.ReLU(),
+        nn.Linear(hidden, units), nn.BatchNorm1d(units), nn.ReLU(), nn.Unflatten(1, (2 * width, side, side)),
+        nn.ConvTranspose2d(2 * width, width, 4, 2, 1), nn.BatchNorm2d(width), nn.ReLU(),
+        nn.ConvTranspose2d(width, shape[0], 4, 2, 1), nn.Sigmoid(),
+    )  # fmt: skip
+
+
+def _critic(shape: tuple[int, ...], width: int, hidden: int) -> Critic:
+    """Two strided convolutions and a hidden layer, shared with Q."""
+    side = picture_side(shape, multiple=4) // 4
+    body = nn.Sequential(
+        nn.Conv2d(shape[0], width, 4, 2, 1), nn.LeakyReLU(0.1),
+        nn.Conv2d(width, 2 * width, 4, 2, 1), nn.BatchNorm2d(2 * width), nn.LeakyReLU(0.1), nn.Flatten(),
+        nn.Linear(2 * width * side**2, hidden), nn.BatchNorm1d(hidden), nn.LeakyReLU(0.1),
+    )  # fmt: skip
+    return Critic(body, hidden)

@@ -1,0 +1,75 @@
+"""Auto-Encoding Variational Bayes. Kingma, Welling. ICLR 2014, arXiv:1312.6114.
+
+| paper                                                   | here                           |
+|---------------------------------------------------------|--------------------------------|
+| Sec. 2.4: z = mu + sigma eps                            | `bound`                        |
+| Eq. 7 and 10, one draw a sample: the bound              | `bound`, `_bound.maximise`     |
+| App. B: -KL(q(z|x) || N(0, I))                          | `_bound.kl`                    |
+| App. C.1, C.2: Bernoulli and Gaussian decoders          | `_bound.Bernoulli`, `Gaussian` |
+
+Sizes, ReLU and Adam are those of the widespread code, 784-400-20-400-784 on MNIST ([code]: pytorch/examples, vae); the paper has 500 tanh
+units, Adagrad and batches of 100.
+Departures: no prior on the weights; a Gaussian decoder learns one variance, not one a coordinate and sample; pictures are shown as means.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from bench.errors import UsageError
+from bench.method import Logs, Method, Samples, TrainHP, param
+from methods._backbones import MLPGenerator, mlp_critic
+from methods.vae._bound import Bernoulli, Gaussian, kl, maximise
+
+
+class VAE(Method):
+    """An encoder q(z|x) and a decoder p(x|z), trained together on the evidence lower bound."""
+
+    toy: ClassVar[dict[str, Any]] = {"hidden": 16, "latent": 4}
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class HP(TrainHP):
+        """[code] where the paper differs or is silent."""
+
+        steps: int = param(4_690, "[code] ten epochs of MNIST")
+        batch_size: int = param(128, "[code]")
+        optimizer: str = param("adam[lr=1e-3]", "[code] update rule")
+        network: Literal["mlp", "task"] = param("mlp", "Sec. 5: one hidden layer; task: the networks GANs use there, with their z")
+        hidden: int = param(400, "[code] units of the hidden layer")
+        latent: int = param(20, "Fig. 2: 3 to 200")
+        likelihood: Literal["auto", "bernoulli", "gaussian"] = param("auto", "App. C; auto: bernoulli for pictures, gaussian for points")
+
+    def build(self, task: Any) -> None:
+        """Encoder, decoder, likelihood and one optimiser."""
+        h, points = self.hp, len(task.shape) == 1
+        if points and h.likelihood == "bernoulli":
+            raise UsageError("vae: likelihood=bernoulli is for pictures in [0, 1]; points want gaussian")
+        if h.network == "mlp":
+            self.latent, hidden = h.latent, (h.hidden,)
+            self.E, self.G = mlp_critic(task.shape, hidden, 2 * h.latent), MLPGenerator(h.latent, task.shape, hidden)
+        else:
+            self.latent = task.z_dim
+            self.E, self.G = task.critic(2 * task.z_dim), task.generator()
+        self.likelihood = Gaussian() if points or h.likelihood == "gaussian" else Bernoulli()
+        self.opt = self.optimizer(self.E, self.G, self.likelihood)
+
+    def bound(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """log p(x|z) of one z ~ q(z|x), and KL(q(z|x) || p(z)): N nats each."""
+        mean, log_variance = self.E(x).chunk(2, dim=1)  # N x latent
+        z = mean + (log_variance / 2).exp() * torch.randn_like(mean)
+        return self.likelihood(x, self.G(z)), kl(mean, log_variance)
+
+    def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
+        """Algorithm 1."""
+        yield from maximise(self, data, self.bound)
+
+    @torch.no_grad()
+    def sample(self, n: int) -> Tensor:
+        """N samples: n x d, or n x C x H x W in [0, 1]."""
+        y: Tensor = self.likelihood.draw(self.G(torch.randn(n, self.latent, device=self.device)))
+        return y
