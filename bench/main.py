@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from rich.console import Console
@@ -17,10 +18,13 @@ from bench import suite as suites
 from bench.display import SuiteDisplay
 from bench.errors import UsageError
 from bench.record import TrialRecord
-from bench.suite import TIERS, Suite, TierName
+from bench.suite import TIERS, Suite, TierName, Trial
 from bench.tracking import Store
 from bench.training import Interrupted
-from bench.trial import Settings
+from bench.trial import Settings, open_task
+
+if TYPE_CHECKING:
+    from reports.published import PublishedTable
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,6 +68,7 @@ def run_suite(options: RunOptions) -> int:
     if options.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
+    _check(suite, trials[0], settings)
     store = Store(suite.name, options.out, options.tracking_uri)
     console.print(f"{suite.title}\n{len(trials)} trials, tier {tier}, {device}", highlight=False)
     try:
@@ -118,17 +123,30 @@ def resolve_device(name: str) -> torch.device:
 
 
 def _report(console: Console, suite: Suite, store: Store, tier: str | None, out: Path, asked: Sequence[TrialRecord] = ()) -> Path:
-    from reports import export, published, render
+    from reports import export, render
 
     folder = out / suite.name / "report"
     with tempfile.TemporaryDirectory() as scratch:
         records: list[TrialRecord] = store.board(tier, Path(scratch), asked)
-        papers = published.load(published.FOLDER / f"{suite.published}.toml") if suite.published else []
-        render.render(records, folder, title=suite.title, sort=suite.sort, published=papers)
+        render.render(records, folder, title=suite.title, sort=suite.sort, published=_published(suite))
         for table in render.tables_of(records, sort=suite.sort):
             console.print(export.terminal(table, only=suite.headline))
     console.print(f"report   {folder / 'index.html'}\nMLflow   mlflow ui --backend-store-uri {store.uri}", highlight=False)
     return folder
+
+
+def _check(suite: Suite, trial: Trial, settings: Settings) -> None:
+    """Find out before hours of training what would spoil the report after them."""
+    _published(suite)
+    known = open_task(str(trial.task), settings.data_root, settings.device).cards()
+    if suite.sort not in known:
+        raise UsageError(f"suite {suite.name!r} sorts by {suite.sort!r}, which the task {trial.task.name} does not score; known: {', '.join(known)}")
+
+
+def _published(suite: Suite) -> list[PublishedTable]:
+    from reports import published
+
+    return published.load(published.FOLDER / f"{suite.published}.toml") if suite.published else []
 
 
 def _tier(name: str | None, device: torch.device) -> TierName:
@@ -147,6 +165,8 @@ def _seeds(text: str | None) -> list[int] | None:
         numbers = [int(part) for part in text.split(",")]
     except ValueError:
         raise UsageError(f"--seeds {text!r}: give how many (3) or which (0,4,7)") from None
+    if len(numbers) == 1 and numbers[0] > 1000:
+        raise UsageError(f"--seeds {text!r}: that many? give how many (3) or which (0,4,7)")
     seeds = numbers if "," in text else list(range(numbers[0]))
     if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
         raise UsageError(f"--seeds {text!r}: give at least one seed, none negative, none twice")

@@ -114,8 +114,8 @@ def expand(
     task_spec = registry.parse(suite.task)
     known_task = registry.settings(registry.find("task", task_spec.name))
     known = {row.name: registry.settings(registry.find("method", row.name)) for row in rows}
-    for name in level.methods:
-        registry.find("method", name)
+    for name, options in level.methods.items():
+        registry.bind(registry.find("method", name), options, f"suite {suite.name!r}, tier {tier}, method {name!r}")
     unused = [k for k in level.hp if not any(k in registry.settings(registry.find("method", registry.parse(m).name)) for m in suite.methods)]
     if unused:
         raise UsageError(f"suite {suite.name!r}, tier {tier}: no method has the hyper-parameter {unused[0]!r}")

@@ -39,11 +39,14 @@ class Store:
         self._logged: dict[str, int] = {}  # run -> last step whose curves are in the store
         self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{out.resolve() / 'mlflow.db'}"
         try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"cannot make the output folder {out}: {error.strerror}; give another --out") from error
+        try:
             from mlflow import MlflowClient
 
             for name in ("mlflow", "alembic"):  # they announce every migration of a new database
                 logging.getLogger(name).setLevel(logging.ERROR)
-            out.mkdir(parents=True, exist_ok=True)
             self.client = MlflowClient(tracking_uri=self.uri)
             experiment = self.client.get_experiment_by_name(f"ganbench/{suite}")
             local = None if "://" in self.uri and not self.uri.startswith("sqlite") else (out.resolve() / "artifacts" / suite).as_uri()

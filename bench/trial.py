@@ -242,7 +242,8 @@ def _cost_cards(task: Task) -> dict[str, Card]:
 def _save_weights(method: Method, path: Path) -> None:
     from safetensors.torch import save_file
 
-    tensors = {f"{name}.{key}": value.cpu().contiguous().clone() for name, net in method.networks().items() for key, value in net.state_dict().items()}
+    states = {name: network.state_dict() for name, network in method.networks().items()}
+    tensors = {f"{name}.{key}": value.cpu().contiguous().clone() for name, state in states.items() for key, value in state.items()}
     save_file(tensors, path, metadata={"method": type(method).__name__})
 
 

@@ -64,7 +64,7 @@ class TwoPlayer(Method):
             self.G.load_state_dict(weights)
 
     def _follow(self) -> None:
-        """average <- ema average + (1 - ema) weights; it starts at the weights."""
+        """The average <- ema average + (1 - ema) weights; it starts at the weights."""
         weights = {k: v for k, v in self.G.state_dict().items() if v.is_floating_point()}
         if not self.average:
             self.average = {k: v.clone() for k, v in weights.items()}

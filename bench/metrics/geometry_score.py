@@ -65,7 +65,8 @@ class GeometryScore(SampleMetric):
             means.append(living_times(points, options, seed.spawn(self.repeats), self.workers).mean(0))
         score = float(np.square(means[0] - means[1]).sum())
         holes_fake, holes_real = (float(mean @ np.arange(self.i_max)) for mean in means)
-        return {"geometry_score": score, "geometry_score_x1000": 1e3 * score, "holes_fake": holes_fake, "holes_real": holes_real}
+        remarks = {"geometry_score/x1000": 1e3 * score, "geometry_score/holes_fake": holes_fake, "geometry_score/holes_real": holes_real}
+        return {"geometry_score": score, **remarks}
 
     def _gamma(self, size: int) -> float:
         return size / (128 * 5000) if self.gamma is None else self.gamma

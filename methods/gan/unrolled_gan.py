@@ -56,9 +56,10 @@ class UnrolledGAN(TwoPlayer):
         """
         super().build(task)
         self.adversarial = registry.make("adversarial", self.hp.adversarial)
-        if type(self.opt_d) not in _RULES:
-            known = ", ".join(rule.__name__ for rule in _RULES)
-            raise UsageError(f"unrolled_gan cannot differentiate through {type(self.opt_d).__name__}; set optimizer_d to one that is {known}")
+        (group,) = self.opt_d.param_groups
+        if type(self.opt_d) not in _RULES or any(group.get(variant) for variant in _VARIANTS):
+            spec = self.hp.optimizer_d or self.hp.optimizer
+            raise UsageError(f"unrolled_gan cannot differentiate through {spec}; set optimizer_d to adam, sgd or sgdm")
 
     def unroll(self, x: Tensor, y: Tensor) -> Tensor:
         """The critic's parameters, in one vector, after k steps on real `x` and fake `y`: a function of `y`."""
@@ -123,3 +124,4 @@ def _sgd(group: Mapping[str, Any], state: _State, g: Tensor) -> tuple[_State, Te
 
 
 _RULES = {torch.optim.Adam: _adam, torch.optim.SGD: _sgd}
+_VARIANTS = ("amsgrad", "decoupled_weight_decay", "nesterov", "dampening", "maximize")  # of torch's, which the rules lack

@@ -59,7 +59,7 @@ class VAE(Method):
         self.opt = self.optimizer(self.E, self.G, self.likelihood)
 
     def bound(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """log p(x|z) of one z ~ q(z|x), and KL(q(z|x) || p(z)): N nats each."""
+        """Log p(x|z) of one z ~ q(z|x), and KL(q(z|x) || p(z)): N nats each."""
         mean, log_variance = self.E(x).chunk(2, dim=1)  # N x latent
         z = mean + (log_variance / 2).exp() * torch.randn_like(mean)
         return self.likelihood(x, self.G(z)), kl(mean, log_variance)

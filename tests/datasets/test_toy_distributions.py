@@ -25,7 +25,7 @@ def grid(side, half):
 
 
 def test_there_are_six():
-    assert NAMES == ["gauss_mixture", "grid", "ring", "spiral[std=0.1]", "swiss_roll", "two_moons"]
+    assert NAMES == ["gauss_mixture", "grid", "ring", "spiral", "swiss_roll", "two_moons"]
 
 
 @pytest.mark.parametrize("spec", ["ring[std=0.1]", "grid[std=0.1]", "spiral[std=0.1]", "swiss_roll[std=0.08]", "two_moons"])

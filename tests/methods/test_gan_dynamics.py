@@ -267,10 +267,21 @@ def test_section_8_the_generators_gradient_passes_through_the_inner_steps(traine
         assert (values[0] - values[1]) / 2e-6 == pytest.approx((gradient @ direction).item(), rel=1e-4)
 
 
-def test_an_update_rule_that_cannot_be_unrolled_is_refused():
-    with pytest.raises(UsageError, match="RMSprop"):
-        _dirac("unrolled_gan", optimizer="rmsprop")
+@pytest.mark.parametrize("spec", ["rmsprop", "nesterov", "amsgrad"])
+def test_an_update_rule_that_cannot_be_unrolled_is_refused(spec, monkeypatch):
+    variants = {"nesterov": lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, nesterov=True), "amsgrad": lambda p: torch.optim.Adam(p, amsgrad=True)}
+    real = registry.make
+    monkeypatch.setattr(registry, "make", lambda kind, text: variants.get(str(text)) or real(kind, text))
+    with pytest.raises(UsageError, match=spec):
+        _dirac("unrolled_gan", optimizer=spec)
     _dirac("unrolled_gan", optimizer="rmsprop", optimizer_d="adam")
+
+
+def test_section_8_initial_weights_are_orthogonal_with_gain():
+    m, _ = _small("unrolled_gan")
+    w = m.D.body[1].weight  # 6 x 1
+    assert (w.T @ w).item() == pytest.approx(0.8**2)
+    assert not m.D.body[1].bias.any()
 
 
 # -- the regulariser of Nagarajan and Kolter

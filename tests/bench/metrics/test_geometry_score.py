@@ -177,9 +177,9 @@ def test_the_authors_toy_example():
     different, same = _metric(**TOY)(disc, circle), _metric(**TOY)(again, circle)
     assert 1.7 < different["geometry_score"] < 2
     assert same["geometry_score"] < 1e-3
-    assert different["geometry_score_x1000"] == 1000 * different["geometry_score"]
-    assert different["holes_real"] == pytest.approx(1, abs=0.05)
-    assert different["holes_fake"] < 0.3
+    assert different["geometry_score/x1000"] == 1000 * different["geometry_score"]
+    assert different["geometry_score/holes_real"] == pytest.approx(1, abs=0.05)
+    assert different["geometry_score/holes_fake"] < 0.3
 
 
 def test_workers_change_nothing():
@@ -208,7 +208,7 @@ def test_seeds_decide_and_sizes_are_made_equal():
 
 def test_a_collapsed_generator_has_no_holes():
     values = _metric(landmarks=8, repeats=2)(torch.ones(50, 2), torch.from_numpy(_circle(50, _rng(0))))
-    assert values["holes_fake"] == 0
+    assert values["geometry_score/holes_fake"] == 0
     assert all(map(math.isfinite, values.values()))
 
 
