@@ -1,4 +1,4 @@
-"""The pictures of a report: what was observed, what each method made of it, the truth, with the boxes a detector drew."""
+"""The pictures of a report: what was observed, what each method made of it, the truth, with the boxes a detector drew; or samples beside real data."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _strip(name: str, items: dict[str, tuple[Path, dict[str, Any]]]) -> Strip:
     kinds: dict[str, int] = {}
     found = [_picture("observed", "observed", folder, first, kinds)]
     found += [_picture(label, "restored", *place, kinds) for label, place in items.items()]
-    found.append(_picture("target", "target", folder, first, kinds))
+    found.append(_picture("real data" if first.get("kind") == "samples" else "truth", "target", folder, first, kinds))
     return Strip(name, [p for p in found if p])
 
 

@@ -100,6 +100,7 @@ def test_holes_by_linear_algebra(seed):
     intervals = _persistence.holes(edges, triangles, 0.3)
     moments = np.unique([*edges[1], *triangles[1], 0.3])
     assert len(intervals) > 2
+    assert (intervals[:, 0] < intervals[:, 1]).all()  # what is filled at its birth is no hole
     for now in (moments[:-1] + moments[1:]) / 2:
         present = [[s for s, time in _entries(level).items() if time <= now] for level in (edges, triangles)]
         assert ((intervals[:, 0] <= now) & (now < intervals[:, 1])).sum() == _betti_1(*present, len(x))
@@ -204,6 +205,7 @@ def test_seeds_decide_and_sizes_are_made_equal():
     small = {"landmarks": 16, "repeats": 5, "i_max": 8}
     assert _metric(**small)(x, y) == _metric(**small)(x[:100], y)
     assert _metric(**small)(x, y) != _metric(**small, seed=1)(x, y)
+    assert 0 < _metric(**small)(x, x)["geometry_score"] < 0.2  # either side draws its own landmarks
 
 
 def test_a_collapsed_generator_has_no_holes():
