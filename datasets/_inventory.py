@@ -12,7 +12,7 @@ from datasets._base import SPLITS, DataSource, Split
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
-    """A source: where it was found (None: nowhere) or why not and how to get it, and how many items each split has (None: unknown, or without end)."""
+    """A source: where it was found or why not and how to get it, and how many items each split has (None: unknown, or without end)."""
 
     name: str
     found: bool

@@ -13,7 +13,7 @@ from datasets._samples import ImageFiles, Listed
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Images(ImageFiles):
-    """The images below a folder, split by a hash of their names: 80 % train, 10 % validation, 10 % test. A file keeps its split when others come or go."""
+    """The images below a folder, split by a hash of their names: 80 % train, 10 % validation, 10 % test."""
 
     origin: ClassVar[str] = "your own images"
     licence: ClassVar[str] = "that of your images"

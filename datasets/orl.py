@@ -1,4 +1,4 @@
-"""The ORL faces: forty people, ten pictures each. Samaria and Harter, "Parameterisation of a Stochastic Model for Human Face Identification", 1994."""
+"""The ORL faces: forty people, ten pictures each. Samaria, Harter, "Parameterisation of a Stochastic Model for Human Face Identification", 1994."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The swiss roll in two dimensions, as the toy of the WGAN-GP code has it (Gulrajani et al. 2017): scikit-learn's first and third axis, divided by 7.5."""
+"""The swiss roll as the toy of the WGAN-GP code has it (Gulrajani et al. 2017): scikit-learn's first and third axis, divided by 7.5."""
 
 from __future__ import annotations
 

@@ -36,8 +36,8 @@ class Generate(Generation):
     data: str = "digits"
     metrics: tuple[str, ...] = (
         "fd[net=digits_cnn]",
-        "prdc[net=digits_cnn]",
-        "mode_score[net=digits_cnn]",
+        "prdc",
+        "mode_score",
         "geometry_score[repeats=100]",
         "nearest_neighbour",
     )

@@ -63,7 +63,7 @@ def test_digits_are_those_of_scikit_learn():
 
     truth, found = load_digits(), splits("digits[size=8]")
     x = torch.cat([f.x for f in found.values()])
-    assert np.allclose(x[:, 0].numpy() * 16 / 255, truth.images, atol=0.04)
+    assert np.allclose(x[:, 0].double().numpy() * 16 / 255, truth.images, atol=0.04)
     assert torch.cat([f.labels for f in found.values()]).tolist() == truth.target.tolist()
 
 
@@ -111,7 +111,9 @@ def write_idx(path, array):
     path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
 
 
-@pytest.mark.parametrize(("name", "folder", "ending"), [("mnist", "mnist", ".gz"), ("mnist", "MNIST/raw", ""), ("fashion_mnist", "FashionMNIST/raw", "")])
+@pytest.mark.parametrize(
+    ("name", "folder", "ending"), [("mnist", "mnist", ".gz"), ("mnist", "MNIST/raw", ""), ("fashion_mnist", "FashionMNIST/raw", "")]
+)
 def test_idx_layouts(tmp_path, name, folder, ending):
     x, labels = RNG.integers(0, 256, (40, 28, 28), dtype=np.uint8), np.arange(40, dtype=np.uint8) % 10
     for part, n in (("train", 40), ("t10k", 20)):
@@ -150,10 +152,18 @@ def write_binary(folder, x, labels):
     (folder / "test_batch.bin").write_bytes(parts[:7].tobytes())
 
 
+def python2_pickle(data, labels):
+    """{"data": array, "labels": list} as Python 2 and the NumPy of 2009 write it: byte strings, numpy.core."""
+    array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01"
+    array += b"K" + bytes([len(data)]) + b"M" + (3072).to_bytes(2, "little") + b"\x86"
+    array += b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    array += b"\x89T" + data.size.to_bytes(4, "little") + data.tobytes() + b"tb"
+    return b"\x80\x02}(U\x04data" + array + b"U\x06labels](" + b"".join(b"K" + bytes([label]) for label in labels) + b"eu."
+
+
 def write_python(folder, x, labels):
     for name, rows in [(f"data_batch_{i + 1}", slice(4 * i, 4 * i + 4)) for i in range(5)] + [("test_batch", slice(0, 7))]:
-        batch = {b"data": x[rows].reshape(len(x[rows]), -1), b"labels": labels[rows].tolist(), b"filenames": [b"a.png"], b"batch_label": b"1"}
-        (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
+        (folder / name).write_bytes(python2_pickle(x[rows].reshape(-1, 3072), labels[rows].tolist()))
 
 
 def write_mosaic(folder, x, labels):

@@ -12,7 +12,7 @@ from bench import registry
 from bench.errors import Unavailable, UsageError
 from bench.psf import convolve
 from datasets import _base
-from datasets._base import EMPTY, SPLITS, DataSource, FileSource
+from datasets._base import EMPTY, SPLITS, DataSource
 from datasets._inventory import inventory
 from datasets.bsds import BSDS
 from datasets.coco import Coco

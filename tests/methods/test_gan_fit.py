@@ -17,7 +17,7 @@ OPTIMA = {  # divergence, mu, sigma at the best Gaussian, by quadrature
 
 
 def _strata(n, rng=None):
-    """One uniform number in each n-th of (0, 1): the batches of a stream, less noisy by an order."""
+    """One uniform number in each n-th of (0, 1): batches with the right distribution and less noise."""
     return ((torch.arange(n) + torch.rand(n, generator=rng)) / n).clamp(1e-6, 1 - 1e-6)[:, None]
 
 

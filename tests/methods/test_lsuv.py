@@ -12,6 +12,7 @@ from bench.errors import UsageError
 from bench.method import Samples
 from bench.stream import Stream
 from methods.inits._layers import weighted
+from methods.inits.lsuv import LSUV
 
 
 def _variances(networks, run):
@@ -150,7 +151,9 @@ class Inventor(Method):
 
 
 @pytest.mark.parametrize("name", ["unet", "wgan_gp"])
-def test_resume_is_exact(name, tmp_path):
+def test_resume_is_exact_and_data_are_seen_once(name, tmp_path, monkeypatch):
+    calls, fit = [], LSUV.fit
+    monkeypatch.setattr(LSUV, "fit", lambda *args: calls.append(fit(*args)))
     finals = []
     for cut in (None, 2):
         folder = tmp_path / str(cut)
@@ -160,6 +163,7 @@ def test_resume_is_exact(name, tmp_path):
         method = contract.make(name, seed=99 if cut else 0, init="lsuv")
         contract.train(method, folder)
         finals.append(contract.fingerprint(method))
+        assert len(calls) == len(finals)
     assert finals[0] == finals[1]
 
 

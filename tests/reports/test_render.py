@@ -153,7 +153,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
 def test_gallery_orders_names_and_boxes(records, hostile):
     strips, left_out = gallery.strips(records, ["srgan", "deblurgan", "identity"])
     assert ([s.name for s in strips], left_out) == (["astronaut", "scene <1>"], 0)
-    assert [p.caption for p in strips[0].pictures] == ["observed", "srgan", "deblurgan", "identity", "target"]
+    assert [p.caption for p in strips[0].pictures] == ["observed", "srgan", "deblurgan", "identity", "truth"]
     assert not strips[0].has_boxes
     target = strips[1].pictures[-1]
     assert [b.text for b in target.boxes] == ["digit <8> 0.93", "one 0.88"]
