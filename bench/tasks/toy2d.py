@@ -111,7 +111,7 @@ class Toy2D(Generation):
         """The film of training (from where it was last resumed), beside real points."""
         if frames := self._films.get(method):
             real = self._film.frame(self.real("test", _POINTS))
-            write_item(folder, "Samples through training, over the true density", sheet(torch.stack(frames), len(frames)), real)
+            write_item(folder, "Samples through training, over the true density", sheet(torch.stack(frames), min(len(frames), 4)), real)
 
     # -- made when first needed
     @functools.cached_property
