@@ -18,3 +18,5 @@ bench:            ## speed, as ratios measured in one run
 	python benchmarks/motion_blur.py
 	python benchmarks/metrics.py
 	python benchmarks/harness.py
+	python benchmarks/fid.py
+	python benchmarks/geometry_score.py
