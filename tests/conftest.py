@@ -13,6 +13,9 @@ from bench import execute, registry, suite
 from bench.tracking import Store
 from bench.trial import Settings
 
+os.environ["OMP_NUM_THREADS"] = "1"  # of child processes: two workers share two cores
+torch.set_num_threads(1)
+
 SUITE = """
 title = "A tiny suite"
 task = 'deblur[crop=32,tile=64,pictures=2,kernels=4,scenes=0,scene_share=0,blur="motion_blur[max_len=8]",metrics=("psnr","ssim")]'

@@ -47,9 +47,13 @@ class R1GAN(TwoPlayer):
         self.adversarial = registry.make("adversarial", self.hp.adversarial)
 
     def critic_loss(self, batch: Samples) -> Tensor:
-        """The game and R1."""
+        """The game and the penalty."""
         y = self.fake(len(batch)).detach()
-        return self.adversarial.critic(self.D, batch.x, y) + self.hp.gamma / 2 * zero_centred_penalty(self.D, batch.x)
+        return self.adversarial.critic(self.D, batch.x, y) + self.hp.gamma / 2 * zero_centred_penalty(self.D, self.penalised(batch.x, y))
+
+    def penalised(self, x: Tensor, y: Tensor) -> Tensor:
+        """Where the critic's gradient is to vanish: on real samples x (R1)."""
+        return x
 
     def generator_loss(self, batch: Samples) -> Tensor:
         """The game alone."""

@@ -4,57 +4,22 @@ Mescheder, Geiger, Nowozin. ICML 2018, arXiv:1801.04406.
 
 | paper                                       | here                |
 |---------------------------------------------|---------------------|
-| Eq. 10: R2 = gamma / 2 E_fake |grad D(x)|^2 | `critic_loss`       |
-| alternating gradient descent                | `train`             |
-| Sec. 5: the non-saturating game             | `adversarial`       |
+| Eq. 10: R2 = gamma / 2 E_fake |grad D(x)|^2 | `penalised`         |
+| everything else                             | `r1_gan.R1GAN`      |
 
-The authors' code multiplies by `reg_param` without the half: its 10 is gamma = 20 here.
-Departures: networks are the task's (the paper's: ResNets without batch norm).
+Departures: as R1.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator
-from typing import Any
-
 from torch import Tensor
 
-from bench import registry
-from bench.method import Logs, Samples, param
-from methods._gan import GANHP, TwoPlayer
-from methods._penalties import zero_centred_penalty
-from methods._train import alternate
+from methods.gan.r1_gan import R1GAN
 
 
-class R2GAN(TwoPlayer):
+class R2GAN(R1GAN):
     """A zero-centred gradient penalty on fakes."""
 
-    @dataclasses.dataclass(frozen=True, kw_only=True)
-    class HP(GANHP):
-        """The paper's values; [code] where only the authors' code states them."""
-
-        steps: int = param(100_000, "ours; the paper does not state it")
-        batch_size: int = param(64, "[code]; 128 on ImageNet, 24 on CelebA-HQ")
-        optimizer: str = param("rmsprop[lr=1e-4]", "[code]")
-        ema: float = param(0.999, "[code]: samples come from the average of the generator's weights")
-        adversarial: str = param("nonsaturating", "Sec. 5")
-        gamma: float = param(10.0, "Sec. 5, with the half of Eq. 10")
-
-    def build(self, task: Any) -> None:
-        """Networks, optimisers, the game."""
-        super().build(task)
-        self.adversarial = registry.make("adversarial", self.hp.adversarial)
-
-    def critic_loss(self, batch: Samples) -> Tensor:
-        """The game and R2."""
-        y = self.fake(len(batch)).detach()
-        return self.adversarial.critic(self.D, batch.x, y) + self.hp.gamma / 2 * zero_centred_penalty(self.D, y)
-
-    def generator_loss(self, batch: Samples) -> Tensor:
-        """The game alone."""
-        return self.adversarial.generator(self.D, self.fake(len(batch)))
-
-    def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
-        """One critic step, one generator step."""
-        yield from alternate(self, data, self.critic_loss, self.generator_loss, constrain=self.adversarial.constrain)
+    def penalised(self, x: Tensor, y: Tensor) -> Tensor:
+        """On fakes y."""
+        return y
