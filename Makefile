@@ -18,5 +18,6 @@ bench:            ## speed, as ratios measured in one run
 	python benchmarks/motion_blur.py
 	python benchmarks/metrics.py
 	python benchmarks/harness.py
+	python benchmarks/gan_step.py
 	python benchmarks/fid.py
 	python benchmarks/geometry_score.py

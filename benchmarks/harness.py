@@ -1,6 +1,6 @@
 """What the harness costs: an update under `bench.training` against the same networks in a bare loop, alternating in one process.
 
-python benchmarks/harness.py [updates] [rounds]
+Usage: python benchmarks/harness.py [updates] [rounds]
 """
 
 import statistics
