@@ -166,7 +166,9 @@ def _mark(column: Column, rows: Sequence[Row]) -> None:
 def _rank(table: Table) -> None:
     rows = [r for r in table.rows if r.competes or (r.diverged and not r.oracle)]
     for place, row in enumerate(rows, 1):
-        row.rank = place
+        above = rows[place - 2] if place > 1 else None
+        tied = above is not None and not row.diverged and above.value(table.sort) == row.value(table.sort)
+        row.rank = above.rank if above is not None and tied else place
     labels, result = table.comparisons.get(table.sort, ([], None))
     sound = [r for r in rows if not r.diverged and not math.isnan(r.value(table.sort))]
     if result is None or result.reason or not {r.label for r in sound} <= set(labels):
