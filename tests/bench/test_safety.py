@@ -16,7 +16,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 EXPECTED = {
     "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1", "ULTRALYTICS_SAFE_LOAD": "1", "YOLO_OFFLINE": "1", "YOLO_AUTOINSTALL": "false",
     "ULTRALYTICS_SKIP_REQUIREMENTS_CHECKS": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "RAY_USAGE_STATS_ENABLED": "0", "DO_NOT_TRACK": "true",
-    "OMP_WAIT_POLICY": "PASSIVE", "MPLBACKEND": "Agg", "YOLO_VERBOSE": "false",
+    "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "2000", "MPLBACKEND": "Agg", "YOLO_VERBOSE": "false",
 }  # fmt: skip
 
 
@@ -39,6 +39,7 @@ def test_guards_are_forced_and_convenience_yields():
     environment = fresh(code, ULTRALYTICS_SAFE_LOAD="0", TORCH_FORCE_WEIGHTS_ONLY_LOAD="0", MPLBACKEND="pdf", OMP_WAIT_POLICY="ACTIVE")
     assert environment["ULTRALYTICS_SAFE_LOAD"] == environment["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] == "1"
     assert (environment["MPLBACKEND"], environment["OMP_WAIT_POLICY"]) == ("pdf", "ACTIVE")
+    assert "GOMP_SPINCOUNT" not in environment  # it would undo ACTIVE
 
 
 def test_ultralytics_settings(tmp_path):
