@@ -138,5 +138,7 @@ def test_without_scores_there_is_still_a_table(make):
 def test_equal_values_share_a_place_where_nothing_can_be_tested(make):
     values = {"a": 3.0, "b": 2.0, "c": 2.0, "d": 1.0}
     blank = dataclasses.replace(make("identity"), per_image=pd.DataFrame(columns=["column", "image", "value"]))
-    rows = leaderboard([dataclasses.replace(blank, label=name, final={**blank.final, "psnr": value}) for name, value in values.items()], sort="psnr").rows
+    rows = leaderboard(
+        [dataclasses.replace(blank, label=name, final={**blank.final, "psnr": value}) for name, value in values.items()], sort="psnr"
+    ).rows
     assert {row.label: row.rank for row in rows} == {"a": 1, "b": 2, "c": 2, "d": 4}
