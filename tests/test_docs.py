@@ -1,0 +1,46 @@
+"""What the documents say is done: the worked example keeps the contract, the commands parse, the figures' names exist."""
+
+import re
+import shlex
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from bench import contract, registry, suite
+from runner import spread
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = re.findall(r"^    (python runner\.py --suite [^#\n]+)", (ROOT / "README.md").read_text(), re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def one_layer(tmp_path_factory):
+    source = re.search(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)[1]
+    path = tmp_path_factory.mktemp("example") / "one_layer.py"
+    path.write_text(source)
+    yield registry.load_plugin(path)[1]
+    del registry._plugins["method"]["one_layer"]
+
+
+@pytest.mark.parametrize("check", contract.CHECKS)
+def test_the_worked_example_keeps_the_contract(check, one_layer):
+    contract.CHECKS[check](one_layer)
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "--plugin" not in c])
+def test_the_commands_of_the_readme_name_what_there_is(command):
+    words = spread(shlex.split(command)[2:])
+
+    def given(option):
+        return [value for key, value in pairwise(words) if key == option]
+
+    (name,) = given("--suite")
+    trials = suite.expand(suite.load(name), (given("--tier") or ["quick"])[0], methods=given("--methods"), overrides=given("--set"))
+    assert trials
+
+
+def test_the_readme_opens_with_the_two_commands():
+    first, second = re.findall(r"^    (pip install .+)$", (ROOT / "README.md").read_text(), re.MULTILINE)[:2]
+    assert first == "pip install -e . && python runner.py --suite deblur"
+    assert second == "pip install -e '.[test]' && pytest"
