@@ -14,6 +14,7 @@ import inspect
 import re
 import sys
 import typing
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,9 @@ def value_of(text: str) -> Any:
     if text.lower() in words:
         return words[text.lower()]
     try:
-        return ast.literal_eval(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # a doubtful escape (a path of Windows, say) is no literal
+            return ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError):
         return text
 

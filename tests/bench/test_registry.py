@@ -218,3 +218,8 @@ def test_missing_plugin(tmp_path):
         registry.load_plugin(tmp_path / "absent.py")
     with pytest.raises(UsageError, match="no plug-in file"):
         registry.load_plugin(tmp_path)
+
+
+def test_a_doubtful_escape_is_text_and_says_nothing(recwarn):
+    assert registry.value_of(r"'C:\data'") == r"'C:\data'"
+    assert not recwarn.list
