@@ -16,14 +16,6 @@ PER_IMAGE = ("column", "image", "value")
 CURVES = ("key", "step", "images", "seconds", "value")
 
 
-@dataclasses.dataclass(frozen=True)
-class Score:
-    """A number and, where it is one a picture, the values behind it (in the order of the test set)."""
-
-    value: float
-    per_image: tuple[float, ...] = ()
-
-
 def _frame(columns: tuple[str, ...], rows: Any = ()) -> pd.DataFrame:
     import pandas as pd
 

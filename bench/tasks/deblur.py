@@ -179,7 +179,7 @@ class Deblur(Task):
     @functools.cache  # noqa: B019
     def _judge(self) -> DetectionExam:
         metric = registry.make("metric", self.detection)
-        return DetectionExam(metric, self._scene_split("test").classes, functools.partial(self._scene_exam), self.device)
+        return DetectionExam(metric, self._scene_split("test").classes, self._scene_exam, self.device)
 
     def _scene_exam(self) -> Exam:
         return self._exam(self._some_scenes("test", self.scenes), part=2)

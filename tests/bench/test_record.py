@@ -3,7 +3,7 @@ import math
 
 import pandas as pd
 
-from bench.record import CURVES, PER_IMAGE, Score, TrialRecord, strict
+from bench.record import CURVES, PER_IMAGE, TrialRecord, strict
 
 
 def _record(**changes):
@@ -24,7 +24,6 @@ def test_empty_frames_have_their_columns():
     record = _record()
     assert tuple(record.per_image.columns) == PER_IMAGE
     assert tuple(record.curves.columns) == CURVES
-    assert Score(1.0).per_image == ()
 
 
 def test_json_round_trip_keeps_numbers_that_json_cannot_hold(tmp_path):

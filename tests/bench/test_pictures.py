@@ -1,0 +1,35 @@
+"""Tiles of test pictures: which are cut, which are left out; a suite that sorts by nothing that is scored."""
+
+import torch
+
+import runner
+from bench.tasks._pictures import tiles
+from datasets._base import Picture
+
+
+def halves():
+    """16 x 32: the left half of contrast .5 in one channel, the right half flat."""
+    sharp = torch.full((3, 16, 32), 0.5)
+    sharp[0, :, :16] = torch.tensor([0.0, 1.0]).repeat(16, 8)
+    return Picture(name="p", sharp=sharp)
+
+
+def test_flat_tiles_are_left_out():
+    assert [t.name for t in tiles(halves(), 16)] == ["p@0,0", "p@0,16"]
+    assert [t.name for t in tiles(halves(), 16, 0.16)] == ["p@0,0"]  # mean over channels of (.5, 0, 0) is .167
+    assert [t.name for t in tiles(halves(), 16, 0.18)] == []
+
+
+def test_pictures_with_their_own_blur_and_small_ones_stay_whole():
+    flat = torch.zeros(3, 16, 32)
+    assert [t.sharp.shape[-1] for t in tiles(Picture(name="p", sharp=flat, blurred=flat), 16, 0.5)] == [32]
+    assert [t.sharp.shape[-1] for t in tiles(Picture(name="p", sharp=flat), 24, 0.5)] == [32]
+    assert [t.sharp.shape[-1] for t in tiles(Picture(name="p", sharp=flat), 0, 0.5)] == [32]
+
+
+def test_a_suite_that_sorts_by_an_unknown_column_is_refused_before_training(tmp_path, capsys):
+    text = 'title = "x"\ntask = "deblur[scenes=0]"\nsort = "beauty"\nmethods = ["identity"]\n[tiers.smoke]\n'
+    (tmp_path / "x.toml").write_text(text)
+    assert runner.main(["--suite", str(tmp_path / "x.toml"), "--tier", "smoke", "--out", str(tmp_path / "out")]) == 2
+    assert "sorts by 'beauty'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
