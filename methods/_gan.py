@@ -17,7 +17,7 @@ class GANHP(TrainHP):
 
     batch_size: int = param(64, "samples per update")
     optimizer_d: str = param("", "update rule of the critic; empty: the same as `optimizer`")
-    ema: float = param(0.0, "samples come from the average of the generator's weights with this decay an update; 0: from the weights themselves")
+    ema: float = param(0.0, "samples come from the average of the generator's weights with this decay a step of theirs; 0: from the weights themselves")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -46,20 +46,28 @@ class TwoPlayer(Method):
         """Latents: n x z_dim, N(0, 1)."""
         return torch.randn(n, self.task.z_dim, device=self.device)
 
-    def fake(self, n: int) -> Tensor:
-        """N samples of the generator, with their graph."""
-        y: Tensor = self.G(self.z(n))
+    def generate(self, z: Tensor) -> Tensor:
+        """Samples from latents, with their graph."""
+        y: Tensor = self.G(z)
         return y
 
-    @torch.no_grad()
+    def fake(self, n: int) -> Tensor:
+        """N samples of the generator, with their graph."""
+        return self.generate(self.z(n))
+
     def sample(self, n: int) -> Tensor:
-        """N samples, of the average generator where there is one: n x d, or n x C x H x W in [0, 1]."""
+        """N samples: n x d, or n x C x H x W in [0, 1]."""
+        return self.decode(self.z(n))
+
+    @torch.no_grad()
+    def decode(self, z: Tensor) -> Tensor:
+        """Samples from latents, by the average generator where there is one."""
         if not self.average:
-            return self.fake(n)
+            return self.generate(z)
         weights = {k: v.clone() for k, v in self.G.state_dict().items()}
         self.G.load_state_dict(weights | self.average)
         try:
-            return self.fake(n)
+            return self.generate(z)
         finally:
             self.G.load_state_dict(weights)
 

@@ -49,28 +49,15 @@ def fixed_latents() -> Iterator[None]:
 
 
 def interpolations(method: Method, rows: int, columns: int) -> Tensor | None:
-    """Samples on great circles between two latents a row, rows * columns in all; None where a method's latents are not one tensor."""
-    draw = getattr(method, "z", None)
-    ends = draw(2 * rows) if callable(draw) else None
-    if not isinstance(ends, Tensor) or ends.dim() != 2:
+    """Samples on great circles between two latents a row, rows * columns in all; None where a method has no latents to decode."""
+    if not hasattr(method, "decode"):
         return None
-    start, end = ends[:rows], ends[rows:]  # rows x z_dim each
+    start, end = method.z(2 * rows).chunk(2)  # type: ignore[attr-defined]  # rows x z_dim each
     angle = torch.nn.functional.cosine_similarity(start, end).clamp(-0.999, 0.999).acos()[:, None, None]
-    t = torch.linspace(0, 1, columns, device=ends.device)[:, None]
+    t = torch.linspace(0, 1, columns, device=start.device)[:, None]
     path = (((1 - t) * angle).sin() * start[:, None] + (t * angle).sin() * end[:, None]) / angle.sin()  # rows x columns x z_dim
-    with _given(method, path.flatten(0, 1)):
-        made: Tensor = method.sample(rows * columns)  # type: ignore[attr-defined]
+    made: Tensor = method.decode(path.flatten(0, 1))
     return made
-
-
-@contextlib.contextmanager
-def _given(method: Method, z: Tensor) -> Iterator[None]:
-    """`method.sample` uses these latents instead of drawing its own."""
-    vars(method)["z"] = lambda n: z[:n]
-    try:
-        yield
-    finally:
-        del vars(method)["z"]
 
 
 class Film:

@@ -105,13 +105,19 @@ class Generate(Generation):
 
     # -- pictures
     def gallery(self, method: Method, folder: Path) -> None:
-        """Samples from fixed latents beside real pictures, interpolations, and samples over their nearest training pictures."""
+        """Samples from fixed latents beside real pictures and over their nearest training pictures, interpolations, a method's own sheets.
+
+        A method's `sheets(columns)` are the figures its paper would print: a title for each, rows x columns x C x H x W in [0, 1].
+        """
         with fixed_latents():
             made = self.draw_from(method, _COLUMNS * _ROWS)
             between = interpolations(method, _ROWS // 2, _COLUMNS)
+            own = method.sheets(_COLUMNS) if hasattr(method, "sheets") else {}
         train = self.real("train", len(self._split("train")))
         _, nearest = NearestNeighbour().nearest(made[:_COLUMNS], train)
         write_item(folder, "Samples", sheet(made, _COLUMNS), sheet(self.real("test", len(made)), _COLUMNS))
         write_item(folder, "Samples over the nearest training pictures", sheet(torch.cat([made[:_COLUMNS], train[nearest]]), _COLUMNS))
         if between is not None:
             write_item(folder, "Between two latents", sheet(between, _COLUMNS))
+        for name, rows in own.items():
+            write_item(folder, name, sheet(rows.flatten(0, 1), rows.shape[1]))

@@ -8,6 +8,7 @@ Chen, Duan, Houthooft, Schulman, Sutskever, Abbeel. NIPS 2016, arXiv:1606.03657.
 | Eq. 6, min over G, Q of max over D of V - lambda L_I      | `critic_loss`, `generator_loss`   |
 | Sec. 7.1, noise and codes for MNIST                       | `z`                               |
 | App. C.1, networks for MNIST; Q shares the critic's body  | `build`, `_generator`, `_critic`  |
+| Fig. 2, what each code does                               | `sheets`                          |
 
 L_I stands in both losses, as in the authors' code: Q is among what the critic's optimiser trains, and learns from (detached) fakes there.
 Departures: H(c) is exact (the code: estimated, and of a Gaussian for the continuous codes; a constant); the critic sees [-1, 1]. On points
@@ -99,6 +100,19 @@ class InfoGAN(TwoPlayer):
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """One step each."""
         yield from alternate(self, data, self.critic_loss, self.generator_loss)
+
+    def sheets(self, columns: int) -> dict[str, Tensor]:
+        """Fig. 2: every category in turn, and each continuous code from -2 to 2, the rest of the latent fixed in a row."""
+        h = self.hp
+        rows = self.z(5)[:, None]  # 5 x 1 x z_dim
+        each = rows.repeat(1, h.categories, 1)
+        each[..., h.noise : h.noise + h.categories] = torch.eye(h.categories, device=self.device)
+        latents = {"A category a column": each}
+        for i in range(h.continuous):
+            varied = rows.repeat(1, columns, 1)
+            varied[..., h.noise + h.categories + i] = torch.linspace(-2, 2, columns, device=self.device)
+            latents[f"Continuous code {i + 1} from -2 to 2"] = varied
+        return {title: self.decode(z.flatten(0, 1)).unflatten(0, z.shape[:2]) for title, z in latents.items()}
 
 
 def _generator(z_dim: int, shape: tuple[int, ...], width: int, hidden: int) -> nn.Module:

@@ -68,10 +68,10 @@ class MIXGAN(TwoPlayer):
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D, spec=h.optimizer_d or h.optimizer)
         self.adversarial = registry.make("adversarial", h.adversarial)
 
-    def fake(self, n: int) -> Tensor:
-        """N samples, each of a generator drawn by the weights."""
-        z, y = self.z(n), torch.empty(n, *self.task.shape, device=self.device)
-        chosen = torch.multinomial(self.G.weights, n, replacement=True)
+    def generate(self, z: Tensor) -> Tensor:
+        """Samples from latents, each by a generator drawn by the weights."""
+        y = torch.empty(len(z), *self.task.shape, device=self.device)
+        chosen = torch.multinomial(self.G.weights, len(z), replacement=True)
         for i, generator in enumerate(self.G.players):
             if (mine := chosen == i).any():
                 y[mine] = generator(z[mine])

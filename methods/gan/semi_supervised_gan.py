@@ -94,3 +94,13 @@ class SemiSupervisedGAN(TwoPlayer):
     def classify(self, x: Tensor) -> Tensor:
         """Probabilities of the K classes: N x K."""
         return self.D(x).softmax(1)
+
+    def sheets(self, columns: int) -> dict[str, Tensor]:
+        """The first samples of each class, a row each, as the critic sees them; blank where it sees fewer."""
+        y = self.sample(50 * self.task.classes)
+        seen = self.classify(y).argmax(1)
+        rows = y.new_ones(self.task.classes, columns, *self.task.shape)
+        for k, row in enumerate(rows):
+            mine = y[seen == k][:columns]
+            row[: len(mine)] = mine
+        return {"A class a row, as the critic sees them": rows}

@@ -54,9 +54,9 @@ class VirtualBatchNormGAN(TwoPlayer):
         """Fix the latents of the reference batch."""
         self.reference_z = self.z(self.hp.reference)
 
-    def fake(self, n: int) -> Tensor:
-        """N samples, normalised beside the reference batch."""
-        y: Tensor = self.G(torch.cat([self.reference_z, self.z(n)]))
+    def generate(self, z: Tensor) -> Tensor:
+        """Samples from latents, normalised beside the reference batch."""
+        y: Tensor = self.G(torch.cat([self.reference_z, z]))
         return y[self.hp.reference :]
 
     def critic_loss(self, batch: Samples) -> Tensor:

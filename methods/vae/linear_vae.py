@@ -67,9 +67,16 @@ class LinearVAE(Method):
         """Gradient ascent on the bound."""
         yield from maximise(self, data, self.bound)
 
-    @torch.no_grad()
+    def z(self, n: int) -> Tensor:
+        """Latents: n x latent, N(0, 1)."""
+        return torch.randn(n, self.hp.latent, device=self.device)
+
     def sample(self, n: int) -> Tensor:
         """N samples: n x d, or n x C x H x W, clipped to [0, 1]."""
-        y = self.G(torch.randn(n, self.hp.latent, device=self.device)).reshape(n, *self.task.shape)
-        y = self.likelihood.draw(y)
+        return self.decode(self.z(n))
+
+    @torch.no_grad()
+    def decode(self, z: Tensor) -> Tensor:
+        """Samples from latents."""
+        y = self.likelihood.draw(self.G(z).reshape(len(z), *self.task.shape))
         return y.clamp(0, 1) if y.dim() > 2 else y

@@ -68,8 +68,16 @@ class VAE(Method):
         """Algorithm 1."""
         yield from maximise(self, data, self.bound)
 
-    @torch.no_grad()
+    def z(self, n: int) -> Tensor:
+        """Latents: n x latent, N(0, 1)."""
+        return torch.randn(n, self.latent, device=self.device)
+
     def sample(self, n: int) -> Tensor:
         """N samples: n x d, or n x C x H x W in [0, 1]."""
-        y: Tensor = self.likelihood.draw(self.G(torch.randn(n, self.latent, device=self.device)))
+        return self.decode(self.z(n))
+
+    @torch.no_grad()
+    def decode(self, z: Tensor) -> Tensor:
+        """Samples from latents."""
+        y: Tensor = self.likelihood.draw(self.G(z))
         return y

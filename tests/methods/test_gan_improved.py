@@ -226,6 +226,17 @@ def test_c12_6_the_classifier_learns_from_few_labels():
     assert (probabilities.argmax(1) == test.labels).float().mean() > 0.8
 
 
+def test_c12_6_a_sheet_has_a_row_for_every_class():
+    m = contract.make("semi_supervised_gan")
+    x = _batch(m, 500).x
+    bright = x[:, 0, :10].mean(2).argmax(1)  # of the rows, whose number is the class
+    m.sample, m.classify = lambda n: x, lambda y: F.one_hot(torch.where(bright == 9, 8, bright), 10)
+    (rows,) = m.sheets(columns=6).values()
+    for k in range(9):
+        assert torch.equal(rows[k], x[bright == k][:6] if k < 8 else x[(bright == 8) | (bright == 9)][:6])
+    assert rows[9].eq(1).all()  # nothing is of that class
+
+
 @pytest.mark.parametrize("name", ["feature_matching_gan", "label_smoothing_gan", "minibatch_discrimination_gan", "historical_averaging_gan",
                                   "virtual_batchnorm_gan", "semi_supervised_gan"])  # fmt: skip
 def test_c12_rate_falls_over_the_last_third(name):

@@ -271,6 +271,20 @@ def test_c7_latents():
     assert uniform.abs().max() <= 1
 
 
+def test_c7_a_sheet_varies_one_code_and_nothing_else():
+    m = contract.make("infogan", noise=3, categories=4, continuous=2)
+    m.decode = lambda z: z  # the sheets' latents
+    by_category, *by_code = m.sheets(columns=5).values()
+    assert by_category.shape == (5, 4, 9)
+    assert torch.equal(by_category[:, :, 3:7], torch.eye(4).expand(5, 4, 4))
+    assert torch.equal(by_category[:, :, [0, 1, 2, 7, 8]], by_category[:, :1, [0, 1, 2, 7, 8]].expand(5, 4, 5))
+    for i, z in enumerate(by_code, 7):
+        assert torch.equal(z[:, :, i], torch.linspace(-2, 2, 5).expand(5, 5))
+        rest = [j for j in range(9) if j != i]
+        assert torch.equal(z[:, :, rest], z[:, :1, rest].expand(5, 5, 8))
+    assert len(by_code) == 2
+
+
 def test_c7_games_that_look_through_the_body_are_refused():
     with pytest.raises(UsageError, match="adversarial"):
         _info(adversarial="wgan_gp")
