@@ -25,7 +25,9 @@ def run(
     ctx: typer.Context,
     suite: Annotated[str | None, typer.Option(help="A suite's name (see `list`), or a TOML file.")] = None,
     tier: Annotated[str | None, typer.Option(help="smoke, quick (default without a GPU), standard (default with one) or paper.")] = None,
-    methods: Annotated[list[str] | None, typer.Option(help="Specs to run instead of the suite's own, such as 'unet[width=32]'.")] = None,
+    methods: Annotated[
+        list[str] | None, typer.Option(help="Specs to run instead of the suite's own, such as 'unet[width=32]'; of the claims, papers or names.")
+    ] = None,
     seeds: Annotated[str | None, typer.Option(help="How many (3), or which (0,4,7).")] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", help="key=value for the task or for methods that have it; method.key=value for one.")
@@ -81,6 +83,21 @@ def report(
     from bench.main import report_suite
 
     report_suite(suite, tier, out, tracking_uri, latex)
+
+
+@app.command()
+def diagnose(
+    trial: Annotated[str, typer.Argument(metavar="RUN", help="A trial's id or an MLflow run's id, on record.")],
+    samples: Annotated[int | None, typer.Option(help="Real samples in the batch (default: the trial's batch size).")] = None,
+    data_root: Root = None,
+    out: Out = Path("runs"),
+    tracking_uri: Uri = None,
+    plugin: Plugins = None,
+) -> None:
+    """The dynamics of a trained GAN at its recorded weights: gradient norms, leading eigenvalues, rotation, the largest stable step."""
+    from bench import diagnose as diagnosis
+
+    diagnosis.print_diagnosis(trial, samples, data_root, out, tracking_uri, plugin or [])
 
 
 @app.command()

@@ -25,9 +25,10 @@ def print_list(as_json: bool, plugins: Sequence[Path]) -> None:
     console = Console(soft_wrap=True)
     if as_json:
         everything = {kind: {name: _first_line(registry.find(kind, name)) for name in registry.names(kind)} for kind in registry.FOLDERS}
-        print(json.dumps({"suite": {name: suites.load(name).title for name in suites.names()}, **everything}, indent=1))
+        titles = {name: suites.load(name).title for name in suites.names()} | {suites.CLAIMS: suites.CLAIMS_TITLE}
+        print(json.dumps({"suite": titles, **everything}, indent=1))
         return
-    for kind, names in {"suite": suites.names(), **{kind: registry.names(kind) for kind in registry.FOLDERS}}.items():
+    for kind, names in {"suite": [*suites.names(), suites.CLAIMS], **{kind: registry.names(kind) for kind in registry.FOLDERS}}.items():
         console.print(f"{kind:12} {', '.join(names) or 'none'}", highlight=False)
 
 

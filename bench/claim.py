@@ -149,6 +149,14 @@ class Chapter:
     claims: tuple[Claim, ...]
 
 
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A claim beside what was found; None where it was not asked for yet."""
+
+    claim: Claim
+    checked: Checked | None
+
+
 def chapters() -> list[Chapter]:
     """Every paper of `bench/claims`, oldest first."""
     modules = [importlib.import_module(f"bench.claims.{file.stem}") for file in FOLDER.glob("[!_]*.py")]

@@ -70,12 +70,15 @@ class Heat(_Mark):
     extent: tuple[float, float, float, float] = (0.0, 1.0, 0.0, 1.0)
 
 
+Mark = Line | Points | Arrows | Bars | Heat
+
+
 class Panel(BaseModel):
     """One pair of axes. `log` names the logarithmic ones; `square` gives both the same unit."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    marks: Sequence[Annotated[Line | Points | Arrows | Bars | Heat, Field(discriminator="kind")]]
+    marks: Sequence[Annotated[Mark, Field(discriminator="kind")]]
     x: str = ""
     y: str = ""
     title: str = ""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from rich.console import Console
 
-from bench import execute, registry
+from bench import execute, registry, theory
 from bench import suite as suites
 from bench.display import SuiteDisplay
 from bench.errors import UsageError
@@ -53,6 +53,8 @@ def run_suite(options: RunOptions) -> int:
         UsageError: bad input; nothing was run.
         Unavailable: the data of the suite are not here.
     """
+    if options.suite == suites.CLAIMS:
+        return _check_claims(options)
     console = Console(soft_wrap=True)
     for plugin in options.plugins:
         registry.load_plugin(plugin)
@@ -89,11 +91,14 @@ def report_suite(name: str, tier: str | None, out: Path, tracking_uri: str | Non
     Raises:
         UsageError: nothing is on record.
     """
-    suite = suites.load(name)
-    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    uri, console = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"), Console(soft_wrap=True)
+    suite = None if name == suites.CLAIMS else suites.load(name)
     if not uri and not (out / "mlflow.db").is_file():
-        raise UsageError(f"nothing on record below {out}: run `runner.py --suite {suite.name}` first, or give --out or --tracking-uri")
-    folder = _report(Console(soft_wrap=True), suite, Store(suite.name, out, uri), tier, out)
+        raise UsageError(f"nothing on record below {out}: run `runner.py --suite {name}` first, or give --out or --tracking-uri")
+    if suite:
+        folder = _report(console, suite, Store(suite.name, out, uri), tier, out)
+    else:
+        theory.report(console, Store(suites.CLAIMS, out, uri), folder := out / suites.CLAIMS / "report")
     if latex:
         latex.mkdir(parents=True, exist_ok=True)
         for file in folder.glob("*.tex"):
@@ -133,6 +138,18 @@ def _report(console: Console, suite: Suite, store: Store, tier: str | None, out:
             console.print(export.terminal(table, only=suite.headline))
     console.print(f"report   {folder / 'index.html'}\nMLflow   mlflow ui --backend-store-uri {store.uri}", highlight=False)
     return folder
+
+
+def _check_claims(options: RunOptions) -> int:
+    """Claims are checked on the CPU under one seed; what would change that is refused."""
+    given = {k: v for k, v in vars(options).items() if v and v != getattr(RunOptions(suite=suites.CLAIMS), k)}
+    names = {"seeds": "seeds", "overrides": "set", "max_seconds": "max-seconds", "deterministic": "deterministic", "plugins": "plugin"}
+    for name in names.keys() & given.keys():
+        raise UsageError(f"--{names[name]} means nothing to the claims: they run on the CPU under seed 0; --methods chooses papers or claims")
+    if options.device not in ("auto", "cpu"):
+        raise UsageError(f"claims are checked on the CPU, not on {options.device}: leave out --device")
+    _data_root(options.data_root)
+    return theory.run(options.tier or "quick", options.methods, options.out, options.tracking_uri, options.fresh)
 
 
 def _check(suite: Suite, trial: Trial, settings: Settings) -> None:

@@ -18,6 +18,7 @@ from bench.registry import ROOT, Spec
 TierName = Literal["smoke", "quick", "standard", "paper"]
 TIERS: tuple[TierName, ...] = ("smoke", "quick", "standard", "paper")
 SUITES = ROOT / "bench" / "suites"
+CLAIMS, CLAIMS_TITLE = "claims", "Does the theory in the papers hold?"  # the suite that is no grid of trials: see `bench.theory`
 
 
 class _Strict(BaseModel):
@@ -80,7 +81,7 @@ def load(name_or_file: str) -> Suite:
     if path.suffix != ".toml":
         path = SUITES / f"{name_or_file}.toml"
         if name_or_file not in names():
-            raise UsageError(f"unknown suite {name_or_file!r}; known: {', '.join(names())}; or give a .toml file")
+            raise UsageError(f"unknown suite {name_or_file!r}; known: {', '.join([*names(), CLAIMS])}; or give a .toml file")
     try:
         data = tomllib.loads(path.read_text())
         return Suite.model_validate({"name": path.stem, **data})

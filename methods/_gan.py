@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.method import Method, TrainHP, param
+from bench.method import Method, Samples, TrainHP, param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,12 @@ class TwoPlayer(Method):
         self.G, self.D = task.generator(), task.critic()
         self.opt_g = self.optimizer(self.G)
         self.opt_d = self.optimizer(self.D, spec=self.hp.optimizer_d or self.hp.optimizer)
+
+    def losses(self, batch: Samples) -> tuple[Tensor, Tensor]:
+        """What the critic and the generator descend at these weights, with graphs; both start from the same random numbers."""
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            critic = self.critic_loss(batch)
+        return critic, self.generator_loss(batch)
 
     def z(self, n: int) -> Tensor:
         """Latents: n x z_dim, N(0, 1)."""

@@ -89,7 +89,7 @@ def _binned(part: pd.DataFrame) -> pd.DataFrame:
 
 def curve(pooled: pd.DataFrame, key: str, x: str, style: Mapping[str, Style]) -> Figure:
     """One key against updates ("step"), "images" or "seconds": mean over seeds, their range as a band, a cross where a label diverged."""
-    figure, axes = _figure(4.6, 2.75)
+    figure, axes = blank(4.6, 2.75)
     shown = pooled[pooled["key"] == key]
     ends = []
     for label, part in shown.groupby("label", sort=False):
@@ -115,7 +115,7 @@ def curve(pooled: pd.DataFrame, key: str, x: str, style: Mapping[str, Style]) ->
 def pareto(table: Table, cost: str, style: Mapping[str, Style]) -> Figure:
     """The ranked score against a cost (log scale); the stepped line joins the rows that no other row beats in both."""
     score, price = table.column(table.sort), table.column(cost)
-    figure, axes = _figure(4.6, 3.0)
+    figure, axes = blank(4.6, 3.0)
     axes.set_position((0.12, 0.16, 0.86, 0.81))
     points = [(r.value(cost), r.value(table.sort), r) for r in table.rows]
     points = [(x, y, r) for x, y, r in points if np.isfinite(x) and np.isfinite(y) and x > 0]
@@ -152,7 +152,8 @@ def _front(points: list[tuple[float, float]], higher_is_better: bool) -> list[tu
     return front
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+def blank(width: float, height: float) -> tuple[Figure, Axes]:
+    """Axes in the reports' look; inches."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

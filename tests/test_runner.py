@@ -291,7 +291,7 @@ def test_list(capsys):
     assert runner.main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["suite", *registry.FOLDERS]
-    assert lines[0].split() == ["suite", *", ".join(suite.names()).split()]
+    assert lines[0].split() == ["suite", *", ".join([*suite.names(), "claims"]).split()]
 
 
 @pytest.mark.parametrize("kind", registry.FOLDERS)

@@ -91,14 +91,15 @@ def _log_sp(v: Tensor) -> Tensor:
 def _omega_star(t: Tensor) -> Tensor:
     """Jeffrey's conjugate w + 1/w + t - 2 with w = W(exp(1 - t)), never forming that exponential: x = log w solves x + exp(x) = 1 - t.
 
-    The last of Newton's steps carries the graph, which makes the first derivative exact (it is 1/w); higher ones are not.
+    The last two of Newton's steps carry the graph, which makes the first three derivatives exact (the first is 1/w); higher ones are not.
     """
     z = 1 - t
     with torch.no_grad():
         x = torch.where(z > 1, z.clamp(min=1).log(), z)  # right of the root, from where Newton's method descends to it
         for _ in range(20):
             x = x - (x + x.exp() - z) / (1 + x.exp())
-    x = x - (x + x.exp() - z) / (1 + x.exp())
+    for _ in range(2):
+        x = x - (x + x.exp() - z) / (1 + x.exp())
     return x.exp() + (-x).exp() + t - 2
 
 

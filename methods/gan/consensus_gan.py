@@ -5,8 +5,8 @@ Mescheder, Nowozin, Geiger. NIPS 2017, arXiv:1705.10461.
 | paper                                                           | here                            |
 |-----------------------------------------------------------------|---------------------------------|
 | v = (grad_phi f, grad_theta g), where losses are -f and -g      | `critic_loss`, `generator_loss` |
-| L = |v|^2 / 2, over both players                                | `step`                          |
-| Alg. 2: both players ascend f - gamma L and g - gamma L at once | `step`, `train`                 |
+| L = |v|^2 / 2, over both players                                | `energy`                        |
+| Alg. 2: both players ascend f - gamma L and g - gamma L at once | `losses`, `step`, `train`       |
 
 Departures: networks are the task's (the paper's: DCGAN's shape with constant width, no batch norm).
 """
@@ -51,13 +51,25 @@ class ConsensusGAN(TwoPlayer):
         """-g."""
         return self.adversarial.generator(self.D, y)
 
+    def energy(self, critic: Tensor, generator: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Both players' gradients, which are -v, the critic's first; and L. With graphs."""
+        v = [*torch.autograd.grad(critic, list(self.D.parameters()), create_graph=True)]
+        v += torch.autograd.grad(generator, list(self.G.parameters()), create_graph=True)
+        return v, torch.stack([g.square().sum() for g in v]).sum() / 2
+
+    def losses(self, batch: Samples) -> tuple[Tensor, Tensor]:
+        """-f + gamma L and -g + gamma L, of which `step` takes the gradients."""
+        y = self.fake(len(batch))
+        critic, generator = self.critic_loss(batch, y), self.generator_loss(batch, y)
+        pull = self.hp.gamma * self.energy(critic, generator)[1]
+        return critic + pull, generator + pull
+
     def step(self, critic: Tensor, generator: Tensor) -> Tensor:
         """Both players step at once along v - gamma grad L. Returns L."""
-        phi, theta = list(self.D.parameters()), list(self.G.parameters())
-        v = [*torch.autograd.grad(critic, phi, create_graph=True), *torch.autograd.grad(generator, theta, create_graph=True)]
-        energy = torch.stack([g.square().sum() for g in v]).sum() / 2
-        pull = torch.autograd.grad(energy, [*phi, *theta], materialize_grads=True)
-        for p, g, towards in zip([*phi, *theta], v, pull, strict=True):
+        weights = [*self.D.parameters(), *self.G.parameters()]
+        v, energy = self.energy(critic, generator)
+        pull = torch.autograd.grad(energy, weights, materialize_grads=True)
+        for p, g, towards in zip(weights, v, pull, strict=True):
             p.grad = g.detach() + self.hp.gamma * towards
         self.opt_d.step()
         self.opt_g.step()

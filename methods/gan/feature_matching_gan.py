@@ -17,7 +17,6 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from bench import registry
@@ -47,8 +46,7 @@ class FeatureMatchingGAN(TwoPlayer):
 
     def generator_loss(self, batch: Samples) -> Tensor:
         """|E f(x) - E f(G(z))|^2."""
-        with torch.no_grad():
-            real = self.D.represent(batch.x).mean(0)
+        real = self.D.represent(batch.x).mean(0).detach()
         return (real - self.D.represent(self.fake(len(batch))).mean(0)).square().sum()
 
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:

@@ -82,8 +82,7 @@ class SemiSupervisedGAN(TwoPlayer):
 
     def generator_loss(self, batch: Samples) -> Tensor:
         """|E f(x) - E f(G(z))|^2, f what the critic's head reads."""
-        with torch.no_grad():
-            real = self.D.represent(batch.x).mean(0)
+        real = self.D.represent(batch.x).mean(0).detach()
         return (real - self.D.represent(self.fake(len(batch))).mean(0)).square().sum()
 
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:

@@ -79,6 +79,11 @@ class UnrolledGAN(TwoPlayer):
         """f(theta_G, theta_D^K): its term on real samples counts too, as theta_D^K depends on the fakes."""
         return -self._critic_loss(self.unroll(batch.x, y), batch.x, y)
 
+    def losses(self, batch: Samples) -> tuple[Tensor, Tensor]:
+        """Eq. 9 and 10, on the same fakes."""
+        y = self.fake(len(batch))
+        return self.critic_loss(batch, y), self.generator_loss(batch, y)
+
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """One step of each player from the same point: the generator is first, and the critic sees the fakes from before."""
         while self.t < self.hp.steps:
