@@ -41,7 +41,7 @@ class Game:
             seed: of latents, noise and interpolations.
 
         Raises:
-            UsageError: the method is no game of two players.
+            UsageError: the method is no game of two players, or its gradients are not finite.
         """
         if not isinstance(method, TwoPlayer):
             raise UsageError(f"{type(method).__name__} is no game of two players: a generator and a critic, trained at the same time")
@@ -50,6 +50,8 @@ class Game:
             both = [torch.autograd.grad(*pair, create_graph=True, materialize_grads=True) for pair in zip(method.losses(batch), players)]
         self.sizes = (sum(p.numel() for p in players[0]), sum(p.numel() for p in players[1]))
         self.field = -torch.cat([g.flatten() for slopes in both for g in slopes])
+        if not self.field.isfinite().all():
+            raise UsageError("the players' gradients are not finite at these weights: training has blown up")
         self._weights = [p for player in players for p in player]
 
     @property
@@ -130,10 +132,7 @@ class Spectrum:
 
     @property
     def largest_step(self) -> float:
-        """The step h below which |1 + h lambda| < 1 for every moving eigenvalue: min of -2 Re / |lambda|^2; 0 where there is none.
-
-        The same as 2 / (|Re| (1 + (Im / Re)^2)) of arXiv:1705.10461.
-        """
+        """The h below which |1 + h lambda| < 1 for all that move, 2 / (|Re| (1 + (Im / Re)^2)) in arXiv:1705.10461; 0 where there is none."""
         return float((-2 * self.moving.real / self.moving.abs().square()).min()) if self.attracts else 0.0
 
 
@@ -158,14 +157,9 @@ def _krylov(game: Game, k: int) -> np.ndarray[tuple[int], np.dtype[np.complex128
             found.append(error.eigenvalues)
     if not sum(map(len, found)):
         raise UsageError("Krylov's method found no eigenvalue: give exact=True, or more leading ones")
-    return _distinct(np.concatenate(found))
-
-
-def _distinct(values: np.ndarray[tuple[int], np.dtype[np.complex128]]) -> np.ndarray[tuple[int], np.dtype[np.complex128]]:
-    """Each once, with its conjugate: the three searches overlap."""
-    values = np.concatenate([values, values.conj()])
-    near = np.abs(values[:, None] - values) <= 1e-6 * np.abs(values).max(initial=0.0)
-    return values[np.triu(near, 1).sum(0) == 0]
+    values = np.concatenate([value for each in found for value in (each, each.conj())])
+    near = np.abs(values[:, None] - values) <= 1e-6 * np.abs(values).max()
+    return values[np.triu(near, 1).sum(0) == 0]  # the three searches overlap
 
 
 class _Attached(TorchFunctionMode):

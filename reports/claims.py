@@ -46,14 +46,14 @@ def page(entries: Entries, title: str, environment: Mapping[str, str]) -> str:
         loader=jinja2.PackageLoader("reports"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     pages.filters |= {"plain": export.plain}
-    pages.globals |= {"number": number, "verdict": verdict, "measured": measured, "within": within, "NEW": _NEW}
+    pages.globals |= {"number": number, "verdict": verdict, "measured": measured, "within": within, "counts": counts, "VERDICTS": VERDICTS}
     drawn = {
         e.claim.id: [figures.svg(panel, f"{e.claim.id}-{i}") for i, panel in enumerate(e.checked.figure)]
         for part in entries.values()
         for e in part
         if e.checked
     }
-    return pages.get_template("claims.html.j2").render(title=title, entries=entries, drawn=drawn, counts=counts(entries), environment=environment)
+    return pages.get_template("claims.html.j2").render(title=title, entries=entries, drawn=drawn, environment=environment)
 
 
 def verdict(entry: Entry) -> str:

@@ -225,7 +225,7 @@ def to_svg(figure: Figure, name: str) -> str:
     svg = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", re.sub(r"\n\s*", "\n", svg), count=1)
     svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, flags=re.DOTALL)
     svg = re.sub(r" font-family: [^;]*;", "", svg)
-    svg = re.sub(r"(\d\.\d\d)\d+", r"\1", svg)
+    svg = re.sub(r"(\d\.\d\d)\d+(?=[^<]*>)", r"\1", svg)  # coordinates, but not what is written
     names = {color: f"c{i}" for i, color in enumerate(PALETTE)} | {INK: "ink", RULE: "rule"}
     return re.sub("|".join(names), lambda m: f"var(--{names[m[0]]})", svg)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -56,8 +56,8 @@ class Restoration(Task):
     # -- what decides a result
     @property
     def offers(self) -> frozenset[str]:
-        """Pairs."""
-        return frozenset({"paired"})
+        """Pairs; two unpaired domains, since the observed pictures of one batch and the targets of the next do not belong together."""
+        return frozenset({"paired", "unpaired"})
 
     def fingerprint(self) -> dict[str, str]:
         """Content of every split."""
@@ -93,14 +93,17 @@ class Restoration(Task):
 
     def score(self, method: Method, progress: Callable[[int, int], None]) -> Scores:
         """Image metrics on the test pictures. Pictures restored without any error are counted and left out of a mean of infinities."""
-        test = self._test
+        return self._compare(self._test.restore(method, lambda done: progress(done, len(self._test))))
+
+    def _compare(self, restored: Iterable[tuple[Batch, Tensor]]) -> Scores:
+        """The image metrics of test pictures with what a method made of them."""
         values: dict[str, list[Tensor]] = {column: [] for column in self._metrics[0]}
-        for batch, x_hat in test.restore(method, lambda done: progress(done, len(test))):
+        for batch, x_hat in restored:
             for column, metric in self._metrics[0].items():
                 assert batch.target is not None
                 values[column].append(metric(x_hat, batch.target))
         joined = {column: torch.cat(parts) for column, parts in values.items()}
-        per_image = {column: (test.names, v.tolist()) for column, v in joined.items()}
+        per_image = {column: (self._test.names, v.tolist()) for column, v in joined.items()}
         infinite = {f"infinite/{c}": float(v.isinf().sum()) for c, v in joined.items() if v.isinf().any()}
         means = {column: float(v[~v.isinf()].mean()) if (~v.isinf()).any() else float("inf") for column, v in joined.items()}
         return Scores(means, per_image, infinite)
@@ -159,6 +162,6 @@ class Restoration(Task):
                 available[spec] = metric
             except Unavailable as error:
                 missing[spec] = str(error)
-        if not available:
+        if self.metrics and not available:
             raise Unavailable(f"none of the metrics can be computed: {'; '.join(missing.values())}")
         return available, missing
