@@ -70,7 +70,7 @@ def run_suite(options: RunOptions) -> int:
     if options.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
-    _check(suite, trials[0], settings)
+    _check(suite, tier, trials[0], settings)
     store = Store(suite.name, options.out, options.tracking_uri)
     console.print(f"{suite.title}\n{len(trials)} trials, tier {tier}, {device}", highlight=False)
     try:
@@ -133,8 +133,10 @@ def _report(console: Console, suite: Suite, store: Store, tier: str | None, out:
     folder = out / suite.name / "report"
     with tempfile.TemporaryDirectory() as scratch:
         records: list[TrialRecord] = store.board(tier, Path(scratch), asked)
-        render.render(records, folder, title=suite.title, sort=suite.sort, published=_published(suite))
-        for table in render.tables_of(records, sort=suite.sort):
+        scored = [column for r in records for column in r.final]
+        sort = suite.sort if suite.sort in scored or not scored else scored[0]  # where the user asked for other metrics
+        render.render(records, folder, title=suite.title, sort=sort, published=_published(suite))
+        for table in render.tables_of(records, sort=sort):
             console.print(export.terminal(table, only=suite.headline))
     console.print(f"report   {folder / 'index.html'}\nMLflow   mlflow ui --backend-store-uri {store.uri}", highlight=False)
     return folder
@@ -152,11 +154,12 @@ def _check_claims(options: RunOptions) -> int:
     return theory.run(options.tier or "quick", options.methods, options.out, options.tracking_uri, options.fresh)
 
 
-def _check(suite: Suite, trial: Trial, settings: Settings) -> None:
+def _check(suite: Suite, tier: TierName, trial: Trial, settings: Settings) -> None:
     """Find out before hours of training what would spoil the report after them."""
     _published(suite)
     known = open_task(str(trial.task), settings.data_root, settings.device).cards()
-    if suite.sort not in known:
+    own = {**registry.parse(suite.task).options, **suite.tiers[tier].task}
+    if suite.sort not in known and trial.task.options.get("metrics") == own.get("metrics"):
         raise UsageError(f"suite {suite.name!r} sorts by {suite.sort!r}, which the task {trial.task.name} does not score; known: {', '.join(known)}")
 
 

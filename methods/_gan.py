@@ -17,7 +17,7 @@ class GANHP(TrainHP):
 
     batch_size: int = param(64, "samples per update")
     optimizer_d: str = param("", "update rule of the critic; empty: the same as `optimizer`")
-    ema: float = param(0.0, "samples come from the average of the generator's weights with this decay a step of theirs; 0: from the weights themselves")
+    ema: float = param(0.0, "samples come from an average of the generator's weights with this decay a step of theirs; 0: from the weights")
 
     def __post_init__(self) -> None:
         super().__post_init__()

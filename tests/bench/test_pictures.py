@@ -33,3 +33,12 @@ def test_a_suite_that_sorts_by_an_unknown_column_is_refused_before_training(tmp_
     assert runner.main(["--suite", str(tmp_path / "x.toml"), "--tier", "smoke", "--out", str(tmp_path / "out")]) == 2
     assert "sorts by 'beauty'" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_other_metrics_than_the_suites_rank_by_the_first_of_them(tmp_path, capsys):
+    text = 'title = "x"\ntask = "deblur[scenes=0,scene_share=0,pictures=2]"\nsort = "psnr"\nmethods = ["identity"]\n[tiers.smoke]\n'
+    (tmp_path / "x.toml").write_text(text)
+    words = ["--suite", str(tmp_path / "x.toml"), "--tier", "smoke", "--out", str(tmp_path / "out")]
+    assert runner.main([*words, "--set", 'metrics=("gmsd","ssim")']) == 0
+    assert "GMSD" in capsys.readouterr().out
+    assert "identity leads on GMSD" in (tmp_path / "out" / "x" / "report" / "index.html").read_text()

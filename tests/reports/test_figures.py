@@ -10,12 +10,15 @@ from reports import figures
 from reports.plots import blank, to_svg
 
 MARKS = [
-    Line(x=[0, 1, 2], y=[1, math.nan, 3]), Points(x=[0, 1], y=[1, 2]), Bars(names=["a", "b"], y=[1, 2]), Arrows(x=[0, 1], y=[0, 1], u=[0, 1], v=[0, 1]),
-    Heat(z=[[0, 1], [1, 0]]),
-]  # fmt: skip
+    (Line(x=[0, 1, 2], y=[1, math.nan, 3]), "c0"),
+    (Points(x=[0, 1], y=[1, 2]), "c0"),
+    (Bars(names=["a", "b"], y=[1, 2]), "c0"),
+    (Arrows(x=[0, 1], y=[0, 1], u=[0, 1], v=[0, 1]), "fill: var(--rule)"),
+    (Heat(z=[[0, 1], [1, 0]]), "<image"),
+]
 
 
-@pytest.mark.parametrize(("mark", "drawn_as"), list(zip(MARKS, ["c0", "c0", "c0", "fill: var(--rule)", "<image"])), ids=lambda v: getattr(v, "kind", ""))
+@pytest.mark.parametrize(("mark", "drawn_as"), MARKS, ids=lambda v: getattr(v, "kind", ""))
 def test_every_mark_is_drawn(mark, drawn_as):
     assert drawn_as not in figures.svg(Panel(marks=[], x="x"), "a")
     drawn = figures.svg(Panel(marks=[mark], x="x"), "a")
