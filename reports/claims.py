@@ -132,11 +132,11 @@ def to_json(entries: Entries) -> str:
 
 def to_tex(entries: Entries) -> str:
     r"""The table to `\input` in a paper (needs booktabs and longtable)."""
-    columns = r"p{.24\linewidth}p{.34\linewidth}p{.24\linewidth}l"
+    columns = r"p{.15\linewidth}p{.34\linewidth}p{.26\linewidth}p{.12\linewidth}"
     lines = [rf"\begin{{longtable}}{{{columns}}}", r"\toprule", r"place & claim & measured for predicted & verdict \\", r"\midrule", r"\endhead"]
     for chapter, part in entries.items():
         paper = chapter.paper
-        lines.append(rf"\multicolumn{{4}}{{l}}{{\emph{{{export.tex_escape(f'{paper.title}, {paper.venue}')}}}}} \\")
+        lines.append(rf"\multicolumn{{4}}{{p{{.93\linewidth}}}}{{\emph{{{export.tex_escape(f'{paper.title}, {paper.venue}')}}}}} \\")
         for e in part:
             cells = [e.claim.place, e.claim.statement, measured(e), verdict(e)]
             lines.append(" & ".join(map(export.tex_escape, cells)) + r" \\")

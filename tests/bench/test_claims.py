@@ -2,6 +2,8 @@
 
 import json
 import math
+import shutil
+import subprocess
 
 import pytest
 import torch
@@ -177,6 +179,13 @@ def test_the_page_shows_every_claim_with_its_figure(page):
     assert "https:" not in html
     rows = json.loads((page / "claims" / "report" / "claims.json").read_text())
     assert {r["id"]: r["verdict"] for r in rows}["gan/optimal_critic"] == "holds"
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
+def test_the_table_compiles(page, tmp_path):
+    shutil.copy(page / "claims" / "report" / "claims.tex", tmp_path)
+    done = subprocess.run(["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "claims"], cwd=tmp_path, capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
 
 
 def test_a_failing_claim_is_seen_and_told(page, monkeypatch, capsys):
