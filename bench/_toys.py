@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from bench import ct
 from bench.method import Batch, Method, Samples
 from bench.task import Scores, Task
 
@@ -27,11 +28,16 @@ class ToyRestoration(_Toy):
 
     verb = "restore"
     crop: int = 32
+    channels: ClassVar[int] = 3
 
     @property
     def offers(self) -> frozenset[str]:
         """Everything."""
-        return frozenset({"paired", "unpaired", "psf", "labels"})
+        return frozenset({"paired", "unpaired", "psf", "labels", "noise"})
+
+    def corrupt(self, x: torch.Tensor) -> torch.Tensor:
+        """Noise from torch's global random numbers."""
+        return x + 0.1 * torch.randn_like(x)
 
     def batch(self, n: int, rng: torch.Generator) -> Batch:
         """N pictures of crop x crop."""
@@ -45,6 +51,72 @@ class ToyRestoration(_Toy):
         """Mean squared error on four pictures."""
         batch = self.batch(4, torch.Generator().manual_seed(1))
         return {"mse": float((method.restore(batch.without_target()) - batch.target).square().mean())}  # type: ignore[attr-defined]
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class ToyEnlargement(ToyRestoration):
+    """The same pictures at half the size."""
+
+    scale: int = 2
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """Pairs of a small and a large picture."""
+        return frozenset({"scale"})
+
+    def batch(self, n: int, rng: torch.Generator) -> Batch:
+        """N pictures of crop x crop, observed as crop / scale x crop / scale."""
+        sharp = super().batch(n, rng).target
+        assert sharp is not None
+        return Batch(F.avg_pool2d(sharp, self.scale), sharp)
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class ToyTomography(ToyRestoration):
+    """Smooth random slices of tissue and their noisy line integrals."""
+
+    channels: ClassVar[int] = 1
+
+    @property
+    def scanner(self) -> ct.Scanner:
+        """Twelve views."""
+        return ct.Scanner(views=12)
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """Pairs with sinograms."""
+        return frozenset({"paired", "sinogram"})
+
+    def batch(self, n: int, rng: torch.Generator) -> Batch:
+        """N slices of crop x crop."""
+        sharp = super().batch(n, rng).target
+        assert sharp is not None
+        mu = ct.attenuation(sharp[:, :1] / 2) * ct.inscribed(self.crop)
+        clean = self.scanner.project(mu)
+        sinogram = clean + 0.01 * torch.randn(clean.shape, generator=rng)
+        return Batch(ct.picture(self.scanner.fbp(sinogram, self.crop)), ct.picture(mu), sinogram=sinogram)
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class ToySaliency(ToyRestoration):
+    """Where the same pictures are bright, seen through noise."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.crop, self.crop
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """Maps and the pictures without noise."""
+        return frozenset({"saliency", "clean"})
+
+    def batch(self, n: int, rng: torch.Generator) -> Batch:
+        """N pictures of crop x crop."""
+        clean = super().batch(n, rng).target
+        assert clean is not None
+        noisy = (clean + 0.1 * torch.randn(clean.shape, generator=rng)).clamp(0, 1)
+        return Batch(noisy, (clean.mean(1, keepdim=True) > 0.5).float(), sigma=0.1, clean=clean)
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -86,5 +158,5 @@ class ToyGeneration(_Toy):
         return {"mse": float((method.sample(16).mean(0) - real.mean(0)).square().mean())}  # type: ignore[attr-defined]
 
 
-TOYS: dict[str, Callable[[], Task]] = {"restore": ToyRestoration, "sample": ToyGeneration}
-"""The toy task for each verb that a method may offer."""
+TOYS: tuple[Callable[[], Task], ...] = (ToyRestoration, ToyEnlargement, ToyTomography, ToySaliency, ToyGeneration)
+"""The first with a method's verb that offers what it needs is its own."""

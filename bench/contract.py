@@ -29,15 +29,17 @@ _STEPS = 4
 
 
 def toy_of(method: type[Method]) -> Task:
-    """The toy task that asks for what the method offers.
+    """The toy task that asks for what the method offers, and offers what it needs.
 
     Raises:
-        UsageError: the method has no verb that a task asks for.
+        UsageError: there is none.
     """
-    for verb, toy in TOYS.items():
-        if hasattr(method, verb):
-            return toy()
-    raise UsageError(f"{method.__name__} must define one of {', '.join(TOYS)}")
+    toys = [toy() for toy in TOYS]
+    if not (asked := [toy for toy in toys if hasattr(method, toy.verb)]):
+        raise UsageError(f"{method.__name__} must define one of {', '.join(dict.fromkeys(toy.verb for toy in toys))}")
+    if not (fitting := [toy for toy in asked if method.needs <= toy.offers]):
+        raise UsageError(f"{method.__name__} needs {', '.join(sorted(method.needs))}: no toy task offers all of it")
+    return fitting[0]
 
 
 def make(name: str, seed: int = 0, **options: Any) -> Method:

@@ -6,15 +6,28 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 
-from bench import registry, training
+from bench import registry, training, weights
 from bench.codehash import code_hash
 from bench.suite import Trial, parts_of
 from bench.task import Task
 
-_JUDGED = ("tier", "task", "data.", "card.", "code.task", "code.dataset.", "code.degradation.", "code.metric.", "code.feature.", "code.detector.")
+_JUDGED = (
+    "tier",
+    "task",
+    "data.",
+    "card.",
+    "code.task",
+    "code.dataset.",
+    "code.degradation.",
+    "code.metric.",
+    "code.feature.",
+    "code.detector.",
+    "code.segmenter.",
+)
 
 
 def identify(trial: Trial, task: Task, device: torch.device, max_seconds: float, deterministic: bool) -> dict[str, str]:
@@ -31,6 +44,8 @@ def identify(trial: Trial, task: Task, device: torch.device, max_seconds: float,
         parts[f"code.{kind}.{name}"] = code_hash(registry.find(kind, name))
     parts |= {"code.method": code_hash(method), "code.task": code_hash(type(task)), "code.training": code_hash(training)}
     parts |= {"device": device.type, "torch": torch.__version__, "max_seconds": max_seconds, "deterministic": deterministic}
+    if (file := Path(getattr(hp, "weights", "")).expanduser()).is_file():  # a path of the same name may hold other weights tomorrow
+        parts["file.weights"] = weights.digest(file)
     return {k: str(v) for k, v in parts.items()}
 
 

@@ -27,20 +27,24 @@ class Batch:
     """Pictures as every task and method exchange them: float32, N x C x H x W, [0, 1], RGB.
 
     `observed` is what was measured (blurred, noisy, small); `target` the truth, absent when a method is being judged;
-    `psf` the N x K x K blur kernels (sum 1), only where the task offers "psf"; `sigma` the standard deviation of the noise on [0, 1].
+    `psf` the N x K x K blur kernels (sum 1), only where the task offers "psf"; `sigma` the standard deviation of the noise on [0, 1];
+    `sinogram` the N x V x D noisy line integrals behind `observed`, only where the task offers "sinogram";
+    `clean` the picture without its noise where the target is something else, only where the task offers "clean", and absent like `target`.
     """
 
     observed: Tensor
     target: Tensor | None = None
     psf: Tensor | None = None
     sigma: float = 0.0
+    sinogram: Tensor | None = None
+    clean: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.observed)
 
     def without_target(self) -> Batch:
         """The same measurement with the truth taken away."""
-        return dataclasses.replace(self, target=None)
+        return dataclasses.replace(self, target=None, clean=None)
 
     def pick(self, index: int) -> Batch:
         """The batch of one picture."""
@@ -90,7 +94,7 @@ class TrainHP:
 class Method:
     """One published method. Subclasses give `HP`, `build`, `train` and one verb (`restore`, `sample`, ...)."""
 
-    needs: ClassVar[frozenset[str]] = frozenset()  # what the task must offer: "paired", "unpaired", "psf", "labels"
+    needs: ClassVar[frozenset[str]] = frozenset()  # what the task must offer: "paired", "unpaired", "psf", "sinogram", "labels"
     toy: ClassVar[Mapping[str, Any]] = {}  # hyper-parameters that make the method small, for the contract checks
 
     @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,6 @@ class Profile:
     source: str
 
 
-_CT = "channel=gray,quantize=none"
 PROFILES: dict[str, Profile] = {
     "default": Profile(psnr="psnr", ssim="ssim", source="RGB, 8 bits, whole image; SSIM as in Wang et al. 2004"),
     "gopro_rgb": Profile(psnr="psnr", ssim="ssim", source="GoPro tables since Nah et al. (DeepDeblur-PyTorch): RGB, one MSE"),
@@ -26,7 +25,7 @@ PROFILES: dict[str, Profile] = {
     "sr_y4_wang": Profile(psnr="psnr[border=4,channel=y601]", ssim="ssim[border=4,channel=y601]", source="x4 tables since (BasicSR): Y not rounded"),
     "srgan_rgb": Profile(psnr="psnr[quantize=none]", ssim="ssim[boundary=zero,quantize=none]", source="leftthomas' SRGAN: RGB floats"),
     "bsd68": Profile(psnr="psnr[channel=gray]", ssim="ssim[channel=gray]", source="gray denoising tables (DnCNN): 8-bit output"),
-    "ct_window": Profile(psnr=f"psnr[{_CT}]", ssim=f"ssim[boundary=zero,{_CT}]", source="WGAN-VGG (SSinyu): HU window scaled to [0, 1], floats"),
+    "ct_window": Profile(psnr="psnr_hu", ssim="ssim_hu", source="WGAN-VGG (SSinyu): clipped to -160..240 HU, data range 400, floats"),
 }
 
 

@@ -33,6 +33,7 @@ FOLDERS: dict[str, tuple[str, ...]] = {
     "metric": ("bench/metrics",),
     "feature": ("bench/features",),
     "detector": ("bench/detectors",),
+    "segmenter": ("bench/segmenters",),
     "dataset": ("datasets",),
     "degradation": ("datasets/degrade",),
 }

@@ -62,23 +62,48 @@ def resolve(weight_id: str) -> Path:
     path = _find(weight)
     if path is None:
         raise Unavailable(f"weights {weight.filename} not found: get them from {weight.url} and put them into {folders()[0]}")
-    stat = path.stat()
-    digest = _sha256(path, stat.st_size, stat.st_mtime_ns)
-    if not digest.startswith(weight.sha256):
-        raise UsageError(f"{path} is not the published file: its sha256 is {digest}, expected {weight.sha256}; get it again from {weight.url}")
+    found = digest(path)
+    if not found.startswith(weight.sha256):
+        raise UsageError(f"{path} is not the published file: its sha256 is {found}, expected {weight.sha256}; get it again from {weight.url}")
     return path
 
 
 def sha256(weight_id: str) -> str:
     """The whole digest of the file found, for cards and records. Raises like `resolve`."""
-    path = resolve(weight_id)
+    return digest(resolve(weight_id))
+
+
+def digest(path: Path) -> str:
+    """The sha256 of a file, computed once as long as it does not change."""
     stat = path.stat()
     return _sha256(path, stat.st_size, stat.st_mtime_ns)
 
 
 def load_state_dict(weight_id: str) -> dict[str, Tensor]:
     """The tensors of a weight on the CPU, read without running code from the file. Raises like `resolve`."""
-    path = resolve(weight_id)
+    return _tensors(resolve(weight_id))
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """The tensors of a user's own file on the CPU, read without running code from it.
+
+    Raises:
+        UsageError: no such file, or it holds anything but named tensors.
+    """
+    from torch import Tensor
+
+    if not path.is_file():
+        raise UsageError(f"no weights at {path}")
+    try:
+        state = _tensors(path)
+    except Exception as error:  # damaged files make the readers raise nearly anything
+        raise UsageError(f"cannot read the weights {path}: no file of plain tensors ({type(error).__name__}); nothing in it was run") from error
+    if not isinstance(state, dict) or not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()):
+        raise UsageError(f"cannot read the weights {path}: it holds other things than named tensors")
+    return state
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 

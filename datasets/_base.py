@@ -25,14 +25,17 @@ _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Picture:
-    """One picture: float32, 3 x H x W, [0, 1], RGB. Real pairs bring `blurred` (same size), some their `psf` (K x K, sum 1),
-    detection sets `boxes` (n x 4, x0 y0 x1 y1 in pixels) and `labels` (n, int64).
+    """One picture: float32, 3 x H x W, [0, 1], RGB; CT slices 1 x H x W (see `bench.ct`).
+
+    Real pairs bring `blurred` (same size), some their `psf` (K x K, sum 1), sets for super-resolution `small`
+    (3 x H / scale x W / scale), detection sets `boxes` (n x 4, x0 y0 x1 y1 in pixels) and `labels` (n, int64).
     """
 
     name: str
     sharp: Tensor
     blurred: Tensor | None = None
     psf: Tensor | None = None
+    small: Tensor | None = None
     boxes: Tensor | None = None
     labels: Tensor | None = None
 
@@ -125,9 +128,13 @@ class FileSource(Source):
         """The pictures of a split, in a fixed order: names and files only, nothing is read."""
         raise NotImplementedError
 
+    def read(self, path: Path) -> Tensor:
+        """Read one file. Raises UsageError, naming the file, where it is damaged."""
+        return read_image(path)
+
     def load(self, entry: Entry) -> Picture:
         """Read one picture."""
-        return Picture(name=entry.name, sharp=read_image(entry.files[0]))
+        return Picture(name=entry.name, sharp=self.read(entry.files[0]))
 
     def find(self, root: Path | None) -> Path:
         """The folder of this set below the data root."""
@@ -150,7 +157,7 @@ class FileSource(Source):
         images = list(dict.fromkeys(file for entry in entries for file in entry.files))
         good, skipped = images, list[str]()
         if self.on_corrupt == "skip" or _size_of(images) <= _SMALL:
-            good, skipped = readable(images, self.on_corrupt)
+            good, skipped = readable(images, self.on_corrupt, self.read)
         sound = set(good)
         whole = [entry for entry in entries if sound.issuperset(entry.files)]
         files = [file for entry in whole for file in entry.files]
@@ -223,8 +230,10 @@ def hash_files(paths: Sequence[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def readable(paths: Sequence[Path], on_corrupt: Literal["refuse", "skip"]) -> tuple[list[Path], list[str]]:
-    """Decode every file once: the good ones, and one line for each that was skipped.
+def readable(
+    paths: Sequence[Path], on_corrupt: Literal["refuse", "skip"], read: Callable[[Path], Tensor] = read_image
+) -> tuple[list[Path], list[str]]:
+    """Decode every file once, by `read`: the good ones, and one line for each that was skipped.
 
     Raises:
         UsageError: a file is corrupt and `on_corrupt` is "refuse".
@@ -233,7 +242,7 @@ def readable(paths: Sequence[Path], on_corrupt: Literal["refuse", "skip"]) -> tu
     skipped: list[str] = []
     for path in paths:
         try:
-            read_image(path)
+            read(path)
         except UsageError as error:
             if on_corrupt == "refuse":
                 raise

@@ -143,9 +143,13 @@ class UNet(nn.Module):
 
 
 def padded(net: Callable[[Tensor], Tensor], x: Tensor, multiple: int) -> Tensor:
-    """Apply a network that keeps the size but wants sides that are multiples of something: reflect at right and bottom, then crop."""
+    """Apply a network that keeps the size but wants sides that are multiples of something: reflect at right and bottom, then crop.
+
+    A picture smaller than its margin goes on with its last row and column.
+    """
     h, w = x.shape[-2:]
-    return net(F.pad(x, (0, -w % multiple, 0, -h % multiple), mode="reflect"))[..., :h, :w]
+    right, below = -w % multiple, -h % multiple
+    return net(F.pad(x, (0, right, 0, below), mode="reflect" if right < w and below < h else "replicate"))[..., :h, :w]
 
 
 def _transposed(width: int, out: int) -> nn.Module:

@@ -58,6 +58,7 @@ def alternate(
     generator_loss: Callable[[Any], Tensor],
     n_critic: int | Callable[[int], int] = 1,
     constrain: Constrain | None = None,
+    steps: int | None = None,
 ) -> Iterator[Logs]:
     """Algorithm 1 of GAN (arXiv:1406.2661) and WGAN-GP (arXiv:1704.00028): each of the `n_critic` critic steps sees a fresh batch.
 
@@ -68,8 +69,9 @@ def alternate(
         generator_loss: the last of those batches -> scalar.
         n_critic: critic steps an update, or a function of the update's number (0, 1, ...) that tells them.
         constrain: called with `m.D` after each critic step (weight clipping).
+        steps: the update at which this stage ends; None: `m.hp.steps`.
     """
-    while m.t < m.hp.steps:
+    while m.t < (m.hp.steps if steps is None else steps):
         m.anneal()
         for _ in range(n_critic(m.t) if callable(n_critic) else n_critic):
             batch = next(data)

@@ -114,6 +114,7 @@ def plugin(tmp_path, monkeypatch):
     """Write a file and register it; the registry forgets it afterwards."""
     for kind in registry.FOLDERS:
         monkeypatch.setitem(registry._plugins, kind, dict(registry._plugins[kind]))
+    before = set(sys.modules)
 
     def load(name, text):
         file = tmp_path / f"{name}.py"
@@ -121,5 +122,5 @@ def plugin(tmp_path, monkeypatch):
         return registry.load_plugin(file)
 
     yield load
-    for name in [m for m in sys.modules if m.startswith("ganbench_plugin_")]:
+    for name in [m for m in sys.modules if m.startswith("ganbench_plugin_") and m not in before]:
         del sys.modules[name]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import contract, registry, suite
+from bench import claim, contract, registry, suite, theory
 from runner import spread
 
 ROOT = Path(__file__).parents[1]
@@ -36,6 +36,9 @@ def test_the_commands_of_the_readme_name_what_there_is(command):
         return [value for key, value in pairwise(words) if key == option]
 
     (name,) = given("--suite")
+    if name == suite.CLAIMS:
+        assert theory.select(claim.chapters(), given("--methods"))
+        return
     trials = suite.expand(suite.load(name), (given("--tier") or ["quick"])[0], methods=given("--methods"), overrides=given("--set"))
     assert trials
 

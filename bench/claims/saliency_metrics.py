@@ -62,8 +62,8 @@ def _unchanged(name: str, changes: dict[str, Any]) -> Finding:
 
 def _scene() -> tuple[Tensor, Tensor]:
     """A smooth map in [0, 1] and 30 fixations drawn from it, 1 x 1 x 48 x 64."""
-    s = torch.nn.functional.interpolate(torch.rand(1, 1, 6, 8), size=(48, 64), mode="bilinear")
+    s = torch.nn.functional.interpolate(torch.rand(1, 1, 6, 8).double(), size=(48, 64), mode="bilinear")  # in float32 a root makes ties
     s = (s - s.min()) / (s.max() - s.min())
-    fixations = torch.zeros(48 * 64)
+    fixations = torch.zeros(48 * 64, dtype=s.dtype)
     fixations[torch.multinomial(s.flatten() ** 4, 30)] = 1
     return s, fixations.view_as(s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ _PHOTOS, _SCENES = 4, 2
 _LONGEST = 640  # pixels of a side; larger pictures are cut
 
 
-def write_gallery(folder: Path, method: Method, photos: Exam, judge: DetectionExam | None) -> None:
-    """Write NN.json items and the PNG files they name (see `bench.record.TrialRecord.gallery`)."""
+def write_gallery(
+    folder: Path, method: Method, photos: Exam, judge: DetectionExam | None, show: Callable[[Tensor], Tensor] = lambda image: image
+) -> None:
+    """Write NN.json items and the PNG files they name (see `bench.record.TrialRecord.gallery`); `show` makes a picture visible (a window of CT)."""
     items = [_restore(method, photos, i) | {"kind": "photo"} for i in _detailed(photos, _PHOTOS)]
     if judge:
         for i in _detailed(judge.exam, _SCENES):
@@ -29,9 +32,10 @@ def write_gallery(folder: Path, method: Method, photos: Exam, judge: DetectionEx
             item["boxes"] = {which: _boxes(judge, item[which]) for which in _WHICH}
             items.append(item)
     for number, item in enumerate(items):
+        width = item["target"].shape[-1]
         for which in _WHICH:
             file = f"{number:02d}_{which}.png"
-            _write_png(item[which], folder / file)
+            _write_png(show(item[which]), folder / file, _LONGEST * item[which].shape[-1] // width)
             item[which] = file
         (folder / f"{number:02d}.json").write_text(json.dumps(item))
 
@@ -59,6 +63,6 @@ def _boxes(judge: DetectionExam, image: Tensor) -> list[list[float]]:
     return torch.cat([found.boxes, found.labels[:, None], found.scores[:, None]], dim=1).tolist()
 
 
-def _write_png(image: Tensor, path: Path) -> None:
-    shown = image[:, :_LONGEST, :_LONGEST].cpu()
+def _write_png(image: Tensor, path: Path, longest: int) -> None:
+    shown = image[:, :longest, :longest].clamp(0, 1).expand(3, -1, -1).cpu()  # noise may leave [0, 1]
     Image.fromarray((shown * 255).round().byte().permute(1, 2, 0).numpy()).save(path)

@@ -29,12 +29,12 @@ def open_split(spec: str, root: Path | None, split: Split, on_corrupt: str) -> P
 
 
 def tiles(picture: Picture, size: int, least_contrast: float = 0.0) -> Iterator[Picture]:
-    """The picture cut into size x size tiles from its top left corner; whole if `size` is 0, if it came with its own blur, or if it is smaller.
+    """The picture cut into size x size tiles from its top left corner; whole if `size` is 0, if it came with what is observed, or if it is smaller.
 
     Tiles whose standard deviation (mean over channels) is below `least_contrast` are left out.
     """
     height, width = picture.sharp.shape[-2:]
-    if not size or picture.blurred is not None or height < size or width < size:
+    if not size or picture.blurred is not None or picture.small is not None or height < size or width < size:
         yield picture
         return
     for top in range(0, height - size + 1, size):
@@ -86,7 +86,7 @@ def exam(pictures: Iterable[Picture], degrade: Callable[[Picture, int], Batch], 
         raise UsageError("no pictures to judge: the test split is empty (for digit scenes and other sets see `runner.py data`)")
     ordered, batches = [], []
     for group in groups.values():
-        n = max(1, _PIXELS // group[0][1].observed[0, 0].numel())
+        n = max(1, _PIXELS // group[0][0].sharp[0].numel())
         for start in range(0, len(group), n):
             batches.append(_join([b for _, b in group[start : start + n]]).to(device))
         ordered += [p for p, _ in group]
@@ -100,7 +100,7 @@ def _join(batches: Sequence[Batch]) -> Batch:
 
     observed = cat("observed")
     assert observed is not None
-    return Batch(observed, cat("target"), cat("psf"), batches[0].sigma)
+    return Batch(observed, cat("target"), cat("psf"), batches[0].sigma, cat("sinogram"))
 
 
 class Crops:

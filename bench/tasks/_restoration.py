@@ -53,6 +53,11 @@ class Restoration(Task):
         """What is observed of clean pictures (N x 3 x H x W): a function of them and `rng` alone."""
         raise NotImplementedError
 
+    @property
+    def channels(self) -> int:
+        """Of the pictures."""
+        return 3
+
     # -- what decides a result
     @property
     def offers(self) -> frozenset[str]:

@@ -53,9 +53,9 @@ class Deblur(Restoration):
     # -- what decides a result
     @property
     def offers(self) -> frozenset[str]:
-        """Pairs always; blur kernels unless the data set brings blurred pictures without them."""
+        """As every restoration; blur kernels unless the data set brings blurred pictures without them."""
         first = self._split("test")[0]
-        return frozenset({"paired", "psf"} if first.blurred is None or first.psf is not None else {"paired"})
+        return super().offers | ({"psf"} if first.blurred is None or first.psf is not None else set())
 
     def fingerprint(self) -> dict[str, str]:
         """Content of every split that is used."""

@@ -70,7 +70,7 @@ def test_a_changed_data_option_runs_all(continued):
     edited(continued, "max_len=8", "max_len=9,noise=0.5")
     edited(continued, "evaluations = 2", "evaluations = 1")
     _, seen = edited(continued, "crop=32", "crop=24").run(methods=["identity"])
-    assert seen.started == [("identity", "evaluations, task.blur, task.crop changed")]
+    assert seen.started == [("identity", "evaluations, task.crop, task.blur changed")]
 
 
 def test_a_new_seed_is_new_not_changed(continued):

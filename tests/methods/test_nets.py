@@ -95,7 +95,7 @@ def test_unet_starts_as_the_identity_and_leaves_it():
     assert torch.equal(net(x), x + 1)
 
 
-@pytest.mark.parametrize(("h", "w"), [(16, 16), (17, 31), (9, 24)])
+@pytest.mark.parametrize(("h", "w"), [(16, 16), (17, 31), (9, 24), (3, 24), (4, 4)])
 def test_padded_keeps_the_size_and_shows_the_net_multiples(h, w):
     seen = []
 

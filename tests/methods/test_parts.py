@@ -60,7 +60,7 @@ def test_averaging_momentum_is_sgdm_at_a_smaller_rate():
     assert p.item() == pytest.approx(w, abs=1e-12)
 
 
-@pytest.mark.parametrize("name", ["adam", "sgd", "sgdm"])
+@pytest.mark.parametrize("name", ["adagrad", "adam", "adamw", "amsgrad_torch", "nag", "sgd", "sgdm", "sgdm_ema"])
 def test_fused_where_it_exists(name):
     assert registry.make("optimizer", name)([nn.Parameter(torch.zeros(3))]).defaults["fused"]
     assert not registry.make("optimizer", name)([nn.Parameter(torch.zeros(3, device="meta"))]).defaults["fused"]
@@ -74,6 +74,13 @@ def test_fused_where_it_exists(name):
         ("linear_decay[start=0,end=0.1]", {0: 1, 0.5: 0.55, 1: 0.1}),
         ("cosine", {0: 1, 0.5: 0.5, 1: 0, 1 / 3: 0.75}),
         ("cosine[end=0.2]", {0: 1, 0.5: 0.6, 1: 0.2}),
+        ("step", {0: 1, 0.49: 1, 0.5: 0.1, 0.74: 0.1, 0.75: 0.01, 1: 0.01}),
+        ("step[at=(0.2,),factor=0.5]", {0.19: 1, 0.2: 0.5, 1: 0.5}),
+        ("exponential", {0: 1, 0.5: 0.1, 1: 0.01}),
+        ("exponential[end=16.0]", {0.25: 2, 0.5: 4}),
+        ("warmup", {0: 0, 0.025: 0.5, 0.05: 1, 1: 1}),
+        ("warmup[share=0.2,start=0.5,then=cosine]", {0: 0.5, 0.1: 0.75, 0.2: 1, 0.6: 0.5, 1: 0}),
+        ("warmup[share=0,then='step[at=(0.5,)]']", {0: 1, 0.49: 1, 0.5: 0.1}),
     ],
 )
 def test_schedules(spec, points):
@@ -84,6 +91,12 @@ def test_schedules(spec, points):
 def test_a_decay_cannot_start_at_the_end():
     with pytest.raises((UsageError, ValueError), match="start"):
         registry.make("schedule", "linear_decay[start=1]")(0.0)
+
+
+@pytest.mark.parametrize("spec", ["warmup[share=1]", "warmup[then=sideways]", "warmup[then='cosine[ends=0]']"])
+def test_a_warmup_names_a_share_and_a_schedule_when_it_is_made(spec):
+    with pytest.raises(UsageError, match=r"share|sideways|ends"):
+        registry.make("schedule", spec)
 
 
 def _network() -> nn.Sequential:

@@ -1,0 +1,102 @@
+"""What scores of saliency maps share: the call, maps as distributions, the ROC curve at steps of a threshold.
+
+The definitions are those of the MIT saliency benchmark, written out in Bylinskii, Judd, Oliva, Torralba and Durand, "What do different evaluation
+metrics tell us about saliency models?" (PAMI 2019, arXiv:1604.03605).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from bench.errors import UsageError
+from bench.metric import Metric
+from bench.metrics._images import per_image
+
+EPS = 2.0**-52  # MATLAB's eps, in the definitions with a logarithm
+
+
+class SaliencyMetric(Metric):
+    """A score of saliency maps, one value a picture. Siblings define `score`.
+
+    `reads` names what a call takes after the map, in that order: "target" (the density of fixations, or an object's mask), "mask" (0 or 1),
+    "fixations" (0 or 1), "others" (fixations on other pictures), "baseline" (the map to beat, made without seeing the picture).
+    """
+
+    reads: ClassVar[tuple[str, ...]] = ("target",)
+
+    def __call__(self, saliency: Tensor, *truth: Tensor) -> Tensor:
+        """Score saliency maps.
+
+        Args:
+            saliency: N x 1 x H x W, any scale.
+            truth: what `reads` names, same shape.
+
+        Returns:
+            N float64 values on the CPU, in the order of the batch.
+
+        Raises:
+            UsageError: shapes differ, there is another number of maps than `reads` names, or a picture has no fixations.
+        """
+        shapes = [tuple(m.shape) for m in (saliency, *truth)]
+        if len(truth) != len(self.reads) or len({*shapes}) > 1 or saliency.ndim != 4 or saliency.shape[1] != 1:
+            raise UsageError(f"{type(self).__name__} wants a map and {', '.join(self.reads)}, all N x 1 x H x W, not {', '.join(map(str, shapes))}")
+        for name, marks in zip(self.reads, truth, strict=True):
+            if name in {"fixations", "others"} and not (marks > 0).flatten(1).any(1).all():
+                raise UsageError(f"{type(self).__name__}: a picture has no {name}")
+        return per_image(self.score(*(m[:, 0].double() for m in (saliency, *truth))))
+
+    def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
+        """N values of N x H x W maps that `__call__` has checked, all float64."""
+        raise NotImplementedError
+
+
+def unit(maps: Tensor) -> Tensor:
+    """Each map stretched to [0, 1]; a constant one becomes all ones (MATLAB's divides by zero). N x H x W -> N x P."""
+    flat = maps.flatten(1)
+    low, high = flat.amin(1, keepdim=True), flat.amax(1, keepdim=True)
+    return torch.where(high > low, (flat - low) / (high - low), 1.0)
+
+
+def mass(maps: Tensor) -> Tensor:
+    """Each map scaled to sum 1; a map of zeros stays one. N x ... -> N x P."""
+    flat = maps.flatten(1)
+    total = flat.sum(1, keepdim=True)
+    return torch.where(total != 0, flat / total, 0.0)
+
+
+def standard(maps: Tensor) -> Tensor:
+    """Each map with mean 0 and deviation 1 (sample); a constant one becomes zeros (MATLAB's NaN). N x H x W -> N x P."""
+    flat = maps.flatten(1)
+    centred = flat - flat.mean(1, keepdim=True)
+    spread = flat.std(1, keepdim=True)
+    return torch.where(flat.amax(1, keepdim=True) > flat.amin(1, keepdim=True), centred / spread, 0.0)
+
+
+def at(maps: Tensor, marks: Tensor) -> Iterator[Tensor]:
+    """The values of each map where its marks are positive. N x P and N x H x W -> N vectors."""
+    return (values[where] for values, where in zip(maps, marks.flatten(1) > 0, strict=True))
+
+
+def area(positives: Tensor, negatives: Tensor, step: float) -> Tensor:
+    """Mean area under the ROC curves of one set of positives against each row of negatives, at thresholds 0, step, 2 step, ..., 1.
+
+    Args:
+        positives: n values in [0, 1].
+        negatives: splits x m values in [0, 1].
+        step: between thresholds; thresholds above every value add nothing, so this is MIT's sweep up to the maximum.
+    """
+    thresholds = torch.arange(int(1 / step + 1e-9), -1, -1, dtype=positives.dtype, device=positives.device) * step
+    tp = _share_at_least(positives[None], thresholds).expand(len(negatives), -1)
+    fp = _share_at_least(negatives, thresholds)
+    ends = torch.zeros_like(fp[:, :1]), torch.ones_like(fp[:, :1])
+    return torch.trapezoid(torch.cat([ends[0], tp, ends[1]], 1), torch.cat([ends[0], fp, ends[1]], 1)).mean()
+
+
+def _share_at_least(values: Tensor, thresholds: Tensor) -> Tensor:
+    """Rows x m values -> rows x thresholds."""
+    below = torch.searchsorted(values.sort(1).values, thresholds.expand(len(values), -1).contiguous())
+    return 1 - below.double() / values.shape[1]

@@ -1,0 +1,24 @@
+"""Linear correlation of two maps."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+from torch import Tensor
+
+from bench.metrics._saliency import SaliencyMetric, standard
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CC(SaliencyMetric):
+    """Pearson's correlation over pixels, in [-1, 1]; a constant map scores 0."""
+
+    higher_is_better: ClassVar[bool] = True
+    unit: ClassVar[str] = ""
+    definition: ClassVar[str] = "Pearson's linear correlation of saliency map and truth over pixels (MIT saliency benchmark)"
+
+    def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
+        """See the base class."""
+        a, b = standard(saliency), standard(truth[0])
+        return (a * b).sum(1) / (a.shape[1] - 1)

@@ -1,0 +1,33 @@
+"""Mean absolute error."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from bench.metric import ImageMetric
+from bench.metrics._images import Channel, Quantize, paired, per_image
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class L1(ImageMetric):
+    """Mean of |restored - truth| an image, on [0, 1]."""
+
+    higher_is_better: ClassVar[bool] = False
+    unit: ClassVar[str] = ""
+    definition: ClassVar[str] = "mean absolute error of each image on [0, 1]"
+
+    channel: Channel = "rgb"
+    border: int = 0
+    quantize: Quantize = "round"
+
+    def protocol(self) -> dict[str, Any]:
+        """Data range, and what becomes of values outside it."""
+        return {"data_range": 1.0, "clipped": self.quantize is not None}
+
+    def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
+        """The error, one an image. See the base class."""
+        a, b = paired(x_hat, x, channel=self.channel, border=self.border, quantize=self.quantize)
+        return per_image((a - b).abs().mean((-1, -2, -3)))

@@ -1,0 +1,23 @@
+"""Mean absolute error of a saliency map. Perazzi, Kraehenbuehl, Pritch, Hornung, "Saliency filters", CVPR 2012."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+from torch import Tensor
+
+from bench.metrics._saliency import SaliencyMetric
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MAE(SaliencyMetric):
+    """Mean over pixels of abs(S - G), both in [0, 1] as they are."""
+
+    higher_is_better: ClassVar[bool] = False
+    unit: ClassVar[str] = ""
+    definition: ClassVar[str] = "mean absolute difference of saliency map and truth (density or mask), both in [0, 1], neither stretched nor rounded"
+
+    def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
+        """See the base class."""
+        return (saliency - truth[0]).abs().mean((1, 2))

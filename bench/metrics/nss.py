@@ -1,0 +1,25 @@
+"""Normalised scanpath saliency. Peters, Iyer, Itti, Koch, "Components of bottom-up gaze allocation in natural images", Vision Research 2005."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from bench.metrics._saliency import SaliencyMetric, at, standard
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NSS(SaliencyMetric):
+    """How many deviations above its mean the map is where people looked; 0 by chance."""
+
+    reads: ClassVar[tuple[str, ...]] = ("fixations",)
+    higher_is_better: ClassVar[bool] = True
+    unit: ClassVar[str] = ""
+    definition: ClassVar[str] = "mean at the fixations of (S - mean) / sample deviation (MIT saliency benchmark)"
+
+    def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
+        """See the base class."""
+        return torch.stack([values.mean() for values in at(standard(saliency), truth[0])])

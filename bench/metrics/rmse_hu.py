@@ -1,0 +1,34 @@
+"""Root mean squared error of CT slices, in Hounsfield units."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from bench import ct
+from bench.metric import ImageMetric
+from bench.metrics._images import paired, per_image
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RMSEHU(ImageMetric):
+    """Root of the mean squared error of a slice after clipping to the window; nothing is rounded."""
+
+    higher_is_better: ClassVar[bool] = False
+    unit: ClassVar[str] = "HU"
+    definition: ClassVar[str] = "root mean squared error of each slice clipped to a window of HU"
+
+    window: ct.Window = "full"
+
+    def protocol(self) -> dict[str, Any]:
+        """The window."""
+        low, high = ct.WINDOWS[self.window]
+        return {"low_hu": low, "high_hu": high, "quantize": None}
+
+    def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
+        """HU, one a slice. See the base class."""
+        low, high = ct.WINDOWS[self.window]
+        a, b = paired(ct.windowed(x_hat, self.window), ct.windowed(x, self.window), quantize=None)
+        return per_image((high - low) * (a - b).square().mean((1, 2, 3)).sqrt())

@@ -1,0 +1,24 @@
+"""Similarity: the intersection of two maps as histograms. Judd, Durand, Torralba, "A benchmark of computational models of saliency", 2012."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from bench.metrics._saliency import SaliencyMetric, mass, unit
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SIM(SaliencyMetric):
+    """Sum of the smaller of two distributions, in [0, 1]; a constant map is the uniform one."""
+
+    higher_is_better: ClassVar[bool] = True
+    unit: ClassVar[str] = ""
+    definition: ClassVar[str] = "sum over pixels of min(S, G), both stretched to [0, 1] and then scaled to sum 1 (MIT saliency benchmark)"
+
+    def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
+        """See the base class."""
+        return torch.minimum(mass(unit(saliency)), mass(unit(truth[0]))).sum(1)

@@ -1,0 +1,32 @@
+"""Structural similarity of CT slices within a window of Hounsfield units."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from bench import ct
+from bench.metric import ImageMetric
+from bench.metrics.ssim import SSIM
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SSIMHU(ImageMetric):
+    """`ssim` (Gaussian of 11 x 11, zeros beyond the border) after clipping to the window, whose width is the data range; nothing is rounded."""
+
+    higher_is_better: ClassVar[bool] = True
+    unit: ClassVar[str] = ""
+    definition: ClassVar[str] = "mean structural similarity (Wang et al. 2004) of each slice clipped to a window of HU"
+
+    window: ct.Window = "abdomen"
+
+    def protocol(self) -> dict[str, Any]:
+        """The window and with it the data range; the taps and the border."""
+        low, high = ct.WINDOWS[self.window]
+        return {"low_hu": low, "high_hu": high, "data_range_hu": high - low, "quantize": None, "taps": "gauss11", "boundary": "zero"}
+
+    def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
+        """Similarity in [-1, 1], one a slice. See the base class."""
+        return SSIM(quantize=None, boundary="zero")(ct.windowed(x_hat, self.window), ct.windowed(x, self.window))

@@ -1,0 +1,52 @@
+"""Resizing as MATLAB's `imresize` does it, which every table on super-resolution rests on: an axis is a matrix of weights."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Kernel = Literal["cubic", "lanczos3"]
+Border = Literal["replicate", "symmetric"]
+"""What lies outside the picture: its outermost pixel (MATLAB's `imresize` of the 2010s), or the picture mirrored (newer versions)."""
+
+
+def enlarge(images: Tensor, scale: int, kernel: Kernel = "cubic", border: Border = "replicate") -> Tensor:
+    """Enlarge by a whole factor: N x C x H x W to N x C x scale H x scale W, any range, which the result can leave (weights can be negative).
+
+    Kernels: cubic is Keys' with a = -0.5 (torch: -0.75) over 4 x 4 pixels, lanczos3 takes 6 x 6.
+    """
+    down, across = (weights(n, scale * n, kernel, border).to(images) for n in images.shape[-2:])
+    return down @ images @ across.T
+
+
+@functools.lru_cache(maxsize=64)
+def weights(n: int, m: int, kernel: Kernel = "cubic", border: Border = "replicate") -> Tensor:
+    """The matrix that takes n pixels to m: m x n, float64, rows sum to 1. Shrinking widens the kernel (antialiasing). Not to be written to."""
+    function, width = _KERNELS[kernel]
+    shrink = min(m / n, 1.0)
+    centre = (torch.arange(m, dtype=torch.float64) + 0.5) * n / m - 0.5  # of new pixels, in old ones
+    reach = math.ceil(width / shrink / 2) + 1
+    old = centre.floor().long()[:, None] + torch.arange(-reach, reach + 1)  # m x neighbours
+    value: Tensor = function((centre[:, None] - old) * shrink)
+    turn = old % (2 * n)
+    inside = old.clamp(0, n - 1) if border == "replicate" else torch.minimum(turn, 2 * n - 1 - turn)
+    return torch.zeros(m, n, dtype=torch.float64).scatter_add_(1, inside, value / value.sum(1, keepdim=True))
+
+
+def _cubic(x: Tensor) -> Tensor:
+    """Keys, "Cubic convolution interpolation for digital image processing", IEEE TASSP 1981, Eq. 15."""
+    x = x.abs()
+    near, far = (1.5 * x - 2.5) * x * x + 1, ((2.5 - 0.5 * x) * x - 4) * x + 2
+    return torch.where(x <= 1, near, torch.where(x < 2, far, 0.0))
+
+
+def _lanczos3(x: Tensor) -> Tensor:
+    return torch.where(x.abs() < 3, torch.sinc(x) * torch.sinc(x / 3), 0.0)
+
+
+_KERNELS: dict[Kernel, tuple[Callable[[Tensor], Tensor], int]] = {"cubic": (_cubic, 4), "lanczos3": (_lanczos3, 6)}

@@ -1,0 +1,114 @@
+"""Denoising: gray or colour photographs under noise of a known or an unknown level.
+
+Zhang et al., "Beyond a Gaussian denoiser", TIP 2017: the protocol of the gray tables, `data=bsd68,tile=0`. BM3D, their usual classical row, is not
+among the methods: its reference implementation may not be used commercially or passed on; who has it can join it by `--plugin`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from bench import registry
+from bench.errors import UsageError
+from bench.method import Batch, Method
+from bench.registry import Spec
+from bench.stream import mix
+from bench.task import Scores
+from bench.tasks._pictures import Exam, exam
+from bench.tasks._restoration import EXAM_SEED, Restoration
+from datasets._base import Picture
+from datasets.degrade._noise import Noise
+
+Level = float | tuple[float, float]
+
+_GRAY = (0.299, 0.587, 0.114)  # BT.601, as MATLAB's rgb2gray, which made the gray benchmarks
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class Denoise(Restoration):
+    """Remove noise; every picture that is judged has noise of its own seed, the same for every method.
+
+    Methods are told the level (`Batch.sigma`) where it is one number and training sees the same; else it is 0 and denoising is blind. Pictures
+    that come with a noisy version (cc15) are judged as they are. Methods may read `channels`, and `corrupt`, which measures clean pictures anew.
+    """
+
+    noise: str = "gaussian"
+    sigma: Level = 25.0  # on 0 .. 255, what `noise` means by it; a pair is a range from which every picture draws
+    train_sigma: Level | None = None  # in training, such as (0, 55) for DnCNN-B; None: the same
+    channels: Literal[1, 3] = 1
+    crop: int = 40
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.channels == 3 and self.profile == "bsd68":
+            raise ValueError("bsd68 is a protocol for gray pictures: with channels=3 give profile=default")
+
+    # -- what a method may read
+    def corrupt(self, x: Tensor) -> Tensor:
+        """Another measurement of clean pictures, N x C x H x W: training noise from torch's global random numbers."""
+        return self._noise(self.train_sigma).apply(x)
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """Pairs; more measurements of one picture where noise is simulated."""
+        return frozenset({"paired"} if registry.parse(self.noise).name == "real" else {"paired", "noise"})
+
+    # -- what decides a result
+    def parts(self) -> list[tuple[str, str]]:
+        """The data set, the metrics, the noise."""
+        return [*super().parts(), ("degradation", self.noise)]
+
+    def degrade(self, x: Tensor, rng: torch.Generator) -> Batch:
+        """What is judged: N x 3 x H x W clean -> N x `channels` x H x W noisy."""
+        return self._noisy(x, self._noise(self.sigma), rng)
+
+    # -- training
+    def batch(self, n: int, rng: torch.Generator) -> Batch:
+        """N random crops and what is observed of them."""
+        crops = [self._crops.draw(u, self.crop) for u in torch.rand(n, 4, generator=rng).tolist()]
+        noise = torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (), generator=rng)))
+        x = torch.stack([clean for clean, _ in crops])
+        own = [noisy for _, noisy in crops if noisy is not None]
+        return Batch(self._seen(torch.stack(own)), self._seen(x)) if own else self._noisy(x, self._noise(self.train_sigma), noise)
+
+    # -- judging
+    def score(self, method: Method, progress: Callable[[int, int], None]) -> Scores:
+        """Image metrics on the test pictures, and beside them the PSNR of the noisy ones as they are, neither clipped nor rounded."""
+        pairs = [(batch.observed, batch.target) for batch in self._test.batches if batch.target is not None]
+        noisy = torch.cat([-10 * (y - x).double().square().mean((1, 2, 3)).log10() for y, x in pairs])
+        return super().score(method, progress).joined(Scores({}, summary={"noisy_psnr_unclipped": float(noisy.mean())}))
+
+    def _exam(self, pictures: list[Picture], part: int) -> Exam:
+        def observe(picture: Picture, i: int) -> Batch:
+            if picture.blurred is not None:
+                return Batch(self._seen(picture.blurred[None]), self._seen(picture.sharp[None]))
+            return self.degrade(picture.sharp[None], torch.Generator().manual_seed(mix(EXAM_SEED, part, i)))
+
+        return exam(pictures, observe, self.device)
+
+    # -- noise and colour
+    def _noisy(self, x: Tensor, noise: Noise, rng: torch.Generator) -> Batch:
+        clean = self._seen(x)
+        return Batch(noise.apply(clean, rng), clean, sigma=0.0 if self.train_sigma not in (None, self.sigma) else noise.std)
+
+    @functools.cache  # noqa: B019 (a task lives as long as its process)
+    def _noise(self, sigma: Level | None) -> Noise:
+        spec = registry.parse(self.noise)
+        takes = "sigma" in registry.settings(registry.find("degradation", spec.name))
+        given = {"sigma": self.sigma if sigma is None else sigma} if takes else {}
+        noise = registry.make("degradation", Spec(spec.name, given | dict(spec.options)))
+        if not isinstance(noise, Noise):
+            raise UsageError(f"the task denoise needs a noise, not {self.noise}")
+        return noise
+
+    def _seen(self, x: Tensor) -> Tensor:
+        """N x 3 x H x W in the task's channels; gray is rounded to 8 bits, as files are."""
+        if self.channels == 3:
+            return x
+        return (torch.einsum("c,nchw->nhw", x.new_tensor(_GRAY), x).unsqueeze(1) * 255).round() / 255

@@ -1,0 +1,119 @@
+"""Low-dose CT: how close to the slice that enough photons would have shown?
+
+Yang et al., "Low-Dose CT Image Denoising Using a GAN with Wasserstein Distance and Perceptual Loss", IEEE TMI 37(6), 2018 (arXiv:1708.00961).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from bench import ct, registry
+from bench.errors import UsageError
+from bench.method import Batch, Method
+from bench.stream import mix
+from bench.tasks._gallery import write_gallery
+from bench.tasks._pictures import Crops, Exam, exam
+from bench.tasks._restoration import EXAM_SEED, Restoration
+from datasets._base import Picture, PictureSet, Split
+from datasets.degrade.low_dose import LowDose
+
+_TRAIN_PART = 2  # of the noise seeds: 0 and 1 are the test and the validation slices
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class LDCT(Restoration):
+    """Restore CT slices from few photons; whole slices are scored, within the window of the belly (-160 to 240 HU) and over all HU.
+
+    Pictures have one channel, HU from -1024 to 3072 on [0, 1]. A data set that brings low-dose slices (mayo) is judged as it is; to any other
+    the low dose is done (`dose`): a noisy sinogram, which methods may ask for, and its reconstruction. Training pairs are made once, as in a
+    study, and cropped at random. Methods may read `scanner`.
+    """
+
+    data: str = "ellipses"
+    dose: str = "low_dose"
+    crop: int = 80  # training crops, pixels
+    tile: int = 0
+    least_contrast: float = 0.0
+    metrics: tuple[str, ...] = ("psnr", "ssim", "psnr_hu[window=full]", "ssim_hu[window=full]", "rmse_hu")
+    profile: str = "ct_window"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.tile:
+            raise ValueError("tile must be 0: a scanner turns round whole slices")
+
+    # -- what methods may read
+    @property
+    def channels(self) -> int:
+        """Attenuation alone."""
+        return 1
+
+    @property
+    def scanner(self) -> ct.Scanner:
+        """The geometry behind the sinograms of a batch."""
+        return self._dose.scanner
+
+    # -- what decides a result
+    @property
+    def offers(self) -> frozenset[str]:
+        """Those of any restoration; sinograms unless the data set brings low-dose slices without them."""
+        return super().offers | ({"sinogram"} if self._split("test")[0].blurred is None else set())
+
+    def parts(self) -> list[tuple[str, str]]:
+        """Data set, metrics, the low dose."""
+        return [*super().parts(), ("degradation", self.dose)]
+
+    def degrade(self, x: Tensor, rng: torch.Generator) -> Batch:
+        """Whole slices N x 1 x S x S as few photons show them; in the truth, too, nothing is less than air, and beyond the disc there is no more."""
+        x = x.to(self.device)
+        sinogram = self._dose.scan(x, rng)
+        target = ct.picture(ct.attenuation(x) * ct.inscribed(x.shape[-1], x.device))
+        return Batch(self._dose.reconstruct(sinogram, x.shape[-1]), target, sinogram=sinogram)
+
+    # -- training
+    def batch(self, n: int, rng: torch.Generator) -> Batch:
+        """N random crops of the training pairs."""
+        pairs = [self._crops.draw(u, self.crop) for u in torch.rand(n, 4, generator=rng).tolist()]
+        return Batch(torch.stack([low for _, low in pairs if low is not None]), torch.stack([x for x, _ in pairs]))
+
+    # -- judging
+    def gallery(self, method: Method, folder: Path) -> None:
+        """Four test slices, seen through the window of the belly."""
+        write_gallery(folder, method, self._test, None, show=lambda x: ct.windowed(x, "abdomen"))
+
+    # -- data, read when first needed
+    @functools.cached_property
+    def _dose(self) -> LowDose:
+        dose = registry.make("degradation", self.dose)
+        if not isinstance(dose, LowDose):
+            raise UsageError(f"the task ldct needs a low dose, not {self.dose}")
+        return dose
+
+    @functools.cache  # noqa: B019 (a task lives as long as its process)
+    def _open(self, data: str, split: Split, instead: str = "ellipses") -> PictureSet:
+        return super()._open(data, split, instead)
+
+    @functools.cached_property
+    def _crops(self) -> Crops:
+        slices = self._split("train")
+
+        def load(index: int) -> Picture:
+            batch = self._observe(slices[index], _TRAIN_PART, index)
+            assert batch.target is not None
+            return Picture(name=slices.names[index], sharp=batch.target[0], blurred=batch.observed[0])
+
+        return Crops(PictureSet(slices.names, load, slices.fingerprint), self.device)
+
+    def _exam(self, pictures: list[Picture], part: int) -> Exam:
+        return exam(pictures, lambda picture, i: self._observe(picture, part, i), self.device)
+
+    def _observe(self, picture: Picture, part: int, index: int) -> Batch:
+        """A slice as it came, or with noise of its own."""
+        if picture.blurred is not None:
+            return Batch(picture.blurred[None], picture.sharp[None])
+        return self.degrade(picture.sharp[None], torch.Generator().manual_seed(mix(EXAM_SEED, part, index)))

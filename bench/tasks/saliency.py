@@ -1,0 +1,227 @@
+"""Saliency: where in a picture do people look, or which object stands out? One map a picture, judged as the MIT saliency benchmark does.
+
+Pan et al., "SalGAN" (2017), Sec. 4: pictures are shrunk to one size, maps enlarged to that of the truth and scored there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from bench import registry
+from bench.cards import Card
+from bench.errors import Unavailable, UsageError
+from bench.method import Batch, Method
+from bench.metrics._saliency import SaliencyMetric
+from bench.stream import mix
+from bench.task import Scores, Task
+from bench.tasks._gallery import write_gallery
+from bench.tasks._pictures import Exam, exam, open_split
+from bench.tasks._truth import Truth, resized
+from datasets._base import SPLITS, PictureSet, Split
+from datasets._saliency import Seen
+
+_EXAM_SEED = 2018  # of the noise on validation and test pictures
+_PRELOAD = 1024  # training pictures that live on the device
+_BASELINE = 512  # training maps whose mean is the baseline of the information gain
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class Saliency(Task):
+    """Predict a map in [0, 1], N x 1 x H x W, of pictures that may be noisy.
+
+    A metric that compares with what the data set does not bring (fixations, an object's mask) is left out, with the reason. Training and
+    validation use the data set's own splits, or pop-out scenes where it has none.
+
+    Methods read `size`, the height and width of training pictures, and `sigma`.
+    """
+
+    verb: ClassVar[str] = "restore"
+
+    data: str = "popout"
+    height: int = 192  # pixels of what a method sees; maps are scored at the size of the truth
+    width: int = 256
+    whole: bool = False  # show test pictures at their own size
+    sigma: float = 0.0  # deviation of Gaussian noise on what a method sees, clipped to [0, 1]
+    pictures: int = 0  # test pictures at most; 0: all
+    metrics: tuple[str, ...] = ("cc", "kl", "nss", "auc_judd", "sim", "auc_borji", "shuffled_auc", "information_gain", "emd", "mae", "f_beta")
+    on_corrupt: Literal["refuse", "skip"] = "refuse"
+
+    def __post_init__(self) -> None:
+        if min(self.height, self.width) < 16 or self.pictures < 0 or self.sigma < 0:
+            raise ValueError("height and width must be >= 16, pictures and sigma >= 0")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of training pictures."""
+        return self.height, self.width
+
+    # -- what decides a result
+    @property
+    def offers(self) -> frozenset[str]:
+        """Maps to learn from, and the pictures without noise."""
+        return frozenset({"saliency", "clean"})
+
+    def fingerprint(self) -> dict[str, str]:
+        """Content of every split."""
+        return {f"{self.data}/{s}": self._split(s).fingerprint for s in SPLITS}
+
+    def parts(self) -> list[tuple[str, str]]:
+        """The data set and the metrics."""
+        return [("dataset", self.data), *(("metric", m) for m in self.metrics)]
+
+    def cards(self) -> dict[str, Card]:
+        """The metrics for which the data set brings the truth."""
+        return {column: metric.card() for column, metric in self._metrics[0].items()}
+
+    def remarks(self) -> dict[str, str]:
+        """Metrics without a truth; pictures left out."""
+        skipped = [line for split in SPLITS for line in self._split(split).skipped]
+        left_out = {"skipped_files": f"{len(skipped)}: {'; '.join(skipped[:5])}"} if skipped else {}
+        return {f"unavailable.{column}": reason for column, reason in self._metrics[1].items()} | left_out
+
+    # -- training
+    def batch(self, n: int, rng: torch.Generator) -> Batch:
+        """N random training pictures, mirrored at random, shrunk to `size`, with their maps."""
+        pairs = []
+        for pick, mirror in torch.rand(n, 2, generator=rng).tolist():
+            x, target = self._training(int(pick * len(self._split("train"))))
+            pairs.append((x.flip(-1), target.flip(-1)) if mirror < 0.5 else (x, target))
+        clean, target = (torch.stack(maps) for maps in zip(*pairs))
+        noise = torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (), generator=rng)))
+        return self._observe(clean, target, noise)
+
+    # -- judging
+    def validate(self, method: Method) -> dict[str, float]:
+        """The first metric on the validation pictures."""
+        column, metric = next(iter(self._metrics[0].items()))
+        (values,) = self._judge(method, "validation", {column: metric}).values()
+        return {column: float(values.mean())}
+
+    def score(self, method: Method, progress: Callable[[int, int], None]) -> Scores:
+        """Every metric on the test pictures, at the size of the truth."""
+        names = self._test.names
+        values = self._judge(method, "test", self._metrics[0], lambda done: progress(done, len(names)))
+        return Scores({c: float(v.mean()) for c, v in values.items()}, {c: (names, v.tolist()) for c, v in values.items()})
+
+    def sample(self) -> Batch:
+        """The first test batch, for the cost metrics."""
+        return self._test.batches[0].without_target()
+
+    def gallery(self, method: Method, folder: Path) -> None:
+        """Four test pictures with the predicted map and the true one."""
+        write_gallery(folder, method, self._test, None)
+
+    def _judge(
+        self, method: Method, split: Split, metrics: dict[str, SaliencyMetric], progress: Callable[[int], None] = lambda done: None
+    ) -> dict[str, Tensor]:
+        """Column -> one value a picture."""
+        values: dict[str, list[Tensor]] = {column: [] for column in metrics}
+        judged = self._exam(split)
+        names = iter(judged.names)
+        for _, predicted in judged.restore(method, progress):
+            for maps, truth in self._in_groups(split, predicted, list(itertools.islice(names, len(predicted)))):
+                for column, metric in metrics.items():
+                    values[column].append(metric(maps, *(truth[kind] for kind in metric.reads)))
+        return {column: torch.cat(parts) for column, parts in values.items()}
+
+    def _in_groups(self, split: Split, predicted: Tensor, names: list[str]) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+        """Maps at the size of their truth, with that truth, in groups of one size and in order."""
+        truths = [self._truth(split).of(name) for name in names]
+        for shape, group in itertools.groupby(range(len(names)), lambda i: tuple(truths[i]["target"].shape[-2:])):
+            rows = list(group)
+            truth = {kind: torch.stack([truths[i][kind] for i in rows]).to(predicted.device) for kind in truths[rows[0]]}
+            yield resized(predicted[rows], shape), truth
+
+    # -- data, read when first needed
+    def _split(self, split: Split) -> PictureSet:
+        return self._open(self.data, split)
+
+    @functools.cache  # noqa: B019 (a task lives as long as its process)
+    def _open(self, data: str, split: Split) -> PictureSet:
+        found = open_split(data, self.root, split, self.on_corrupt)
+        if len(found) and not isinstance(found[0], Seen):
+            raise UsageError(f"the task saliency needs pictures with maps, which the data set {data} does not have")
+        return found if len(found) or split == "test" else open_split("popout", self.root, split, self.on_corrupt)
+
+    @functools.cache  # noqa: B019
+    def _truth(self, split: Split) -> Truth:
+        return Truth(self._split(split), lambda: self._baseline)
+
+    def _training(self, index: int) -> tuple[Tensor, Tensor]:
+        return self._kept(index) if len(self._split("train")) <= _PRELOAD else self._small("train", index)
+
+    @functools.cache  # noqa: B019
+    def _kept(self, index: int) -> tuple[Tensor, Tensor]:
+        return self._small("train", index)
+
+    def _small(self, split: Split, index: int) -> tuple[Tensor, Tensor]:
+        """A picture and its map at `size`, on the device."""
+        seen = self._split(split)[index]
+        assert isinstance(seen, Seen)
+        x, target = (resized(m.to(self.device), self.size) for m in (seen.sharp, seen.target))
+        return x, target
+
+    @functools.cached_property
+    def _baseline(self) -> Tensor:
+        """The mean training map, 1 x height x width."""
+        count = len(self._split("train"))
+        chosen = range(0, count, max(1, count // _BASELINE))
+        return torch.stack([self._training(i)[1].cpu() for i in chosen]).mean(0)
+
+    @property
+    def _test(self) -> Exam:
+        return self._exam("test")
+
+    @functools.cache  # noqa: B019
+    def _exam(self, split: Split) -> Exam:
+        pictures = self._split(split)
+        chosen = range(len(pictures))
+        if split == "test" and self.pictures:
+            chosen = chosen[:: max(1, len(chosen) // self.pictures)][: self.pictures]
+
+        def observe(seen: object, i: int) -> Batch:
+            assert isinstance(seen, Seen)
+            rng = torch.Generator().manual_seed(mix(_EXAM_SEED, SPLITS.index(split), i))
+            return self._observe(seen.sharp[None], seen.target[None], rng)
+
+        return exam((self._shown(pictures[i], split) for i in chosen), observe, self.device)
+
+    def _shown(self, seen: object, split: Split) -> Seen:
+        """A picture as methods see it."""
+        assert isinstance(seen, Seen)
+        if self.whole and split == "test":
+            return Seen(name=seen.name, sharp=seen.sharp, density=seen.target)
+        x, target = (resized(m, self.size) for m in (seen.sharp, seen.target))
+        return Seen(name=seen.name, sharp=x, density=target)
+
+    def _observe(self, clean: Tensor, target: Tensor, rng: torch.Generator) -> Batch:
+        observed = clean
+        if self.sigma:
+            observed = (clean + self.sigma * torch.randn(clean.shape, generator=rng, device=rng.device)).clamp(0, 1)
+        return Batch(observed, target, sigma=self.sigma, clean=clean)
+
+    # -- metrics
+    @functools.cached_property
+    def _metrics(self) -> tuple[dict[str, SaliencyMetric], dict[str, str]]:
+        known = self._truth("test").kinds
+        available: dict[str, SaliencyMetric] = {}
+        missing: dict[str, str] = {}
+        for spec in self.metrics:
+            metric = registry.make("metric", spec)
+            if not isinstance(metric, SaliencyMetric):
+                raise UsageError(f"metric {spec} does not judge saliency maps")
+            if lacking := [kind for kind in metric.reads if kind not in known]:
+                missing[spec] = f"the data set {self.data} brings no {lacking[0]}"
+            else:
+                available[spec] = metric
+        if not available:
+            raise Unavailable(f"none of the metrics can be computed: {'; '.join(missing.values())}")
+        return available, missing

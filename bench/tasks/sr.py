@@ -1,0 +1,75 @@
+"""Super-resolution: enlarge photographs that bicubic shrinking made small.
+
+The protocol of SRGAN's tables (Ledig et al., CVPR 2017, Sec. 3.2) and, beside it, the one of most tables since.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from bench import registry
+from bench.errors import UsageError
+from bench.method import Batch
+from bench.tasks._pictures import Exam, exam
+from bench.tasks._restoration import Restoration
+from datasets._base import Picture, PictureSet, Split
+from datasets.degrade.bicubic import Bicubic
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class SuperResolution(Restoration):
+    """Enlarge photographs by `scale`; `observed` is the small one, 8 bits.
+
+    A data set that brings its small pictures (set5, set14, bsd100, urban100) is judged on those, whole; any other is cut into tiles and shrunk.
+    """
+
+    scale: Literal[2, 3, 4] = 4
+    crop: int = 96  # training crops, pixels of the large picture
+    train_data: str = "photos"  # to train and validate on where `data` has no such split
+    profile: str = "srgan_daala"
+    metrics: tuple[str, ...] = ()  # empty: the profile's PSNR and SSIM, those of the literature with a border of `scale`, GMSD, LPIPS
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.crop % self.scale:
+            raise ValueError(f"crop must be a multiple of scale, not {self.crop} at scale {self.scale}")
+        luma = f"[border={self.scale},channel=y601]"
+        self.metrics = self.metrics or ("psnr", "ssim", f"psnr{luma}", f"ssim{luma}", "gmsd", "lpips")
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """Pairs of a small and a large picture. Not "paired": methods that keep the size cannot take them."""
+        return frozenset({"scale"})
+
+    def parts(self) -> list[tuple[str, str]]:
+        """Data sets, metrics, the shrinking."""
+        return [*super().parts(), ("dataset", self.train_data), ("degradation", "bicubic")]
+
+    def degrade(self, x: Tensor, rng: torch.Generator) -> Batch:
+        """Large pictures without the rows and columns that `scale` does not divide, and what is left of them when shrunk."""
+        large = self._shrink.crop(x)
+        return Batch(self._shrink.apply(large), large)
+
+    @functools.cached_property
+    def _shrink(self) -> Bicubic:
+        return Bicubic(scale=self.scale)
+
+    def _split(self, split: Split) -> PictureSet:
+        return self._open(self.data, split, instead=self.train_data)
+
+    def _exam(self, pictures: list[Picture], part: int) -> Exam:
+        """Shrink every picture that did not come with its small version."""
+        return exam(pictures, lambda picture, _: self._observe(picture), self.device)
+
+    def _observe(self, picture: Picture) -> Batch:
+        if picture.small is None:
+            return self.degrade(picture.sharp[None], torch.Generator())
+        if picture.sharp.shape[1:] != tuple(self.scale * n for n in picture.small.shape[1:]):
+            name = registry.parse(self.data).name
+            raise UsageError(f"the small pictures of {self.data} are not {self.scale} times smaller: give --set 'data={name}[scale={self.scale}]'")
+        return Batch(picture.small[None], picture.sharp[None])

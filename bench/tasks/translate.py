@@ -1,0 +1,222 @@
+"""Translation between two kinds of pictures: labels to photographs, edges to photographs, gray to colour, one domain to another.
+
+Isola et al., pix2pix, CVPR 2017 (pairs; jitter of Sec. 6.2; FCN-score of Sec. 3.2) and Zhu et al., CycleGAN, ICCV 2017 (two domains without pairs).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bench import registry
+from bench.cards import Card
+from bench.errors import Unavailable, UsageError
+from bench.method import Batch, Method
+from bench.metric import SampleMetric
+from bench.metrics.fcn_score import FCNScore
+from bench.registry import Spec
+from bench.task import Scores
+from bench.tasks._pictures import Crops, Exam, exam, open_split
+from bench.tasks._restoration import Restoration
+from datasets._base import Picture, PictureSet, Split
+
+Judged = Sequence[tuple[Batch, Tensor]]
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class Translate(Restoration):
+    """Turn pictures of one kind into another; scored on unseen ones, against their partners and as a set.
+
+    Data are pairs A and B (photo_edges, photo_grey, facades, folder_pair, coco_masks), or two domains that a source opens one at a time
+    (folder_unpaired). Methods that need pairs and those that do not compete on the same pairs; of two domains, only sets are compared.
+    """
+
+    data: str = "photo_edges"
+    direction: Literal["AtoB", "BtoA"] = "AtoB"
+    load: int = 0  # side to which whole training pictures are squeezed before they are cropped (pix2pix: 286 for crops of 256); 0: not
+    metrics: tuple[str, ...] = ("l1", "psnr", "ssim", "lpips")
+    set_metrics: tuple[str, ...] = ("fd[net=squeezenet1_0]", "sliced_wasserstein")  # the made pictures as a set beside the true ones
+    segmentation: str = ""  # "fcn_score[...]": read labels in the made pictures
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.load and self.load < self.crop:
+            raise ValueError(f"load must be 0 or at least crop, {self.crop}")
+        if self.set_metrics and not self.tile:
+            raise ValueError("sets of pictures are compared at one size: give tile > 0, or set_metrics=()")
+        if not self.paired:
+            self.metrics, self.segmentation = (), ""
+
+    @functools.cached_property
+    def paired(self) -> bool:
+        """Whether A and B belong together; a source with a `domain` holds either apart."""
+        return "domain" not in registry.settings(registry.find("dataset", registry.parse(self.data).name))
+
+    # -- what decides a result
+    @property
+    def offers(self) -> frozenset[str]:
+        """Pairs serve methods that need none, too."""
+        return frozenset({"paired", "unpaired"} if self.paired else {"unpaired"})
+
+    def parts(self) -> list[tuple[str, str]]:
+        """The data set, all metrics and what they look through."""
+        sets = [part for spec, metric in self._set_metrics[0].items() for part in (("metric", spec), *metric.parts())]
+        reader = self._reader[0]
+        readers = [("metric", self.segmentation), ("segmenter", reader.segmenter), ("segmenter", reader.truth)] if reader else []
+        return [*super().parts(), *sets, *readers]
+
+    def cards(self) -> dict[str, Card]:
+        """Metrics of pictures, of sets, of labels; those that are available."""
+        n, reader = len(self._test), self._reader[0]
+        sets = {column: card for column, metric in self._set_metrics[0].items() for card in metric.cards(fake=n, real=n).values()}
+        labels = {column: dataclasses.replace(reader.card(), metric=column) for column in reader.columns} if reader else {}
+        return super().cards() | sets | labels
+
+    def remarks(self) -> dict[str, str]:
+        """Metrics that cannot be computed; pictures left out."""
+        return super().remarks() | {f"unavailable.{spec}": reason for spec, reason in (self._set_metrics[1] | self._reader[1]).items()}
+
+    # -- training
+    def batch(self, n: int, rng: torch.Generator) -> Batch:
+        """N random crops of A and of B: of the same pictures where they are pairs."""
+        draws = torch.rand(n, 8, generator=rng).tolist()
+        a, b = (torch.stack(side) for side in zip(*map(self._draw, draws), strict=True))
+        return self._directed(a, b)
+
+    def _draw(self, u: Sequence[float]) -> tuple[Tensor, Tensor]:
+        if not self.paired:
+            return self._domain_crops("A").draw(u, self.crop)[0], self._domain_crops("B").draw(u[4:], self.crop)[0]
+        b, a = self._crops.draw(u, self.crop)
+        assert a is not None
+        return a, b
+
+    def _directed(self, a: Tensor, b: Tensor) -> Batch:
+        return Batch(a, b) if self.direction == "AtoB" else Batch(b, a)
+
+    # -- judging
+    def validate(self, method: Method) -> dict[str, float]:
+        """The first metric on the validation pictures."""
+        if self.metrics:
+            return super().validate(method)
+        judged, (column, metric) = list(self._validation.restore(method)), next(iter(self._set_metrics[0].items()))
+        return {column: _as_sets(metric, judged)}
+
+    def score(self, method: Method, progress: Callable[[int, int], None]) -> Scores:
+        """All metrics on the test pictures."""
+        judged = list(self._test.restore(method, lambda done: progress(done, len(self._test))))
+        values = {column: _as_sets(metric, judged) for column, metric in self._set_metrics[0].items()}
+        if reader := self._reader[0]:
+            counts = [reader.confusion(made, labels) for batch, made in judged if (labels := getattr(batch, reader.read)) is not None]
+            values |= reader.score(torch.stack(counts).sum(0))
+        return self._compare(judged).joined(Scores(values))
+
+    # -- data, read when first needed
+    @functools.cache  # noqa: B019 (a task lives as long as its process)
+    def _split(self, split: Split) -> PictureSet:
+        """Pairs; of two domains the i-th of either, as many as the smaller one has."""
+        if self.paired:
+            return self._opened(split)
+        a, b = self._opened(split, "A"), self._opened(split, "B")
+
+        def load(index: int) -> Picture:
+            return Picture(name=names[index], sharp=b[index].sharp, blurred=a[index].sharp)
+
+        names = [f"{x}, {y}" for x, y in zip(a.names, b.names)]
+        return PictureSet(names, load, f"{a.fingerprint}, {b.fingerprint}", [*a.skipped, *b.skipped])
+
+    def _opened(self, split: Split, domain: str = "") -> PictureSet:
+        spec = registry.parse(self.data)
+        spec = Spec(spec.name, {**spec.options, "domain": domain}) if domain else spec
+        found = open_split(str(spec), self.root, split, self.on_corrupt)
+        if not len(found):
+            raise UsageError(f"the task translate needs pictures of every split, but {spec} has none for {split}")
+        return found
+
+    @functools.cached_property
+    def _crops(self) -> Crops:
+        return Crops(_squeezed(self._split("train"), self.load), self.device)
+
+    @functools.cache  # noqa: B019
+    def _domain_crops(self, domain: str) -> Crops:
+        return Crops(_squeezed(self._opened("train", domain), self.load), self.device)
+
+    def _cut(self, split: Split) -> list[Picture]:
+        """Whole pictures squeezed to a tile where training squeezes, too; else tiles of them."""
+        pictures = _squeezed(self._split(split), self.tile if self.load else 0)
+        return [t for p in pictures for t in (_tiles(p, self.tile, self.least_contrast) if self.tile and not self.load else [p])]
+
+    def _exam(self, pictures: list[Picture], part: int) -> Exam:
+        def pair(picture: Picture, i: int) -> Batch:
+            if picture.blurred is None or picture.blurred.shape != picture.sharp.shape:
+                raise UsageError(f"{self.data}: {picture.name} is no pair of pictures of one size; give load and tile to squeeze them")
+            return self._directed(picture.blurred[None], picture.sharp[None])
+
+        return exam(pictures, pair, self.device)
+
+    # -- metrics
+    @functools.cached_property
+    def _set_metrics(self) -> tuple[dict[str, SampleMetric], dict[str, str]]:
+        available: dict[str, SampleMetric] = {}
+        missing: dict[str, str] = {}
+        for spec in self.set_metrics:
+            metric = registry.make("metric", spec)
+            if not isinstance(metric, SampleMetric) or metric.columns:
+                raise UsageError(f"metric {spec} does not compare sets of samples by one number")
+            try:
+                metric.require()
+                available[spec] = metric
+            except Unavailable as error:
+                missing[spec] = str(error)
+        if not available and not self.metrics:
+            raise Unavailable(f"none of the metrics can be computed: {'; '.join(missing.values())}")
+        return available, missing
+
+    @functools.cached_property
+    def _reader(self) -> tuple[FCNScore | None, dict[str, str]]:
+        metric = registry.make("metric", self.segmentation) if self.segmentation else None
+        if metric is not None and not isinstance(metric, FCNScore):
+            raise UsageError(f"segmentation={self.segmentation}: not fcn_score")
+        try:
+            if metric:
+                metric.require()
+        except Unavailable as error:
+            return None, {self.segmentation: str(error)}
+        return metric, {}
+
+
+def _as_sets(metric: SampleMetric, judged: Judged) -> float:
+    made, true = (torch.cat(side) for side in ([y for _, y in judged], [batch.target for batch, _ in judged if batch.target is not None]))
+    return next(iter(metric(made, true).values()))
+
+
+def _squeezed(pictures: PictureSet, side: int) -> PictureSet:
+    """Both sides of every picture resized to side x side (bilinear, antialiased), whatever their aspect; as they are if `side` is 0."""
+
+    def squeeze(image: Tensor) -> Tensor:
+        return F.interpolate(image[None], size=(side, side), mode="bilinear", antialias=True)[0].clamp(0, 1)
+
+    def load(index: int) -> Picture:
+        picture = pictures[index]
+        blurred = None if picture.blurred is None else squeeze(picture.blurred)
+        return Picture(name=picture.name, sharp=squeeze(picture.sharp), blurred=blurred)
+
+    return PictureSet(pictures.names, load, pictures.fingerprint, pictures.skipped) if side else pictures
+
+
+def _tiles(picture: Picture, size: int, least_contrast: float) -> list[Picture]:
+    """A pair cut into size x size tiles from its top left corner, without those whose B is flat (see `bench.tasks._pictures.tiles`)."""
+    blurred = picture.blurred
+    assert blurred is not None
+    height, width = picture.sharp.shape[-2:]
+    corners = [(top, left) for top in range(0, height - size + 1, size) for left in range(0, width - size + 1, size)]
+    return [
+        Picture(name=f"{picture.name}@{top},{left}", sharp=sharp, blurred=blurred[:, top : top + size, left : left + size])
+        for top, left in corners
+        if float((sharp := picture.sharp[:, top : top + size, left : left + size]).flatten(1).std(dim=1).mean()) >= least_contrast
+    ]

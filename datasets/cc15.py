@@ -1,0 +1,33 @@
+"""Real noise: 15 crops of photographs at high ISO, each with the mean of many shots as truth."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import ClassVar
+
+from bench.errors import UsageError
+from datasets._base import Entry, FileSource, Picture, Split, image_files, read_image
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CC15(FileSource):
+    """Nam, Hwang, Matsushita and Kim, "A holistic approach to cross-channel image noise modeling", CVPR 2016; 512 x 512, to test on only."""
+
+    origin: ClassVar[str] = "https://github.com/csjunxu/MCWNNM_ICCV2017 (Real_ccnoise_denoised_part)"
+    licence: ClassVar[str] = "research only"
+    layout: ClassVar[str] = "cc15/*real.png with *mean.png beside it"
+    folders: ClassVar[tuple[str, ...]] = ("cc15", "CC15", "Real_ccnoise_denoised_part")
+
+    def entries(self, folder: Path, split: Split) -> list[Entry]:
+        """Noisy pictures in the order of their names, each with its truth."""
+        noisy = [path for path in image_files(folder) if path.stem.endswith("real")] if split == "test" else []
+        pairs = [Entry(path.stem.removesuffix("real").rstrip("_"), (path, path.with_stem(path.stem.removesuffix("real") + "mean"))) for path in noisy]
+        if alone := [entry.files[0] for entry in pairs if not entry.files[1].is_file()]:
+            raise UsageError(f"data set 'cc15': {alone[0]} has no *mean.png beside it")
+        return pairs
+
+    def load(self, entry: Entry) -> Picture:
+        """Read one pair."""
+        noisy, mean = (read_image(file) for file in entry.files)
+        return Picture(name=entry.name, sharp=mean, blurred=noisy)

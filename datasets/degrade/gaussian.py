@@ -1,0 +1,24 @@
+"""Additive white Gaussian noise: the noise of the denoising tables."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from datasets.degrade._noise import LevelledNoise, normal
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Gaussian(LevelledNoise):
+    """x + N(0, (sigma / 255)^2), every pixel and channel by itself."""
+
+    @property
+    def std(self) -> float:
+        """Sigma / 255 where it is one number."""
+        return 0.0 if isinstance(self.sigma, tuple) else self.sigma / 255
+
+    def corrupt(self, x: Tensor, level: Tensor, rng: torch.Generator | None) -> Tensor:
+        """See the base class."""
+        return x + level * normal(tuple(x.shape), x, rng)

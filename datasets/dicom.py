@@ -1,0 +1,60 @@
+"""Any folder of CT slices in DICOM files."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from bench.errors import UsageError
+from datasets._base import Entry, FileSource, Split, split_of
+from datasets._dicom import patient_of, read_slice, slice_files
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DICOM(FileSource):
+    """The CT slices below a folder, all of them to test on, or split by a hash of the patient: 80 % train, 10 % validation, 10 % test.
+
+    Slices of one patient are alike, so they never fall into two splits.
+    """
+
+    origin: ClassVar[str] = "your own slices, or https://www.kaggle.com/datasets/kmader/siim-medical-images (from the Cancer Imaging Archive)"
+    licence: ClassVar[str] = "that of your slices"
+    layout: ClassVar[str] = "any .dcm or .IMA files in dicom[path=...], dicom/ or ct_siim16_dicom/"
+    folders: ClassVar[tuple[str, ...]] = ("dicom", "ct_siim16_dicom")
+
+    path: str | None = None  # a folder, below the data root if it is there
+    split: Literal["hash", "test"] = "hash"
+    size: int = 0  # shrink to size x size by the mean over areas; 0: as they are
+
+    def __post_init__(self) -> None:
+        if self.size < 0:
+            raise ValueError(f"size must be >= 0, not {self.size}")
+
+    def find(self, root: Path | None) -> Path:
+        """The folder of the slices."""
+        if self.path is None:
+            return super().find(root)
+        given = Path(self.path).expanduser()
+        folder = root / given if root is not None and (root / given).is_dir() else given
+        if not folder.is_dir():
+            raise UsageError(f"data set 'dicom': {folder} is not a folder")
+        return folder
+
+    def entries(self, folder: Path, split: Split) -> list[Entry]:
+        """The slices of a split, named by their path below the folder. Reads who the patients are."""
+        files = slice_files(folder)
+        if not files:
+            raise UsageError(f"data set 'dicom': no .dcm or .IMA files in {folder}")
+        of = {path: "test" if self.split == "test" else split_of(patient_of(path)) for path in files}
+        return [Entry(path.relative_to(folder).as_posix(), (path,)) for path in files if of[path] == split]
+
+    def read(self, path: Path) -> Tensor:
+        """One slice: 1 x H x W."""
+        x = read_slice(path)
+        if self.size > min(x.shape[-2:]):
+            raise UsageError(f"the CT slice {path} is {x.shape[-1]} x {x.shape[-2]}: give size={min(x.shape[-2:])} or less")
+        return F.adaptive_avg_pool2d(x, self.size) if self.size else x

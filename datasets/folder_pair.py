@@ -1,0 +1,34 @@
+"""Any folder of aligned pairs."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import ClassVar
+
+from bench.errors import UsageError
+from datasets._base import Entry, Split
+from datasets._own_folder import own_folder
+from datasets._pairs import Pairs
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FolderPair(Pairs):
+    """Pairs of your own, in either layout of pix2pix."""
+
+    origin: ClassVar[str] = "your own images"
+    licence: ClassVar[str] = "that of your images"
+    layout: ClassVar[str] = "{train,val,test}/* with A left and B right, or {A,B}/{train,val,test}/* with the same names (val may be missing)"
+
+    path: str | None = None  # None: the data root itself; else a folder, below the data root if it is there
+
+    def find(self, root: Path | None) -> Path:
+        """The folder of the pairs."""
+        return own_folder("folder_pair", self.path, root)
+
+    def entries(self, folder: Path, split: Split) -> list[Entry]:
+        """The pairs of a split."""
+        found = super().entries(folder, split)
+        if not found and not super().entries(folder, "test" if split == "train" else "train"):
+            raise UsageError(f"data set 'folder_pair': no pairs in {folder}; expected {self.layout}")
+        return found

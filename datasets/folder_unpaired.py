@@ -1,0 +1,43 @@
+"""Any two folders of pictures of two kinds, not aligned: CycleGAN's layout."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from bench.errors import UsageError
+from datasets._base import Entry, FileSource, Split
+from datasets._own_folder import own_folder
+from datasets._pairs import split_files
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FolderUnpaired(FileSource):
+    """The pictures of one of two domains. A task that wants both opens the source twice.
+
+    Where there is no folder of validation pictures, the last `held_out` of the training pictures serve.
+    """
+
+    origin: ClassVar[str] = "your own images"
+    licence: ClassVar[str] = "that of your images"
+    layout: ClassVar[str] = "{trainA,trainB,testA,testB}/*, and valA, valB where you have them (horse2zebra and its siblings)"
+
+    path: str | None = None  # None: the data root itself; else a folder, below the data root if it is there
+    domain: Literal["A", "B"] = "A"
+    held_out: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.held_out < 1:
+            raise ValueError(f"held_out must be in [0, 1), not {self.held_out}")
+
+    def find(self, root: Path | None) -> Path:
+        """The folder of the folders."""
+        return own_folder("folder_unpaired", self.path, root)
+
+    def entries(self, folder: Path, split: Split) -> list[Entry]:
+        """The pictures of a split of one domain."""
+        files = split_files(folder, split, self.held_out, self.domain)
+        if not files and not (folder / f"train{self.domain}").is_dir():
+            raise UsageError(f"data set 'folder_unpaired': no pictures of domain {self.domain} in {folder}; expected {self.layout}")
+        return [Entry(path.stem, (path,)) for path in files]

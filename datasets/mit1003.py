@@ -1,0 +1,43 @@
+"""Photographs and where fifteen people looked in them."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from datasets._base import Entry, FileSource, Split, image_files, split_of
+from datasets._saliency import Seen, density_of
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MIT1003(FileSource):
+    """Judd, Ehinger, Durand and Torralba, "Learning to predict where humans look", ICCV 2009.
+
+    The authors publish no splits: all of it to test on, or split by a hash of the names (80 % train, 10 % validation, 10 % test).
+    The flat layout has densities but no fixations.
+    """
+
+    origin: ClassVar[str] = "https://people.csail.mit.edu/tjudd/WherePeopleLook (ALLSTIMULI.zip, ALLFIXATIONMAPS.zip)"
+    licence: ClassVar[str] = "research only"
+    layout: ClassVar[str] = "MIT1003/ALLSTIMULI/*.jpeg with MIT1003/ALLFIXATIONMAPS/*_{fixMap,fixPts}.jpg, or mit1003_64/{stimuli,fixmaps}/*.jpg"
+    folders: ClassVar[tuple[str, ...]] = ("MIT1003", "mit1003", "mit1003_64")
+
+    split: Literal["hash", "test"] = "hash"
+
+    def entries(self, folder: Path, split: Split) -> list[Entry]:
+        """Photographs with their density and, in the authors' layout, their fixations."""
+        flat = (folder / "stimuli").is_dir()
+        found = []
+        for photo in image_files(folder / ("stimuli" if flat else "ALLSTIMULI")):
+            if split == ("test" if self.split == "test" else split_of(photo.stem)):
+                maps = folder / "ALLFIXATIONMAPS"
+                truth = [folder / "fixmaps" / photo.name] if flat else [maps / f"{photo.stem}_{kind}.jpg" for kind in ("fixMap", "fixPts")]
+                found.append(Entry(photo.stem, (photo, *truth)))
+        return found
+
+    def load(self, entry: Entry) -> Seen:
+        """Read one photograph and its maps."""
+        photo, density, *points = (self.read(file) for file in entry.files)
+        fixations = (points[0][:1] > 0.5).float() if points else None
+        return Seen(name=entry.name, sharp=photo, density=density_of(density), fixations=fixations)

@@ -1,0 +1,21 @@
+"""Grey pictures and the photographs they were: colorization."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+from torch import Tensor
+
+from datasets._derived import Derived
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PhotoGrey(Derived):
+    """A is the luma of the photograph (BT.601: .299 R + .587 G + .114 B) three times, B the photograph."""
+
+    origin: ClassVar[str] = "the photographs themselves"
+
+    def derive(self, x: Tensor) -> Tensor:
+        """The luma."""
+        return (x * x.new_tensor((0.299, 0.587, 0.114)).view(3, 1, 1)).sum(0, keepdim=True).expand_as(x).contiguous()

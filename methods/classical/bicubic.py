@@ -1,0 +1,38 @@
+"""Bicubic interpolation: the baseline of every table on super-resolution.
+
+R. G. Keys, "Cubic convolution interpolation for digital image processing", IEEE TASSP 29(6), 1981; with a = -1/2 as in MATLAB's `imresize`.
+
+| source | here |
+|---|---|
+| Eq. 15, the kernel | `bench.resize` |
+
+Departures: none. torch's and OpenCV's own bicubic has a = -0.75: another, sharper picture.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from bench.method import Batch, Method
+from bench.resize import enlarge
+
+
+class Bicubic(Method):
+    """Cubic convolution over 4 x 4 pixels."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"scale"})
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class HP:
+        """Nothing to set."""
+
+    def build(self, task: Any) -> None:
+        """The factor."""
+        self.scale = task.scale
+
+    def restore(self, batch: Batch) -> Tensor:
+        """N x C x H x W to N x C x scale H x scale W in [0, 1]."""
+        return enlarge(batch.observed, self.scale).clamp(0, 1)

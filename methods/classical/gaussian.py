@@ -1,0 +1,38 @@
+"""Gaussian smoothing: the least a denoiser can do.
+
+The linear filter of Marr and Hildreth, "Theory of edge detection", Proc. R. Soc. B 1980; a Wiener filter in all but name.
+
+| source                 | here     |
+|------------------------|----------|
+| y * G_radius           | `filter` |
+
+Departures: none.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+from torch import Tensor
+
+from bench.method import param
+from bench.psf import convolve
+from methods.classical._tuned import Tuned, TunedHP
+
+
+class Gaussian(Tuned):
+    """A weighted mean of neighbours."""
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class HP(TunedHP):
+        """The scale."""
+
+        radius: float | tuple[float, ...] = param((0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0), "standard deviation, pixels")
+
+    def filter(self, y: Tensor, sigma: Tensor, hp: HP) -> Tensor:
+        """See the base class; the level only decides which `radius` is best."""
+        reach = math.ceil(4 * hp.radius)
+        profile = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=y.device, dtype=y.dtype) / hp.radius).square())
+        return convolve(y, (torch.outer(profile, profile) / profile.sum().square()).unsqueeze(0), "reflect")

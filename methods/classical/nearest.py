@@ -1,0 +1,35 @@
+"""Nearest neighbour: each pixel becomes a square. The row below which no method of super-resolution should fall.
+
+| source | here |
+|---|---|
+| y[i, j] = x[i // scale, j // scale] | `restore` |
+
+Departures: none.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from bench.method import Batch, Method
+
+
+class Nearest(Method):
+    """Repeat pixels."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"scale"})
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class HP:
+        """Nothing to set."""
+
+    def build(self, task: Any) -> None:
+        """The factor."""
+        self.scale = task.scale
+
+    def restore(self, batch: Batch) -> Tensor:
+        """N x C x H x W to N x C x scale H x scale W."""
+        return batch.observed.repeat_interleave(self.scale, -2).repeat_interleave(self.scale, -1)

@@ -1,0 +1,39 @@
+"""Adaptive Gradient Methods with Dynamic Bound of Learning Rate. Luo, Xiong, Liu, Sun. ICLR 2019, arXiv:1902.09843."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from methods.optimizers._bounds import Bounded
+from methods.optimizers._rule import Buffers, average, average_squares
+
+
+def adabound(
+    params: Sequence[Tensor],
+    *,
+    lr: float = 1e-3,
+    final_lr: float = 0.1,
+    gamma: float = 1e-3,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
+) -> torch.optim.Optimizer:
+    """Algorithm 2 as the authors' code has it: w -= clip(r, f (1 - 1 / (gamma t + 1)), f (1 + 1 / (gamma t))) m, f = `final_lr`.
+
+    r = lr (sqrt(1 - b2^t) / (1 - b1^t)) / (sqrt(v) + eps), m = b1 m + (1 - b1) g, v = b2 v + (1 - b2) g^2. A schedule scales f with lr.
+    The paper prints 1 - b2 for gamma and divides the step by sqrt(t), its code does not. `weight_decay` adds that multiple of w to g.
+    The lower bound of the rate, which some notes credit to SWATS, is this paper's.
+    """
+    options = {"lr": lr, "final_lr": final_lr, "gamma": gamma, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+    return _AdaBound(params, options)
+
+
+class _AdaBound(Bounded):
+    buffers = ("m", "v")
+
+    def update(self, w: list[Tensor], g: list[Tensor], s: Buffers, group: dict[str, Any]) -> None:
+        average(s["m"], g, group["betas"][0])
+        average_squares(s["v"], g, group["betas"][1])
+        self.bounded_step(w, s["m"], s["v"], group)

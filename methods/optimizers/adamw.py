@@ -1,0 +1,18 @@
+"""Decoupled Weight Decay Regularization. Loshchilov, Hutter. ICLR 2019, arXiv:1711.05101."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from methods.optimizers._fused import fused
+
+
+def adamw(
+    params: Sequence[Tensor], *, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 1e-2
+) -> torch.optim.Optimizer:
+    """Algorithm 2: `adam`, but w shrinks by the factor 1 - lr weight_decay before each step; g stays as it is. torch.optim.AdamW, fused.
+
+    The paper's decay is weight_decay times the schedule's factor alone, ours times the whole rate.
+    """
+    return torch.optim.AdamW(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=fused(params))

@@ -1,0 +1,69 @@
+"""Improving Generalization Performance by Switching from Adam to SGD. Keskar, Socher. 2017, arXiv:1712.07628."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from methods.optimizers._rule import Buffers, Rule, average, average_squares, root
+
+
+def swats(
+    params: Sequence[Tensor],
+    *,
+    lr: float = 1e-3,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-9,
+    atol: float = 1e-9,
+    rtol: float = 0.0,
+    weight_decay: float = 0.0,
+) -> torch.optim.Optimizer:
+    """Algorithm 1: Adam's steps p until gamma = p.p / -p.g, p over all parameters, agrees with its corrected average; then descent at that.
+
+    With e = (b2 e + (1 - b2) gamma) / (1 - b2^t), uncorrected inside, the switch comes when t > 1, e > 0 and |e - gamma| < atol + rtol |gamma|.
+    From then on u = b1 u + g, w -= (1 - b1) L u with L = e of the switch and u from 0; a schedule scales L as it scales lr.
+
+    The paper's tolerance is `atol` alone, which the noise of batches hardly ever meets; `rtol=1e-3` is the practical one.
+    A step of Adam waits for the device once, one of descent never. `weight_decay` adds that multiple of w to g.
+    A group tells "gamma", "estimate" (e), "switched" (the last step of Adam, 0 before) and then "rate" (L).
+    """
+    options = {"lr": lr, "betas": betas, "eps": eps, "atol": atol, "rtol": rtol, "weight_decay": weight_decay}
+    return _SWATS(params, {**options, "gamma": 0.0, "average": 0.0, "estimate": 0.0, "switched": 0, "rate": 0.0, "rate_lr": 0.0})
+
+
+class _SWATS(Rule):
+    buffers = ("m", "v")  # m is the velocity u after the switch
+
+    def update(self, w: list[Tensor], g: list[Tensor], s: Buffers, group: dict[str, Any]) -> None:
+        b1 = group["betas"][0]
+        if group["switched"]:
+            torch._foreach_mul_(s["m"], b1)
+            torch._foreach_add_(s["m"], g)
+            torch._foreach_add_(w, s["m"], alpha=-(1 - b1) * group["rate"] * group["lr"] / group["rate_lr"])
+            return
+        average(s["m"], g, b1)
+        average_squares(s["v"], g, group["betas"][1])
+        p = list(torch._foreach_div(s["m"], root(s["v"], group["eps"])))
+        b1_t, b2_t = (b ** group["t"] for b in group["betas"])
+        torch._foreach_mul_(p, -group["lr"] * math.sqrt(1 - b2_t) / (1 - b1_t))
+        torch._foreach_add_(w, p)
+        if self._settled(p, g, group):
+            group.update(switched=group["t"], rate=group["estimate"], rate_lr=group["lr"])
+            torch._foreach_zero_(s["m"])
+
+    @staticmethod
+    def _settled(p: list[Tensor], g: list[Tensor], group: dict[str, Any]) -> bool:
+        """Project the step on the gradient, average, and compare."""
+        pairs = ((x.flatten().double(), y.flatten().double()) for x, y in zip(p, g, strict=True))
+        pp, pg = torch.stack([torch.stack([x @ x, x @ y]) for x, y in pairs]).sum(0).tolist()
+        if pg == 0:
+            return False
+        b2, gamma = group["betas"][1], pp / -pg
+        average = b2 * group["average"] + (1 - b2) * gamma
+        estimate = average / (1 - b2 ** group["t"])
+        group.update(gamma=gamma, average=average, estimate=estimate)
+        return bool(group["t"] > 1 and estimate > 0 and abs(estimate - gamma) < group["atol"] + group["rtol"] * abs(gamma))

@@ -1,0 +1,202 @@
+"""The task: what methods see, at which size maps are judged, what the truth is compared with."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from bench import registry
+from bench.errors import UsageError
+from bench.method import Method
+from bench.tasks._truth import Truth, resized
+from bench.tasks.saliency import Saliency
+from datasets._base import PictureSet
+from datasets._saliency import Seen
+
+DATA = os.environ.get("GANBENCH_DATA")
+real = pytest.mark.skipif(not DATA, reason="needs the real data sets: set GANBENCH_DATA")
+TINY = "popout[train=6,validation=3,test=5,looks=12]"
+
+
+def _open(root=None, **options):
+    task = Saliency(**{"data": TINY, "height": 48, "width": 64, **options})
+    task.open(root, torch.device("cpu"))
+    return task
+
+
+def _rng():
+    return torch.Generator().manual_seed(3)
+
+
+def _score(task, method):
+    return task.score(registry.make("method", method)(task), lambda done, total: None)
+
+
+class _Cheat(Method):
+    """Answers from the truth."""
+
+    def build(self, task):
+        self.answers = iter([batch.target for batch in task._test.batches])
+
+    def restore(self, batch):
+        return next(self.answers)
+
+
+# what methods see
+
+
+def test_batches_are_a_function_of_the_generator():
+    task = _open(sigma=0.1)
+    a, b = task.batch(4, _rng()), task.batch(4, _rng())
+    assert torch.equal(a.observed, b.observed)
+    assert a.observed.shape == a.clean.shape == (4, 3, 48, 64)
+    assert a.target.shape == (4, 1, 48, 64)
+    assert (a.observed - a.clean).std().item() == pytest.approx(0.1, rel=0.2)  # clipping takes a little
+    assert a.sigma == 0.1
+    assert all(0 <= m.min() <= m.max() <= 1 for m in (a.observed, a.target))
+    assert a.without_target().clean is None
+    assert torch.equal(_open().batch(2, _rng()).observed, _open().batch(2, _rng()).clean)
+
+
+def test_pictures_and_maps_are_mirrored_together():
+    task = _open(data="popout[train=1,validation=1,test=2]")
+    batch = task.batch(8, _rng())
+    straight = task._training(0)
+    for x, target in zip(batch.clean, batch.target):
+        mirrored = torch.equal(x, straight[0].flip(-1))
+        assert mirrored or torch.equal(x, straight[0])
+        assert torch.equal(target, straight[1].flip(-1) if mirrored else straight[1])
+    assert len({x.sum(0).argmax().item() for x in batch.clean}) == 2
+
+
+def test_the_exam_is_the_same_for_all():
+    first, again = (_open(sigma=0.1)._test for _ in range(2))
+    assert all(torch.equal(a.observed, b.observed) for a, b in zip(first.batches, again.batches))
+    assert first.names == [f"test_{i:05d}" for i in range(5)]
+    assert _open(pictures=2)._test.names == ["test_00000", "test_00002"]
+    assert _open(whole=True)._test.batches[0].observed.shape == (5, 3, 96, 128)
+
+
+# how they are judged
+
+
+def test_the_truth_scores_best_and_at_its_own_size():
+    task = _open(whole=True)
+    scores = task.score(_Cheat(task), lambda done, total: None)
+    assert scores.values["cc"] == pytest.approx(1, abs=1e-6)
+    assert scores.values["mae"] == pytest.approx(0, abs=1e-7)
+    assert scores.values["kl"] == pytest.approx(0, abs=1e-6)
+    names, values = scores.per_image["nss"]
+    assert names == task._test.names
+    assert len(values) == 5
+    small = _open()
+    enlarged = small.score(_Cheat(small), lambda done, total: None)
+    assert 0.98 < enlarged.values["cc"] < 1  # shrunk and enlarged again
+    assert set(scores.values) == {*small.metrics} == {*small.cards()}
+
+
+def test_every_picture_meets_its_own_truth(monkeypatch):
+    """Sets of mixed sizes are judged in groups, and names, maps and truths stay together."""
+    made = []
+    for i, (h, w) in enumerate([(40, 50), (40, 50), (50, 40), (40, 50)]):
+        density = torch.zeros(1, h, w)
+        density[:, 4 * i : 4 * i + 12, 4 * i : 4 * i + 12] = 1
+        made.append(Seen(name=f"p{i}", sharp=density.expand(3, -1, -1), density=density, mask=density, fixations=density))
+    pictures = PictureSet([s.name for s in made], lambda i: made[i], "made")
+    for whole in (False, True):
+        task = _open(whole=whole, metrics=("cc", "nss"))
+        monkeypatch.setattr(task, "_open", lambda data, split: pictures)
+        scores = _score(task, "brightness")
+        assert sorted(scores.per_image["cc"][0]) == ["p0", "p1", "p2", "p3"]
+        assert min(scores.per_image["cc"][1]) > (0.999 if whole else 0.95)
+        expected = {s.name: (1 - s.density.mean().item()) / s.density.std().item() for s in made}
+        found = dict(zip(*scores.per_image["nss"]))
+        assert found == pytest.approx(expected, rel=1e-5 if whole else 0.1)
+
+
+def test_validation_is_the_first_metric_on_other_pictures():
+    task = _open(metrics=("nss", "cc"))
+    m = registry.make("method", "contrast")(task)
+    assert task.validate(m).keys() == {"nss"}
+    assert task.validate(m)["nss"] != task.score(m, lambda done, total: None).values["nss"]
+    assert task.ranked_by().metric == "nss"
+
+
+def test_others_are_fixations_on_other_pictures():
+    made = []
+    for i in range(3):
+        fixations = torch.zeros(1, 20, 40)
+        fixations[0, 2 * i, 3 * i] = 1
+        made.append(Seen(name=str(i), sharp=torch.zeros(3, 20, 40), density=torch.ones(1, 20, 40), fixations=fixations))
+    truth = Truth(PictureSet(["0", "1", "2"], lambda i: made[i], "made"), lambda: torch.full((1, 5, 5), 0.25))
+    of = truth.of("1")
+    assert of["others"][0].nonzero().tolist() == [[0, 0], [4, 6]]
+    assert of["fixations"][0].nonzero().tolist() == [[2, 3]]
+    torch.testing.assert_close(of["baseline"], torch.full((1, 20, 40), 0.25))
+    assert truth.kinds == of.keys() == {"target", "fixations", "others", "baseline"}
+    alone = Truth(PictureSet(["0"], lambda i: made[i], "made"), lambda: torch.ones(1, 5, 5))
+    assert "others" not in alone.kinds | alone.of("0").keys()
+
+
+def test_the_mean_training_map_gains_nothing_and_the_truth_much():
+    task = _open(data="popout[train=40,validation=3,test=20]", metrics=("information_gain", "shuffled_auc"))
+    mean = task._baseline
+    assert mean.shape == (1, 48, 64)
+
+    class Mean(Method):
+        def restore(self, batch):
+            return mean.expand(len(batch), -1, -1, -1)
+
+    assert task.score(Mean(task), lambda done, total: None).values["information_gain"] == pytest.approx(0, abs=0.05)
+    assert task.score(_Cheat(task), lambda done, total: None).values["information_gain"] > 1
+
+
+def test_resizing_keeps_means_and_the_unit_range():
+    x = torch.rand(2, 1, 30, 40, generator=_rng())
+    assert resized(x, (30, 40)) is x
+    small = resized(x, (15, 20))
+    assert small.mean().item() == pytest.approx(x.mean().item(), abs=0.01)
+    assert 0 <= resized(x.round(), (60, 80)).min() <= resized(x.round(), (60, 80)).max() <= 1
+
+
+# data that lack something
+
+
+def _folder_of_masks(tmp_path):
+    for i in range(3):
+        for folder, pixels in (("gt", np.eye(32, 40) * 255), ("pred_X", np.eye(32, 40) * 204)):
+            path = tmp_path / "sod_saliency" / folder / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels.astype(np.uint8)).save(path)
+    return tmp_path
+
+
+def test_masks_without_fixations(tmp_path):
+    task = _open(_folder_of_masks(tmp_path), data="sod[pictures=pred_X]", whole=True)
+    assert "nss" not in task.cards()
+    assert "brings no fixations" in task.remarks()["unavailable.nss"]
+    scores = _score(task, "brightness")
+    assert scores.values["mae"] == pytest.approx(0.2 / 40, abs=1e-6)
+    assert scores.values["f_beta"] == pytest.approx(1)
+    assert scores.values["cc"] == pytest.approx(1, abs=1e-6)
+    assert task.batch(1, _rng()).observed.shape == (1, 3, 48, 64)  # trained on pop-out scenes: the set is for testing alone
+
+
+def test_what_is_no_saliency_is_refused():
+    with pytest.raises(UsageError, match="does not have"):
+        _open(data="photos").cards()
+    with pytest.raises(UsageError, match="does not judge saliency"):
+        _open(metrics=("psnr",)).cards()
+    with pytest.raises(ValueError, match="must be >= 16"):
+        _open(height=8)
+
+
+@real
+def test_published_predictions_through_the_task():
+    task = _open(Path(DATA), data="sod[pictures=pred_DSS]", whole=True, metrics=("mae",))
+    scores = _score(task, "brightness")
+    assert len(scores.per_image["mae"][1]) == 300
+    assert scores.values["mae"] == pytest.approx(0.1213, abs=5e-4)

@@ -1,0 +1,146 @@
+"""Pairs and domains: layouts, splits, what is derived from photographs."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from bench.errors import Unavailable, UsageError
+from datasets._base import SPLITS
+from datasets.coco_masks import CocoMasks
+from datasets.facades import Facades
+from datasets.folder_pair import FolderPair
+from datasets.folder_unpaired import FolderUnpaired
+from datasets.photo_edges import PhotoEdges
+from datasets.photo_grey import PhotoGrey
+
+DATA = os.environ.get("GANBENCH_DATA")
+real = pytest.mark.skipif(not DATA, reason="needs the real data sets: set GANBENCH_DATA")
+
+
+def paint(path, *colours, side=8):
+    """Squares of plain colours from left to right."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    array = np.concatenate([np.full((side, side, 3), c, np.uint8) for c in colours], axis=1)
+    Image.fromarray(array).save(path)
+
+
+def test_halves_of_one_picture(tmp_path):
+    for i in range(20):
+        paint(tmp_path / "facades/train" / f"{i:02}.png", (255, 0, 0), (0, 0, 255))
+    paint(tmp_path / "facades/test/1.png", (255, 0, 0), (0, 0, 255))
+    assert [Facades().count(tmp_path, split) for split in SPLITS] == [18, 2, 1]
+    assert Facades().open(tmp_path, "validation").names == ["18", "19"]
+    picture = Facades().open(tmp_path, "test")[0]
+    assert picture.blurred.shape == picture.sharp.shape == (3, 8, 8)
+    assert picture.blurred[:, 0, 0].tolist() == [1, 0, 0]  # A: the left half
+    assert picture.sharp[:, 0, 0].tolist() == [0, 0, 1]
+    paint(tmp_path / "facades/val/v.png", (255, 0, 0), (0, 0, 255))
+    assert [Facades().count(tmp_path, split) for split in SPLITS] == [20, 1, 1]
+
+
+def test_pairs_in_two_folders(tmp_path):
+    for split in ("train", "val", "test"):
+        paint(tmp_path / "mine/A" / split / "x.png", (255, 0, 0))
+        paint(tmp_path / "mine/B" / split / "x.png", (0, 255, 0))
+    for source, root in ((FolderPair(path="mine"), tmp_path), (FolderPair(path=str(tmp_path / "mine")), None), (FolderPair(), tmp_path / "mine")):
+        assert [source.count(root, split) for split in SPLITS] == [1, 1, 1]
+        picture = source.open(root, "test")[0]
+        assert (picture.blurred[:, 0, 0].tolist(), picture.sharp[:, 0, 0].tolist()) == ([1, 0, 0], [0, 1, 0])
+    (tmp_path / "mine/B/test/x.png").unlink()
+    with pytest.raises(UsageError, match=r"B/test/x\.png"):
+        FolderPair().open(tmp_path / "mine", "test")
+    paint(tmp_path / "mine/B/test/x.png", (0, 255, 0), side=9)
+    with pytest.raises(UsageError, match="two sides differ in size"):
+        FolderPair().open(tmp_path / "mine", "test")[0]
+
+
+def test_folders_without_pairs_are_refused(tmp_path):
+    with pytest.raises(Unavailable, match="no folder given"):
+        FolderPair().find(None)
+    with pytest.raises(UsageError, match="is not a folder"):
+        FolderPair(path="nowhere").find(tmp_path)
+    with pytest.raises(UsageError, match="no pairs in"):
+        FolderPair().open(tmp_path, "test")
+    with pytest.raises(UsageError, match="no pictures of domain B"):
+        FolderUnpaired(domain="B").open(tmp_path, "train")
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0])
+def test_a_share_is_a_share(share):
+    for source in (FolderPair, FolderUnpaired):
+        with pytest.raises(ValueError, match="held_out"):
+            source(held_out=share)
+
+
+def test_two_domains(tmp_path):
+    for domain, n in (("A", 10), ("B", 20)):
+        for i in range(n):
+            paint(tmp_path / f"horse2zebra/train{domain}/{i:02}.png", (i, 0, 0))
+        paint(tmp_path / f"horse2zebra/test{domain}/0.png", (ord(domain), 0, 0))
+    sources = [FolderUnpaired(path="horse2zebra", domain=d) for d in "AB"]
+    assert [[s.count(tmp_path, split) for split in SPLITS] for s in sources] == [[9, 1, 1], [18, 2, 1]]
+    assert [round(s.open(tmp_path, "test")[0].sharp[0, 0, 0].item() * 255) for s in sources] == [65, 66]
+
+
+def test_grey_is_the_luma_of_the_photograph():
+    picture = PhotoGrey().open(None, "validation")[0]
+    image = Image.fromarray((picture.sharp * 255).round().byte().permute(1, 2, 0).numpy()).convert("L")
+    luma = torch.from_numpy(np.array(image)).float() / 255
+    assert (picture.blurred[0] - luma).abs().max() <= 0.5 / 255 + 1e-4  # PIL rounds
+    assert torch.equal(picture.blurred[0], picture.blurred[2])
+
+
+def test_edges_are_drawn_where_the_photograph_changes(tmp_path):
+    paint(tmp_path / "test.png", (0, 0, 0), (200, 200, 200), side=24)
+    source = PhotoEdges(of=f'folder[path="{tmp_path}",split=test]')
+    drawing = source.open(None, "test")[0].blurred
+    assert drawing.shape == (3, 24, 48)
+    lines = (drawing[0] == 0).nonzero()
+    assert set(lines[:, 1].tolist()) <= {23, 24}
+    assert len(set(lines[:, 0].tolist())) >= 18  # away from the border: an unbroken line
+    assert set(drawing.unique().tolist()) == {0.0, 1.0}
+    assert source.count(None, "test") == 1
+    assert PhotoEdges(high=9.0, of=source.of).open(None, "test")[0].blurred.min() == 1
+
+
+def test_derived_pairs_have_the_splits_of_their_photographs():
+    assert [PhotoEdges().count(None, split) for split in SPLITS] == [6, 1, 3]
+    assert PhotoGrey().open(None, "test").fingerprint == PhotoEdges().open(None, "test").fingerprint  # what differs is code and options
+    with pytest.raises(ValueError, match="low <= high"):
+        PhotoEdges(low=0.5)
+    with pytest.raises(UsageError, match="ring"):
+        PhotoGrey(of="ring").open(None, "test")
+
+
+def test_masks_get_the_colours_of_pascal(tmp_path):
+    folder = tmp_path / "coco_val128"
+    paint(folder / "images/a.jpg", (9, 9, 9), side=4)
+    (folder / "semantic_masks").mkdir()
+    ids = np.array([[0, 1, 2, 15], [20, 21, 255, 0]] * 2, np.uint8)
+    Image.fromarray(ids).save(folder / "semantic_masks/a.png")
+    (picture,) = [p for split in SPLITS for p in CocoMasks().open(tmp_path, split)]
+    found = (picture.blurred * 255).round().int().permute(1, 2, 0)
+    published = {0: (0, 0, 0), 1: (128, 0, 0), 2: (0, 128, 0), 15: (192, 128, 128), 20: (0, 64, 128), 21: (128, 64, 128), 255: (224, 224, 192)}
+    assert [tuple(c) for c in found[:2].reshape(-1, 3).tolist()] == [published[int(i)] for i in ids[:2].ravel()]
+    Image.fromarray(ids[:, :2].copy()).save(folder / "semantic_masks/a.png")
+    with pytest.raises(UsageError, match="of the photo's size"):
+        [p for split in SPLITS for p in CocoMasks().open(tmp_path, split)]
+
+
+@real
+def test_real_facades():
+    assert [len(Facades().open(Path(DATA), split)) for split in SPLITS] == [144, 16, 40]
+    picture = Facades().open(Path(DATA), "test")[0]
+    assert picture.sharp.shape == picture.blurred.shape == (3, 256, 256)
+    assert picture.sharp[2].mean() > picture.sharp[0].mean() + 0.3  # labels are blue nearly everywhere
+
+
+@real
+def test_real_masks():
+    assert sum(CocoMasks().count(Path(DATA), split) for split in SPLITS) == 100
+    picture = CocoMasks().open(Path(DATA), "validation")[0]
+    assert picture.sharp.shape == picture.blurred.shape
