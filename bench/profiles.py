@@ -20,7 +20,11 @@ PROFILES: dict[str, Profile] = {
     "default": Profile(psnr="psnr", ssim="ssim", source="RGB, 8 bits, whole image; SSIM as in Wang et al. 2004"),
     "gopro_rgb": Profile(psnr="psnr", ssim="ssim", source="GoPro tables since Nah et al. (DeepDeblur-PyTorch): RGB, one MSE"),
     "deblurgan": Profile(psnr="psnr[quantize=trunc]", ssim="cw_ssim[quantize=trunc]", source="released DeblurGAN and DeblurGAN-v2 scripts"),
-    "kohler": Profile(psnr="psnr[channel=y601_full]", ssim="ms_ssim_wavelet", source="Koehler et al. 2012; aligning to the best frame is the task's"),
+    "kohler": Profile(
+        psnr="psnr[channel=y601_full,quantize=none]",
+        ssim="ms_ssim_wavelet[quantize=none]",
+        source="Koehler et al. 2012: rounded, then fitted to each frame by the task, the best counts",
+    ),
     "srgan_daala": Profile(psnr="psnr[border=4,channel=y601_uint8]", ssim="ssim_daala[border=4]", source="SRGAN Table 2: 8-bit Y"),
     "sr_y4_wang": Profile(psnr="psnr[border=4,channel=y601]", ssim="ssim[border=4,channel=y601]", source="x4 tables since (BasicSR): Y not rounded"),
     "srgan_rgb": Profile(psnr="psnr[quantize=none]", ssim="ssim[boundary=zero,quantize=none]", source="leftthomas' SRGAN: RGB floats"),

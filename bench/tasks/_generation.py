@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from bench import registry
 from bench.cards import Card
-from bench.errors import Unavailable, UsageError
 from bench.method import Method
 from bench.metric import SampleMetric
 from bench.task import Scores, Task
+from bench.tasks._metrics import usable
 from datasets._base import Split
 
 _AT_ONCE = 500  # samples
@@ -117,13 +117,13 @@ class Generation(Task):
         """N samples of a method: n x shape, pictures clipped to [0, 1].
 
         Raises:
-            UsageError: they have another shape.
+            ValueError: they have another shape.
         """
         parts: list[Tensor] = []
         for start in range(0, n, _AT_ONCE):
             parts.append(part := method.sample(min(_AT_ONCE, n - start)))  # type: ignore[attr-defined]
             if part.shape[1:] != self.shape:
-                raise UsageError(f"{type(method).__name__}.sample returned {tuple(part.shape)} for samples of shape {self.shape}")
+                raise ValueError(f"{type(method).__name__}.sample returned {tuple(part.shape)} for samples of shape {self.shape}")
             progress(start + len(part))
         fake = torch.cat(parts).float()
         return fake.clamp(0, 1) if fake.dim() == 4 else fake
@@ -143,21 +143,7 @@ class Generation(Task):
 
     @functools.cached_property
     def _metrics(self) -> tuple[dict[str, SampleMetric], dict[str, str]]:
-        available: dict[str, SampleMetric] = {}
-        missing: dict[str, str] = {}
-        for spec in self.metrics:
-            metric = registry.make("metric", spec)
-            if not isinstance(metric, SampleMetric):
-                raise UsageError(f"metric {spec} does not compare sets of samples")
-            try:
-                metric = self.known(metric)
-                metric.require()
-                available[spec] = metric
-            except Unavailable as error:
-                missing[spec] = str(error)
-        if not available:
-            raise Unavailable(f"none of the metrics can be computed: {'; '.join(missing.values())}")
-        return available, missing
+        return usable({spec: spec for spec in self.metrics}, SampleMetric, "sets of samples", told=self.known)
 
 
 def _column(name: str, spec: str) -> str:

@@ -29,19 +29,26 @@ def open_split(spec: str, root: Path | None, split: Split, on_corrupt: str) -> P
 
 
 def tiles(picture: Picture, size: int, least_contrast: float = 0.0) -> Iterator[Picture]:
-    """The picture cut into size x size tiles from its top left corner; whole if `size` is 0, if it came with what is observed, or if it is smaller.
+    """The picture cut into tiles; whole if `size` is 0, if it came with what is observed, or if it is smaller."""
+    if not size or picture.blurred is not None or picture.small is not None or min(picture.sharp.shape[-2:]) < size:
+        yield picture
+    else:
+        yield from cut(picture, size, least_contrast)
 
-    Tiles whose standard deviation (mean over channels) is below `least_contrast` are left out.
+
+def cut(picture: Picture, size: int, least_contrast: float) -> Iterator[Picture]:
+    """Size x size tiles from the top left corner, of a pair both sides.
+
+    Tiles whose standard deviation (sharp, mean over channels) is below `least_contrast` are left out.
     """
     height, width = picture.sharp.shape[-2:]
-    if not size or picture.blurred is not None or picture.small is not None or height < size or width < size:
-        yield picture
-        return
     for top in range(0, height - size + 1, size):
         for left in range(0, width - size + 1, size):
-            sharp = picture.sharp[:, top : top + size, left : left + size]
+            window = (..., slice(top, top + size), slice(left, left + size))
+            sharp = picture.sharp[window]
             if float(sharp.flatten(1).std(dim=1).mean()) >= least_contrast:
-                yield Picture(name=f"{picture.name}@{top},{left}", sharp=sharp)
+                blurred = None if picture.blurred is None else picture.blurred[window]
+                yield Picture(name=f"{picture.name}@{top},{left}", sharp=sharp, blurred=blurred)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,14 +66,14 @@ class Exam:
         """Each batch with what the method makes of it, clipped to [0, 1]. The method does not see the truth.
 
         Raises:
-            UsageError: the result has another shape than the truth.
+            ValueError: the result has another shape than the truth.
         """
         done = 0
         for batch in self.batches:
             assert batch.target is not None
             x_hat = method.restore(batch.without_target())  # type: ignore[attr-defined]
             if x_hat.shape != batch.target.shape:
-                raise UsageError(f"{type(method).__name__}.restore returned {tuple(x_hat.shape)} for pictures of {tuple(batch.target.shape)}")
+                raise ValueError(f"{type(method).__name__}.restore returned {tuple(x_hat.shape)} for pictures of {tuple(batch.target.shape)}")
             done += len(batch)
             progress(done)
             yield batch, x_hat.clamp(0, 1)

@@ -20,11 +20,13 @@ from bench.errors import UsageError
 from bench.method import Batch, Method
 from bench.stream import mix
 from bench.task import Scores
+from bench.tasks import _best_frame as best_frame
 from bench.tasks._detection import DetectionExam
 from bench.tasks._gallery import write_gallery
 from bench.tasks._pictures import Crops, Exam, exam
 from bench.tasks._restoration import EXAM_SEED, Restoration
 from datasets._base import SPLITS, Picture, PictureSet, Split
+from datasets._shaken import Shaken
 from datasets.degrade.motion_blur import MotionBlur
 
 _VALIDATION_SCENES = 12
@@ -34,7 +36,8 @@ _VALIDATION_SCENES = 12
 class Deblur(Restoration):
     """Restore motion-blurred photographs; scored on unseen photographs and by a detector on unseen scenes.
 
-    A data set that brings its own blur (gopro, levin) is judged as it is, whole; any other is cut into tiles and blurred by `blur`.
+    A data set that brings its own blur (gopro, levin, kohler) is judged as it is, whole, and by the best of its sharp frames where it brings many
+    (kohler, with profile=kohler); any other is cut into tiles and blurred by `blur`.
     Training uses the data set's own training split, or the bundled photos where it has none, mixed with digit scenes.
     """
 
@@ -69,7 +72,10 @@ class Deblur(Restoration):
 
     def cards(self) -> dict[str, Card]:
         """Image metrics that are available, then detection."""
-        return super().cards() | (self._judge().cards() if self.scenes else {})
+        image = super().cards()
+        if isinstance(self._split("test")[0], Shaken):
+            image = {column: dataclasses.replace(card, protocol=card.protocol | {"frames": best_frame.PROTOCOL}) for column, card in image.items()}
+        return image | (self._judge().cards() if self.scenes else {})
 
     # -- training
     def batch(self, n: int, rng: torch.Generator) -> Batch:
@@ -98,6 +104,13 @@ class Deblur(Restoration):
     def gallery(self, method: Method, folder: Path) -> None:
         """Four test pictures, and two scenes with what the detector finds."""
         write_gallery(folder, method, self._test, self._judge() if self.scenes else None)
+
+    def _values(self, batch: Batch, x_hat: Tensor, pictures: list[Picture]) -> dict[str, Tensor]:
+        shaken = [picture for picture in pictures if isinstance(picture, Shaken)]
+        if not shaken:
+            return super()._values(batch, x_hat, pictures)
+        found = [best_frame.best_of(one, picture.frames(), self._metrics[0]) for one, picture in zip(x_hat, shaken, strict=True)]
+        return {column: torch.stack([values[column] for values in found]) for column in self._metrics[0]}
 
     # -- data, read when first needed
     @functools.cached_property

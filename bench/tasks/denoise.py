@@ -56,8 +56,8 @@ class Denoise(Restoration):
 
     @property
     def offers(self) -> frozenset[str]:
-        """Pairs; more measurements of one picture where noise is simulated."""
-        return frozenset({"paired"} if registry.parse(self.noise).name == "real" else {"paired", "noise"})
+        """Those of any restoration; more measurements of one picture where noise is simulated."""
+        return super().offers | (set() if registry.parse(self.noise).name == "real" else {"noise"})
 
     # -- what decides a result
     def parts(self) -> list[tuple[str, str]]:

@@ -9,20 +9,17 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from bench import registry
-from bench.cards import Card
 from bench.errors import Unavailable, UsageError
 from bench.method import Batch, Method
 from bench.metrics._saliency import SaliencyMetric
 from bench.stream import mix
-from bench.task import Scores, Task
-from bench.tasks._gallery import write_gallery
+from bench.task import Scores
+from bench.tasks._metrics import usable
+from bench.tasks._picture_task import PictureTask
 from bench.tasks._pictures import Exam, exam, open_split
 from bench.tasks._truth import Truth, resized
 from datasets._base import SPLITS, PictureSet, Split
@@ -34,7 +31,7 @@ _BASELINE = 512  # training maps whose mean is the baseline of the information g
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
-class Saliency(Task):
+class Saliency(PictureTask):
     """Predict a map in [0, 1], N x 1 x H x W, of pictures that may be noisy.
 
     A metric that compares with what the data set does not bring (fixations, an object's mask) is left out, with the reason. Training and
@@ -43,16 +40,12 @@ class Saliency(Task):
     Methods read `size`, the height and width of training pictures, and `sigma`.
     """
 
-    verb: ClassVar[str] = "restore"
-
     data: str = "popout"
     height: int = 192  # pixels of what a method sees; maps are scored at the size of the truth
     width: int = 256
     whole: bool = False  # show test pictures at their own size
     sigma: float = 0.0  # deviation of Gaussian noise on what a method sees, clipped to [0, 1]
-    pictures: int = 0  # test pictures at most; 0: all
     metrics: tuple[str, ...] = ("cc", "kl", "nss", "auc_judd", "sim", "auc_borji", "shuffled_auc", "information_gain", "emd", "mae", "f_beta")
-    on_corrupt: Literal["refuse", "skip"] = "refuse"
 
     def __post_init__(self) -> None:
         if min(self.height, self.width) < 16 or self.pictures < 0 or self.sigma < 0:
@@ -68,24 +61,6 @@ class Saliency(Task):
     def offers(self) -> frozenset[str]:
         """Maps to learn from, and the pictures without noise."""
         return frozenset({"saliency", "clean"})
-
-    def fingerprint(self) -> dict[str, str]:
-        """Content of every split."""
-        return {f"{self.data}/{s}": self._split(s).fingerprint for s in SPLITS}
-
-    def parts(self) -> list[tuple[str, str]]:
-        """The data set and the metrics."""
-        return [("dataset", self.data), *(("metric", m) for m in self.metrics)]
-
-    def cards(self) -> dict[str, Card]:
-        """The metrics for which the data set brings the truth."""
-        return {column: metric.card() for column, metric in self._metrics[0].items()}
-
-    def remarks(self) -> dict[str, str]:
-        """Metrics without a truth; pictures left out."""
-        skipped = [line for split in SPLITS for line in self._split(split).skipped]
-        left_out = {"skipped_files": f"{len(skipped)}: {'; '.join(skipped[:5])}"} if skipped else {}
-        return {f"unavailable.{column}": reason for column, reason in self._metrics[1].items()} | left_out
 
     # -- training
     def batch(self, n: int, rng: torch.Generator) -> Batch:
@@ -110,14 +85,6 @@ class Saliency(Task):
         names = self._test.names
         values = self._judge(method, "test", self._metrics[0], lambda done: progress(done, len(names)))
         return Scores({c: float(v.mean()) for c, v in values.items()}, {c: (names, v.tolist()) for c, v in values.items()})
-
-    def sample(self) -> Batch:
-        """The first test batch, for the cost metrics."""
-        return self._test.batches[0].without_target()
-
-    def gallery(self, method: Method, folder: Path) -> None:
-        """Four test pictures with the predicted map and the true one."""
-        write_gallery(folder, method, self._test, None)
 
     def _judge(
         self, method: Method, split: Split, metrics: dict[str, SaliencyMetric], progress: Callable[[int], None] = lambda done: None
@@ -183,9 +150,7 @@ class Saliency(Task):
     @functools.cache  # noqa: B019
     def _exam(self, split: Split) -> Exam:
         pictures = self._split(split)
-        chosen = range(len(pictures))
-        if split == "test" and self.pictures:
-            chosen = chosen[:: max(1, len(chosen) // self.pictures)][: self.pictures]
+        chosen = self._thinned(len(pictures)) if split == "test" else range(len(pictures))
 
         def observe(seen: object, i: int) -> Batch:
             assert isinstance(seen, Seen)
@@ -211,17 +176,9 @@ class Saliency(Task):
     # -- metrics
     @functools.cached_property
     def _metrics(self) -> tuple[dict[str, SaliencyMetric], dict[str, str]]:
-        known = self._truth("test").kinds
-        available: dict[str, SaliencyMetric] = {}
-        missing: dict[str, str] = {}
-        for spec in self.metrics:
-            metric = registry.make("metric", spec)
-            if not isinstance(metric, SaliencyMetric):
-                raise UsageError(f"metric {spec} does not judge saliency maps")
-            if lacking := [kind for kind in metric.reads if kind not in known]:
-                missing[spec] = f"the data set {self.data} brings no {lacking[0]}"
-            else:
-                available[spec] = metric
-        if not available:
-            raise Unavailable(f"none of the metrics can be computed: {'; '.join(missing.values())}")
-        return available, missing
+        def with_truth(metric: SaliencyMetric) -> SaliencyMetric:
+            if lacking := [kind for kind in metric.reads if kind not in self._truth("test").kinds]:
+                raise Unavailable(f"the data set {self.data} brings no {lacking[0]}")
+            return metric
+
+        return usable(self.metric_specs(), SaliencyMetric, "saliency maps", told=with_truth)

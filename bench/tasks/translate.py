@@ -16,13 +16,14 @@ from torch import Tensor
 
 from bench import registry
 from bench.cards import Card
-from bench.errors import Unavailable, UsageError
+from bench.errors import UsageError
 from bench.method import Batch, Method
 from bench.metric import SampleMetric
 from bench.metrics.fcn_score import FCNScore
 from bench.registry import Spec
 from bench.task import Scores
-from bench.tasks._pictures import Crops, Exam, exam, open_split
+from bench.tasks._metrics import usable
+from bench.tasks._pictures import Crops, Exam, cut, exam, open_split
 from bench.tasks._restoration import Restoration
 from datasets._base import Picture, PictureSet, Split
 
@@ -67,20 +68,20 @@ class Translate(Restoration):
     def parts(self) -> list[tuple[str, str]]:
         """The data set, all metrics and what they look through."""
         sets = [part for spec, metric in self._set_metrics[0].items() for part in (("metric", spec), *metric.parts())]
-        reader = self._reader[0]
-        readers = [("metric", self.segmentation), ("segmenter", reader.segmenter), ("segmenter", reader.truth)] if reader else []
+        readers = [("metric", spec) for spec in self._readers[0]]
+        readers += [("segmenter", name) for reader in self._readers[0].values() for name in (reader.segmenter, reader.truth)]
         return [*super().parts(), *sets, *readers]
 
     def cards(self) -> dict[str, Card]:
         """Metrics of pictures, of sets, of labels; those that are available."""
-        n, reader = len(self._test), self._reader[0]
+        n = len(self._test)
         sets = {column: card for column, metric in self._set_metrics[0].items() for card in metric.cards(fake=n, real=n).values()}
-        labels = {column: dataclasses.replace(reader.card(), metric=column) for column in reader.columns} if reader else {}
+        labels = {column: dataclasses.replace(reader.card(), metric=column) for reader in self._readers[0].values() for column in reader.columns}
         return super().cards() | sets | labels
 
     def remarks(self) -> dict[str, str]:
         """Metrics that cannot be computed; pictures left out."""
-        return super().remarks() | {f"unavailable.{spec}": reason for spec, reason in (self._set_metrics[1] | self._reader[1]).items()}
+        return super().remarks() | {f"unavailable.{spec}": reason for spec, reason in (self._set_metrics[1] | self._readers[1]).items()}
 
     # -- training
     def batch(self, n: int, rng: torch.Generator) -> Batch:
@@ -111,7 +112,7 @@ class Translate(Restoration):
         """All metrics on the test pictures."""
         judged = list(self._test.restore(method, lambda done: progress(done, len(self._test))))
         values = {column: _as_sets(metric, judged) for column, metric in self._set_metrics[0].items()}
-        if reader := self._reader[0]:
+        for reader in self._readers[0].values():
             counts = [reader.confusion(made, labels) for batch, made in judged if (labels := getattr(batch, reader.read)) is not None]
             values |= reader.score(torch.stack(counts).sum(0))
         return self._compare(judged).joined(Scores(values))
@@ -149,7 +150,7 @@ class Translate(Restoration):
     def _cut(self, split: Split) -> list[Picture]:
         """Whole pictures squeezed to a tile where training squeezes, too; else tiles of them."""
         pictures = _squeezed(self._split(split), self.tile if self.load else 0)
-        return [t for p in pictures for t in (_tiles(p, self.tile, self.least_contrast) if self.tile and not self.load else [p])]
+        return [t for p in pictures for t in (cut(p, self.tile, self.least_contrast) if self.tile and not self.load else [p])]
 
     def _exam(self, pictures: list[Picture], part: int) -> Exam:
         def pair(picture: Picture, i: int) -> Batch:
@@ -162,32 +163,18 @@ class Translate(Restoration):
     # -- metrics
     @functools.cached_property
     def _set_metrics(self) -> tuple[dict[str, SampleMetric], dict[str, str]]:
-        available: dict[str, SampleMetric] = {}
-        missing: dict[str, str] = {}
-        for spec in self.set_metrics:
-            metric = registry.make("metric", spec)
-            if not isinstance(metric, SampleMetric) or metric.columns:
-                raise UsageError(f"metric {spec} does not compare sets of samples by one number")
-            try:
-                metric.require()
-                available[spec] = metric
-            except Unavailable as error:
-                missing[spec] = str(error)
-        if not available and not self.metrics:
-            raise Unavailable(f"none of the metrics can be computed: {'; '.join(missing.values())}")
-        return available, missing
+        def one_number(metric: SampleMetric) -> SampleMetric:
+            if metric.columns:
+                raise UsageError(f"set_metrics take metrics of one number, not of {', '.join(metric.columns)}")
+            return metric
+
+        specs = {spec: spec for spec in self.set_metrics}
+        return usable(specs, SampleMetric, "sets of samples", told=one_number, optional=bool(self.metrics))
 
     @functools.cached_property
-    def _reader(self) -> tuple[FCNScore | None, dict[str, str]]:
-        metric = registry.make("metric", self.segmentation) if self.segmentation else None
-        if metric is not None and not isinstance(metric, FCNScore):
-            raise UsageError(f"segmentation={self.segmentation}: not fcn_score")
-        try:
-            if metric:
-                metric.require()
-        except Unavailable as error:
-            return None, {self.segmentation: str(error)}
-        return metric, {}
+    def _readers(self) -> tuple[dict[str, FCNScore], dict[str, str]]:
+        """The reader of labels, if one was asked for."""
+        return usable({self.segmentation: self.segmentation} if self.segmentation else {}, FCNScore, "labels", optional=True)
 
 
 def _as_sets(metric: SampleMetric, judged: Judged) -> float:
@@ -207,16 +194,3 @@ def _squeezed(pictures: PictureSet, side: int) -> PictureSet:
         return Picture(name=picture.name, sharp=squeeze(picture.sharp), blurred=blurred)
 
     return PictureSet(pictures.names, load, pictures.fingerprint, pictures.skipped) if side else pictures
-
-
-def _tiles(picture: Picture, size: int, least_contrast: float) -> list[Picture]:
-    """A pair cut into size x size tiles from its top left corner, without those whose B is flat (see `bench.tasks._pictures.tiles`)."""
-    blurred = picture.blurred
-    assert blurred is not None
-    height, width = picture.sharp.shape[-2:]
-    corners = [(top, left) for top in range(0, height - size + 1, size) for left in range(0, width - size + 1, size)]
-    return [
-        Picture(name=f"{picture.name}@{top},{left}", sharp=sharp, blurred=blurred[:, top : top + size, left : left + size])
-        for top, left in corners
-        if float((sharp := picture.sharp[:, top : top + size, left : left + size]).flatten(1).std(dim=1).mean()) >= least_contrast
-    ]

@@ -167,7 +167,7 @@ def test_metrics_that_cannot_be_computed_are_told(monkeypatch, tmp_path):
     [
         ("toy2d[data=digits]", "needs a distribution of points"),
         ("generate[data=ring]", "needs a set of small pictures"),
-        ('generate[metrics=("psnr",)]', "does not compare sets of samples"),
+        ('generate[metrics=("psnr",)]', "does not judge sets of samples"),
         ("generate[samples=1]", "samples must be >= 2"),
         ("generate[watched=9]", "watched from 1"),
         ("toy2d[critic_scale=0]", "critic_scale positive"),
@@ -179,7 +179,7 @@ def test_wrong_options(spec, says):
 
 
 def test_samples_of_another_shape_are_refused():
-    with pytest.raises(UsageError, match=r"sample returned \(60, 3\) for samples of shape"):
+    with pytest.raises(ValueError, match=r"sample returned \(60, 3\) for samples of shape"):
         task_of(SPECS[1]).score(Draws(lambda n: torch.zeros(n, 3)), quietly)
 
 

@@ -97,5 +97,5 @@ def test_crops_fit_the_scale():
 
 
 def test_methods_that_keep_the_size_are_refused():
-    with pytest.raises(UsageError, match=r"Identity\.restore returned"):
+    with pytest.raises(ValueError, match=r"Identity\.restore returned"):
         score(task("sr[tile=64,crop=32,pictures=1]"), "identity")

@@ -248,9 +248,9 @@ def test_options_are_checked(options, message):
 
 
 def test_metrics_of_the_wrong_kind_are_refused(domains):
-    with pytest.raises(UsageError, match="does not compare sets"):
+    with pytest.raises(UsageError, match="does not judge sets of samples"):
         opened(set_metrics=("psnr",)).cards()
-    with pytest.raises(UsageError, match="not fcn_score"):
+    with pytest.raises(UsageError, match="does not judge labels"):
         opened(segmentation="psnr").cards()
 
 

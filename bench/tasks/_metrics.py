@@ -1,0 +1,44 @@
+"""The metrics of a task: those that can be computed here, and why the others cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from bench import registry
+from bench.errors import Unavailable, UsageError
+from bench.metric import Metric
+
+M = TypeVar("M", bound=Metric)
+
+
+def usable(
+    specs: Mapping[str, str], kind: type[M], judged: str, *, told: Callable[[M], M] = lambda metric: metric, optional: bool = False
+) -> tuple[dict[str, M], dict[str, str]]:
+    """Column -> metric of those that can be computed, and column -> reason of the others.
+
+    Args:
+        specs: column -> spec of its metric.
+        kind: what the task can call; `judged` says in words what it judges.
+        told: gives a metric what only the task knows; raises Unavailable where the metric makes no sense on these data.
+        optional: whether the task can do without any.
+
+    Raises:
+        UsageError: a metric is of another kind.
+        Unavailable: none can be computed, and one is needed.
+    """
+    available: dict[str, M] = {}
+    missing: dict[str, str] = {}
+    for column, spec in specs.items():
+        metric = registry.make("metric", spec)
+        if not isinstance(metric, kind):
+            raise UsageError(f"metric {spec} does not judge {judged}")
+        try:
+            metric = told(metric)
+            metric.require()
+            available[column] = metric
+        except Unavailable as error:
+            missing[column] = str(error)
+    if missing and not available and not optional:
+        raise Unavailable(f"none of the metrics can be computed: {'; '.join(missing.values())}")
+    return available, missing

@@ -1,0 +1,80 @@
+"""What tasks on pictures share: splits of a data set, the metrics that judge what a method makes of its test pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from bench.cards import Card
+from bench.method import Batch, Method
+from bench.metric import Metric
+from bench.task import Task
+from bench.tasks._gallery import write_gallery
+from bench.tasks._pictures import Exam
+from datasets._base import SPLITS, PictureSet, Split
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class PictureTask(Task):
+    """Base of tasks that show pictures to a method and score what it returns. A subclass opens the data and calls the metrics."""
+
+    verb: ClassVar[str] = "restore"
+
+    data: str
+    pictures: int = 0  # test pictures at most; 0: all
+    metrics: tuple[str, ...] = ()  # the first one chooses the best step
+    on_corrupt: Literal["refuse", "skip"] = "refuse"
+
+    # -- what a subclass has
+    def _split(self, split: Split) -> PictureSet:
+        """The pictures of a split."""
+        raise NotImplementedError
+
+    @property
+    def _test(self) -> Exam:
+        """The test pictures, as a method sees them and with their truth."""
+        raise NotImplementedError
+
+    @property
+    def _metrics(self) -> tuple[Mapping[str, Metric], Mapping[str, str]]:
+        """See `bench.tasks._metrics.usable`."""
+        raise NotImplementedError
+
+    def metric_specs(self) -> dict[str, str]:
+        """Column -> spec of its metric."""
+        return {column: column for column in self.metrics}
+
+    # -- what decides a result
+    def fingerprint(self) -> dict[str, str]:
+        """Content of every split."""
+        return {f"{self.data}/{s}": self._split(s).fingerprint for s in SPLITS}
+
+    def parts(self) -> list[tuple[str, str]]:
+        """The data set and the metrics."""
+        return [("dataset", self.data), *(("metric", spec) for spec in self.metric_specs().values())]
+
+    def cards(self) -> dict[str, Card]:
+        """The metrics that can be computed."""
+        return {column: metric.card() for column, metric in self._metrics[0].items()}
+
+    def remarks(self) -> dict[str, str]:
+        """Metrics that cannot be computed, and why; pictures left out."""
+        missing = {f"unavailable.{column}": reason for column, reason in self._metrics[1].items()}
+        skipped = [line for split in SPLITS for line in self._split(split).skipped]
+        return missing | ({"skipped_files": f"{len(skipped)}: {'; '.join(skipped[:5])}"} if skipped else {})
+
+    # -- judging
+    def sample(self) -> Batch:
+        """The first test batch, for the cost metrics."""
+        return self._test.batches[0].without_target()
+
+    def gallery(self, method: Method, folder: Path) -> None:
+        """Four test pictures."""
+        write_gallery(folder, method, self._test, None)
+
+    def _thinned(self, count: int) -> range:
+        """The indices of `pictures` of `count` test pictures, evenly spaced; of all where there are not more."""
+        chosen = range(count)
+        return chosen[:: max(1, count // self.pictures)][: self.pictures] if self.pictures else chosen

@@ -1,0 +1,44 @@
+"""Real camera shake, played back by a robot: 4 pictures x 12 trajectories, 800 x 800, each with the sharp frames along its trajectory."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import defaultdict
+from pathlib import Path
+from typing import ClassVar
+
+from datasets._base import Entry, FileSource, Split, image_files, read_image
+from datasets._shaken import Shaken
+
+_LEFT_OUT = ("1_3", 30)  # the authors' evaluation skips this frame
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Kohler(FileSource):
+    """Koehler, Hirsch, Mohler, Schoelkopf and Harmeling, "Recording and playback of camera shake", ECCV 2012; test only.
+
+    The task deblur scores a restored picture by the best of its frames (see `bench.tasks._best_frame`).
+    """
+
+    origin: ClassVar[str] = "http://people.kyb.tuebingen.mpg.de/rolfk/BenchmarkECCV2012 (BlurryImages.zip, GroundTruth_pngs_Image1 to 4.zip)"
+    layout: ClassVar[str] = "kohler/BlurryImages/BlurryI_K.png, kohler/ImageI/KernelK/GroundTruthI_K_N.png"
+    folders: ClassVar[tuple[str, ...]] = ("kohler", "Kohler", "BenchmarkECCV2012")
+
+    def entries(self, folder: Path, split: Split) -> list[Entry]:
+        """Each blurred picture and its frames."""
+        if split != "test":
+            return []
+        frames: dict[str, dict[int, Path]] = defaultdict(dict)
+        for path in folder.glob("**/GroundTruth*.png"):
+            if (match := re.fullmatch(r"GroundTruth(\d+_\d+)_(\d+)", path.stem)) and (match[1], int(match[2])) != _LEFT_OUT:
+                frames[match[1]][int(match[2])] = path
+        blurred = {path.stem.removeprefix("Blurry"): path for path in image_files(folder / "BlurryImages")}
+        names = sorted(blurred.keys() & frames.keys(), key=lambda name: [int(n) for n in name.split("_")])
+        return [Entry(name, (blurred[name], *(frames[name][n] for n in sorted(frames[name])))) for name in names]
+
+    def load(self, entry: Entry) -> Shaken:
+        """Read the blurred picture and the middle frame."""
+        blurred, *frames = entry.files
+        middle = frames[len(frames) // 2]
+        return Shaken(name=entry.name, sharp=read_image(middle), blurred=read_image(blurred), files=tuple(frames))
