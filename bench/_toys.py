@@ -82,6 +82,10 @@ class ToyTomography(ToyRestoration):
         """Twelve views."""
         return ct.Scanner(views=12)
 
+    def scans(self, n: int) -> Batch:
+        """N slices to tune on."""
+        return self.batch(n, torch.Generator().manual_seed(2))
+
     @property
     def offers(self) -> frozenset[str]:
         """Pairs with sinograms."""
@@ -158,5 +162,38 @@ class ToyGeneration(_Toy):
         return {"mse": float((method.sample(16).mean(0) - real.mean(0)).square().mean())}  # type: ignore[attr-defined]
 
 
-TOYS: tuple[Callable[[], Task], ...] = (ToyRestoration, ToyEnlargement, ToyTomography, ToySaliency, ToyGeneration)
+@dataclasses.dataclass(kw_only=True, eq=False)
+class ToyMinimisation(_Toy):
+    """A line through the sums of four random numbers."""
+
+    verb = "minimise"
+    limit: ClassVar[float] = 1e4
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """A model and its loss."""
+        return frozenset()
+
+    def model(self) -> nn.Module:
+        """N x 4 to N x 1."""
+        return nn.Linear(4, 1)
+
+    def batch(self, n: int, rng: torch.Generator) -> torch.Tensor:
+        """N x 4."""
+        return torch.randn(n, 4, generator=rng)
+
+    def loss(self, model: nn.Module, batch: torch.Tensor) -> torch.Tensor:
+        """Mean squared error."""
+        error: torch.Tensor = model(batch) - batch.sum(1, keepdim=True)
+        return error.square().mean()
+
+    def project(self, model: nn.Module) -> None:
+        """Every line is allowed."""
+
+    def validate(self, method: Method) -> dict[str, float]:
+        """The loss on sixteen points."""
+        return {"mse": float(self.loss(method.minimise(), self.batch(16, torch.Generator().manual_seed(1))))}  # type: ignore[attr-defined]
+
+
+TOYS: tuple[Callable[[], Task], ...] = (ToyRestoration, ToyEnlargement, ToyTomography, ToySaliency, ToyGeneration, ToyMinimisation)
 """The first with a method's verb that offers what it needs is its own."""

@@ -28,7 +28,6 @@ class ResNetGenerator(nn.Module):
     def __init__(
         self,
         channels: int = 3,
-        out_channels: int = 3,
         ngf: int = 64,
         blocks: int = 9,
         norm: Norm = NORMS["instance"],
@@ -53,7 +52,7 @@ class ResNetGenerator(nn.Module):
             *(_ResBlock(widest, norm, dropout, mc_dropout, single_conv) for _ in range(blocks)),
             *unit(upsample(widest, wider), wider),
             *unit(upsample(wider, wide), wide),
-            nn.Conv2d(wide, out_channels, 7, padding=3, padding_mode="reflect"),
+            nn.Conv2d(wide, channels, 7, padding=3, padding_mode="reflect"),
             nn.Tanh(),
         )
 

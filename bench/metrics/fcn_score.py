@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -75,6 +76,7 @@ class FCNScore(Metric):
             raise UsageError(f"fcn_score: {self.segmenter} knows {made.classes} classes, {self.truth} {true.classes}; they must be the same")
 
     @staticmethod
+    @functools.lru_cache(maxsize=4)
     def reader(spec: str) -> Segmenter:
         """The segmenter that a spec names."""
         made: Any = registry.make("segmenter", spec)

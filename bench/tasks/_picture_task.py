@@ -15,6 +15,8 @@ from bench.tasks._gallery import write_gallery
 from bench.tasks._pictures import Exam
 from datasets._base import SPLITS, PictureSet, Split
 
+EXAM_SEED = 2018  # of what happens to validation and test pictures: the same for every method, seed and tier
+
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class PictureTask(Task):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -101,13 +102,10 @@ def exam(pictures: Iterable[Picture], degrade: Callable[[Picture, int], Batch], 
 
 
 def _join(batches: Sequence[Batch]) -> Batch:
-    def cat(name: str) -> Tensor | None:
-        parts = [getattr(b, name) for b in batches]
-        return None if parts[0] is None else torch.cat(parts)
-
-    observed = cat("observed")
-    assert observed is not None
-    return Batch(observed, cat("target"), cat("psf"), batches[0].sigma, cat("sinogram"))
+    first = batches[0]
+    tensors = [f.name for f in dataclasses.fields(Batch) if isinstance(getattr(first, f.name), Tensor)]
+    joined: dict[str, Any] = {name: torch.cat([getattr(batch, name) for batch in batches]) for name in tensors}
+    return dataclasses.replace(first, **joined)
 
 
 class Crops:

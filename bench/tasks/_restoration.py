@@ -16,11 +16,9 @@ from bench.profiles import profile
 from bench.stream import mix
 from bench.task import Scores
 from bench.tasks._metrics import usable
-from bench.tasks._picture_task import PictureTask
+from bench.tasks._picture_task import EXAM_SEED, PictureTask
 from bench.tasks._pictures import Crops, Exam, exam, open_split, tiles
 from datasets._base import Picture, PictureSet, Split
-
-EXAM_SEED = 2018  # of what happens to validation and test pictures: the same for every method, seed and tier
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)

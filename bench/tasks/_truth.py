@@ -32,16 +32,20 @@ class Truth:
         fixations = {"fixations", "baseline"} | ({"others"} if len(self.pictures) > 1 else set()) if first.fixations is not None else set()
         return frozenset({"target"} | fixations | ({"mask"} if first.mask is not None else set()))
 
-    def of(self, name: str) -> dict[str, Tensor]:
-        """Kind -> 1 x H x W, of one picture."""
+    def of(self, name: str, kinds: frozenset[str]) -> dict[str, Tensor]:
+        """Kind -> 1 x H x W, of one picture; what was not asked for is not made."""
         index = self._index[name]
         seen = self._seen(index)
-        found = {"target": seen.target, "mask": seen.mask, "fixations": seen.fixations}
-        if seen.fixations is not None:
-            size = seen.fixations.shape[-2], seen.fixations.shape[-1]
-            found["baseline"] = resized(self.baseline(), size)
-            found["others"] = self._others(index, size)
-        return {kind: m for kind, m in found.items() if m is not None and kind in self.kinds}
+        size = seen.target.shape[-2], seen.target.shape[-1]
+        makers: dict[str, Callable[[], Tensor | None]] = {
+            "target": lambda: seen.target,
+            "mask": lambda: seen.mask,
+            "fixations": lambda: seen.fixations,
+            "baseline": lambda: resized(self.baseline(), size),
+            "others": lambda: self._others(index, size),
+        }
+        found = {kind: makers[kind]() for kind in makers if kind in kinds & self.kinds}
+        return {kind: m for kind, m in found.items() if m is not None}
 
     def _seen(self, index: int) -> Seen:
         seen = self.pictures[index]

@@ -23,8 +23,9 @@ from bench.task import Scores
 from bench.tasks import _best_frame as best_frame
 from bench.tasks._detection import DetectionExam
 from bench.tasks._gallery import write_gallery
+from bench.tasks._picture_task import EXAM_SEED
 from bench.tasks._pictures import Crops, Exam, exam
-from bench.tasks._restoration import EXAM_SEED, Restoration
+from bench.tasks._restoration import Restoration
 from datasets._base import SPLITS, Picture, PictureSet, Split
 from datasets._shaken import Shaken
 from datasets.degrade.motion_blur import MotionBlur
@@ -79,7 +80,7 @@ class Deblur(Restoration):
 
     # -- training
     def batch(self, n: int, rng: torch.Generator) -> Batch:
-        """N random crops, each blurred by a random kernel of the bank: sharp and observed, n x 3 x crop x crop."""
+        """N random crops, each blurred by a random kernel of the bank, or as it came: sharp and observed, n x 3 x crop x crop."""
         draws = torch.rand(n, 6, generator=rng).tolist()
         crops = [self._crops_of(scene=u[4] < self.scene_share).draw(u, self.crop) for u in draws]
         sharp = torch.stack([s for s, _ in crops])
@@ -87,9 +88,9 @@ class Deblur(Restoration):
         noise = torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (), generator=rng)))
         psf = self._bank[index]
         observed = self._blur.apply(sharp, psf, noise)
-        if any(blurred is not None for _, blurred in crops):  # a data set with real blur
-            observed = torch.stack([o if blurred is None else blurred for o, (_, blurred) in zip(observed, crops, strict=True)])
-        return Batch(observed, sharp, psf, self._blur.noise)
+        if all(blurred is None for _, blurred in crops):
+            return Batch(observed, sharp, psf, self._blur.noise)
+        return Batch(torch.stack([o if blurred is None else blurred for o, (_, blurred) in zip(observed, crops, strict=True)]), sharp)
 
     # -- judging
     def score(self, method: Method, progress: Callable[[int, int], None]) -> Scores:

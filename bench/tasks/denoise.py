@@ -20,12 +20,14 @@ from bench.method import Batch, Method
 from bench.registry import Spec
 from bench.stream import mix
 from bench.task import Scores
+from bench.tasks._picture_task import EXAM_SEED
 from bench.tasks._pictures import Exam, exam
-from bench.tasks._restoration import EXAM_SEED, Restoration
+from bench.tasks._restoration import Restoration
 from datasets._base import Picture
 from datasets.degrade._noise import Noise
 
-Level = float | tuple[float, float]
+Level = float | tuple[float, float] | Literal["blind"]
+_BLIND = (0.0, 55.0)  # DnCNN-B, Sec. IV-A
 
 _GRAY = (0.299, 0.587, 0.114)  # BT.601, as MATLAB's rgb2gray, which made the gray benchmarks
 
@@ -38,14 +40,16 @@ class Denoise(Restoration):
     that come with a noisy version (cc15) are judged as they are. Methods may read `channels`, and `corrupt`, which measures clean pictures anew.
     """
 
-    noise: str = "gaussian"
-    sigma: Level = 25.0  # on 0 .. 255, what `noise` means by it; a pair is a range from which every picture draws
-    train_sigma: Level | None = None  # in training, such as (0, 55) for DnCNN-B; None: the same
+    noise: str = "gaussian"  # on pictures that came without; "real": there are none such
+    sigma: Level = 25.0  # on 0 .. 255, what `noise` means by it; a pair is a range from which every picture draws, "blind" (0, 55)
+    train_sigma: Level | None = None  # in training, such as "blind" for DnCNN-B; None: the same
     channels: Literal[1, 3] = 1
     crop: int = 40
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.sigma = _BLIND if self.sigma == "blind" else self.sigma
+        self.train_sigma = _BLIND if self.train_sigma == "blind" else self.train_sigma
         if self.channels == 3 and self.profile == "bsd68":
             raise ValueError("bsd68 is a protocol for gray pictures: with channels=3 give profile=default")
 

@@ -17,8 +17,9 @@ from bench.errors import UsageError
 from bench.method import Batch, Method
 from bench.stream import mix
 from bench.tasks._gallery import write_gallery
+from bench.tasks._picture_task import EXAM_SEED
 from bench.tasks._pictures import Crops, Exam, exam
-from bench.tasks._restoration import EXAM_SEED, Restoration
+from bench.tasks._restoration import Restoration
 from datasets._base import Picture, PictureSet, Split
 from datasets.degrade.low_dose import LowDose
 
@@ -31,7 +32,7 @@ class LDCT(Restoration):
 
     Pictures have one channel, HU from -1024 to 3072 on [0, 1]. A data set that brings low-dose slices (mayo) is judged as it is; to any other
     the low dose is done (`dose`): a noisy sinogram, which methods may ask for, and its reconstruction. Training pairs are made once, as in a
-    study, and cropped at random. Methods may read `scanner`.
+    study, stay on the device (2 MB a pair of 512 x 512) and are cropped at random. Methods may read `scanner` and `scans`.
     """
 
     data: str = "ellipses"
@@ -57,6 +58,12 @@ class LDCT(Restoration):
     def scanner(self) -> ct.Scanner:
         """The geometry behind the sinograms of a batch."""
         return self._dose.scanner
+
+    def scans(self, n: int) -> Batch:
+        """At most n whole training slices of one size, evenly spaced, with their sinograms where they have them."""
+        slices = self._split("train")
+        chosen = range(0, len(slices), max(1, len(slices) // n))[:n]
+        return self._exam([slices[i] for i in chosen], _TRAIN_PART).batches[0]
 
     # -- what decides a result
     @property
@@ -102,6 +109,7 @@ class LDCT(Restoration):
     def _crops(self) -> Crops:
         slices = self._split("train")
 
+        @functools.cache
         def load(index: int) -> Picture:
             batch = self._observe(slices[index], _TRAIN_PART, index)
             assert batch.target is not None

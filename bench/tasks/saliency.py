@@ -9,24 +9,27 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from bench import registry
+from bench.cards import Card
 from bench.errors import Unavailable, UsageError
 from bench.method import Batch, Method
+from bench.metric import ImageMetric
 from bench.metrics._saliency import SaliencyMetric
 from bench.stream import mix
 from bench.task import Scores
 from bench.tasks._metrics import usable
-from bench.tasks._picture_task import PictureTask
+from bench.tasks._picture_task import EXAM_SEED, PictureTask
 from bench.tasks._pictures import Exam, exam, open_split
 from bench.tasks._truth import Truth, resized
 from datasets._base import SPLITS, PictureSet, Split
 from datasets._saliency import Seen
 
-_EXAM_SEED = 2018  # of the noise on validation and test pictures
-_PRELOAD = 1024  # training pictures that live on the device
+_DENOISED = ("psnr", "ssim")  # of the denoised picture, beside its map
 _BASELINE = 512  # training maps whose mean is the baseline of the information gain
 
 
@@ -62,6 +65,14 @@ class Saliency(PictureTask):
         """Maps to learn from, and the pictures without noise."""
         return frozenset({"saliency", "clean"})
 
+    def parts(self) -> list[tuple[str, str]]:
+        """The data set and all metrics."""
+        return [*super().parts(), *(("metric", name) for name in _DENOISED if self.sigma)]
+
+    def cards(self) -> dict[str, Card]:
+        """The metrics that can be computed; of noisy pictures, also how well they were denoised by those that do so on their way."""
+        return super().cards() | {column: metric.card() for column, metric in self._denoised.items()}
+
     # -- training
     def batch(self, n: int, rng: torch.Generator) -> Batch:
         """N random training pictures, mirrored at random, shrunk to `size`, with their maps."""
@@ -84,6 +95,7 @@ class Saliency(PictureTask):
         """Every metric on the test pictures, at the size of the truth."""
         names = self._test.names
         values = self._judge(method, "test", self._metrics[0], lambda done: progress(done, len(names)))
+        values |= self._judge_denoised(method) if hasattr(method, "denoise") else {}
         return Scores({c: float(v.mean()) for c, v in values.items()}, {c: (names, v.tolist()) for c, v in values.items()})
 
     def _judge(
@@ -93,16 +105,27 @@ class Saliency(PictureTask):
         values: dict[str, list[Tensor]] = {column: [] for column in metrics}
         judged = self._exam(split)
         names = iter(judged.names)
+        kinds = frozenset(kind for metric in metrics.values() for kind in metric.reads)
         for _, predicted in judged.restore(method, progress):
-            for maps, truth in self._in_groups(split, predicted, list(itertools.islice(names, len(predicted)))):
+            for maps, truth in self._in_groups(split, predicted, list(itertools.islice(names, len(predicted))), kinds):
                 for column, metric in metrics.items():
                     values[column].append(metric(maps, *(truth[kind] for kind in metric.reads)))
         return {column: torch.cat(parts) for column, parts in values.items()}
 
-    def _in_groups(self, split: Split, predicted: Tensor, names: list[str]) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
-        """Maps at the size of their truth, with that truth, in groups of one size and in order."""
-        truths = [self._truth(split).of(name) for name in names]
-        for shape, group in itertools.groupby(range(len(names)), lambda i: tuple(truths[i]["target"].shape[-2:])):
+    def _judge_denoised(self, method: Any) -> dict[str, Tensor]:
+        """Column -> one value a picture: what a method that denoises first makes of the noisy pictures."""
+        values: dict[str, list[Tensor]] = {column: [] for column in self._denoised}
+        for batch in self._test.batches:
+            x_hat = method.denoise(batch.without_target())
+            for column, metric in self._denoised.items():
+                assert batch.clean is not None
+                values[column].append(metric(x_hat, batch.clean))
+        return {column: torch.cat(parts) for column, parts in values.items()}
+
+    def _in_groups(self, split: Split, predicted: Tensor, names: list[str], kinds: frozenset[str]) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+        """Maps at the size of their truth, with the wanted kinds of that truth, in groups of one size and in order."""
+        truths = [self._truth(split).of(name, kinds) for name in names]
+        for shape, group in itertools.groupby(range(len(names)), lambda i: tuple(next(iter(truths[i].values())).shape[-2:])):
             rows = list(group)
             truth = {kind: torch.stack([truths[i][kind] for i in rows]).to(predicted.device) for kind in truths[rows[0]]}
             yield resized(predicted[rows], shape), truth
@@ -123,17 +146,15 @@ class Saliency(PictureTask):
         return Truth(self._split(split), lambda: self._baseline)
 
     def _training(self, index: int) -> tuple[Tensor, Tensor]:
-        return self._kept(index) if len(self._split("train")) <= _PRELOAD else self._small("train", index)
+        x, target = (m.float() / 255 for m in self._kept(index))
+        return x, target
 
     @functools.cache  # noqa: B019
     def _kept(self, index: int) -> tuple[Tensor, Tensor]:
-        return self._small("train", index)
-
-    def _small(self, split: Split, index: int) -> tuple[Tensor, Tensor]:
-        """A picture and its map at `size`, on the device."""
-        seen = self._split(split)[index]
+        """A training picture and its map at `size`, 8 bits: read once, then on the device (SALICON's 10,000 at 192 x 256: 2 GB)."""
+        seen = self._split("train")[index]
         assert isinstance(seen, Seen)
-        x, target = (resized(m.to(self.device), self.size) for m in (seen.sharp, seen.target))
+        x, target = ((resized(m.to(self.device), self.size) * 255).round().byte() for m in (seen.sharp, seen.target))
         return x, target
 
     @functools.cached_property
@@ -154,7 +175,7 @@ class Saliency(PictureTask):
 
         def observe(seen: object, i: int) -> Batch:
             assert isinstance(seen, Seen)
-            rng = torch.Generator().manual_seed(mix(_EXAM_SEED, SPLITS.index(split), i))
+            rng = torch.Generator().manual_seed(mix(EXAM_SEED, SPLITS.index(split), i))
             return self._observe(seen.sharp[None], seen.target[None], rng)
 
         return exam((self._shown(pictures[i], split) for i in chosen), observe, self.device)
@@ -174,6 +195,10 @@ class Saliency(PictureTask):
         return Batch(observed, target, sigma=self.sigma, clean=clean)
 
     # -- metrics
+    @functools.cached_property
+    def _denoised(self) -> dict[str, ImageMetric]:
+        return {f"denoised_{name}": registry.make("metric", name) for name in _DENOISED if self.sigma}
+
     @functools.cached_property
     def _metrics(self) -> tuple[dict[str, SaliencyMetric], dict[str, str]]:
         def with_truth(metric: SaliencyMetric) -> SaliencyMetric:

@@ -1,4 +1,4 @@
-"""Filters whose strength is chosen on training pictures, as part of the trial: the search is their training, and so on record."""
+"""Procedures whose options are chosen on training pictures, as part of the trial: the search is their training, and so on record."""
 
 from __future__ import annotations
 
@@ -10,21 +10,27 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
+from bench import ct
 from bench.method import Batch, Logs, Method
 from methods.classical._noise_level import noise_level
 
-_CROPS = 24  # training crops that a candidate is tried on; the same for all
+_CROPS, _SCANS = 24, 6  # training pictures that a candidate is tried on; the same for all
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TunedHP:
     """Options that are given as several values are tuned: all combinations are tried, the one of least squared error is used."""
 
+    def values(self, name: str) -> tuple[Any, ...]:
+        """What an option may be."""
+        value = getattr(self, name)
+        return value if isinstance(value, tuple) else (value,)
+
     @property
     def candidates(self) -> list[Self]:
         """Every combination."""
-        values = {f.name: v if isinstance(v := getattr(self, f.name), tuple) else (v,) for f in dataclasses.fields(self)}
-        return [dataclasses.replace(self, **dict(zip(values, choice))) for choice in itertools.product(*values.values())]
+        names = [f.name for f in dataclasses.fields(self)]
+        return [dataclasses.replace(self, **dict(zip(names, choice))) for choice in itertools.product(*map(self.values, names))]
 
     @property
     def steps(self) -> int:
@@ -34,29 +40,38 @@ class TunedHP:
 
 
 class Tuned(Method):
-    """A filter of noisy pictures. Subclasses give `HP` (fields that may be tuples) and `filter`."""
+    """A procedure without weights. Subclasses give `HP` (fields that may be tuples) and `attempt`."""
 
+    needs: ClassVar[frozenset[str]] = frozenset({"paired"})
     HP: ClassVar[Any] = TunedHP
 
     def build(self, task: Any) -> None:
         """Nothing was tried yet."""
         self.errors = torch.zeros(0)  # of the candidates so far
 
-    def filter(self, y: Tensor, sigma: Tensor, hp: Any) -> Tensor:
-        """Restore N x C x H x W pictures whose noise has the standard deviations `sigma`, N x 1 x 1 x 1 on [0, 1], with one candidate."""
+    def attempt(self, batch: Batch, hp: Any) -> Tensor:
+        """Restore N x C x H x W pictures with one candidate."""
         raise NotImplementedError
+
+    def examples(self, data: Iterator[Batch]) -> Batch:
+        """Training pictures to try the candidates on."""
+        batches = [next(data) for _ in range(_CROPS)]
+        return Batch(torch.cat([b.observed for b in batches]), torch.cat([b.target for b in batches]), sigma=batches[0].sigma)
+
+    def shown(self, x: Tensor) -> Tensor:
+        """Pictures as their errors count."""
+        return x
 
     def prepare(self, data: Iterator[Batch]) -> None:
         """Keep some training pictures."""
-        batches = [next(data) for _ in range(_CROPS)]
-        self.observed, self.target, self.told = torch.cat([b.observed for b in batches]), torch.cat([b.target for b in batches]), batches[0].sigma
+        self.kept = {name: value for name, value in vars(self.examples(data)).items() if value is not None}
 
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """Try one candidate an update."""
+        batch = Batch(**self.kept)
         while self.t < self.hp.steps:
             hp = self.hp.candidates[self.t]
-            x = self.filter(self.observed, noise_level(self.observed, self.told), hp).clamp(0, 1)
-            mse = (x - self.target).square().mean()
+            mse = (self.shown(self.attempt(batch, hp).clamp(0, 1)) - self.shown(batch.target)).square().mean()
             self.errors = torch.cat([self.errors.to(mse), mse[None]])
             self.t += 1
             yield {"mse": mse, **dataclasses.asdict(hp)}
@@ -69,4 +84,36 @@ class Tuned(Method):
 
     def restore(self, batch: Batch) -> Tensor:
         """N x C x H x W in [0, 1]."""
-        return self.filter(batch.observed, noise_level(batch.observed, batch.sigma), self.chosen).clamp(0, 1)
+        return self.attempt(batch, self.chosen).clamp(0, 1)
+
+
+class Filter(Tuned):
+    """A filter of noisy pictures. Subclasses give `HP` and `filter`."""
+
+    def filter(self, y: Tensor, sigma: Tensor, hp: Any) -> Tensor:
+        """Restore N x C x H x W pictures whose noise has the standard deviations `sigma`, N x 1 x 1 x 1 on [0, 1], with one candidate."""
+        raise NotImplementedError
+
+    def attempt(self, batch: Batch, hp: Any) -> Tensor:
+        """With the level that is told, or else estimated."""
+        return self.filter(batch.observed, noise_level(batch.observed, batch.sigma), hp)
+
+
+class Reconstruction(Tuned):
+    """A way from sinograms to slices, tuned on whole training scans for the window in which slices are judged. Subclasses give `HP` and `attempt`."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"sinogram"})
+
+    def build(self, task: Any) -> None:
+        """The geometry."""
+        super().build(task)
+        self.scanner: ct.Scanner = task.scanner
+
+    def examples(self, data: Iterator[Batch]) -> Batch:
+        """Crops have no sinograms: the task hands out whole scans."""
+        scans: Batch = self.task.scans(_SCANS)
+        return scans
+
+    def shown(self, x: Tensor) -> Tensor:
+        """Through the window of the belly."""
+        return ct.windowed(x, "abdomen")

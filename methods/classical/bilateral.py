@@ -20,12 +20,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.method import param
-from methods.classical._tuned import Tuned, TunedHP
+from methods.classical._tuned import Filter, TunedHP
 
 _REACH = 2.5  # of the window, in standard deviations of closeness
 
 
-class Bilateral(Tuned):
+class Bilateral(Filter):
     """A mean of neighbours that are near in place and in value."""
 
     @dataclasses.dataclass(frozen=True, kw_only=True)

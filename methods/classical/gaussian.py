@@ -19,10 +19,10 @@ from torch import Tensor
 
 from bench.method import param
 from bench.psf import convolve
-from methods.classical._tuned import Tuned, TunedHP
+from methods.classical._tuned import Filter, TunedHP
 
 
-class Gaussian(Tuned):
+class Gaussian(Filter):
     """A weighted mean of neighbours."""
 
     @dataclasses.dataclass(frozen=True, kw_only=True)

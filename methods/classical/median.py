@@ -17,10 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.method import param
-from methods.classical._tuned import Tuned, TunedHP
+from methods.classical._tuned import Filter, TunedHP
 
 
-class Median(Tuned):
+class Median(Filter):
     """Order instead of a mean: what lies far off does not count."""
 
     @dataclasses.dataclass(frozen=True, kw_only=True)

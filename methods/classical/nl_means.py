@@ -20,10 +20,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.method import param
-from methods.classical._tuned import Tuned, TunedHP
+from methods.classical._tuned import Filter, TunedHP
 
 
-class NLMeans(Tuned):
+class NLMeans(Filter):
     """A mean of pixels whose surroundings look alike, wherever they are in a window."""
 
     @dataclasses.dataclass(frozen=True, kw_only=True)

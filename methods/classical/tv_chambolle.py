@@ -21,10 +21,10 @@ import torch
 from torch import Tensor
 
 from bench.method import param
-from methods.classical._tuned import Tuned, TunedHP
+from methods.classical._tuned import Filter, TunedHP
 
 
-class TVChambolle(Tuned):
+class TVChambolle(Filter):
     """The picture of least total variation near the noisy one."""
 
     @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,8 @@
-"""The network of DnCNN, its loss, and its published weights."""
+"""The network of DnCNN, its hyper-parameters, its loss, and its published weights."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from bench import weights
 from bench.errors import UsageError
-from bench.method import Batch
+from bench.method import Batch, TrainHP, param
 
 # prefix of the keys -> (whose files, epsilon of their batch norms). All number the layers of one nn.Sequential: convolutions, norms, ReLUs.
 _FORMATS = {
@@ -20,6 +21,24 @@ _FORMATS = {
     "dncnn.": ("SaoYan", 1e-5),
     "G.": ("ganbench", 1e-5),  # weights.safetensors of a trial
 }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DnCNNHP(TrainHP):
+    """The paper's values; [code] where only the authors' code states them."""
+
+    steps: int = param(100_000, "[code] 50 epochs of 2000 batches")
+    batch_size: int = param(128, "[code]")
+    optimizer: str = param("adam[lr=1e-3]", "[code] update rule of the denoiser")
+    schedule: str = param("step[at=0.6,factor=0.1]", "[code] a tenth after 30 of 50 epochs")
+    init: str = param("he", "Sec. III: He et al.")
+    layers: int = param(17, "Sec. III-A: 17 for one level, 20 for a range")
+    width: int = param(64, "Sec. III-A: channels")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.layers < 2 or self.width < 1:
+            raise ValueError(f"layers must be >= 2 and width >= 1, not {self.layers} and {self.width}")
 
 
 class DnCNNNetwork(nn.Sequential):

@@ -65,9 +65,9 @@ class DeblurGAN(Method):
         """Networks, optimisers, losses."""
         h = self.hp
         self.G = ResNetGenerator(
-            ngf=h.ngf, blocks=h.blocks, norm=NORMS[h.norm], dropout=h.dropout, mc_dropout=h.mc_dropout, residual=True, single_conv=h.single_conv
+            task.channels, h.ngf, h.blocks, NORMS[h.norm], dropout=h.dropout, mc_dropout=h.mc_dropout, residual=True, single_conv=h.single_conv
         )
-        self.D = PatchGAN(ndf=h.ndf, norm=NORMS[h.critic_norm], padding=2)
+        self.D = PatchGAN(task.channels, h.ndf, norm=NORMS[h.critic_norm], padding=2)
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D)
         self.adversarial = registry.make("adversarial", h.adversarial)
         self.content = registry.make("content", h.content)

@@ -8,11 +8,12 @@ Zhang, Zuo, Chen, Meng, Zhang. IEEE TIP 26(7), 2017, arXiv:1608.03981.
 | Eq. 1, the residual y - x, squared, over 2 N     | `_dncnn.residual_loss`     |
 | x = y - R(y)                                     | `restore`                  |
 
-DnCNN-S is trained at the level it is tested at: 17 layers. DnCNN-B is blind: `layers=20`, on a task with `train_sigma=(0,55)` and `crop=50`.
+DnCNN-S is trained at the level it is tested at: 17 layers. DnCNN-B is blind: `layers=20`, on a task with `train_sigma=blind` and `crop=50`.
 `weights=FILE` is a published network, judged as it is: KAIR's dncnn_*.pth and SaoYan's net.pth are known, and the weights of this bench's own
 trials. Files are read as tensors only; depth, width and channels are theirs, norms are merged into the convolutions.
-Departures: Adam at 1e-3, then 1e-4, as in the authors' code (the text: SGD from 0.1 to 1e-4); gains of batch norm start at 1 and biases of the
-first and last layer train (the code: gains drawn like weights, biases fixed); crops are drawn anew for every update instead of once.
+Departures: Adam at 1e-3, then 1e-4, as in the authors' code (the text: SGD from 0.1 to 1e-4); gains of batch norm start at 1 (the code: drawn
+like weights); He's deviation of each layer's own fan-in, 0.47 in the first (the code: that of the middle layers, 0.059, in all of them), which
+costs the first thousands of updates; crops are drawn anew for every update instead of once.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ import torch
 from torch import Tensor
 
 from bench.errors import UsageError
-from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.method import Batch, Logs, Method, param
 from methods._train import regress
-from methods.restoration._dncnn import DnCNNNetwork, denoise, pretrained, residual_loss
+from methods.restoration._dncnn import DnCNNHP, DnCNNNetwork, denoise, pretrained, residual_loss
 
 
 class DnCNN(Method):
@@ -37,22 +38,13 @@ class DnCNN(Method):
     toy: ClassVar[dict[str, Any]] = {"layers": 3, "width": 4}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
-    class HP(TrainHP):
-        """The paper's values; [code] where only the authors' code states them."""
+    class HP(DnCNNHP):
+        """See `_dncnn.DnCNNHP`."""
 
-        steps: int = param(100_000, "[code] 50 epochs of 2000 batches")
-        batch_size: int = param(128, "[code]")
-        optimizer: str = param("adam[lr=1e-3]", "[code]")
-        schedule: str = param("step[at=0.6,factor=0.1]", "[code] a tenth after 30 of 50 epochs")
-        init: str = param("he", "Sec. III: He et al.")
-        layers: int = param(17, "Sec. III-A: 17 for one level, 20 for a range")
-        width: int = param(64, "Sec. III-A: channels")
         weights: str = param("", "a checkpoint to use in place of training; layers and width then are its own")
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            if self.layers < 2 or self.width < 1:
-                raise ValueError(f"layers must be >= 2 and width >= 1, not {self.layers} and {self.width}")
             if self.weights:
                 object.__setattr__(self, "steps", 0)
                 object.__setattr__(self, "init", "default")

@@ -3,7 +3,7 @@
 Chen, Chen, Chao, Yang. CVPR 2018, pp. 3155-3164. There is no official code: sections and equations are recalled,
 thresholds are those of three third-party scripts.
 
-| paper                                                                 | here              |
+| paper [recalled]                                                      | here              |
 |-----------------------------------------------------------------------|-------------------|
 | Sec. 3.2, Eq. 2, 3: smooth patches, whose local means and variances    |                   |
 | are within mu and gamma of their own; less their mean they are noise  | `_noise_blocks`   |
@@ -12,8 +12,8 @@ thresholds are those of three third-party scripts.
 
 Noisy and clean pictures are never taken as pairs: blocks come from observed crops, the denoiser learns on other, clean ones. `noise` tells what
 the denoiser is trained on: `gan`; `blocks`, the extracted ones alone; `gaussian` of their variance; `oracle` is shown the noise itself.
-How far `gan` stays behind `oracle` is what not knowing the noise costs, how far `oracle` stays behind `dncnn` what fixed blocks cost.
-Without a noise model all updates train the denoiser: for equal ones give it (1 - gan_share) of the steps.
+How far `gan` stays behind `oracle` is what not knowing the noise costs, how far `oracle` stays behind `dncnn` what fixed blocks cost: all train
+their denoiser for the same (1 - gan_share) of the steps, and the ablations begin there.
 Known bias: mu is relative, so dark patches are refused; accepted ones hold texture too, and their variance is a little high.
 Departures: a crop is one global patch (the paper: stride 32 over whole pictures; here where crops are larger); networks are this bench's
 DCGAN-like ones; `gan` mixes half and half, generating anew for every update.
@@ -30,10 +30,10 @@ from torch import Tensor
 
 from bench import registry
 from bench.errors import UsageError
-from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.method import Batch, Logs, Method, param
 from methods._backbones import ConvGenerator, conv_critic
 from methods._train import alternate, regress
-from methods.restoration._dncnn import DnCNNNetwork, denoise, residual_loss
+from methods.restoration._dncnn import DnCNNHP, DnCNNNetwork, denoise, residual_loss
 
 _SPREAD = 10.0  # standard deviations between black and white of a noise block seen as a picture
 _SCAN = 400  # batches that are searched for smooth patches at most
@@ -47,28 +47,24 @@ class GCBD(Method):
                                      "gan_share": 0.5, "n_critic": 2}  # fmt: skip
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
-    class HP(TrainHP):
-        """The paper's values as far as they are known."""
+    class HP(DnCNNHP):
+        """The paper's values as far as they are known; the denoiser's are dncnn's."""
 
-        steps: int = param(150_000, "updates of both stages; recalled: DnCNN's for the denoiser")
-        batch_size: int = param(64, "blocks and crops an update")
-        optimizer: str = param("adam[lr=1e-3]", "update rule of the denoiser, as dncnn")
-        optimizer_d: str = param("adam[lr=1e-4,betas=(0,0.9)]", "update rule of the noise model, WGAN-GP's")
-        schedule: str = param("step[at=0.7,factor=0.1]", "as dncnn, of all updates")
-        adversarial: str = param("wgan_gp[gp=10]", "Sec. 3.2: WGAN-GP")
+        steps: int = param(150_000, "updates of both stages; [recalled] DnCNN's 100,000 for the denoiser")
+        optimizer_noise: str = param("adam[lr=1e-4,betas=(0,0.9)]", "update rule of the noise model, WGAN-GP's")
+        schedule: str = param("step[at=0.7333,factor=0.1]", "as dncnn: a tenth after 0.6 of the denoiser's updates")
+        adversarial: str = param("wgan_gp[gp=10]", "[recalled] Sec. 3.2: WGAN-GP")
         n_critic: int = param(5, "WGAN-GP: critic steps an update")
         noise: Literal["gan", "blocks", "gaussian", "oracle"] = param("gan", "what the denoiser is trained on")
-        gan_share: float = param(1 / 3, "ours: share of the updates that train the noise model, where there is one")
+        gan_share: float = param(1 / 3, "ours: share of the updates that are for the noise model")
         blocks: int = param(2048, "ours: noise blocks that are wanted")
         patch: int = param(64, "d: side of a global patch, 16, 32, 64, ...")
         local: int = param(16, "h: side of a local patch")
-        mu: float = param(0.1, "Eq. 2: tolerance of the means")
-        gamma: float = param(0.25, "Eq. 3: tolerance of the variances")
+        mu: float = param(0.1, "[recalled] Eq. 2: tolerance of the means")
+        gamma: float = param(0.25, "[recalled] Eq. 3: tolerance of the variances")
         z_dim: int = param(100, "DCGAN's latents")
         ngf: int = param(64, "channels of the noise generator's last layer")
         ndf: int = param(64, "channels of the noise critic's first layer")
-        layers: int = param(17, "the denoiser's, as dncnn")
-        width: int = param(64, "the denoiser's, as dncnn")
 
         def __post_init__(self) -> None:
             super().__post_init__()
@@ -82,10 +78,12 @@ class GCBD(Method):
         h, shape = self.hp, (task.channels, self.hp.patch, self.hp.patch)
         self.denoiser = DnCNNNetwork(task.channels, h.layers, h.width)
         self.opt = self.optimizer(self.denoiser)
-        self.gan_steps = round(h.gan_share * h.steps) if h.noise == "gan" else 0
-        if h.noise == "gan":
+        self.gan_steps = round(h.gan_share * h.steps)
+        if h.noise != "gan":
+            self.t = self.gan_steps  # there is nothing to do before the denoiser
+        else:
             self.G, self.D = ConvGenerator(h.z_dim, shape, h.ngf), conv_critic(shape, h.ndf)
-            self.opt_g, self.opt_d = self.optimizer(self.G, spec=h.optimizer_d), self.optimizer(self.D, spec=h.optimizer_d)
+            self.opt_g, self.opt_d = self.optimizer(self.G, spec=h.optimizer_noise), self.optimizer(self.D, spec=h.optimizer_noise)
             self.adversarial = registry.make("adversarial", h.adversarial)
 
     # -- step 1: noise blocks
@@ -141,7 +139,8 @@ class GCBD(Method):
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """The noise model, then the denoiser."""
         if self.hp.noise == "gan":
-            yield from alternate(self, self._pictures(), self.critic_loss, self.generator_loss, self.hp.n_critic, steps=self.gan_steps)
+            game = (self.critic_loss, self.generator_loss, self.hp.n_critic, self.adversarial.constrain)
+            yield from alternate(self, self._pictures(), *game, steps=self.gan_steps)
         yield from regress(self, data, self.loss, self.hp.steps)
 
     @torch.no_grad()

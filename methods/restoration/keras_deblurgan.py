@@ -60,8 +60,8 @@ class KerasDeblurGAN(Method):
         h = self.hp
         if task.crop < 16:
             raise UsageError(f"keras_deblurgan: its critic halves four times and needs crops of 16 pixels or more, not {task.crop}")
-        self.G = ResNetGenerator(ngf=h.ngf, blocks=h.blocks, norm=_BATCH_NORM, dropout=h.dropout, upsample=_nearest)
-        self.D = _Critic(h.ndf, task.crop)
+        self.G = ResNetGenerator(task.channels, h.ngf, h.blocks, _BATCH_NORM, dropout=h.dropout, upsample=_nearest)
+        self.D = _Critic(task.channels, h.ndf, task.crop)
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D)
         self.content = registry.make("content", h.content)
 
@@ -92,16 +92,16 @@ class KerasDeblurGAN(Method):
 
 
 class _Critic(nn.Sequential):
-    """3 x crop x crop in [-1, 1] -> one score in (0, 1)."""
+    """C x crop x crop in [-1, 1] -> one score in (0, 1)."""
 
-    def __init__(self, ndf: int, crop: int) -> None:
+    def __init__(self, channels: int, ndf: int, crop: int) -> None:
         def unit(width: int, out: int, stride: int) -> list[nn.Module]:
             conv = nn.Conv2d(width, out, 4, stride=2, padding=1) if stride == 2 else _same(width, out)
             return [conv, _BATCH_NORM(out), nn.LeakyReLU(0.2)]
 
         side = crop // 16
         super().__init__(
-            nn.Conv2d(3, ndf, 4, stride=2, padding=1),
+            nn.Conv2d(channels, ndf, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2),
             *unit(ndf, ndf, 2),
             *unit(ndf, 2 * ndf, 2),

@@ -14,16 +14,15 @@ Departures: DnCNN's network and loss, so that beside `dncnn` the targets alone d
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.method import Batch, Logs, Method
 from methods._train import regress
-from methods.restoration._dncnn import DnCNNNetwork, denoise, residual_loss
+from methods.restoration._dncnn import DnCNNHP, DnCNNNetwork, denoise, residual_loss
 
 
 class Noise2Noise(Method):
@@ -32,17 +31,7 @@ class Noise2Noise(Method):
     needs: ClassVar[frozenset[str]] = frozenset({"paired", "noise"})
     toy: ClassVar[dict[str, Any]] = {"layers": 3, "width": 4}
 
-    @dataclasses.dataclass(frozen=True, kw_only=True)
-    class HP(TrainHP):
-        """DnCNN's values, see there."""
-
-        steps: int = param(100_000, "as dncnn")
-        batch_size: int = param(128, "as dncnn")
-        optimizer: str = param("adam[lr=1e-3]", "as dncnn")
-        schedule: str = param("step[at=0.6,factor=0.1]", "as dncnn")
-        init: str = param("he", "as dncnn")
-        layers: int = param(17, "as dncnn")
-        width: int = param(64, "as dncnn")
+    HP: ClassVar[Any] = DnCNNHP
 
     def build(self, task: Any) -> None:
         """The network and its optimiser."""

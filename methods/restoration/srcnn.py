@@ -30,7 +30,7 @@ from bench.resize import enlarge
 from methods._train import regress
 from methods.restoration._shallow import coloured, last_slower, luma
 
-_PAPER_PIXELS = 21 * 21  # of a 33 x 33 crop that all filters reach whole
+_PAPER_CROP = 33  # pixels a side
 
 
 class SRCNN(Method):
@@ -70,7 +70,7 @@ class SRCNN(Method):
         """Eq. 4 on the inner pixels."""
         inner = slice(self.margin, -self.margin)
         error = self.G(luma(enlarge(batch.observed, self.scale))) - luma(batch.target)
-        return _PAPER_PIXELS * error[..., inner, inner].square().mean()
+        return (_PAPER_CROP - 2 * self.margin) ** 2 * error[..., inner, inner].square().mean()  # summed over a crop of the paper
 
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """Regression."""

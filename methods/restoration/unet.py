@@ -45,7 +45,7 @@ class UNet(Method):
 
     def build(self, task: Any) -> None:
         """The network, its optimiser and the loss."""
-        self.G = Network(width=self.hp.width)
+        self.G = Network(task.channels, self.hp.width)
         self.opt = self.optimizer(self.G)
         self.content = registry.make("content", self.hp.content)
 

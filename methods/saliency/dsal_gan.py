@@ -104,6 +104,11 @@ class DSALGAN(Method):
         yield from alternate(self, data, self.critic_loss, self.generator_loss, constrain=self.adversarial.constrain)
 
     @torch.no_grad()
+    def denoise(self, batch: Batch) -> Tensor:
+        """G1: the pictures that the map is read from, N x 3 x H x W in [0, 1], any size."""
+        return padded(self.G1, batch.observed, 8).clamp(0, 1)
+
+    @torch.no_grad()
     def restore(self, batch: Batch) -> Tensor:
         """The map, N x 1 x H x W in [0, 1], any size."""
         return padded(lambda x: self.predict(self.G1(x)), batch.observed, 16)

@@ -37,7 +37,7 @@ class SalGAN(Method):
     """Regression of the map, then a game about it."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"saliency"})
-    toy: ClassVar[dict[str, Any]] = {"encoder": "small", "width": 4, "ndf": 4, "pretrain": 2}
+    toy: ClassVar[dict[str, Any]] = {"encoder": "small", "width": 4, "ndf": 4, "pretrain": 0.5}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP(TrainHP):
@@ -47,7 +47,7 @@ class SalGAN(Method):
         batch_size: int = param(32, "the paper")
         optimizer: str = param("adagrad[lr=3e-4,weight_decay=1e-4]", "the paper: AdaGrad, L2 1e-4 (lost in the code)")
         optimizer_pretrain: str = param("nag[lr=1e-3,momentum=0.5]", "[code]")
-        pretrain: int = param(4_690, "the paper: 15 epochs of L_BCE alone")
+        pretrain: float = param(0.125, "the paper: share of the updates, 15 of 120 epochs, of L_BCE alone")
         adversarial: str = param("nonsaturating", "the paper: -log D")
         content_weight: float = param(0.05, "alpha")
         pool: int = param(4, "Table 2: maps are shrunk by this before L_BCE; 1, 2, 4 and 8 were tried")
@@ -60,8 +60,8 @@ class SalGAN(Method):
             super().__post_init__()
             if self.encoder == "vgg16" and self.init != "default":
                 raise ValueError(f"init={self.init} would overwrite the published weights of encoder=vgg16")
-            if self.pool < 1 or self.width < 1 or self.ndf < 2 or self.pretrain < 0:
-                raise ValueError("pool and width must be >= 1, ndf >= 2 and pretrain >= 0")
+            if self.pool < 1 or self.width < 1 or self.ndf < 2 or not 0 <= self.pretrain <= 1:
+                raise ValueError("pool and width must be >= 1, ndf >= 2 and pretrain a share in [0, 1]")
 
     def build(self, task: Any) -> None:
         """Networks, optimisers, the game."""
@@ -95,7 +95,7 @@ class SalGAN(Method):
 
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """Regression, then the game."""
-        yield from regress(self, data, self.content_loss, min(self.hp.pretrain, self.hp.steps))
+        yield from regress(self, data, self.content_loss, round(self.hp.pretrain * self.hp.steps))
         yield from alternate(self, data, self.critic_loss, self.generator_loss, constrain=self.adversarial.constrain)
 
     @torch.no_grad()

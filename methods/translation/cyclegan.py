@@ -66,8 +66,8 @@ class CycleGAN(Method):
     def build(self, task: Any) -> None:
         """Networks, one optimiser of each kind, histories."""
         h = self.hp
-        self.G, self.F = (ResNetGenerator(ngf=h.ngf, blocks=h.blocks) for _ in range(2))
-        self.D_X, self.D_Y = (PatchGAN(ndf=h.ndf) for _ in range(2))
+        self.G, self.F = (ResNetGenerator(task.channels, h.ngf, h.blocks) for _ in range(2))
+        self.D_X, self.D_Y = (PatchGAN(task.channels, h.ndf) for _ in range(2))
         self.opt_g, self.opt_d = self.optimizer(self.G, self.F), self.optimizer(self.D_X, self.D_Y)
         self.adversarial = registry.make("adversarial", h.adversarial)
         self.pool_x, self.pool_y = Pool(h.pool), Pool(h.pool)

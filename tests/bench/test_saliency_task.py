@@ -132,13 +132,13 @@ def test_others_are_fixations_on_other_pictures():
         fixations[0, 2 * i, 3 * i] = 1
         made.append(Seen(name=str(i), sharp=torch.zeros(3, 20, 40), density=torch.ones(1, 20, 40), fixations=fixations))
     truth = Truth(PictureSet(["0", "1", "2"], lambda i: made[i], "made"), lambda: torch.full((1, 5, 5), 0.25))
-    of = truth.of("1")
+    of = truth.of("1", truth.kinds)
     assert of["others"][0].nonzero().tolist() == [[0, 0], [4, 6]]
     assert of["fixations"][0].nonzero().tolist() == [[2, 3]]
     torch.testing.assert_close(of["baseline"], torch.full((1, 20, 40), 0.25))
     assert truth.kinds == of.keys() == {"target", "fixations", "others", "baseline"}
     alone = Truth(PictureSet(["0"], lambda i: made[i], "made"), lambda: torch.ones(1, 5, 5))
-    assert "others" not in alone.kinds | alone.of("0").keys()
+    assert "others" not in alone.kinds | alone.of("0", frozenset({"others"})).keys()
 
 
 def test_the_mean_training_map_gains_nothing_and_the_truth_much():

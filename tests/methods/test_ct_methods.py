@@ -15,7 +15,7 @@ from bench.method import Batch
 from datasets.degrade.low_dose import LowDose
 from datasets.ellipses import Ellipses
 from methods.classical import tv_ct
-from methods.classical.sart import SART
+from methods.classical.sart import _order
 from methods.restoration import wgan_vgg
 from methods.restoration.red_cnn import _Network
 
@@ -59,7 +59,8 @@ def scan():
     x = torch.stack([p.sharp for p in Ellipses(size=64, test=2).open(None, "test")])
     x = ct.picture(ct.attenuation(x) * ct.inscribed(64))
     sinogram = dose.scan(x, torch.Generator().manual_seed(0))
-    return SimpleNamespace(scanner=dose.scanner), Batch(dose.reconstruct(sinogram, 64), x, sinogram=sinogram)
+    low = dose.reconstruct(sinogram, 64)
+    return SimpleNamespace(scanner=dose.scanner, scans=lambda n: Batch(low, x, sinogram=sinogram)), Batch(low, x, sinogram=sinogram)
 
 
 def mse(a, b):
@@ -193,7 +194,7 @@ def test_what_cannot_be_built():
 
 
 # -- reconstruction
-@pytest.mark.parametrize("name", ["fbp_hann", "tv_ct[iterations=20]"])
+@pytest.mark.parametrize("name", ["fbp_hann[cutoff=1.0]", "tv_ct[weight=0.03,iterations=20]"])
 def test_beats_the_plain_ramp_within_the_window(name, scan):
     task, batch = scan
     psnr = registry.make("metric", "psnr_hu")
@@ -237,8 +238,7 @@ def test_sart_explains_what_was_measured(scan):
 
 @pytest.mark.parametrize(("count", "together"), [(60, 1), (17, 1), (60, 10), (61, 7), (6, 6), (1, 1)])
 def test_sart_takes_every_view_once_an_iteration(count, together):
-    m = SART(SimpleNamespace(scanner=ct.Scanner()), iterations=2, together=together)
-    groups = list(m._order(count))
+    groups = list(_order(count, 2, together))
     half = len(groups) // 2
     for part in (groups[:half], groups[half:]):
         assert sorted(torch.cat(part).tolist()) == list(range(count))
@@ -286,6 +286,18 @@ def test_more_weight_less_variation(scan):
         x = registry.make("method", f"tv_ct[weight={weight}]")(task).restore(batch.pick(0))
         variation.append(tv_ct._grad(x).norm(dim=1).sum().item())
     assert variation[0] > 1.1 * variation[1] > 1.2 * variation[2]
+
+
+@pytest.mark.parametrize("name", ["fbp_hann", "sart", "tv_ct[iterations=20]"])
+def test_what_is_tuned_is_best_on_the_scans_it_was_tuned_on(name, scan):
+    task, batch = scan
+    m = registry.make("method", name)(task)
+    m.prepare(iter(()))
+    errors = [float(logs["mse"]) for logs in m.train(iter(()))]
+    window = [mse(*(ct.windowed(x, "abdomen") for x in (m.attempt(batch, hp).clamp(0, 1), batch.target))) for hp in m.hp.candidates]
+    assert errors == pytest.approx(window, rel=1e-5)
+    assert m.chosen == m.hp.candidates[errors.index(min(errors))]
+    assert torch.equal(m.restore(batch), m.attempt(batch, m.chosen).clamp(0, 1))
 
 
 @pytest.mark.parametrize("spec", ["fbp_hann[cutoff=0]", "sart[relax=2]", "sart[together=0]", "tv_ct[weight=-1]", "tv_ct[iterations=0]"])

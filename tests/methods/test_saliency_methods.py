@@ -19,7 +19,7 @@ from methods.saliency.spectral_residual import _residual
 
 TASK = SimpleNamespace(size=(32, 48))
 TOY = {
-    "salgan": "salgan[encoder=small,width=8,ndf=8,pretrain=40,steps=40,optimizer_pretrain='adam[lr=5e-3]']",
+    "salgan": "salgan[encoder=small,width=8,ndf=8,pretrain=1.0,steps=40,optimizer_pretrain='adam[lr=5e-3]']",
     "dsal_gan": "dsal_gan[encoder=small,width=8,denoiser_width=4,ndf=8,steps=40,optimizer='adam[lr=5e-3]']",
     "saliency_unet": "saliency_unet[width=8,steps=40,optimizer='adam[lr=1e-2]']",
 }
@@ -155,7 +155,7 @@ def test_salgans_losses_by_hand():
 
 
 def test_salgan_regresses_first_and_plays_then():
-    m = _make("salgan[encoder=small,width=4,ndf=4,pretrain=3,steps=5,optimizer='adam[lr=1e-3]']")
+    m = _make("salgan[encoder=small,width=4,ndf=4,pretrain=0.6,steps=5,optimizer='adam[lr=1e-3]']")
     critic = [p.clone() for p in m.D.parameters()]
     keys, still = [], []
     for log in m.train(itertools.repeat(_batch())):

@@ -11,7 +11,7 @@ from bench.errors import UsageError
 from bench.method import Batch
 from methods.restoration.keras_deblurgan import KerasDeblurGAN
 
-TASK = SimpleNamespace(crop=32)
+TASK = SimpleNamespace(crop=32, channels=3)
 TOY = {
     "unet": "unet[width=8,steps=40,optimizer='adam[lr=1e-2]']",
     "deblurgan": "deblurgan[ngf=4,ndf=4,blocks=1,content=l1,dropout=0,norm=identity,init=default,steps=40,optimizer='adam[lr=5e-3]']",
@@ -106,9 +106,9 @@ def test_only_tensors_and_numbers_are_state(name):
 
 
 def test_keras_critic_is_made_for_the_crop():
-    assert KerasDeblurGAN(SimpleNamespace(crop=64), ngf=4, ndf=4, blocks=1, content="l1").D[-4].in_features == 16
+    assert KerasDeblurGAN(SimpleNamespace(crop=64, channels=3), ngf=4, ndf=4, blocks=1, content="l1").D[-4].in_features == 16
 
 
 def test_keras_critic_refuses_crops_it_cannot_halve():
     with pytest.raises(UsageError, match="16 pixels"):
-        KerasDeblurGAN(SimpleNamespace(crop=8), ngf=4, ndf=4, blocks=1, content="l1")
+        KerasDeblurGAN(SimpleNamespace(crop=8, channels=3), ngf=4, ndf=4, blocks=1, content="l1")

@@ -16,7 +16,7 @@ from bench.tasks.translate import Translate
 from methods.translation._networks import PATCHES, EncoderDecoder, OwnStatistics, patch_critic
 from methods.translation._pool import Pool
 
-TASK = SimpleNamespace(crop=32)
+TASK = SimpleNamespace(crop=32, channels=3)
 TOY = {
     "pix2pix": "pix2pix[ngf=8,ndf=4,depth=3,patch=16,dropout=0,init=default,steps=40,optimizer='adam[lr=5e-3]']",
     "cyclegan": "cyclegan[ngf=4,ndf=4,blocks=1,pool=2,identity=0.5,init=default,steps=25,optimizer='adam[lr=5e-3]']",
