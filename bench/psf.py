@@ -5,6 +5,7 @@ A PSF is N x K x K, one kernel an image, K odd, centre at K // 2. It convolves i
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -17,6 +18,13 @@ Boundary = Literal["reflect", "replicate", "circular", "constant"]
 """What lies outside the picture; the names of `torch.nn.functional.pad` ("reflect" mirrors without repeating the edge, "constant" is black)."""
 
 _DIRECT_UP_TO = 11  # kernel size; beyond it the FFT is faster at 64 to 256 pixels (measured on a CPU by benchmarks/motion_blur.py)
+
+
+def gaussian(sigma: float, reach: float) -> Tensor:
+    """The PSF of a Gaussian of `sigma` pixels, cut beyond `reach` deviations: 1 x K x K on the CPU, sum 1."""
+    half = math.ceil(reach * sigma)
+    profile = torch.exp(-0.5 * (torch.arange(-half, half + 1, device="cpu") / sigma).square())
+    return (torch.outer(profile, profile) / profile.sum().square()).unsqueeze(0)
 
 
 def convolve(images: Tensor, psf: Tensor, boundary: Boundary = "reflect") -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 from bench.errors import UsageError
 from datasets._base import Entry, FileSource, Split, split_of
 from datasets._dicom import patient_of, read_slice, slice_files
+from datasets._own_folder import own_folder
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,11 +39,7 @@ class DICOM(FileSource):
         """The folder of the slices."""
         if self.path is None:
             return super().find(root)
-        given = Path(self.path).expanduser()
-        folder = root / given if root is not None and (root / given).is_dir() else given
-        if not folder.is_dir():
-            raise UsageError(f"data set 'dicom': {folder} is not a folder")
-        return folder
+        return own_folder("dicom", self.path, root)
 
     def entries(self, folder: Path, split: Split) -> list[Entry]:
         """The slices of a split, named by their path below the folder. Reads who the patients are."""

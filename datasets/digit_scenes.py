@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from bench.colour import BT601
 from datasets._base import SPLITS, Picture, PictureSet, Source, Split, bundled, hash_files
 from datasets.photos import Photos
 
@@ -23,7 +24,7 @@ _DIGITS: dict[Split, slice] = {"train": slice(0, 1200), "validation": slice(1200
 _SIDES = (24, 44)  # pixels, both included
 _COUNTS = (3, 6)
 _CONTRAST = 0.3  # least difference of luminance to the photo below
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_LUMA = np.array(BT601, np.float32)
 _TRIES = 64
 
 

@@ -6,8 +6,9 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from bench.errors import Unavailable, UsageError
+from bench.errors import UsageError
 from datasets._base import Entry, FileSource, Split, image_files, split_of
+from datasets._own_folder import own_folder
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,19 +22,13 @@ class Folder(FileSource):
     licence: ClassVar[str] = "that of your images"
     layout: ClassVar[str] = "any image files in folder[path=...], or in the data root"
 
-    path: str | None = None  # None: the data root itself
+    path: str | None = None  # None: the data root itself; else a folder, below the data root if it is there
     recursive: bool = True
     split: Literal["hash", "test"] = "hash"
 
     def find(self, root: Path | None) -> Path:
         """The folder of the images."""
-        if self.path is None and root is None:
-            raise Unavailable("data set 'folder': no folder given; write folder[path=...], or give --data-root or GANBENCH_DATA")
-        folder = Path(self.path).expanduser() if self.path is not None else root
-        assert folder is not None
-        if not folder.is_dir():
-            raise UsageError(f"data set 'folder': {folder} is not a folder")
-        return folder
+        return own_folder("folder", self.path, root)
 
     def entries(self, folder: Path, split: Split) -> list[Entry]:
         """The images of a split, named by their path below the folder."""

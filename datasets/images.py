@@ -6,8 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
-from bench.errors import Unavailable, UsageError
 from datasets._base import Split, image_files, split_of
+from datasets._own_folder import own_folder
 from datasets._samples import ImageFiles, Listed
 
 
@@ -23,13 +23,7 @@ class Images(ImageFiles):
 
     def find(self, root: Path | None) -> Path:
         """The folder of the images."""
-        if self.path is None and root is None:
-            raise Unavailable("data set 'images': no folder given; write images[path=...], or give --data-root or GANBENCH_DATA")
-        given = Path(self.path or "").expanduser()
-        folder = root / given if root is not None and (root / given).is_dir() else given
-        if not folder.is_dir():
-            raise UsageError(f"data set 'images': {folder} is not a folder")
-        return folder
+        return own_folder("images", self.path, root)
 
     def listed(self, folder: Path, split: Split) -> list[Listed]:
         """The images of a split."""

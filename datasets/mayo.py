@@ -58,11 +58,16 @@ class Mayo(FileSource):
         return Picture(name=entry.name, sharp=self.read(full), blurred=self.read(quarter))
 
     def _slices(self, folder: Path, dose: str) -> dict[_Key, Path]:
-        """Files of a dose by patient and number, in order: the names hold the numbers, padded with zeros."""
+        """Files of a dose by patient and number, in order: as names of the challenge state it (...CT.0001.0023...), else by their order."""
         of: dict[str, list[Path]] = {}
         for path in slice_files(folder):
             parents = path.relative_to(folder).parts[:-1]
             patient = next((part for part in parents if re.fullmatch(r"L\d{3}", part)), None)
             if patient and f"{dose}_{self.thickness}" in parents:
                 of.setdefault(patient, []).append(path)
-        return {(patient, i): path for patient in sorted(of) for i, path in enumerate(sorted(of[patient], key=lambda p: p.name))}
+        return {(patient, _number(path, i)): path for patient in sorted(of) for i, path in enumerate(sorted(of[patient], key=lambda p: p.name))}
+
+
+def _number(path: Path, otherwise: int) -> int:
+    found = re.search(r"\.CT\.\d+\.(\d+)\.", path.name)
+    return int(found[1]) if found else otherwise

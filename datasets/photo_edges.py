@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from bench.colour import luma
 from datasets._derived import Derived
 
 
@@ -33,6 +34,5 @@ class PhotoEdges(Derived):
         """The drawing."""
         from skimage.feature import canny
 
-        luma = torch.einsum("c,chw->hw", x.new_tensor((0.299, 0.587, 0.114)), x)
-        lines = canny(luma.cpu().numpy(), self.sigma, self.low, self.high)
+        lines = canny(luma(x)[0].cpu().numpy(), self.sigma, self.low, self.high)
         return 1 - torch.from_numpy(lines).to(x).expand_as(x).contiguous()

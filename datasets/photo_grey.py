@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from bench.colour import luma
 from datasets._derived import Derived
 
 
@@ -18,4 +19,4 @@ class PhotoGrey(Derived):
 
     def derive(self, x: Tensor) -> Tensor:
         """The luma."""
-        return (x * x.new_tensor((0.299, 0.587, 0.114)).view(3, 1, 1)).sum(0, keepdim=True).expand_as(x).contiguous()
+        return luma(x).expand_as(x).contiguous()

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from bench.colour import BT601
 from bench.errors import UsageError
 
 Channel = Literal["rgb", "y601", "y601_uint8", "y601_full", "gray"]
@@ -16,10 +17,10 @@ Quantize = Literal["round", "trunc"] | None
 _LUMA: dict[str, tuple[tuple[float, float, float], float]] = {
     "y601": ((65.481 / 255, 128.553 / 255, 24.966 / 255), 16 / 255),  # BT.601 studio swing: [16, 235] of 255; MATLAB's rgb2ycbcr
     "y601_uint8": ((65.481 / 255, 128.553 / 255, 24.966 / 255), 16 / 255),  # the same, rounded to 8 bits
-    "y601_full": ((0.299, 0.587, 0.114), 0.0),  # BT.601 full swing: JPEG, OpenCV, PIL's "L"
+    "y601_full": (BT601, 0.0),  # BT.601 full swing: JPEG, OpenCV, PIL's "L"
     "gray": ((0.2125, 0.7154, 0.0721), 0.0),  # BT.709: scikit-image's rgb2gray
 }
-RGB_TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+RGB_TO_YIQ = (BT601, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 
 def paired(

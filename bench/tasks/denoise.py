@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from bench import registry
+from bench.colour import luma
 from bench.errors import UsageError
 from bench.method import Batch, Method
 from bench.registry import Spec
@@ -28,8 +29,6 @@ from datasets.degrade._noise import Noise
 
 Level = float | tuple[float, float] | Literal["blind"]
 _BLIND = (0.0, 55.0)  # DnCNN-B, Sec. IV-A
-
-_GRAY = (0.299, 0.587, 0.114)  # BT.601, as MATLAB's rgb2gray, which made the gray benchmarks
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -112,7 +111,5 @@ class Denoise(Restoration):
         return noise
 
     def _seen(self, x: Tensor) -> Tensor:
-        """N x 3 x H x W in the task's channels; gray is rounded to 8 bits, as files are."""
-        if self.channels == 3:
-            return x
-        return (torch.einsum("c,nchw->nhw", x.new_tensor(_GRAY), x).unsqueeze(1) * 255).round() / 255
+        """N x 3 x H x W in the task's channels; gray as MATLAB's rgb2gray made the benchmarks, rounded to 8 bits as files are."""
+        return x if self.channels == 3 else (luma(x) * 255).round() / 255

@@ -34,7 +34,7 @@ Judged = Sequence[tuple[Batch, Tensor]]
 class Translate(Restoration):
     """Turn pictures of one kind into another; scored on unseen ones, against their partners and as a set.
 
-    Data are pairs A and B (photo_edges, photo_grey, facades, folder_pair, coco_masks), or two domains that a source opens one at a time
+    Data are pairs A and B (photo_edges, photo_grey, photo_labels, facades, folder_pair, coco_masks), or two domains that a source opens one at a time
     (folder_unpaired). Methods that need pairs and those that do not compete on the same pairs; of two domains, only sets are compared.
     """
 

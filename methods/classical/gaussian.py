@@ -12,13 +12,11 @@ Departures: none.
 from __future__ import annotations
 
 import dataclasses
-import math
 
-import torch
 from torch import Tensor
 
 from bench.method import param
-from bench.psf import convolve
+from bench.psf import convolve, gaussian
 from methods.classical._tuned import Filter, TunedHP
 
 
@@ -33,6 +31,4 @@ class Gaussian(Filter):
 
     def filter(self, y: Tensor, sigma: Tensor, hp: HP) -> Tensor:
         """See the base class; the level only decides which `radius` is best."""
-        reach = math.ceil(4 * hp.radius)
-        profile = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=y.device, dtype=y.dtype) / hp.radius).square())
-        return convolve(y, (torch.outer(profile, profile) / profile.sum().square()).unsqueeze(0), "reflect")
+        return convolve(y, gaussian(hp.radius, reach=4), "reflect")

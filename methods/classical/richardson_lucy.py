@@ -17,6 +17,7 @@ noise 2/255) and 20 are the default, being cheaper: +3.04 dB; +3.23 dB on the va
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -30,7 +31,7 @@ from methods.classical._deconvolve import oracle_psf
 class RichardsonLucy(Method):
     """Multiplicative maximum likelihood for counts; stopping early is its regularisation."""
 
-    needs = frozenset({"psf"})
+    needs: ClassVar[frozenset[str]] = frozenset({"psf"})
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP:

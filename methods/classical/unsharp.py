@@ -13,13 +13,11 @@ Departures: none.
 from __future__ import annotations
 
 import dataclasses
-import math
 
-import torch
 from torch import Tensor
 
 from bench.method import Batch, param
-from bench.psf import convolve
+from bench.psf import convolve, gaussian
 from methods.classical._tuned import Tuned, TunedHP
 
 
@@ -39,7 +37,5 @@ class Unsharp(Tuned):
 
     def attempt(self, batch: Batch, hp: HP) -> Tensor:
         """N x C x H x W."""
-        y, reach = batch.observed, math.ceil(3 * hp.radius)
-        profile = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=y.device, dtype=y.dtype) / hp.radius).square())
-        gaussian = torch.outer(profile, profile) / profile.sum().square()
-        return y + hp.amount * (y - convolve(y, gaussian.unsqueeze(0), "replicate"))
+        y = batch.observed
+        return y + hp.amount * (y - convolve(y, gaussian(hp.radius, reach=3), "replicate"))

@@ -18,6 +18,7 @@ trajectories of length 24, noise 2/255): +3.74 dB; +3.32 dB on the validation ph
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -30,7 +31,7 @@ from methods.classical._deconvolve import centre, laplacian_power, oracle_psf, p
 class UnsupervisedWiener(Method):
     """Gibbs sampling of noise and prior precision in the Fourier domain, all pictures and channels at once."""
 
-    needs = frozenset({"psf"})
+    needs: ClassVar[frozenset[str]] = frozenset({"psf"})
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP:

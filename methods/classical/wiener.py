@@ -16,6 +16,7 @@ Tuning: balance 0.01 was best of 0.005 to 0.03 on 96 crops of the training photo
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -26,7 +27,7 @@ from methods.classical._deconvolve import oracle_psf, restore
 class Wiener(Method):
     """The linear upper-reference row: it is told the kernel."""
 
-    needs = frozenset({"psf"})
+    needs: ClassVar[frozenset[str]] = frozenset({"psf"})
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP:

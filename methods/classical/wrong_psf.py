@@ -12,6 +12,7 @@ Departures: the kernel is wrong on purpose; turned rather than exchanged within 
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -22,7 +23,7 @@ from methods.classical._deconvolve import oracle_psf, restore
 class WrongPSF(Method):
     """Deconvolution that should make things worse."""
 
-    needs = frozenset({"psf"})
+    needs: ClassVar[frozenset[str]] = frozenset({"psf"})
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP:

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from bench import weights
+from bench.colour import IMAGENET_MEAN, IMAGENET_STD
 
 Groups = tuple[tuple[int, int], ...]  # (convolutions, channels) between poolings
 
 VGG16: Groups = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def small(width: int) -> Groups:
@@ -33,8 +33,8 @@ class EncoderDecoder(nn.Module):
         for conv in (m for m in self.modules() if isinstance(m, nn.Conv2d)):  # this deep and without norms, torch's default lets signals fade
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
             nn.init.zeros_(conv.bias)
-        self.register_buffer("mean", torch.tensor(_MEAN).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(_STD).view(3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.leave(self.decoder(self.features((x - self.mean) / self.std)))

@@ -8,7 +8,8 @@ Hou, Zhang. CVPR 2007.
 | Eq. 4: squared inverse transform, smoothed          | `restore`  |
 
 As in the authors' code: the gray picture is shrunk to a width of 64, the result smoothed by a Gaussian of 2.5 pixels (the paper prints 8).
-Departures: the spectrum is averaged around its ends, where the code repeats its border; the Gaussian is as wide as it needs, not 10 pixels.
+Departures: the spectrum is averaged around its ends, where the code repeats its border; the Gaussian is as wide as it needs, not 10 pixels;
+gray is the mean of the colours (the code: luma).
 """
 
 from __future__ import annotations

@@ -12,8 +12,9 @@ from PIL import Image
 from bench import ct, registry
 from bench.errors import UsageError
 from bench.method import Batch
-from bench.tasks import ldct
+from bench.tasks import _pictures, ldct
 from datasets._base import EMPTY, Picture, PictureSet
+from datasets.degrade.low_dose import LowDose
 from methods.classical.identity import Identity
 
 DATA = os.environ.get("GANBENCH_DATA")
@@ -121,6 +122,23 @@ def test_the_gallery_shows_the_window(task, tmp_path):
     assert shown.shape == (40, 40, 3)
     index = task._test.names.index(item["name"])
     assert np.abs(shown[..., 0] / 255 - ct.windowed(exam_of(task).target[index, 0], "abdomen").numpy()).max() < 0.003
+
+
+def test_training_scans_are_made_once_in_large_sets_too(monkeypatch):
+    monkeypatch.setattr(_pictures, "_PRELOAD", 2)
+    task, made = opened(), []
+    monkeypatch.setattr(LowDose, "scan", lambda dose, x, rng, scan=LowDose.scan: made.append(1) or scan(dose, x, rng))
+    for seed in range(8):
+        task.batch(8, torch.Generator().manual_seed(seed))
+    assert len(made) == 5
+
+
+def test_whole_scans_to_tune_on(task):
+    scans = task.scans(3)
+    assert scans.sinogram.shape == (3, 30, 40)
+    assert scans.target.shape == (3, 1, 40, 40)
+    assert not torch.equal(scans.observed, exam_of(task).observed)
+    assert len(task.scans(99)) == 5
 
 
 @pytest.mark.parametrize(

@@ -200,3 +200,19 @@ def test_published_predictions_through_the_task():
     scores = _score(task, "brightness")
     assert len(scores.per_image["mae"][1]) == 300
     assert scores.values["mae"] == pytest.approx(0.1213, abs=5e-4)
+
+
+def test_denoised_pictures_are_scored_beside_the_maps():
+    t = registry.make("task", 'saliency[data="popout[train=2,validation=1,test=3]",height=48,width=64,sigma=0.1]')
+    t.open(None, torch.device("cpu"))
+    small = {"encoder": "small", "width": 4, "denoiser_width": 4, "ndf": 4}
+    for ablation in ("noisy", "joint"):
+        m = registry.make("method", registry.Spec("dsal_gan", {**small, "ablation": ablation}))(t)
+        values = t.score(m, lambda done, total: None).values
+        psnr = registry.make("metric", "psnr")
+        batch = t._test.batches[0]
+        assert values["denoised_psnr"] == pytest.approx(psnr(m.denoise(batch), batch.clean).mean().item(), abs=1e-4)
+        assert {"denoised_psnr", "denoised_ssim"} <= values.keys() & t.cards().keys()
+        if ablation == "noisy":  # nothing is denoised: the noise itself, clipped
+            assert values["denoised_psnr"] == pytest.approx(psnr(batch.observed, batch.clean).mean().item(), abs=1e-4)
+    assert "denoised_psnr" not in t.score(registry.make("method", "centre_prior")(t), lambda done, total: None).values

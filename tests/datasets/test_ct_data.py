@@ -205,7 +205,7 @@ def test_mayos_pairs_in_either_layout(tmp_path, nested):
         for i in range(2):
             for dose, shift in (("full", 0), ("quarter", 9)):
                 folder = root / patient / f"{dose}_3mm" if nested else root / f"{dose}_3mm" / patient / f"{dose}_3mm"
-                write_slice(folder / f"{patient}_{dose[0].upper()}D_3_1.CT.{i:04d}.IMA", ramp(low=0) + shift + i, patient=patient)
+                write_slice(folder / f"{patient}_{dose[0].upper()}D_3_1.CT.0001.{i:04d}.2015.12.22.IMA", ramp(low=0) + shift + i, patient=patient)
     source = Mayo()
     assert {split: source.open(tmp_path, split).names for split in ("train", "validation", "test")} == {
         "train": ["L067/0000", "L067/0001"],
@@ -216,8 +216,9 @@ def test_mayos_pairs_in_either_layout(tmp_path, nested):
     torch.testing.assert_close(ct.to_hu(pair.blurred) - ct.to_hu(pair.sharp), torch.full((1, 8, 8), 9.0), atol=1e-2, rtol=0)
     with pytest.raises(UsageError, match="no slices of 1mm"):
         Mayo(thickness="1mm").open(tmp_path, "test")
-    next(root.rglob("L333_QD*0001.IMA")).unlink()
-    with pytest.raises(UsageError, match=r"slice 1 of patient L333 .* lacks one of the two doses"):
+    next(root.rglob("L333_QD*.0001.2015*")).unlink()
+    next(root.rglob("L333_FD*.0000.2015*")).unlink()  # as many of either dose, but not the same ones
+    with pytest.raises(UsageError, match=r"slice 0 of patient L333 .* lacks one of the two doses"):
         source.open(tmp_path, "test")
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from bench import registry
 from bench.errors import Unavailable, UsageError
 from datasets._base import SPLITS
 from datasets.coco_masks import CocoMasks
@@ -16,6 +17,7 @@ from datasets.folder_pair import FolderPair
 from datasets.folder_unpaired import FolderUnpaired
 from datasets.photo_edges import PhotoEdges
 from datasets.photo_grey import PhotoGrey
+from datasets.photo_labels import PhotoLabels
 
 DATA = os.environ.get("GANBENCH_DATA")
 real = pytest.mark.skipif(not DATA, reason="needs the real data sets: set GANBENCH_DATA")
@@ -144,3 +146,26 @@ def test_real_masks():
     assert sum(CocoMasks().count(Path(DATA), split) for split in SPLITS) == 100
     picture = CocoMasks().open(Path(DATA), "validation")[0]
     assert picture.sharp.shape == picture.blurred.shape
+
+
+def test_labels_are_the_nearest_colour_terms_of_regions():
+    x = torch.zeros(3, 40, 60)
+    x[:, :, :30] = torch.tensor([0.95, 0.97, 0.93]).view(3, 1, 1)  # white
+    x[:, :, 30:] = torch.tensor([0.20, 0.33, 0.70]).view(3, 1, 1)  # blue
+    x += 0.02 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    labels = PhotoLabels().derive(x.clamp(0, 1))
+    assert (labels[:, 5, 5] * 255).round().tolist() == [0, 128, 255]
+    assert (labels[:, 5, 55] * 255).round().tolist() == [255, 160, 0]
+    assert len(labels.flatten(1).unique(dim=1).T) == 2
+    read = registry.make("segmenter", "palette")(labels[None])
+    assert read[0, 5, 5] != read[0, 5, 55]
+
+
+def test_every_photo_has_several_labels():
+    picture = PhotoLabels().open(None, "test")[0]
+    assert picture.blurred.shape == picture.sharp.shape
+    shown = picture.blurred.flatten(1).unique(dim=1)
+    assert 3 <= shown.shape[1] <= 11
+    assert torch.equal(picture.blurred, PhotoLabels().open(None, "test")[0].blurred)
+    with pytest.raises(ValueError, match="scale must be positive"):
+        PhotoLabels(scale=0)

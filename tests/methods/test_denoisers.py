@@ -14,6 +14,7 @@ from torch import nn
 from bench import registry
 from bench.errors import UsageError
 from bench.method import Batch
+from bench.suite import expand, load
 from datasets.degrade.gaussian import Gaussian
 from datasets.photos import Photos
 from methods.classical._noise_level import noise_level
@@ -285,6 +286,23 @@ def test_noise2noise_never_meets_the_truth(crops):
     loss = m.loss(crops)
     assert torch.equal(seen[0], crops.target)
     assert loss.item() == pytest.approx(residual_loss(m.G, crops.observed, torch.zeros_like(crops.observed)).item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("tier", ["quick", "standard", "paper"])
+def test_the_ablations_of_gcbd_train_their_denoiser_as_long_as_dncnn(tier):
+    updates = {}
+    for trial in expand(load("denoise"), tier, seeds=[0]):
+        if trial.spec.name in {"dncnn", "gcbd"}:
+            hp = registry.find("method", trial.spec.name).HP(**trial.spec.options)
+            updates[trial.label] = hp.steps - round(getattr(hp, "gan_share", 0) * hp.steps)
+    assert len(updates) == 5
+    assert len(set(updates.values())) == 1
+
+
+def test_the_ablations_of_gcbd_begin_with_the_denoiser(crops):
+    m = make("gcbd[noise=oracle,steps=6,layers=3,width=4,patch=16,local=8,blocks=4,batch_size=2]")
+    m.prepare(itertools.repeat(crops))
+    assert [sorted(logs) for logs in m.train(itertools.repeat(crops))] == [["loss"]] * 4
 
 
 # -- published weights: the architectures of KAIR and SaoYan, written down again

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from bench import weights
+from bench.colour import IMAGENET_MEAN, IMAGENET_STD
 
 _LAYERS = {"vgg19": 14, "vgg16": 15, "squeezenet": 4, "random_vgg19": 14}  # torchvision's indices in `features`
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class Perceptual:
         if self.net == "squeezenet":
             x = (x + 1) / 2
         elif self.normalize:
-            mean, std = (x.new_tensor(v).view(3, 1, 1) for v in (_MEAN, _STD))
+            mean, std = (x.new_tensor(v).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
             x = ((x + 1) / 2 - mean) / std
         y: Tensor = self._features.to(x.device)(x)
         return y
@@ -67,8 +67,10 @@ def _architecture(net: str, layer: int) -> nn.Sequential:
 
 def _pretrained(net: str, layer: int) -> nn.Sequential:
     features = _architecture(net, layer)
-    state = weights.load_state_dict("squeezenet1_0" if net == "squeezenet" else net)
-    features.load_state_dict({k: state[f"features.{k}"].float() for k in features.state_dict()}, assign=True)
+    name = "squeezenet1_0" if net == "squeezenet" else net
+    with weights.fitting(name):
+        state = weights.load_state_dict(name)
+        features.load_state_dict({k: state[f"features.{k}"].float() for k in features.state_dict()}, assign=True)
     return features
 
 

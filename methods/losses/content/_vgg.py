@@ -1,0 +1,23 @@
+"""What SRGAN's two VGG losses share."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from torch import Tensor
+
+from methods.losses.content.perceptual import Perceptual
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ScaledVGG(Perceptual):
+    """Distance of features divided by 12.75, which puts them on the scale of pixels (Sec. 3.2). Siblings say which layer.
+
+    Images N x 3 x H x W, RGB in [-1, 1], normalised as VGG wants them. Options as of `perceptual`; without weights only `net=random_vgg19` works.
+    """
+
+    normalize: bool = True
+
+    def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
+        """The distance, a scalar: a mean over places and channels."""
+        return super().__call__(x_hat, x) / 12.75**2
