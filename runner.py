@@ -10,6 +10,7 @@ import typer
 
 import bench  # noqa: F401  (first: it sets the environment that libraries read when they are imported)
 from bench.errors import Unavailable, UsageError
+from bench.text import one_line
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, help="Train and score published methods.")
 _MANY = ("--methods", "--set", "--plugin")  # options that take every value up to the next option
@@ -26,7 +27,8 @@ def run(
     suite: Annotated[str | None, typer.Option(help="A suite's name (see `list`), or a TOML file.")] = None,
     tier: Annotated[str | None, typer.Option(help="smoke, quick (default without a GPU), standard (default with one) or paper.")] = None,
     methods: Annotated[
-        list[str] | None, typer.Option(help="Specs to run instead of the suite's own, such as 'unet[width=32]'; of the claims, papers or names.")
+        list[str] | None,
+        typer.Option(help="Specs to run instead of the suite's own, such as 'unet[width=32]'; of a grid, rows; of the claims, papers or names."),
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="How many (3), or which (0,4,7).")] = None,
     overrides: Annotated[
@@ -39,6 +41,7 @@ def run(
     deterministic: Annotated[bool, typer.Option("--deterministic", help="The same bits on CUDA too; slower.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Train again what is on record.")] = False,
     max_seconds: Annotated[float | None, typer.Option(help="Cap on the training time of one trial; recorded.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before more than 10,000 trials.")] = False,
     plugin: Plugins = None,
 ) -> None:
     """Train and score every method of a suite, log to MLflow, render the report. With a command, do that instead."""
@@ -50,7 +53,7 @@ def run(
 
     options = RunOptions(
         suite=suite, tier=tier, methods=methods or [], seeds=seeds, overrides=overrides or [], device=device, data_root=data_root, out=out,
-        tracking_uri=tracking_uri, deterministic=deterministic, fresh=fresh, max_seconds=max_seconds, plugins=plugin or [],
+        tracking_uri=tracking_uri, deterministic=deterministic, fresh=fresh, max_seconds=max_seconds, plugins=plugin or [], yes=yes,
     )  # fmt: skip
     raise typer.Exit(run_suite(options))
 
@@ -75,14 +78,32 @@ def show(spec: str, plugin: Plugins = None) -> None:
 def report(
     suite: Annotated[str, typer.Option(help="The suite to report on.")],
     tier: Annotated[str | None, typer.Option(help="The tier (default: the newest on record).")] = None,
-    latex: Annotated[Path | None, typer.Option(help="Also put the LaTeX table into this folder.")] = None,
+    latex: Annotated[Path | None, typer.Option(help="Also put LaTeX tables and PDF figures into this folder.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing there; exit with 1 where a cell printed there is not what the store holds.")
+    ] = False,
     out: Out = Path("runs"),
     tracking_uri: Uri = None,
 ) -> None:
     """Rebuild tables and page from the store."""
     from bench.main import report_suite
 
-    report_suite(suite, tier, out, tracking_uri, latex)
+    raise typer.Exit(report_suite(suite, tier, out, tracking_uri, latex, check))
+
+
+@app.command()
+def compare(
+    a: Annotated[str, typer.Argument(metavar="RUN_OR_SPEC", help="A trial's id or its beginning, an MLflow run's, or with --suite a label.")],
+    b: Annotated[str, typer.Argument(metavar="RUN_OR_SPEC", help="The same.")],
+    suite: Annotated[str | None, typer.Option(help="Where the labels stand; `workload/label` where it has several tables.")] = None,
+    tier: Annotated[str | None, typer.Option(help="Of the rows (default: the newest on record).")] = None,
+    out: Out = Path("runs"),
+    tracking_uri: Uri = None,
+) -> None:
+    """Two runs or rows: paired difference, interval, test, effect size, and what differs between them."""
+    from bench import compare as comparison
+
+    comparison.print_comparison(a, b, suite, tier, out, tracking_uri)
 
 
 @app.command()
@@ -108,20 +129,47 @@ def doctor(data_root: Root = None, out: Out = Path("runs"), tracking_uri: Uri = 
     raise typer.Exit(checks.print_report(data_root, out, tracking_uri))
 
 
-@app.command()
-def data(data_root: Root = None) -> None:
+data_app = typer.Typer(help="Which data sets are found, and how to get the others.")
+weights_app = typer.Typer(help="Which pretrained weights are found, and how to get the others.")
+app.add_typer(data_app, name="data")
+app.add_typer(weights_app, name="weights")
+
+
+@data_app.callback(invoke_without_command=True)
+def data(ctx: typer.Context, data_root: Root = None) -> None:
     """Which data sets are found, and how to get the others."""
+    if ctx.invoked_subcommand:
+        ctx.obj = data_root
+        return
     from bench import doctor as checks
 
     checks.print_data(data_root)
 
 
-@app.command()
-def weights() -> None:
+@data_app.command("fetch")
+def fetch_data(ctx: typer.Context, name: Annotated[str, typer.Argument(help="A data set (see `runner.py data`).")], data_root: Root = None) -> None:
+    """Download a data set below the data root: resumed where it broke off, verified, unpacked safely."""
+    from bench import fetch
+
+    fetch.data(name, data_root or ctx.obj)
+
+
+@weights_app.callback(invoke_without_command=True)
+def weights(ctx: typer.Context) -> None:
     """Which pretrained weights are found, and how to get the others."""
+    if ctx.invoked_subcommand:
+        return
     from bench import doctor as checks
 
     checks.print_weights()
+
+
+@weights_app.command("fetch")
+def fetch_weights(name: Annotated[str, typer.Argument(help="Weights (see `runner.py weights`).")]) -> None:
+    """Download weights from their publisher: resumed where it broke off, verified."""
+    from bench import fetch
+
+    fetch.weights(name)
 
 
 @app.command()
@@ -139,7 +187,7 @@ def main(argv: list[str] | None = None) -> int:
     except SystemExit as done:  # how typer ends, its own usage errors (2) included
         return int(done.code or 0)
     except (UsageError, Unavailable) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
     return 0
 

@@ -80,19 +80,39 @@ def check_hyper_parameters(name: str) -> None:
 
 
 def check_runs(name: str) -> None:
-    """It builds at toy size, logs finite numbers to its last update, and restores or samples pictures of the right shape in [0, 1]."""
+    """It builds at toy size, logs finite numbers to its last update, and does what its task asks for (see `_USES`)."""
     method = make(name)
     with tempfile.TemporaryDirectory() as folder:
         training = train(method, Path(folder))
     assert method.t == training.steps, f"{name}: stopped at update {method.t} of {training.steps}: the loop must be `while self.t < ...`"
     assert all(math.isfinite(value) for *_, value in training.points)
     with judging(method):
-        if method.task.verb == "restore":
-            batch = method.task.batch(3, torch.Generator().manual_seed(5))
-            _check_pictures(f"{name}: restore", method.restore(batch.without_target()), batch.target.shape)  # type: ignore[attr-defined]
-        else:
-            for n in (1, 3):
-                _check_pictures(f"{name}: sample({n})", method.sample(n), (n, *method.task.shape))  # type: ignore[attr-defined]
+        _USES[method.task.verb](name, method)
+
+
+def _check_restore(name: str, method: Any) -> None:
+    """Pictures of the right shape in [0, 1]."""
+    batch = method.task.batch(3, torch.Generator().manual_seed(5))
+    _check_pictures(f"{name}: restore", method.restore(batch.without_target()), batch.target.shape)
+
+
+def _check_sample(name: str, method: Any) -> None:
+    """As many pictures as asked for, of the right shape in [0, 1]."""
+    for n in (1, 3):
+        _check_pictures(f"{name}: sample({n})", method.sample(n), (n, *method.task.shape))
+
+
+def _check_minimise(name: str, method: Any) -> None:
+    """A model of the task's kind with finite parameters."""
+    model = method.minimise()
+    shapes = [p.shape for p in method.task.model().parameters()]
+    assert isinstance(model, torch.nn.Module), f"{name}: minimise returned {type(model).__name__}, not a module"
+    assert [p.shape for p in model.parameters()] == shapes, f"{name}: minimise returned another model than the task's"
+    assert all(p.isfinite().all() for p in model.parameters()), f"{name}: minimise returned parameters that are not finite"
+
+
+_USES: dict[str, Callable[[str, Any], None]] = {"restore": _check_restore, "sample": _check_sample, "minimise": _check_minimise}
+"""Verb -> the check of what a method makes of it."""
 
 
 def _check_pictures(who: str, y: Tensor, shape: tuple[int, ...]) -> None:

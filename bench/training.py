@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,6 +18,8 @@ from torch import Tensor
 from bench import checkpoint
 from bench.method import Logs, Method
 from bench.stream import Stream, mix
+
+_GRACE = 60.0  # seconds beyond the cap on training for an update that is under way
 
 Point = tuple[str, int, int, float, float]
 """A point of a curve: key, step, images seen, training seconds, value."""
@@ -97,7 +101,7 @@ class Training:
             self.method.calibrate(self.stream)
             self._validate()
         self.tick = time.perf_counter()
-        for logs in self.method.train(self.stream):
+        for logs in self._updates():
             self._collect(logs)
             self._lap()
             self.capped = self.spent > self.plan.max_seconds
@@ -112,6 +116,29 @@ class Training:
                 self.save()
             self.tick = time.perf_counter()  # what came since the last lap was no training
         self.save()
+
+    def _updates(self) -> Iterator[Logs]:
+        """What the method's `train` yields, held to its contract. Under a cap an update that does not come is waited for no longer than that.
+
+        Raises:
+            RuntimeError: it ends before its last update, goes on after it, or does not count.
+            TimeoutError: it gave no update in time.
+        """
+        who, limit = f"{type(self.method).__name__}.train", self.plan.max_seconds + _GRACE
+        updates = iter(self.method.train(self.stream))
+        while True:
+            before = self.method.t
+            with time_limit(limit, f"{who} gave no update within --max-seconds and a minute more"):
+                logs = next(updates, None)
+            if logs is None:
+                break
+            if self.method.t > self.steps:
+                raise RuntimeError(f"{who} went on after update {self.steps}, its last: the loop must be `while self.t < self.hp.steps`")
+            if self.method.t <= before:
+                raise RuntimeError(f"{who} does not count its updates in self.t")
+            yield logs
+        if self.method.t < self.steps:
+            raise RuntimeError(f"{who} ended at update {self.method.t} of {self.steps}")
 
     def best_step(self) -> int:
         """The step with the best first validation score."""
@@ -202,6 +229,29 @@ class Training:
     def images(self) -> int:
         """Training images seen so far."""
         return self.stream.drawn * self.stream.batch_size
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float, message: str) -> Iterator[None]:
+    """Break the body off after so much time, where this system and thread can; a call that never comes back to Python cannot be.
+
+    Raises:
+        TimeoutError: with the message.
+    """
+    if math.isinf(seconds) or not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(*_: Any) -> None:
+        raise TimeoutError(message)
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def collapse_step(history: Sequence[tuple[int, float]], higher_is_better: bool) -> int | None:

@@ -1,12 +1,17 @@
-"""Pretrained weights: what exists (`weights.toml`), where it lies here, verified before it is read. No code path downloads."""
+"""Pretrained weights: what exists (`weights.toml`), where it lies here, verified before it is read.
+
+Nothing is downloaded but by `runner.py weights fetch` (see `bench.fetch`).
+"""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import os
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,6 +87,23 @@ def digest(path: Path) -> str:
 def load_state_dict(weight_id: str) -> dict[str, Tensor]:
     """The tensors of a weight on the CPU, read without running code from the file. Raises like `resolve`."""
     return _tensors(resolve(weight_id))
+
+
+@contextlib.contextmanager
+def fitting(weight_id: str) -> Iterator[None]:
+    """While a network is filled from a weight: whatever fails meanwhile is told as a fault of the file.
+
+    Raises:
+        UsageError: the file is damaged, or holds the weights of another network.
+    """
+    try:
+        yield
+    except (Unavailable, UsageError):
+        raise
+    except Exception as error:  # damaged files make the readers raise nearly anything
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        weight = _entry(weight_id)
+        raise UsageError(f"{_find(weight)} does not hold the weights of {weight_id} ({reason}); get it again from {weight.url}") from error
 
 
 def read(path: Path) -> dict[str, Tensor]:

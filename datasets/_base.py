@@ -16,6 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from bench.errors import Unavailable, UsageError
+from bench.text import one_line
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -154,6 +155,7 @@ class FileSource(Source):
         """A set over `entries`, read by `load` (default: `self.load`); `notes` are further files that decide the content, such as annotations."""
         if not entries:
             return EMPTY
+        entries = [entry._replace(name=one_line(entry.name)) for entry in entries]  # a file's name may hold anything; a picture's is shown and stored
         images = list(dict.fromkeys(file for entry in entries for file in entry.files))
         good, skipped = images, list[str]()
         if self.on_corrupt == "skip" or _size_of(images) <= _SMALL:
@@ -179,7 +181,7 @@ def image_files(folder: Path, *, recursive: bool = False) -> list[Path]:
 
 def split_of(name: str) -> Split:
     """The split of a file of which only the name is known, by a hash of it: 80 % train, 10 % validation, 10 % test."""
-    tenth = int(hashlib.sha256(name.encode()).hexdigest(), 16) % 10
+    tenth = int(hashlib.sha256(_bytes(name)).hexdigest(), 16) % 10
     return "train" if tenth < 8 else "validation" if tenth == 8 else "test"
 
 
@@ -209,7 +211,7 @@ def read_image(path: Path) -> Tensor:
             array = _samples(ImageOps.exif_transpose(image))
     except Exception as error:  # damaged files make the decoders raise nearly anything
         reason = "not an image in a known format" if isinstance(error, UnidentifiedImageError) else error
-        raise UsageError(f"cannot read the image {path}: {reason}; replace it, or leave such files out with on_corrupt=skip") from error
+        raise UsageError(one_line(f"cannot read the image {path}: {reason}; replace it, or leave such files out with on_corrupt=skip")) from error
     return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
 
 
@@ -224,7 +226,7 @@ def hash_files(paths: Sequence[Path]) -> str:
     for path in paths:
         try:
             with path.open("rb") as file:
-                digest.update(f"{path.name}\0{path.stat().st_size}\0".encode() + hashlib.sha256(file.read(head)).digest())
+                digest.update(_bytes(f"{path.name}\0{path.stat().st_size}\0") + hashlib.sha256(file.read(head)).digest())
         except OSError as error:
             raise UsageError(f"cannot read {path}: {error.strerror}; replace it") from error
     return digest.hexdigest()[:16]
@@ -250,6 +252,11 @@ def readable(
         else:
             good.append(path)
     return good, skipped
+
+
+def _bytes(name: str) -> bytes:
+    """Of a name on disk, which need not be UTF-8."""
+    return name.encode("utf-8", "surrogatepass")
 
 
 def _size_of(paths: Sequence[Path]) -> int:

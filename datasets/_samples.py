@@ -11,11 +11,12 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from bench.errors import UsageError
 from bench.method import Samples
+from bench.text import one_line
 from datasets._base import DataSource, Split, hash_files
 
 
@@ -151,9 +152,10 @@ def resized(x: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 def _square(path: Path, size: int, crop: int, gray: bool) -> NDArray[np.uint8]:
     try:
         with Image.open(path) as image:
-            picture = image.convert("L" if gray else "RGB")
+            image.load()
+            picture = _eight_bits(ImageOps.exif_transpose(image)).convert("L" if gray else "RGB")
     except Exception as error:  # damaged files make the decoders raise nearly anything
-        raise UsageError(f"cannot read the image {path}: {error}; replace it") from error
+        raise UsageError(one_line(f"cannot read the image {path}: {error}; replace it")) from error
     side = crop or min(picture.size)
     left, top = ((length - side) // 2 for length in picture.size)
     if min(left, top) < 0:
@@ -161,3 +163,10 @@ def _square(path: Path, size: int, crop: int, gray: bool) -> NDArray[np.uint8]:
     square = picture.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
     array = np.asarray(square)
     return array[None].copy() if gray else np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Pillow would clip deeper samples at 255."""
+    if image.mode in ("I", "F"):
+        raise ValueError(f"its samples are of mode {image.mode}, not 8 or 16 bits")
+    return Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8)) if image.mode.startswith("I;16") else image

@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from bench.errors import UsageError
+from bench.text import one_line
 from datasets._base import Entry, FileSource, Picture, PictureSet, Split, image_files, read_image
 
 _Object = tuple[int, tuple[float, float, float, float]]  # class, box
@@ -24,7 +26,8 @@ _Object = tuple[int, tuple[float, float, float, float]]  # class, box
 class Coco(FileSource):
     """Lin et al., "Microsoft COCO: common objects in context", ECCV 2014; test only. Crowds are left out; pictures without a box stay.
 
-    Reads the authors' JSON or YOLO text files; either way boxes are in pixels and labels count from 0 in the order of `classes`.
+    Reads the authors' JSON or YOLO text files; either way boxes are in pixels, clipped to the picture, and labels count from 0 in the order of
+    `classes`. Boxes without area, of which the published annotations have a few, are left out.
     """
 
     origin: ClassVar[str] = "https://cocodataset.org (val2017.zip, annotations_trainval2017.zip)"
@@ -60,45 +63,66 @@ class Coco(FileSource):
 
 def _with_boxes(objects: Mapping[str, Sequence[_Object]], entry: Entry) -> Picture:
     sharp = read_image(entry.files[0])
-    found = objects.get(entry.name, ())
+    found = objects.get(entry.files[0].name, ())
     boxes = torch.tensor([box for _, box in found], dtype=torch.float32).reshape(-1, 4)
-    return Picture(name=entry.name, sharp=sharp, boxes=_clipped(boxes, sharp), labels=torch.tensor([label for label, _ in found], dtype=torch.int64))
+    return _annotated(entry.name, sharp, boxes, torch.tensor([label for label, _ in found], dtype=torch.int64))
 
 
 def _with_yolo_boxes(folder: Path, n_classes: int, entry: Entry) -> Picture:
     sharp = read_image(entry.files[0])
-    rows = _yolo_rows(folder / f"{entry.name}.txt", n_classes)
+    rows = _yolo_rows(folder / f"{entry.files[0].stem}.txt", n_classes)
     height, width = sharp.shape[1:]
     middle, half = rows[:, 1:3], rows[:, 3:5] / 2
     boxes = torch.cat([middle - half, middle + half], dim=1) * torch.tensor([width, height, width, height])
-    return Picture(name=entry.name, sharp=sharp, boxes=_clipped(boxes, sharp), labels=rows[:, 0].long())
+    return _annotated(entry.name, sharp, boxes, rows[:, 0].long())
 
 
-def _clipped(boxes: Tensor, sharp: Tensor) -> Tensor:
+def _annotated(name: str, sharp: Tensor, boxes: Tensor, labels: Tensor) -> Picture:
+    """The picture with what of its boxes lies inside."""
     height, width = sharp.shape[1:]
-    return torch.minimum(boxes.clamp_min(0), torch.tensor([width, height, width, height], dtype=torch.float32))
+    boxes = torch.minimum(boxes.clamp_min(0), torch.tensor([width, height, width, height], dtype=torch.float32))
+    seen = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
+    return Picture(name=name, sharp=sharp, boxes=boxes[seen], labels=labels[seen])
 
 
 def _instances(path: Path) -> tuple[list[str], dict[str, list[_Object]]]:
-    """Class names in order of their ids, and the objects of each file name without its ending."""
+    """Class names in order of their ids, and the objects of each file name."""
     try:
-        content = json.loads(path.read_text())
-        categories = sorted(content["categories"], key=lambda category: category["id"])
-        label = {category["id"]: i for i, category in enumerate(categories)}
-        name = {image["id"]: Path(image["file_name"]).stem for image in content["images"]}
+        content = json.loads(path.read_text(encoding="utf-8"))
+        images, categories = _by_id(content["images"]), _by_id(content["categories"])
+        label = {key: i for i, key in enumerate(sorted(categories))}
         objects: dict[str, list[_Object]] = defaultdict(list)
         for note in content["annotations"]:
             if not note.get("iscrowd"):
-                x, y, width, height = note["bbox"]
-                objects[name[note["image_id"]]].append((label[note["category_id"]], (x, y, x + width, y + height)))
-        return [category["name"] for category in categories], objects
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"cannot read the COCO annotations {path}: {type(error).__name__}: {error}; replace the file") from error
+                name = Path(images[note["image_id"]]["file_name"]).name
+                objects[name].append((label[note["category_id"]], _corners(note["bbox"])))
+        _by_id([note for note in content["annotations"] if "id" in note])
+        return [str(categories[key]["name"]) for key in label], objects
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise UsageError(one_line(f"cannot read the COCO annotations {path}: {type(error).__name__}: {error}; replace the file")) from error
+
+
+def _by_id(items: Sequence[Mapping[str, Any]]) -> dict[Any, Mapping[str, Any]]:
+    found = {item["id"]: item for item in items}
+    if len(found) < len(items):
+        twice = next(item["id"] for item in items if found[item["id"]] is not item)
+        raise ValueError(f"the id {twice!r} is given twice")
+    return found
+
+
+def _corners(box: Sequence[float]) -> tuple[float, float, float, float]:
+    """X, y, width, height -> corners."""
+    if not isinstance(box, list):
+        raise TypeError(f"the box {box!r} is no list")
+    x, y, width, height = map(float, box)
+    if not all(map(math.isfinite, (x, y, width, height))) or width < 0 or height < 0:
+        raise ValueError(f"the box {box} has a negative side or is not finite")
+    return x, y, x + width, y + height
 
 
 def _yolo_classes(path: Path) -> list[str]:
     """The `names:` of a YOLO data file, one `number: name` a line."""
-    text = path.read_text() if path.is_file() else ""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     names = dict(re.findall(r"^ +(\d+): *(.+?) *$", text.partition("names:")[2], re.MULTILINE))
     if not names or [int(number) for number in names] != list(range(len(names))):
         raise UsageError(f"{path}: expected `names:` and below it the classes as lines `  0: person`, numbered from 0")
@@ -107,13 +131,16 @@ def _yolo_classes(path: Path) -> list[str]:
 
 def _yolo_rows(path: Path, n_classes: int) -> Tensor:
     """Rows n x 5: class, centre x, centre y, width, height; all but the class as fractions of the picture."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
     rows = []
-    for number, line in enumerate(path.read_text().splitlines() if path.is_file() else [], start=1):
+    for number, line in enumerate(lines, start=1):
         try:
             row = [float(word) for word in line.split()]
         except ValueError:
             row = []
         if len(row) != 5 or not (row[0].is_integer() and 0 <= row[0] < n_classes) or not all(0 <= v <= 1 for v in row[1:]):
-            raise UsageError(f"{path}:{number}: expected `class x y width height` with a class below {n_classes} and fractions in [0, 1]: {line!r}")
+            raise UsageError(
+                f"{path}:{number}: expected `class x y width height` with a class below {n_classes} and fractions in [0, 1]: {line[:80]!r}"
+            )
         rows.append(row)
     return torch.tensor(rows, dtype=torch.float32).reshape(-1, 5)

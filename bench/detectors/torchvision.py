@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench import weights
 from bench.detector import Detections, Detector, hash_file, weights_file
 from bench.errors import UsageError
 
@@ -69,15 +70,10 @@ class Torchvision(Detector):
         path = weights_file(self.weights, "torchvision")
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
             network = get_model(self.model, weights=None, weights_backbone=None)
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+        state = weights.read(path)
         try:
             network.load_state_dict(state)
-        except (RuntimeError, TypeError) as error:
+        except RuntimeError as error:
             raise UsageError(f"{path} does not hold the weights of {self.model}: {str(error).splitlines()[0]}") from error
         return network.eval()
 

@@ -47,6 +47,6 @@ class Inception(ClassifierFeatures):
 def _network(sha256: str, device: torch.device) -> nn.Module:
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3  # type: ignore[import-untyped,unused-ignore]
 
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), weights.fitting("inception"):
         network: nn.Module = FeatureExtractorInceptionV3("inception-v3-compat", ["2048", "logits_unbiased"], str(weights.resolve("inception")))
     return network.to(device)

@@ -49,5 +49,6 @@ def _network(sha256: str, device: torch.device) -> nn.Module:
 
     with torch.random.fork_rng(devices=[]):
         network = squeezenet1_0(weights=None)
-    network.load_state_dict({k: v.float() for k, v in weights.load_state_dict("squeezenet1_0").items()})
+    with weights.fitting("squeezenet1_0"):
+        network.load_state_dict({k: v.float() for k, v in weights.load_state_dict("squeezenet1_0").items()})
     return _Split(network).eval().requires_grad_(False).to(device)

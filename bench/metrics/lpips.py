@@ -66,7 +66,8 @@ def _network(net: str, device: str, sha256: str) -> nn.Module:
     with warnings.catch_warnings(), torch.random.fork_rng():
         warnings.simplefilter("ignore")  # lpips uses torchvision's old keyword `pretrained`
         network: nn.Module = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
-    features = weights.load_state_dict(_BACKBONES[net])
-    # "slice1.0.weight" <- "features.0.weight": lpips keeps the layer's index and puts the slice's name before it
-    network.net.load_state_dict({key: features[f"features.{key.partition('.')[2]}"] for key in network.net.state_dict()})  # type: ignore[union-attr]
+    with weights.fitting(_BACKBONES[net]):
+        features = weights.load_state_dict(_BACKBONES[net])
+        # "slice1.0.weight" <- "features.0.weight": lpips keeps the layer's index and puts the slice's name before it
+        network.net.load_state_dict({key: features[f"features.{key.partition('.')[2]}"] for key in network.net.state_dict()})  # type: ignore[union-attr]
     return network.eval().requires_grad_(False).to(device)

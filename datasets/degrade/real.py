@@ -21,4 +21,7 @@ class Real(Noise):
         Raises:
             UsageError: these pictures came without noisy ones.
         """
-        raise UsageError("noise=real adds nothing and these pictures came without noisy ones: give a noise to simulate, such as --set noise=gaussian (pictures that came with theirs keep it)")
+        raise UsageError(
+            "noise=real adds nothing and these pictures came without noisy ones: give a noise to simulate, such as --set noise=gaussian "
+            "(pictures that came with theirs keep it)"
+        )

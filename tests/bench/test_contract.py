@@ -72,7 +72,7 @@ BREAKS = {  # name -> (what is replaced, by what, the checks that must fail, no 
     "local_state": (LOOP, "rate = 0.0\n        " + LOOP + "\n            rate += 1\n            self.net.bias.data += rate", RESUME),
     "local_loop": (LOOP, "for _ in range(self.hp.steps):", RESUME),
     "odd_state": ("self.seen = 0", "self.seen = 0\n        self.odd = object()", ALL),
-    "finite_stream": (LOOP, "import itertools\n        for batch in itertools.islice(data, 3):", {"runs"} | RESUME),
+    "finite_stream": (LOOP, "import itertools\n        for batch in itertools.islice(data, 3):", ALL),
     "exhausted": ("batch = next(data)", "batch = next(data) if self.t < 2 else next(iter(()))", ALL),
     "restore_trains": (RESTORE, "self.net.bias.data += 0.1\n        " + RESTORE, {"evaluation-neutral"}),
     "restore_counts": (RESTORE, "self.seen += 1\n        " + RESTORE, {"evaluation-neutral"}),

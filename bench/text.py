@@ -1,0 +1,16 @@
+"""Text that can be printed anywhere."""
+
+from __future__ import annotations
+
+
+def one_line(text: object) -> str:
+    """Text as one printable line: line breaks, tabs and the control characters that steer terminals become their escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def inert(value: object) -> object:
+    """A cell of a CSV file: control characters but line breaks become their escapes, and what a spreadsheet would compute gets an apostrophe."""
+    if not isinstance(value, str):
+        return value
+    text = "\n".join(map(one_line, value.split("\n")))
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

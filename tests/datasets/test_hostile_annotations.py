@@ -1,0 +1,217 @@
+"""Annotations that are wrong: what can be mended is, what cannot is refused in one line that names the file."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from bench.errors import UsageError
+from datasets import coco
+from datasets.coco import Coco
+
+GOOD = {
+    "images": [{"id": 7, "file_name": "a.jpg"}, {"id": 9, "file_name": "b.jpg"}],
+    "categories": [{"id": 3, "name": "cat"}, {"id": 1, "name": "dog"}],
+    "annotations": [{"id": 1, "image_id": 7, "category_id": 3, "bbox": [10, 5, 20, 10]}],
+}
+
+
+def written(root, content):
+    """A data root with two pictures of 40 x 30 and these annotations."""
+    (root / "coco/val2017").mkdir(parents=True, exist_ok=True)
+    (root / "coco/annotations").mkdir(exist_ok=True)
+    for name in "ab":
+        Image.new("RGB", (40, 30)).save(root / f"coco/val2017/{name}.jpg")
+    file = root / "coco/annotations/instances_val2017.json"
+    file.write_text(content if isinstance(content, str) else json.dumps(content))
+    return root
+
+
+def with_boxes(*boxes):
+    return {**GOOD, "annotations": [{"id": i, "image_id": 7, "category_id": 3, "bbox": list(box)} for i, box in enumerate(boxes)]}
+
+
+def refused(root, says):
+    with pytest.raises(UsageError, match=rf"cannot read the COCO annotations .*instances_val2017\.json: .*{says}") as caught:
+        Coco().open(root, "test")
+    assert "\n" not in str(caught.value)
+
+
+def test_boxes_without_area_are_left_out(tmp_path):
+    pictures = Coco().open(written(tmp_path, with_boxes([5, 5, 0, 10], [5, 5, 10, 0], [5, 5, 0, 0], [10, 5, 20, 10])), "test")
+    assert pictures[0].boxes.tolist() == [[10, 5, 30, 15]]
+    assert pictures[0].labels.tolist() == [1]
+
+
+def test_boxes_out_of_range_are_clipped_or_left_out(tmp_path):
+    boxes = [[-5, -5, 10, 10], [35, 25, 100, 100], [100, 100, 5, 5], [-50, 0, 20, 20], [-1e30, -1e30, 2e30, 2e30]]
+    pictures = Coco().open(written(tmp_path, with_boxes(*boxes)), "test")
+    assert pictures[0].boxes.tolist() == [[0, 0, 5, 5], [35, 25, 40, 30], [0, 0, 40, 30]]
+    assert len(pictures[0].labels) == 3
+
+
+@pytest.mark.parametrize(
+    "box",
+    [[0, 0, -5, 5], [0, 0, 5, -5], [0, 0, float("nan"), 5], [float("inf"), 0, 5, 5], [0, 0, 5], [0, 0, 5, 5, 5], [], ["a", 0, 5, 5], [10**400] * 4],
+)
+def test_impossible_boxes(tmp_path, box):
+    refused(written(tmp_path, with_boxes([10, 5, 20, 10], box)), "")
+
+
+def test_a_box_that_is_no_list(tmp_path):
+    for box in ("1234", None, 7, {"x": 1}):
+        content = json.loads(json.dumps(GOOD))
+        content["annotations"][0]["bbox"] = box
+        refused(written(tmp_path, content), "")
+
+
+@pytest.mark.parametrize(("key", "value"), [("category_id", 99), ("image_id", 99), ("category_id", None), ("image_id", [7])])
+def test_unknown_classes_and_pictures(tmp_path, key, value):
+    content = json.loads(json.dumps(GOOD))
+    content["annotations"][0][key] = value
+    refused(written(tmp_path, content), "")
+
+
+@pytest.mark.parametrize("kind", ["images", "categories", "annotations"])
+def test_duplicate_ids(tmp_path, kind):
+    refused(written(tmp_path, {**GOOD, kind: [*GOOD[kind], GOOD[kind][0] | {"name": "other", "file_name": "c.jpg"}]}), "the id . is given twice")
+
+
+def test_two_pictures_of_one_stem_keep_their_own_boxes(tmp_path):
+    content = {**GOOD, "images": [{"id": 7, "file_name": "a.jpg"}, {"id": 9, "file_name": "a.png"}]}
+    root = written(tmp_path, content)
+    Image.new("RGB", (40, 30)).save(root / "coco/val2017/a.png")
+    pictures = Coco().open(root, "test")
+    assert [len(one.boxes) for one in pictures] == [1, 0, 0]
+
+
+def test_a_name_cannot_reach_out_of_the_folder(tmp_path):
+    content = {**GOOD, "images": [{"id": 7, "file_name": "../../../etc/a.jpg"}, {"id": 9, "file_name": "b.jpg"}]}
+    assert len(Coco().open(written(tmp_path, content), "test")[0].boxes) == 1
+
+
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, "null", "[]", '"x"', "7", '{"images": [1], "categories": [], "annotations": []}', "\x00", "{" * 5000]
+)
+def test_what_is_no_coco_file(tmp_path, content):
+    refused(written(tmp_path, content), "")
+
+
+def test_annotations_that_are_not_text(tmp_path):
+    (written(tmp_path, GOOD) / "coco/annotations/instances_val2017.json").write_bytes(b"\xff\xfe\x00{")
+    refused(tmp_path, "UnicodeDecodeError")
+
+
+def yolo(root, lines):
+    folder = root / "coco_val128"
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    (folder / "labels").mkdir(exist_ok=True)
+    Image.new("RGB", (40, 20)).save(folder / "images/a.jpg")
+    (folder / "labels/a.txt").write_bytes(lines)
+    (folder / "classes.yaml").write_text("names:\n  0: person\n  1: '<script>alert(1)</script>'\n")
+    return Coco().open(root, "test")
+
+
+def test_yolo_boxes_without_area_are_left_out_and_others_clipped(tmp_path):
+    pictures = yolo(tmp_path, b"0 .5 .5 0 .5\n1 .5 .5 .5 0\n1 1 1 .5 .5\n0 .5 .5 1 1\n\n"[:-1])
+    assert pictures[0].boxes.tolist() == [[30, 15, 40, 20], [0, 0, 40, 20]]
+    assert pictures[0].labels.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "line", [b"-1 .5 .5 .1 .1", b"0 -.5 .5 .1 .1", b"0 inf .5 .1 .1", b"\xff\xfe\x00", b"0 .5 .5 .1 .1 7", b"x" * 100_000, b"1e400 0 0 0 0"]
+)
+def test_yolo_lines_that_are_wrong(tmp_path, line):
+    with pytest.raises(UsageError, match=r"a\.txt:2: expected") as caught:
+        yolo(tmp_path, b"0 .5 .5 .1 .1\n" + line)[0]
+    assert len(str(caught.value)) < 600
+    assert "\n" not in str(caught.value)
+
+
+# -- anything at all
+FEW = settings(max_examples=150, derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.sampled_from(["id", "name", "bbox", "image_id", "file_name"]), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+def value_or_refusal(call, *arguments, says):
+    """What a call returns; None where it refuses in one line that begins so."""
+    try:
+        return call(*arguments)
+    except UsageError as error:
+        said = str(error)
+    assert said.startswith(says)
+    assert "\n" not in said
+    return None
+
+
+def nearly(**fields):
+    """A mapping with these fields, any of which may be missing or anything."""
+    return st.fixed_dictionaries({}, optional={key: value | value | value | ANY for key, value in fields.items()})
+
+
+IDS = st.integers(0, 3)
+COCO = nearly(
+    images=st.lists(nearly(id=IDS, file_name=st.sampled_from(["a.jpg", "b.jpg", "../a.jpg", ""])), max_size=3),
+    categories=st.lists(nearly(id=IDS, name=st.text(max_size=5)), max_size=3),
+    annotations=st.lists(
+        nearly(image_id=IDS, category_id=IDS, bbox=st.lists(st.floats(-50, 50) | st.floats(), min_size=4, max_size=4), iscrowd=IDS, id=IDS),
+        max_size=3,
+    ),
+)
+
+
+@FEW
+@given(content=COCO | ANY)
+def test_any_coco_file_is_read_or_refused(tmp_path, content):
+    file = tmp_path / "x.json"
+    file.write_text(json.dumps(content))
+    if not (found := value_or_refusal(coco._instances, file, says=f"cannot read the COCO annotations {file}: ")):
+        return
+    classes, objects = found
+    assert all(isinstance(name, str) for name in classes)
+    for several in objects.values():
+        for label, (x0, y0, x1, y1) in several:
+            assert 0 <= label < len(classes)
+            assert x0 <= x1
+            assert y0 <= y1
+    one = coco._with_boxes(objects, coco.Entry("a", (picture_file(tmp_path),)))
+    assert one.boxes.shape == (len(one.labels), 4)
+    assert one.boxes.isfinite().all()
+    assert (one.boxes[:, 2:] > one.boxes[:, :2]).all()
+    assert (one.boxes >= 0).all()
+    assert (one.boxes <= torch.tensor([40, 30, 40, 30])).all()
+
+
+def picture_file(folder: Path) -> Path:
+    file = folder / "a.jpg"
+    if not file.exists():
+        Image.new("RGB", (40, 30)).save(file)
+    return file
+
+
+@FEW
+@given(content=st.binary(max_size=60) | st.text("0123456789. e-+naif\n\t", max_size=60).map(str.encode))
+def test_any_yolo_file_is_read_or_refused(tmp_path, content):
+    file = tmp_path / "x.txt"
+    file.write_bytes(content)
+    if (rows := value_or_refusal(coco._yolo_rows, file, 3, says=f"{file}:")) is None:
+        return
+    assert rows.shape[1] == 5
+    assert rows.isfinite().all()
+    assert (rows[:, 0] < 3).all()
+
+
+@FEW
+@given(content=st.binary(max_size=60) | st.text("names:\n 0123<\"'x", max_size=60).map(str.encode))
+def test_any_class_file_is_read_or_refused(tmp_path, content):
+    file = tmp_path / "classes.yaml"
+    file.write_bytes(content)
+    assert value_or_refusal(coco._yolo_classes, file, says=f"{file}: expected") != []
