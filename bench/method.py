@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -132,7 +133,7 @@ class Method:
 
     def anneal(self) -> None:
         """Set every learning rate for update `t` from `hp.schedule`: a pure function of t, so nothing needs saving."""
-        factor = registry.make("schedule", self.hp.schedule)(self.t / max(self.hp.steps, 1))
+        factor = self._schedule(self.t / max(self.hp.steps, 1))
         for opt in self._of_type(torch.optim.Optimizer).values():
             for group in opt.param_groups:
                 group["lr"] = group["base_lr"] * factor
@@ -169,6 +170,11 @@ class Method:
                 current.load_state_dict(value)
             else:
                 setattr(self, key, copy.deepcopy(value))
+
+    @functools.cached_property
+    def _schedule(self) -> Callable[[float], float]:
+        """Progress -> factor; made once, for reading a spec costs as much as a small update."""
+        return registry.make("schedule", self.hp.schedule)  # type: ignore[no-any-return]
 
     def _rehearse(self, data: Iterator[Any]) -> None:
         """One update on real data that leaves no trace but the data and random numbers it drew."""

@@ -60,6 +60,22 @@ class ImageMetric(Metric):
         raise NotImplementedError
 
 
+class LabelMetric(Metric):
+    """A score of predicted classes, one value an example."""
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Score predictions.
+
+        Args:
+            logits: N x K, float: scores of the classes before the softmax.
+            labels: N, int64: the true classes.
+
+        Returns:
+            N float64 values on the CPU.
+        """
+        raise NotImplementedError
+
+
 class CostMetric(Metric):
     """What a trained method costs to use."""
 

@@ -17,13 +17,25 @@ import typing
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import UsageError
 
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS: dict[str, tuple[str, ...]] = {
-    "method": ("methods/gan", "methods/vae", "methods/restoration", "methods/translation", "methods/saliency", "methods/classical"),
+    "method": (
+        "methods/gan",
+        "methods/vae",
+        "methods/restoration",
+        "methods/translation",
+        "methods/saliency",
+        "methods/minimise",
+        "methods/classical",
+    ),
     "optimizer": ("methods/optimizers",),
     "schedule": ("methods/schedules",),
     "init": ("methods/inits",),
@@ -110,7 +122,7 @@ def value_of(text: str) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # a doubtful escape (a path of Windows, say) is no literal
             return ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # the last two: brackets or signs beyond what the parser holds
         return text
 
 
@@ -147,20 +159,15 @@ def bind(part: Any, options: Mapping[str, Any], where: str) -> dict[str, Any]:
     Raises:
         UsageError: an unknown key (the message names the known ones) or a value of the wrong type.
     """
-    hints = settings(part)
-    if unknown := sorted(options.keys() - hints.keys()):
-        raise UsageError(f"{where}: unknown option {unknown[0]!r}; known: {', '.join(hints) or 'none'}")
-    return {key: _checked(value, hints[key], f"{where}: {key}") for key, value in options.items()}
+    known = settings(part)
+    if unknown := sorted(options.keys() - known.keys()):
+        raise UsageError(f"{where}: unknown option {unknown[0]!r}; known: {', '.join(known) or 'none'}")
+    return {key: _checked(part, key, value, where) for key, value in options.items()}
 
 
-def settings(part: Any) -> dict[str, Any]:
+def settings(part: Any) -> Mapping[str, Any]:
     """Name -> type of every option of a part."""
-    owner = getattr(part, "HP", part)
-    if dataclasses.is_dataclass(owner):
-        hints = typing.get_type_hints(owner)
-        return {f.name: hints[f.name] for f in dataclasses.fields(owner) if f.init}
-    hints = typing.get_type_hints(owner)
-    return {p.name: hints[p.name] for p in inspect.signature(owner).parameters.values() if p.kind is p.KEYWORD_ONLY}
+    return _settings(part)
 
 
 def make(kind: str, text: str | Spec) -> Any:
@@ -195,13 +202,17 @@ def load_plugin(path: str | Path) -> tuple[str, str]:
     sys.modules[module_name] = module
     try:
         module_spec.loader.exec_module(module)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a file may also leave by sys.exit
         del sys.modules[module_name]
         raise UsageError(f"plug-in {file} fails to import: {type(error).__name__}: {error}") from error
     part = _only_part(module)
     kind = getattr(module, "KIND", None) or ("method" if hasattr(part, "HP") else None)
-    if kind not in FOLDERS:
+    if not isinstance(kind, str) or kind not in FOLDERS:
         raise UsageError(f"plug-in {file} must define a Method or set KIND to one of {', '.join(FOLDERS)}")
+    if kind == "method" and not (isinstance(hp := getattr(part, "HP", None), type) and dataclasses.is_dataclass(hp)):
+        raise UsageError(f"plug-in {file}: the HP of {part.__name__} must be a dataclass")
     if name in _files(kind):
         raise UsageError(f"{kind} {name!r} is defined twice: {_files(kind)[name].replace('.', '/')}.py and {file}")
     _plugins[kind][name] = module_name
@@ -226,6 +237,7 @@ def _entry_points(kind: str) -> dict[str, str]:
     return {p.name: p.module for p in entry_points(group=f"ganbench.{kind}s")}
 
 
+@functools.cache
 def _only_part(module: Any) -> Any:
     parts = [
         v for k, v in vars(module).items()
@@ -237,13 +249,31 @@ def _only_part(module: Any) -> Any:
     return parts[0]
 
 
-def _checked(value: Any, hint: Any, where: str) -> Any:
-    from pydantic import ConfigDict, TypeAdapter, ValidationError
+@functools.cache
+def _settings(part: Any) -> Mapping[str, Any]:
+    owner = getattr(part, "HP", part)
+    if dataclasses.is_dataclass(owner):
+        hints = typing.get_type_hints(owner)
+        return MappingProxyType({f.name: hints[f.name] for f in dataclasses.fields(owner) if f.init})
+    hints = typing.get_type_hints(owner)
+    return MappingProxyType({p.name: hints[p.name] for p in inspect.signature(owner).parameters.values() if p.kind is p.KEYWORD_ONLY})
+
+
+def _checked(part: Any, key: str, value: Any, where: str) -> Any:
+    from pydantic import ValidationError
 
     try:
-        return TypeAdapter(hint, config=ConfigDict(strict=False)).validate_python(value)
+        return _adapter(part, key).validate_python(value)
     except ValidationError as error:
-        raise UsageError(f"{where} = {value!r}: {error.errors()[0]['msg']}") from error
+        raise UsageError(f"{where}: {key} = {value!r}: {error.errors()[0]['msg']}") from error
+
+
+@functools.cache
+def _adapter(part: Any, key: str) -> TypeAdapter[Any]:
+    """What checks an option: made once, as making it costs more than an update of a small network."""
+    from pydantic import ConfigDict, TypeAdapter
+
+    return TypeAdapter(settings(part)[key], config=ConfigDict(strict=False))
 
 
 def _literal(value: Any) -> str:

@@ -86,7 +86,7 @@ class Task:
         raise NotImplementedError
 
     def sample(self) -> Any:
-        """What the cost metrics let a trained method do once: a batch to restore, or how many images to sample."""
+        """What the cost metrics let a trained method do once: a batch to restore, or how many images to sample; None: its use is not compared."""
         raise NotImplementedError
 
     def gallery(self, method: Method, folder: Path) -> None:

@@ -223,3 +223,47 @@ def test_missing_plugin(tmp_path):
 def test_a_doubtful_escape_is_text_and_says_nothing(recwarn):
     assert registry.value_of(r"'C:\data'") == r"'C:\data'"
     assert not recwarn.list
+
+
+def test_a_value_is_checked_in_every_call():
+    def part(*, rate: float = 0.1, name: str = "x") -> None: ...
+
+    def other(*, rate: int = 1) -> None: ...
+
+    for _ in range(3):
+        assert registry.bind(part, {"rate": 2, "name": "y"}, "here") == {"rate": 2.0, "name": "y"}
+        assert type(registry.bind(part, {"rate": 2}, "here")["rate"]) is float
+        assert type(registry.bind(other, {"rate": 2}, "here")["rate"]) is int  # another part's option of that name
+        with pytest.raises(UsageError, match=r"^here: rate = 'fast': "):
+            registry.bind(part, {"rate": "fast"}, "here")
+        with pytest.raises(UsageError, match=r"^there: rate = 0.5: "):
+            registry.bind(other, {"rate": 0.5}, "there")
+        with pytest.raises(UsageError, match="unknown option 'speed'"):
+            registry.bind(part, {"speed": 1}, "here")
+
+
+def test_what_checks_an_option_is_made_once(monkeypatch):
+    import pydantic
+
+    def part(*, rate: float = 0.1) -> None: ...
+
+    made = []
+    monkeypatch.setattr(pydantic, "TypeAdapter", lambda *a, _make=pydantic.TypeAdapter, **k: made.append(a) or _make(*a, **k))
+    for rate in (1, 2, 3):
+        registry.bind(part, {"rate": rate}, "here")
+    assert len(made) == 1
+
+
+def test_a_method_makes_its_schedule_once(monkeypatch):
+    from bench import contract
+
+    method = contract.make("descent", steps=4, optimizer="sgd[lr=1.0]", schedule="linear_decay[start=0.0]")
+    asked = []
+    monkeypatch.setattr(registry, "make", lambda kind, text, _make=registry.make: asked.append(kind) or _make(kind, text))
+    rates = []
+    for method.t in range(4):
+        method.anneal()
+        rates.append(method.opt.param_groups[0]["lr"])
+    assert rates == [1, 0.75, 0.5, 0.25]
+    assert asked == ["schedule"]
+    assert "_schedule" not in method.state()

@@ -78,6 +78,8 @@ def test_fused_where_it_exists(name):
         ("step[at=(0.2,),factor=0.5]", {0.19: 1, 0.2: 0.5, 1: 0.5}),
         ("exponential", {0: 1, 0.5: 0.1, 1: 0.01}),
         ("exponential[end=16.0]", {0.25: 2, 0.5: 4}),
+        ("inverse_sqrt", {(t - 1) / 9999: t**-0.5 for t in (1, 2, 3, 100, 9999)}),
+        ("inverse_sqrt[end=0.5]", {0: 1, 1: 0.5}),
         ("warmup", {0: 0, 0.025: 0.5, 0.05: 1, 1: 1}),
         ("warmup[share=0.2,start=0.5,then=cosine]", {0: 0.5, 0.1: 0.75, 0.2: 1, 0.6: 0.5, 1: 0}),
         ("warmup[share=0,then='step[at=(0.5,)]']", {0: 1, 0.49: 1, 0.5: 0.1}),

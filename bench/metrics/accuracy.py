@@ -1,0 +1,23 @@
+"""How often the likeliest class is the true one."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+from torch import Tensor
+
+from bench.metric import LabelMetric
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Accuracy(LabelMetric):
+    """1 where the largest logit is that of the label, else 0."""
+
+    higher_is_better: ClassVar[bool] = True
+    unit: ClassVar[str] = ""
+    definition: ClassVar[str] = "share of examples whose label has the largest logit; the first of equal ones counts"
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """0 or 1 an example. See the base class."""
+        return (logits.argmax(1) == labels).double().cpu()

@@ -1,0 +1,23 @@
+"""How often a classifier errs on a distribution whose points are of a few known kinds."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+from torch import Tensor
+
+from bench.metric import Metric
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PopulationError(Metric):
+    """The probability of the misread kinds; no test set is drawn."""
+
+    higher_is_better: ClassVar[bool] = False
+    unit: ClassVar[str] = ""
+    definition: ClassVar[str] = "probability that y x'w <= 0 for a new point, summed exactly over the kinds of points"
+
+    def __call__(self, outputs: Tensor, labels: Tensor, weights: Tensor) -> float:
+        """The sum of weights (N) of the points whose outputs x'w (N) do not have the sign of their labels (N, -1 or 1)."""
+        return float(weights[outputs * labels <= 0].sum())

@@ -1,0 +1,26 @@
+"""How far the value of a function is above its minimum."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import ClassVar
+
+from bench.metric import Metric
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Suboptimality(Metric):
+    """f(w) - f*, or its decimal logarithm, whose mean over seeds is not that of the worst seed alone, nor of one that hit the minimum by luck."""
+
+    higher_is_better: ClassVar[bool] = False
+    unit: ClassVar[str] = ""
+    definition: ClassVar[str] = "f(w) - f*, f* the known minimum, f without its noise; at least 0, and `floor` where the decimal logarithm is taken"
+
+    log10: bool = False
+    floor: float = 1e-12  # below it rounding decides
+
+    def __call__(self, value: float, least: float) -> float:
+        """The excess of a value over the least one; nan stays nan."""
+        excess = value - least if value > least or value != value else 0.0
+        return math.log10(max(self.floor, excess)) if self.log10 and excess == excess else excess

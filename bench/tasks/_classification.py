@@ -1,0 +1,75 @@
+"""What tasks of classification share: cross-entropy to descend, loss and accuracy on held-out examples to be judged by."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from bench.cards import Card
+from bench.method import Samples
+from bench.metrics.accuracy import Accuracy
+from bench.metrics.cross_entropy import CrossEntropy
+from bench.task import Scores
+from bench.tasks._minimise import Minimise
+from datasets._base import Split
+
+_AT_ONCE = 1000  # examples
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class Classification(Minimise):
+    """Learn classes from examples (`Samples` with labels). A subclass has the model and the examples."""
+
+    l2: float = 0.0  # times half the squares of all weights (not biases), added to what is descended
+
+    def __post_init__(self) -> None:
+        if self.l2 < 0:
+            raise ValueError(f"l2 must be >= 0, not {self.l2}")
+
+    def examples(self, split: Split) -> Samples:
+        """All examples of a split, on the device."""
+        raise NotImplementedError
+
+    @property
+    def classes(self) -> int:
+        """How many labels there are."""
+        raise NotImplementedError
+
+    @property
+    def start_loss(self) -> float:
+        """Of a guess without knowledge."""
+        return math.log(self.classes)
+
+    def loss(self, model: nn.Module, batch: Samples) -> Tensor:
+        """Mean cross-entropy, and the penalty."""
+        assert batch.labels is not None
+        value = cross_entropy(model(batch.x), batch.labels)
+        if not self.l2:
+            return value
+        return value + self.l2 / 2 * torch.stack([p.square().sum() for p in model.parameters() if p.dim() > 1]).sum()
+
+    # -- judging
+    def cards(self) -> dict[str, Card]:
+        """Accuracy and loss."""
+        return {column: metric.card() for column, metric in _METRICS.items()}
+
+    def parts(self) -> list[tuple[str, str]]:
+        """The metrics."""
+        return [("metric", "accuracy"), ("metric", "cross_entropy")]
+
+    def measure(self, model: nn.Module, split: Split) -> Scores:
+        """Mean over a split, with the value of every example."""
+        shown = self.examples(split)
+        assert shown.labels is not None
+        logits = torch.cat([model(x) for x in torch.split(shown.x, _AT_ONCE)])
+        found = {column: metric(logits, shown.labels) for column, metric in _METRICS.items()}
+        names = [str(i) for i in range(len(shown))]
+        return Scores({k: float(v.mean()) for k, v in found.items()}, {k: (names, v.tolist()) for k, v in found.items()})
+
+
+_METRICS: dict[str, Any] = {"accuracy": Accuracy(), "loss": CrossEntropy()}

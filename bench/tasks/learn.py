@@ -1,0 +1,75 @@
+"""Classify small pictures: how fast and how well does an update rule train a network?
+
+Networks of growing size on digits, MNIST and CIFAR-10, after DeepOBS (Schneider, Balles, Hennig, ICLR 2019, arXiv:1903.05499), whose CIFAR-10
+problem is data=cifar10,network=3c3d,l2=0.002 with 128 pictures an update (recalled). It augments and standardises its pictures; this task does not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import ClassVar, Literal
+
+import torch
+from torch import nn
+
+from bench import registry
+from bench.errors import UsageError
+from bench.method import Samples
+from bench.tasks._classification import Classification
+from datasets._base import SPLITS, Split
+from datasets._samples import SampleSet, SampleSource
+from methods import _classifiers
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class Learn(Classification):
+    """Learn to name pictures from random batches of the training split; the validation split chooses, the test split judges."""
+
+    verb: ClassVar[str] = "minimise"
+
+    data: str = "digits[size=8]"
+    network: Literal["logistic", "mlp", "conv", "3c3d"] = "mlp"
+    width: int = 32  # mlp: hidden units; conv: channels of its second layer
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.width < 1:
+            raise ValueError(f"width must be >= 1, not {self.width}")
+
+    def model(self) -> nn.Module:
+        """N x C x H x W to N x K logits."""
+        return _NETWORKS[self.network](tuple(self._split("train").x.shape[1:]), self.classes, self.width)
+
+    def batch(self, n: int, rng: torch.Generator) -> Samples:
+        """N training pictures, drawn with replacement."""
+        return self._split("train").draw(n, rng)
+
+    def examples(self, split: Split) -> Samples:
+        """All pictures of a split."""
+        pictures = self._split(split)
+        return pictures.spread(len(pictures))
+
+    @property
+    def classes(self) -> int:
+        """Those of the data."""
+        return len(self._split("train").classes)
+
+    def parts(self) -> list[tuple[str, str]]:
+        """The data too."""
+        return [("dataset", self.data), *super().parts()]
+
+    def fingerprint(self) -> dict[str, str]:
+        """Content of every split."""
+        return {f"{self.data}/{split}": self._split(split).fingerprint for split in SPLITS}
+
+    @functools.cache  # noqa: B019 (a task lives as long as its process)
+    def _split(self, split: Split) -> SampleSet:
+        source = registry.make("dataset", self.data)
+        pictures = source.open(self.root, split).to(self.device) if isinstance(source, SampleSource) else None
+        if pictures is None or pictures.labels is None:
+            raise UsageError(f"the task learn needs a labelled set of small pictures, such as digits or cifar10, not {self.data}")
+        return pictures
+
+
+_NETWORKS = {"logistic": _classifiers.logistic, "mlp": _classifiers.mlp, "conv": _classifiers.conv, "3c3d": _classifiers.conv3_dense3}
