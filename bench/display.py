@@ -38,10 +38,10 @@ class SuiteDisplay:
         """A trial begins."""
         self.steps = int(trial.steps)
         self.said = self.began = time.monotonic()
-        self.bars.update(self.suite, total=total, completed=index, note=f"{trial.label}, seed {trial.seed}")
+        self.bars.update(self.suite, total=total, completed=index, note=f"{trial.title}, seed {trial.seed}")
         self.bars.reset(self.trial, total=self.steps or None, visible=self.steps > 0, note="")
         self.bars.reset(self.judge, visible=False)
-        self._line(f"[{index + 1}/{total}] {trial.label}, seed {trial.seed}{f': re-run, {why}' if why else ''}")
+        self._line(f"[{index + 1}/{total}] {trial.title}, seed {trial.seed}{f': re-run, {why}' if why else ''}")
 
     def update(self, step: int, images_per_s: float, values: dict[str, float]) -> None:
         """A window of updates is done."""

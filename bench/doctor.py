@@ -42,21 +42,24 @@ def print_report(root: Path | None, out: Path, tracking_uri: str | None) -> int:
 
 def print_data(root: Path | None) -> None:
     """Every data set: found where, how many items a split, or how to get it."""
+    from bench import fetch
     from datasets._inventory import inventory
 
     console = Console(soft_wrap=True)
     for row in inventory(root):
+        how = f"\n{'':13} or run `runner.py data fetch {row.name}`" if not row.found and row.name in fetch.remotes() else ""
         counts = ", ".join(f"{split} {'any number' if n is None else n}" for split, n in row.counts.items()) if row.counts else "not found"
-        console.print(f"{row.name:13} {counts}\n{'':13} {row.where}\n{'':13} licence: {row.licence}", highlight=False, markup=False)
+        console.print(f"{row.name:13} {counts}\n{'':13} {row.where}{how}\n{'':13} licence: {row.licence}", highlight=False, markup=False)
 
 
 def print_weights() -> None:
     """Every pretrained weight: found where, or how to get it and where to put it."""
-    from bench import weights
+    from bench import fetch, weights
 
     console = Console(soft_wrap=True)
     for row in weights.inventory():
-        where = str(row.path) if row.path else f"not found: get {row.weight.filename} from {row.weight.url}"
+        how = f", or run `runner.py weights fetch {row.weight.id}`" if fetch.direct(row.weight) else ""
+        where = str(row.path) if row.path else f"not found: get {row.weight.filename} from {row.weight.url}{how}"
         use = f"for {', '.join(row.weight.used_by)}; licence: {row.weight.licence}"
         console.print(f"{row.weight.id:13} {where}\n{'':13} {use}", highlight=False, markup=False)
     console.print(f"looked for in {', '.join(map(str, weights.folders()))}", highlight=False)

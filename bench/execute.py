@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from bench.errors import Unavailable
 from bench.identity import id_of
 from bench.record import TrialRecord
 from bench.suite import Trial
-from bench.tracking import Store
+from bench.tracking import Store, notes
 from bench.training import Interrupted
 from bench.trial import Settings
 
@@ -39,7 +40,10 @@ def run_all(trials: Sequence[Trial], settings: Settings, store: Store, display: 
     for trial in trials:
         parts = life.identify(trial, settings)
         ids.append(id_of(parts))
-        outcome = done[ids[-1]]["outcome"] if ids[-1] in done else ""
+        known = done.get(ids[-1], {})
+        if known and any(known.get(k, "") != v for k, v in notes(trial).items()):  # it ran before under another name
+            store.note(ids[-1], notes(trial))
+        outcome = known.get("outcome", "")
         if fresh or outcome in ("", "failed") or (outcome == "skipped" and _can_run_now(trial, settings)):
             missing.append((trial, why(trial, parts, store, done)))
     with graceful_stop() as stopped:
@@ -53,7 +57,10 @@ def run_all(trials: Sequence[Trial], settings: Settings, store: Store, display: 
 
 def why(trial: Trial, parts: dict[str, str], store: Store, done: dict[str, dict[str, str]]) -> str:
     """What changed since the latest record of the same row, seed and tier; empty for a trial that is new."""
-    same = [i for i, t in done.items() if (t["label"], t["seed"], t["tier"]) == (trial.label, str(trial.seed), trial.tier)]
+    other = {"workload": "", "role": "row", "tried": "{}"}  # of records older than these
+    place = {"label": trial.label, "seed": str(trial.seed), "tier": trial.tier, "workload": trial.workload, "role": trial.role}
+    place["tried"] = json.dumps(dict(trial.tried))
+    same = [i for i, t in done.items() if place.items() <= (other | t).items()]
     if not same:
         return ""
     (record,) = store.read(same[-1:])

@@ -35,6 +35,8 @@ def identify(trial: Trial, task: Task, device: torch.device, max_seconds: float,
     method = registry.find("method", trial.spec.name)
     hp = method.HP(**trial.spec.options)
     parts = {"method": trial.spec.name, "task": trial.task.name, "seed": trial.seed, "tier": trial.tier, "evaluations": trial.evaluations}
+    if trial.role != "row":  # another purpose, another judgement
+        parts["role"] = trial.role
     parts |= {f"hp.{f.name}": getattr(hp, f.name) for f in dataclasses.fields(hp)}
     parts |= {f"task.{k}": v for k, v in task.options().items()}
     parts |= {f"data.{k}": v for k, v in task.fingerprint().items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,18 +13,21 @@ from typing import TYPE_CHECKING
 import torch
 from rich.console import Console
 
-from bench import execute, registry, theory
+from bench import execute, registry, theory, tuning
 from bench import suite as suites
 from bench.display import SuiteDisplay
 from bench.errors import UsageError
 from bench.record import TrialRecord
-from bench.suite import TIERS, Suite, TierName, Trial
+from bench.schema import TIERS, Suite, TierName
+from bench.suite import Trial
 from bench.tracking import Store
 from bench.training import Interrupted
 from bench.trial import Settings, open_task
 
 if TYPE_CHECKING:
     from reports.published import PublishedTable
+
+_MANY = 10_000  # trials that are run without asking
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,6 +47,7 @@ class RunOptions:
     fresh: bool = False
     max_seconds: float | None = None
     plugins: Sequence[Path] = ()
+    yes: bool = False
 
 
 def run_suite(options: RunOptions) -> int:
@@ -66,43 +70,63 @@ def run_suite(options: RunOptions) -> int:
     suite = suites.load(options.suite)
     tier = _tier(options.tier, device)
     specs = [part for text in options.methods for part in registry.split(text)]
-    trials = suites.expand(suite, tier, methods=specs, seeds=_seeds(options.seeds), overrides=options.overrides)
+    rows = suites.expand(suite, tier, methods=specs, seeds=_seeds(options.seeds), overrides=options.overrides)
+    level = suite.tiers[tier]
+    rows = tuning.prepare(rows, level)
+    _agree(total := tuning.count(rows, level), options.yes)
     if options.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
-    _check(suite, tier, trials[0], settings)
+    _check(suite, tier, rows, settings)
     store = Store(suite.name, options.out, options.tracking_uri)
-    console.print(f"{suite.title}\n{len(trials)} trials, tier {tier}, {device}", highlight=False)
+    console.print(f"{suite.title}\n{total} trials, tier {tier}, {device}", highlight=False)
+    headline = [column for table in suite.tables for column in table.headline or [table.sort]]
     try:
-        with SuiteDisplay(console, len(trials), suite.headline or [suite.sort]) as display:
-            records = execute.run_all(trials, settings, store, display, fresh=options.fresh)
+        with SuiteDisplay(console, total, headline) as display:
+
+            def run(trials: Sequence[Trial]) -> list[TrialRecord]:
+                return execute.run_all(trials, settings, store, display, fresh=options.fresh)
+
+            records = run(tuning.tune(rows, level.tuning, run))
+            run(tuning.sensitivity_trials(rows, level.sensitivity))
     except (Interrupted, KeyboardInterrupt):
         console.print("stopped; everything is saved: give the same command again to go on")
         return 130
     if not display.began:
-        console.print(f"all {len(trials)} trials are on record already: nothing to train (--fresh trains again)", highlight=False)
+        console.print(f"all {total} trials are on record already: nothing to train (--fresh trains again)", highlight=False)
     _report(console, suite, store, tier, options.out, records)
     return int(any(r.outcome == "failed" for r in records))
 
 
-def report_suite(name: str, tier: str | None, out: Path, tracking_uri: str | None, latex: Path | None) -> None:
-    """Rebuild tables and page from the store alone.
+def report_suite(name: str, tier: str | None, out: Path, tracking_uri: str | None, latex: Path | None, check: bool = False) -> int:
+    """Rebuild tables and page from the store alone; put tables and figures for a paper into `latex`, or check those that are there.
+
+    Returns:
+        The exit code: 1 where a printed cell is not what the store holds.
 
     Raises:
-        UsageError: nothing is on record.
+        UsageError: nothing is on record, or there is nothing to check.
     """
+    if check and latex is None:
+        raise UsageError("--check needs the folder of the printed tables: --latex DIR")
     uri, console = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"), Console(soft_wrap=True)
     suite = None if name == suites.CLAIMS else suites.load(name)
     if not uri and not (out / "mlflow.db").is_file():
         raise UsageError(f"nothing on record below {out}: run `runner.py --suite {name}` first, or give --out or --tracking-uri")
     if suite:
-        folder = _report(console, suite, Store(suite.name, out, uri), tier, out)
+        folder = _report(console, suite, Store(suite.name, out, uri), tier, out, latex=None if check else latex)
     else:
         theory.report(console, Store(suites.CLAIMS, out, uri), folder := out / suites.CLAIMS / "report")
+    from reports import paper, render
+
+    tables = {file.name: file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.tex"))}
+    if latex and check:
+        complaint = paper.check(tables, latex)
+        print(complaint or f"every printed cell of {latex} is what the store holds", file=sys.stderr if complaint else sys.stdout)
+        return int(bool(complaint))
     if latex:
-        latex.mkdir(parents=True, exist_ok=True)
-        for file in folder.glob("*.tex"):
-            shutil.copy(file, latex / file.name)
+        render.write_all({latex / name: text for name, text in tables.items()})
+    return 0
 
 
 def resolve_device(name: str) -> torch.device:
@@ -127,19 +151,45 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def _report(console: Console, suite: Suite, store: Store, tier: str | None, out: Path, asked: Sequence[TrialRecord] = ()) -> Path:
-    from reports import export, render
+def _report(
+    console: Console, suite: Suite, store: Store, tier: str | None, out: Path, asked: Sequence[TrialRecord] = (), *, latex: Path | None = None
+) -> Path:
+    from reports import export, paper, render
 
     folder = out / suite.name / "report"
     with tempfile.TemporaryDirectory() as scratch:
         records: list[TrialRecord] = store.board(tier, Path(scratch), asked)
-        scored = [column for r in records for column in r.final]
-        sort = suite.sort if suite.sort in scored or not scored else scored[0]  # where the user asked for other metrics
-        render.render(records, folder, title=suite.title, sort=sort, published=_published(suite))
-        for table in render.tables_of(records, sort=sort):
-            console.print(export.terminal(table, only=suite.headline))
+        records = _in_order(records, suite) + store.beside(records)
+        sort, headline = {t.name: t.sort for t in suite.tables}, {t.name: t.headline for t in suite.tables}
+        render.render(records, folder, title=suite.title, sort=sort, published=_published(suite), suite=suite)
+        tables = render.tables_of(records, sort=sort)
+        if latex:
+            render.write_all({latex / name: data for name, data in paper.figures(tables, records, suite).items()})
+        for table in tables:
+            title = table.name if len(suite.tables) > 1 else ""
+            console.print(export.terminal(table, title, only=headline.get(table.workload, [])))
     console.print(f"report   {folder / 'index.html'}\nMLflow   mlflow ui --backend-store-uri {store.uri}", highlight=False)
     return folder
+
+
+def _in_order(records: list[TrialRecord], suite: Suite) -> list[TrialRecord]:
+    """The tables in the order of the suite; workloads that it has no more come last."""
+    names = [table.name for table in suite.tables]
+    return sorted(records, key=lambda r: names.index(r.workload) if r.workload in names else len(names))
+
+
+def _agree(trials: int, yes: bool) -> None:
+    """A grid may be larger than its author thought.
+
+    Raises:
+        UsageError: it is, and nobody says that it is meant.
+    """
+    if trials <= _MANY or yes:
+        return
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError(f"these are {trials:,} trials: give --yes if that is meant, or fewer --seeds or --methods")
+    if input(f"{trials:,} trials. Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise UsageError("nothing was run")
 
 
 def _check_claims(options: RunOptions) -> int:
@@ -154,13 +204,18 @@ def _check_claims(options: RunOptions) -> int:
     return theory.run(options.tier or "quick", options.methods, options.out, options.tracking_uri, options.fresh)
 
 
-def _check(suite: Suite, tier: TierName, trial: Trial, settings: Settings) -> None:
+def _check(suite: Suite, tier: TierName, rows: Sequence[Trial], settings: Settings) -> None:
     """Find out before hours of training what would spoil the report after them."""
     _published(suite)
-    known = open_task(str(trial.task), settings.data_root, settings.device).cards()
-    own = {**registry.parse(suite.task).options, **suite.tiers[tier].task}
-    if suite.sort not in known and trial.task.options.get("metrics") == own.get("metrics"):
-        raise UsageError(f"suite {suite.name!r} sorts by {suite.sort!r}, which the task {trial.task.name} does not score; known: {', '.join(known)}")
+    level, first = suite.tiers[tier], {row.workload: row for row in reversed(rows)}
+    for table in (t for t in suite.tables if t.name in first):
+        task = first[table.name].task
+        known = open_task(str(task), settings.data_root, settings.device).cards()
+        change = level.workloads[table.name].task if table.name in level.workloads else {}
+        own = {**registry.parse(table.task).options, **level.task, **change}
+        if table.sort not in known and task.options.get("metrics") == own.get("metrics"):
+            where = f"suite {suite.name!r}" + (f", workload {table.name!r}," if table.name else "")
+            raise UsageError(f"{where} sorts by {table.sort!r}, which the task {task.name} does not score; known: {', '.join(known)}")
 
 
 def _published(suite: Suite) -> list[PublishedTable]:

@@ -39,6 +39,10 @@ class TrialRecord:
         cards: column -> `Card.to_json()`.
         tags: marks on the row, such as {"oracle": "PSF"} for a method that was given the blur kernel.
         gallery: folder of NN.json items with the pictures they name.
+        workload: the name of its table, where a suite has several.
+        role: "row"; or "tuning" or "sensitivity" for a trial that serves the row of its label: `final` is empty then, validation is all it saw.
+        tried: what such a trial tries: {"study": 0, "lr": 0.01}.
+        plan: the same for a row and the trials that serve it; empty where there are none.
     """
 
     suite: str
@@ -62,6 +66,15 @@ class TrialRecord:
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
     tags: dict[str, str] = dataclasses.field(default_factory=dict)
     gallery: Path | None = None
+    workload: str = ""
+    role: str = "row"
+    tried: dict[str, float] = dataclasses.field(default_factory=dict)
+    plan: str = ""
+
+    @property
+    def table(self) -> str:
+        """What its leaderboard is known by: the workload, or the task."""
+        return self.workload or self.task
 
     def to_json(self) -> dict[str, Any]:
         """Strict JSON values; numbers that are not finite become the strings "nan", "inf" and "-inf"."""
@@ -74,7 +87,7 @@ class TrialRecord:
         """The record that `to_json` wrote."""
         import pandas as pd
 
-        numbers = {k: {c: float(v) for c, v in data[k].items()} for k in ("final", "best", "summary", "costs")}
+        numbers = {k: {c: float(v) for c, v in data.get(k, {}).items()} for k in ("final", "best", "summary", "costs", "tried")}
         frames = {k: pd.DataFrame(data[k]).astype({"value": float}) for k in ("per_image", "curves")}
         return cls(**(data | numbers | frames | {"gallery": Path(data["gallery"]) if data["gallery"] else None}))
 

@@ -2,55 +2,39 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from bench import registry
+from bench import grid, registry
 from bench.errors import Unavailable, UsageError
 from bench.registry import ROOT, Spec
+from bench.schema import Override, Suite, Table, Tier, TierName, Workload, explain
 
-TierName = Literal["smoke", "quick", "standard", "paper"]
-TIERS: tuple[TierName, ...] = ("smoke", "quick", "standard", "paper")
 SUITES = ROOT / "bench" / "suites"
 CLAIMS, CLAIMS_TITLE = "claims", "Does the theory in the papers hold?"  # the suite that is no grid of trials: see `bench.theory`
 
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Tier(_Strict):
-    """How much compute a suite spends: what it overrides in the task and in the methods."""
-
-    seeds: list[Annotated[int, Field(ge=0)]] = [0]
-    evaluations: int = Field(5, ge=1)  # on the validation split, evenly spaced over training
-    task: dict[str, Any] = {}
-    hp: dict[str, Any] = {}  # for every method that has the key
-    methods: dict[str, dict[str, Any]] = {}  # for one method, by file name
-
-
-class Suite(_Strict):
-    """A grid of trials and the table it yields."""
-
-    name: str
-    title: str
-    task: str
-    sort: str  # the column that ranks
-    headline: list[str] = []  # the columns that the terminal shows; the report shows all
-    methods: list[str]
-    published: str = ""  # file in reports/published
-    tiers: dict[TierName, Tier]
+Role = Literal["row", "tuning", "sensitivity"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """One method on one task with one seed at one tier. `spec` holds every hyper-parameter that differs from the paper's."""
+    """One method on one task with one seed at one tier. `spec` holds every hyper-parameter that differs from the paper's.
+
+    Attributes:
+        label: the name of its row; of a trial that tunes or varies a row, that row's.
+        workload: the name of its table, where the suite has several.
+        role: what it is for; all but rows are scored on the validation split alone.
+        tried: of a trial that is no row, what it tries: {"study": 0, "lr": 0.01}.
+        plan: the same for a row and the trials that tune and vary it; empty where there are none.
+        costs: what finding the row's settings took.
+    """
 
     suite: str
     task: Spec
@@ -59,11 +43,22 @@ class Trial:
     seed: int
     tier: str
     evaluations: int
+    workload: str = ""
+    role: Role = "row"
+    tried: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    plan: str = ""
+    costs: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def steps(self) -> int:
         """Updates to train for; 0 for a method that needs no training."""
         return int(getattr(registry.find("method", self.spec.name).HP(**self.spec.options), "steps", 0))
+
+    @property
+    def title(self) -> str:
+        """Its name among all trials of a run, but for the seed."""
+        tried = ", ".join(f"{k} {v:g}" for k, v in self.tried.items())
+        return (f"{self.workload}: " if self.workload else "") + self.label + (f" ({self.role}: {tried})" if tried else "")
 
 
 def names() -> list[str]:
@@ -90,48 +85,48 @@ def load(name_or_file: str) -> Suite:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is no TOML: {error}") from error
     except ValidationError as error:
-        raise UsageError(f"{path}: {_explain(error)}") from error
+        raise UsageError(f"{path}: {explain(error)}") from error
 
 
 def expand(
     suite: Suite, tier: TierName, *, methods: Sequence[str] = (), seeds: Sequence[int] | None = None, overrides: Sequence[str] = ()
 ) -> list[Trial]:
-    """The trials of a suite at a tier, methods outermost.
+    """The rows of a suite at a tier, tables outermost, then methods, axes and seeds.
 
     Args:
         suite: the suite.
         tier: one of the tiers it defines.
-        methods: specs to run instead of the suite's own.
+        methods: specs to run instead of the suite's own; where it has axes or workloads, which rows to run: `adam`, `wgan_gp + l1`, `digits/adam`.
         seeds: instead of the tier's own.
-        overrides: `key=value` for the task or for every method that has the key, or `method.key=value` for one.
+        overrides: `key=value` for every task and method that has the key, or `method.key=value` or `workload.key=value` for those.
 
     Raises:
-        UsageError: an unknown tier, method, key or value.
+        UsageError: an unknown tier, method, row, key or value.
     """
     if tier not in suite.tiers:
         raise UsageError(f"suite {suite.name!r} has no tier {tier!r}; known: {', '.join(suite.tiers)}")
-    level = suite.tiers[tier]
-    rows = [registry.parse(text) for text in methods or suite.methods]
-    task_spec = registry.parse(suite.task)
-    known_task = registry.settings(registry.find("task", task_spec.name))
-    known = {row.name: registry.settings(registry.find("method", row.name)) for row in rows}
-    for name, options in level.methods.items():
-        registry.bind(registry.find("method", name), options, f"suite {suite.name!r}, tier {tier}, method {name!r}")
-    unused = [k for k in level.hp if not any(k in registry.settings(registry.find("method", registry.parse(m).name)) for m in suite.methods)]
-    if unused:
-        raise UsageError(f"suite {suite.name!r}, tier {tier}: no method has the hyper-parameter {unused[0]!r}")
-    task_set, method_set = _sort_overrides(overrides, known_task, known)
-    task = Spec(task_spec.name, {**task_spec.options, **level.task, **task_set})
-    registry.bind(registry.find("task", task.name), task.options, f"task {task}")
+    level, where = suite.tiers[tier], f"suite {suite.name!r}, tier {tier}"
+    crossed = bool(suite.axes or suite.workloads)
+    tables = [t for t in suite.tables if not _own(level, t).skip]
+    own = [row for t in tables for row in grid.cross(suite, t, t.methods, {**suite.axes, **level.axes, **t.axes, **_own(level, t).axes})]
+    _check_level(suite, level, own, where)
+    rows = own if not methods else grid.chosen(suite, own, methods) if crossed else grid.cross(suite, suite.tables[0], methods, {})
+    given = grid.overrides(overrides, rows)
     trials = []
     for row in rows:
-        defaults = {k: v for k, v in level.hp.items() if k in known[row.name]} | level.methods.get(row.name, {})
-        label = Spec(row.name, {**row.options, **method_set[row.name]})
-        spec = check_method(Spec(row.name, {**defaults, **label.options}))
+        change, known = _own(level, row.table), registry.settings(registry.find("method", row.spec.name))
+        defaults = {k: v for k, v in level.hp.items() if k in known} | level.methods.get(row.spec.name, {}) | change.hp
+        for_task, for_method = given[row.table.name, ""], given[row.table.name, row.spec.name]
+        if fixed := sorted(for_method.keys() & row.crossed.keys()):
+            raise UsageError(f"--set {fixed[0]}: an axis of the suite {suite.name!r}; choose rows by --methods instead")
+        spec = check_method(Spec(row.spec.name, {**defaults, **row.spec.options, **row.crossed, **for_method}))
+        task = _task(suite, row.table, level.task, change.task | for_task)
+        label = grid.label(row, for_method)
+        evaluations = change.evaluations or level.evaluations
         chosen = level.seeds if seeds is None else seeds
-        trials += [Trial(suite.name, task, str(label), spec, seed, tier, level.evaluations) for seed in chosen]
-    rows_and_seeds = [(trial.label, trial.seed) for trial in trials]
-    if twice := [row for row in rows_and_seeds if rows_and_seeds.count(row) > 1]:
+        trials += [Trial(suite.name, task, label, spec, seed, tier, evaluations, row.table.name) for seed in chosen]
+    count = collections.Counter((f"{t.workload}/{t.label}".strip("/"), t.seed) for t in trials)
+    if twice := [name for name, n in count.items() if n > 1]:
         raise UsageError(f"suite {suite.name!r}: {twice[0][0]} with seed {twice[0][1]} is asked for twice")
     return trials
 
@@ -157,34 +152,33 @@ def check_method(spec: Spec) -> Spec:
 def parts_of(hp: Any) -> list[tuple[str, str]]:
     """(kind, spec) of every part that hyper-parameters name: `optimizer`, `optimizer_g`, `adversarial`, ...; an empty string names none."""
     values = {f.name: getattr(hp, f.name) for f in dataclasses.fields(hp)}
-    return [(kind, v) for k, v in values.items() if (kind := k.partition("_")[0]) in registry.FOLDERS and isinstance(v, str) and v]
+    return [(kind, v) for k, v in values.items() if (kind := grid.kind_of(k)) in registry.FOLDERS and isinstance(v, str) and v]
 
 
-def _sort_overrides(
-    overrides: Sequence[str], task: dict[str, Any], methods: dict[str, dict[str, Any]]
-) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    for_task: dict[str, Any] = {}
-    for_method: dict[str, dict[str, Any]] = {name: {} for name in methods}
-    for text in overrides:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise UsageError(f"--set {text!r}: write key=value or method.key=value")
-        name, dot, inner = key.strip().rpartition(".")
-        takers = [m for m in methods if inner in methods[m] and name in ("", m)]
-        if not dot and inner in task:
-            for_task[inner] = registry.value_of(value)
-        for taker in takers:
-            for_method[taker][inner] = registry.value_of(value)
-        if not takers and (dot or inner not in task):
-            keys = sorted({*task, *(k for m in methods.values() for k in m)}) if not dot else sorted(methods.get(name, methods))
-            raise UsageError(f"--set {key.strip()}: no such key; known: {', '.join(keys)}")
-    return for_task, for_method
+def _own(level: Tier, table: Table | Workload) -> Override:
+    """What a tier says of one table."""
+    return level.workloads.get(table.name, Override())
 
 
-def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] != "extra_forbidden":
-        return f"{where}: {first['msg']}"
-    model: type[BaseModel] = Suite if len(first["loc"]) == 1 else Tier
-    return f"unknown key {where!r}; known: {', '.join(model.model_fields)}"
+def _check_level(suite: Suite, level: Tier, rows: Sequence[grid.Row], where: str) -> None:
+    """What a suite and its tier name must exist somewhere in the grid."""
+    for name, options in level.methods.items():
+        registry.bind(registry.find("method", name), options, f"{where}, method {name!r}")
+    known = {key for row in rows for key in registry.settings(registry.find("method", row.spec.name))}
+    axes = [suite.axes, level.axes, *(w.axes for w in suite.workloads), *(w.axes for w in level.workloads.values())]
+    for keys, what in ((level.hp, "hyper-parameter"), *((a, "axis") for a in axes)):
+        if unused := [k for k in keys if k not in known]:
+            raise UsageError(f"{where}: no method has the {what} {unused[0]!r}")
+    labels = {r.label for table in suite.tables for r in grid.cross(suite, table, table.methods, {**suite.axes, **table.axes})}
+    if unknown := [r for r in suite.references if r not in labels]:
+        raise UsageError(f"suite {suite.name!r}: the reference {unknown[0]!r} is no row; known: {', '.join(sorted(labels))}")
+
+
+def _task(suite: Suite, table: Table | Workload, of_tier: Mapping[str, Any], own: Mapping[str, Any]) -> Spec:
+    """A table's task; of the tier's options for all tasks it takes those it has (one that no task has is told as its own)."""
+    spec = registry.parse(table.task)
+    known = {t.name: registry.settings(registry.find("task", registry.parse(t.task).name)) for t in suite.tables}
+    shared = {k: v for k, v in of_tier.items() if k in known[table.name] or not any(k in keys for keys in known.values())}
+    task = Spec(spec.name, {**spec.options, **shared, **own})
+    registry.bind(registry.find("task", task.name), task.options, f"task {task}")
+    return task

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 from bench import identity
 from bench.errors import UsageError
 from bench.record import TrialRecord
+from bench.suite import Trial
 from bench.training import Point
 
 _BATCH = 1000  # metrics in one call: MLflow's own limit
@@ -92,13 +96,20 @@ class Store:
         values = {f"final/{k}": v for k, v in record.final.items()} | {f"best/{k}": v for k, v in record.best.items()}
         values |= {f"summary/{k}": v for k, v in record.summary.items()} | {f"cost/{k}": v for k, v in record.costs.items()}
         self.client.log_artifacts(run_id, str(folder), "trial")
-        tags = {"outcome": record.outcome, "reason": record.reason, **record.tags}
+        tags = {"outcome": record.outcome, "reason": record.reason, **notes(record), **record.tags}
         self.client.log_batch(
             run_id,
             metrics=[Metric(_key(k), v, now, step) for k, v in values.items()],
             tags=[RunTag(_key(k), v[:5000]) for k, v in tags.items()],
         )
         self.client.set_terminated(run_id, "FAILED" if record.outcome == "failed" else "FINISHED")
+
+    def note(self, trial_id: str, about: Mapping[str, str]) -> None:
+        """Change what a suite says of a trial on record: its name and its place. What came of it stays."""
+        from mlflow.entities import RunTag
+
+        run = self._search(f"tags.trial_id = '{trial_id}' and attributes.status != 'RUNNING'")[0]
+        self.client.log_batch(run.info.run_id, tags=[RunTag(k, v) for k, v in about.items() if run.data.tags.get(k, "") != v])
 
     def done(self) -> dict[str, dict[str, str]]:
         """Trial id -> tags of every closed run, oldest first."""
@@ -110,7 +121,7 @@ class Store:
         return [self._record(runs[i], scratch) for i in trial_ids if i in runs]
 
     def board(self, tier: str | None, scratch: Path, asked: Sequence[TrialRecord] = ()) -> list[TrialRecord]:
-        """What belongs into one table: of one protocol (task, data, cards, tier), for every label the trials that differ in the seed alone.
+        """What belongs into the tables: each of one protocol (task, data, cards, tier), for every label the trials that differ in the seed alone.
 
         Args:
             tier: only of this tier.
@@ -120,13 +131,20 @@ class Store:
         Raises:
             UsageError: nothing is on record.
         """
-        tags = [t for t in self.done().values() if tier in (None, t["tier"])]
+        tags = [t for t in self.done().values() if tier in (None, t["tier"]) and t.get("role", "row") == "row"]
         if not tags:
             raise UsageError(f"nothing on record in {self.uri}{f' at tier {tier}' if tier else ''}: run the suite first")
-        protocol = identity.protocol_of(asked[-1].parts) if asked else tags[-1]["protocol"]
-        same = [t for t in tags if t["protocol"] == protocol]
-        rows = {t["label"]: t["row"] for t in same} | {r.label: identity.row_of(r.parts) for r in asked}
-        return self.read((t["trial_id"] for t in same if t["row"] == rows[t["label"]]), scratch)
+        newest = {t.get("workload", ""): t["protocol"] for t in tags if t["tier"] == tags[-1]["tier"]}
+        protocols = {r.workload: identity.protocol_of(r.parts) for r in asked} or (newest if tags[-1].get("workload") else {"": tags[-1]["protocol"]})
+        same = [t for t in tags if protocols.get(t.get("workload", "")) == t["protocol"]]
+        rows = {_place(t): t["row"] for t in same} | {(r.workload, r.label): identity.row_of(r.parts) for r in asked}
+        return self.read((t["trial_id"] for t in same if t["row"] == rows[_place(t)]), scratch)
+
+    def beside(self, rows: Iterable[TrialRecord]) -> list[TrialRecord]:
+        """The trials that tuned and varied these rows; of each the newest."""
+        plans = {r.plan for r in rows if r.plan}
+        serving = [t for t in self.done().values() if t.get("role", "row") != "row" and t.get("plan") in plans]
+        return self.read({(*_place(t), t["role"], t["seed"], t["tried"]): t["trial_id"] for t in serving}.values())
 
     def _closed(self) -> dict[str, Any]:
         runs: dict[str, Any] = {}
@@ -136,15 +154,19 @@ class Store:
         return dict(reversed(runs.items()))
 
     def _record(self, run: Any, scratch: Path | None) -> TrialRecord:
-        run_id = run.info.run_id
+        run_id, tags = run.info.run_id, run.data.tags
         try:
+            if (home := urlparse(run.info.artifact_uri)).scheme == "file":  # here already: a download would ask the store thrice a record
+                record = _noted(read_record(Path(url2pathname(home.path)) / "trial"), tags)
+                record.gallery = record.gallery if scratch is not None else None
+                return record
             if scratch is not None:
                 (scratch / run_id).mkdir()
-                return read_record(Path(self.client.download_artifacts(run_id, "trial", str(scratch / run_id))))
+                return _noted(read_record(Path(self.client.download_artifacts(run_id, "trial", str(scratch / run_id)))), tags)
             with tempfile.TemporaryDirectory() as folder:
                 for name in ("record.json", *(f"{frame}.parquet" for frame in _FRAMES)):
                     path = self.client.download_artifacts(run_id, f"trial/{name}", folder)
-                return read_record(Path(path).parent)
+                return _noted(read_record(Path(path).parent), tags)
         except Exception as error:
             reason = str(error).strip().splitlines()[0]
             raise UsageError(
@@ -162,14 +184,37 @@ class Store:
                 return found
 
 
+def notes(trial: Trial | TrialRecord) -> dict[str, str]:
+    """What a suite says of a trial that does not decide its result: the tags that a later run of the suite may change."""
+    tuning = {k: v for k, v in trial.costs.items() if k.startswith("tuning_")}
+    return {"label": trial.label, "workload": trial.workload, "plan": trial.plan, "tuning": json.dumps(tuning) if tuning else ""}
+
+
+def _noted(record: TrialRecord, tags: Mapping[str, str]) -> TrialRecord:
+    """The record as it is called now."""
+    record.label, record.workload, record.plan = tags["label"], tags.get("workload", ""), tags.get("plan", "")
+    record.costs = {k: v for k, v in record.costs.items() if not k.startswith("tuning_")} | json.loads(tags.get("tuning") or "{}")
+    return record
+
+
+def _place(tags: Mapping[str, str]) -> tuple[str, str]:
+    return tags.get("workload", ""), tags["label"]
+
+
 def _tags(record: TrialRecord) -> dict[str, str]:
-    names = ("suite", "task", "label", "spec", "seed", "tier", "trial_id")
+    names = ("suite", "task", "spec", "seed", "tier", "trial_id", "role")
     about = {name: str(getattr(record, name)) for name in names} | {name: record.environment[name] for name in ("device", "git")}
+    about |= notes(record) | {"tried": json.dumps(record.tried)}
     return about | {"row": identity.row_of(record.parts), "protocol": identity.protocol_of(record.parts)}
 
 
 def environment(device: str) -> dict[str, str]:
     """What the record says about where a trial ran."""
+    return dict(_environment(device))
+
+
+@functools.cache
+def _environment(device: str) -> Mapping[str, str]:
     import platform
     import subprocess
     from importlib.metadata import version

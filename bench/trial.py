@@ -7,6 +7,7 @@ import functools
 import math
 import os
 import shutil
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ from bench.tracking import Store, environment, write_record
 from bench.training import Diverged, Interrupted, Plan, Point, Training, judging
 
 _COSTS = {"ms_per_image": "time", "megapixels_per_s": "throughput", "peak_memory_mb": "memory", "parameters": "parameters", "gflops": "flops"}
+_LOGGED_EVERY = 5.0  # seconds between curves in the store
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Display(Protocol):
         """Pictures judged so far."""
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=16)
 def open_task(spec: str, root: Path | None, device: torch.device) -> Task:
     """The task with its data attached, shared by the trials of a process."""
     task: Task = registry.make("task", spec)
@@ -78,7 +80,7 @@ def run(trial: Trial, settings: Settings, store: Store, display: Display, stoppe
     folder = settings.out / trial.suite / "trials" / record.trial_id
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
-    run_id = store.begin(record, f"{trial.label} seed {trial.seed}")
+    run_id = store.begin(record, f"{trial.title} seed {trial.seed}")
     attempt = _Attempt(trial, task, record, folder, _Recorder(display, store, run_id), stopped)
     attempt.live(settings)
     write_record(record, attempt.results)
@@ -104,19 +106,26 @@ def build(trial: Trial, task: Task) -> Method:
         return cls(task, **trial.spec.options)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class _Recorder:
-    """Shows a training to the user and puts its curves on record."""
+    """Shows a training to the user and puts its curves on record, at most every few seconds: the store takes longer than a small training."""
 
     display: Display
     store: Store
     run_id: str
+    logged: float = dataclasses.field(default_factory=time.monotonic)
 
     def update(self, step: int, images_per_s: float, values: dict[str, float]) -> None:
         self.display.update(step, images_per_s, values)
 
     def curves(self, points: Sequence[Point]) -> None:
+        if time.monotonic() - self.logged > _LOGGED_EVERY:
+            self.flush(points)
+
+    def flush(self, points: Sequence[Point]) -> None:
+        """Put all on record that is not there yet."""
         self.store.curves(self.run_id, points)
+        self.logged = time.monotonic()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,7 +151,8 @@ class _Attempt:
         try:
             method = build(self.trial, self.task)
             run = self._train(method, settings)
-            self._score(method, run)
+            if self.trial.role == "row":  # the others choose settings: validation is all they may see
+                self._score(method, run)
         except (Interrupted, UsageError):
             raise
         except Diverged as error:
@@ -152,7 +162,7 @@ class _Attempt:
             self._end("skipped", str(error))
         except torch.OutOfMemoryError as error:
             self._end("failed", _out_of_memory(error, self.record))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._end("failed", f"{type(error).__name__}: {str(error).strip()}".splitlines()[0])
             (self.results / "traceback.txt").write_text(traceback.format_exc())
 
@@ -169,11 +179,12 @@ class _Attempt:
         finally:
             self.record.curves = pd.DataFrame(run.points, columns=list(CURVES))
             self.record.summary |= {"steps": float(method.t), **run.summary()}
-            self.recorder.curves(run.points)
-        self.record.costs |= {"train_seconds": run.spent, "images_per_s": run.images / max(run.spent, 1e-9)}
+            self.record.costs |= {"train_seconds": run.spent, "images_per_s": run.images / max(run.spent, 1e-9)}
+            self.recorder.flush(run.points)
         if run.capped:
             self.record.tags["capped"] = f"training stopped after {settings.max_seconds:g} s"
-        _save_weights(method, self.results / "weights.safetensors")
+        if self.trial.role == "row":
+            _save_weights(method, self.results / "weights.safetensors")
         return run
 
     def _score(self, method: Method, run: Training) -> None:
@@ -217,6 +228,11 @@ def _blank(trial: Trial, task: Task, settings: Settings) -> TrialRecord:
         seed=trial.seed,
         tier=trial.tier,
         trial_id=identity.id_of(parts),
+        workload=trial.workload,
+        role=trial.role,
+        tried=dict(trial.tried),
+        plan=trial.plan,
+        costs=dict(trial.costs),
         outcome="finished",
         params={k: str(v) for k, v in hp.items()},
         parts=parts,
@@ -228,9 +244,11 @@ def _blank(trial: Trial, task: Task, settings: Settings) -> TrialRecord:
 
 
 def _costs(method: Method, task: Task) -> dict[str, float]:
-    """What using the trained method costs; the harness measures it, whatever the task."""
+    """What using the trained method costs; the harness measures it, whatever the task, where there is a use."""
     with torch.device(task.device):
-        costs = {column: float(registry.make("metric", name)(method, task.sample())) for column, name in _COSTS.items()}
+        if (batch := task.sample()) is None:
+            return {}
+        costs = {column: float(registry.make("metric", name)(method, batch)) for column, name in _COSTS.items()}
     return {column: value for column, value in costs.items() if math.isfinite(value)}
 
 

@@ -274,7 +274,8 @@ def test_every_tier_of_every_suite_expands(name):
     loaded = suite.load(name)
     for tier in loaded.tiers:
         trials = suite.expand(loaded, tier)
-        assert len(trials) == len(loaded.methods) * len(loaded.tiers[tier].seeds)
+        rows = len(loaded.methods) * math.prod(len(values) for values in loaded.axes.values())
+        assert len(trials) == rows * len(loaded.tiers[tier].seeds)
     task = task_of(str(suite.expand(loaded, "smoke")[0].task))
     assert {loaded.sort, *loaded.headline} <= task.cards().keys()
 

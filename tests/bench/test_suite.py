@@ -1,11 +1,13 @@
 """Suite files are read strictly; what overrides what; the grid of trials that comes out."""
 
+import contextlib
+import dataclasses
 import re
 
 import pytest
 
-from bench import registry, suite
-from bench.errors import UsageError
+from bench import registry, suite, tuning
+from bench.errors import Unavailable, UsageError
 
 BASE = {
     "": {"title": '"T"', "task": '"deblur"', "sort": '"psnr"', "methods": '["identity", "unet", "deblurgan[content=l1]"]'},
@@ -46,7 +48,7 @@ def test_a_good_suite(tmp_path):
     ("table", "lines", "message"),
     [
         ("", {"methodes": "[]"}, r"unknown key 'methodes'; known: name, title, .*methods, published, tiers$"),
-        ("tiers.smoke", {"seed": "1"}, r"unknown key 'tiers\.smoke\.seed'; known: seeds, evaluations, task, hp, methods$"),
+        ("tiers.smoke", {"seed": "1"}, r"unknown key 'tiers\.smoke\.seed'; known: .*workloads, seeds, evaluations, task, hp, methods$"),
         ("tiers.huge", {"seeds": "[0]"}, r"tiers\.huge.*'smoke', 'quick', 'standard' or 'paper'"),
         ("", {"title": None}, "title: Field required"),
         ("", {"title": "3"}, "title: .*valid string"),
@@ -57,6 +59,24 @@ def test_a_good_suite(tmp_path):
         ("tiers.smoke", {"seeds": '["x"]'}, r"tiers\.smoke\.seeds\.0: .*valid integer"),
         ("tiers.smoke", {"evaluations": "0"}, r"tiers\.smoke\.evaluations: .*greater than or equal to 1"),
         ("tiers.smoke.methods", {"deblurgan": "8"}, r"tiers\.smoke\.methods\.deblurgan: .*valid dictionary"),
+        ("", {"task": None}, "task is missing: give task, sort and methods, or .*workloads"),
+        ("", {"axes": '{ init = "he" }'}, r"axes\.init: .*valid list"),
+        ("", {"axes": "{ init = [] }"}, r"axes\.init: .*at least 1 item"),
+        (
+            "",
+            {"workloads": '[{ name = "a", task = "deblur", method = "unet", sort = "psnr", tsk = 3 }]'},
+            r"unknown key 'workloads\.0\.tsk'; known: name, task, method, sort, headline, axes$",
+        ),
+        ("", {"workloads": '[{ name = "a", task = "deblur", method = "unet", sort = "psnr" }]'}, "task and .*workloads.* exclude each other"),
+        ("tuning", {"trial": "3"}, r"unknown key 'tuning\.trial'; known: rule, option, trials, studies"),
+        ("tuning", {"trials": "0"}, r"tuning\.trials: .*greater than 0"),
+        ("tuning", {"rule": '"grid"'}, r"tuning\.rule: .*'oneshot', 'fixed', 'quasirandom' or 'optuna'"),
+        ("tuning", {"rule": '"quasirandom"'}, r"tuning: the rule quasirandom needs spaces"),
+        ("tuning", {"rule": '"fixed"'}, r"tuning: the rule fixed needs the options"),
+        ("tuning.spaces.a", {"rules": '["sgd"]', "ranges": "{ lr = [1, 1] }"}, r"tuning\.spaces\.a: ranges\.lr must be \[low, high\]"),
+        ("tuning.spaces.a", {"rules": '["sgd", "sgd"]', "ranges": "{ lr = [1, 2] }"}, "'sgd' stands in two spaces"),
+        ("tiers.smoke.tuning", {"trialz": "1"}, r"unknown key 'tiers\.smoke\.tuning\.trialz'; known: rule"),
+        ("tiers.smoke.workloads.a", {"hp": "{}"}, r"tiers\.smoke\.workloads: unknown workload 'a'; known: none"),
     ],
 )
 def test_strict(tmp_path, table, lines, message):
@@ -208,8 +228,174 @@ def test_shipped_suites_expand(name, tier, tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     loaded = suite.load(name)
     trials = suite.expand(loaded, tier)
-    assert len(trials) == len(loaded.methods) * len(loaded.tiers[tier].seeds)
-    assert len({(t.label, t.seed) for t in trials}) == len(trials)
+    if not loaded.axes and not loaded.workloads:
+        assert len(trials) == len(loaded.methods) * len(loaded.tiers[tier].seeds)
+    assert len({(t.workload, t.label, t.seed) for t in trials}) == len(trials)
     assert loaded.name == name
-    task = registry.make("task", trials[0].task)
-    assert loaded.sort in [*task.metrics, "f1"]
+    prepared = tuning.prepare(trials, loaded.tiers[tier])
+    assert tuning.count(prepared, loaded.tiers[tier]) < 10_000
+    for table in loaded.tables:
+        for task in {str(t.task) for t in trials if t.workload == table.name}:
+            made = registry.make("task", task)
+            with contextlib.suppress(Unavailable):  # data that are not here
+                assert table.sort in [*(made.metrics if hasattr(made, "metrics") else made.cards()), "f1"]
+
+
+# -- crossed suites
+GRID = """
+title = "G"
+axes = { optimizer = ["sgd", "adam[betas=(0.5,0.9)]"], batch_size = [1, 2] }
+references = ["sgd + batch_size=1"]
+tiers.smoke = { hp = { steps = 3 }, task = { pictures = 4 }, workloads = { a = { task = { crop = 32 }, hp = { width = 5 }, evaluations = 2 } } }
+tiers.quick = { axes = { batch_size = [2] }, workloads = { a = { axes = { optimizer = ["sgd"] } }, c = { skip = true } } }
+[[workloads]]
+name = "a"
+task = "deblur[tile=64]"
+method = "unet[width=8,init=he]"
+sort = "psnr"
+[[workloads]]
+name = "b"
+task = "denoise"
+method = "dncnn"
+sort = "psnr"
+axes = { optimizer = ["sgd"] }
+[[workloads]]
+name = "c"
+task = "toy2d"
+method = "gan"
+sort = "modes"
+"""
+
+
+def grid(folder, text=GRID, **changes):
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    (folder / "grid.toml").write_text(text)
+    return suite.load(str(folder / "grid.toml"))
+
+
+def labels(trials):
+    return [f"{t.workload}/{t.label}" for t in trials]
+
+
+def test_workloads_are_crossed_with_the_axes(tmp_path):
+    trials = suite.expand(grid(tmp_path), "smoke")
+    four = ["sgd + batch_size=1", "sgd + batch_size=2", "adam + batch_size=1", "adam + batch_size=2"]
+    assert labels(trials) == [f"a/{x}" for x in four] + [f"b/{x}" for x in four[:2]] + [f"c/{x}" for x in four]
+    assert trials[3].spec.options == {"steps": 3, "width": 8, "init": "he", "optimizer": "adam[betas=(0.5,0.9)]", "batch_size": 2}
+    assert [t.evaluations for t in (trials[0], trials[-1])] == [2, 5]
+
+
+def test_a_workload_overrides_its_task_and_what_all_tasks_have(tmp_path):
+    trials = suite.expand(grid(tmp_path), "smoke")
+    assert {str(t.task) for t in trials} == {"deblur[crop=32,pictures=4,tile=64]", "denoise[pictures=4]", "toy2d"}
+
+
+def test_a_tier_cuts_axes_and_skips_workloads(tmp_path):
+    trials = suite.expand(grid(tmp_path), "quick")
+    assert labels(trials) == ["a/sgd + batch_size=2", "b/sgd + batch_size=2"]
+
+
+def test_equal_names_on_an_axis_are_told_apart_at_every_tier(tmp_path):
+    loaded = grid(
+        tmp_path,
+        **{'"adam[betas=(0.5,0.9)]"': '"swats", "swats[rtol=1e-3]"', "axes = { batch_size = [2] }": 'axes = { optimizer = ["swats[rtol=1e-3]"] }'},
+    )
+    assert [t.label.partition(" + ")[0] for t in suite.expand(loaded, "smoke", methods=["c/batch_size=1"])] == ["sgd", "swats", "swats[rtol=0.001]"]
+    assert {t.label.partition(" + ")[0] for t in suite.expand(loaded, "quick") if t.workload == "b"} == {"sgd"}
+    loaded = grid(
+        tmp_path,
+        **{
+            '"adam[betas=(0.5,0.9)]"': '"swats", "swats[rtol=1e-3]"',
+            'a = { axes = { optimizer = ["sgd"] } }': 'a = { axes = { optimizer = ["swats[rtol=1e-3]"] } }',
+        },
+    )
+    assert labels(suite.expand(loaded, "quick", methods=["a/*"])) == ["a/swats[rtol=0.001] + batch_size=2"]
+
+
+def test_methods_are_crossed_with_the_axes_that_they_have(tmp_path):
+    (tmp_path / "x.toml").write_text(
+        'title = "T"\ntask = "deblur"\nsort = "psnr"\nmethods = ["identity", "unet[width=3]"]\naxes.init = ["he", "lsuv"]\n'
+        "axes.content_weight = [1.0]\n[tiers.smoke]\n"
+    )
+    told = refused(suite.load(str(tmp_path / "x.toml")), "smoke")
+    assert told == "suite 'x', tier smoke: no method has the axis 'content_weight'"
+    (tmp_path / "x.toml").write_text((tmp_path / "x.toml").read_text().replace("axes.content_weight = [1.0]\n", ""))
+    trials = suite.expand(suite.load(str(tmp_path / "x.toml")), "smoke")
+    assert [t.label for t in trials] == ["identity", "unet[width=3] + he", "unet[width=3] + lsuv"]
+
+
+@pytest.mark.parametrize(
+    ("words", "chosen"),
+    [
+        (["a/sgd"], ["a/sgd + batch_size=1", "a/sgd + batch_size=2"]),
+        (["c/adam + batch_size=2", "b/batch_size=1"], ["b/sgd + batch_size=1", "c/adam + batch_size=2"]),
+        (["batch_size=2 + a*"], ["a/adam + batch_size=2", "c/adam + batch_size=2"]),
+        (["[bc]/sgd + batch_size=1"], ["b/sgd + batch_size=1", "c/sgd + batch_size=1"]),
+    ],
+)
+def test_methods_choose_rows(tmp_path, words, chosen):
+    assert labels(suite.expand(grid(tmp_path), "smoke", methods=words)) == chosen
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({"methods": ["lion"]}, r"--methods 'lion' names no row of the suite 'grid'; its rows: sgd \+ batch_size=1, "),
+        ({"methods": ["d/sgd"]}, "--methods 'd/sgd' names no row"),
+        ({"overrides": ["optimizer=lion"]}, "--set optimizer: an axis of the suite 'grid'; choose rows by --methods instead"),
+        ({"overrides": ["d.steps=1"]}, r"--set d\.steps: no such key; known: a, b, c, dncnn, gan, unet"),
+        ({"overrides": ["c.crop=1"]}, r"--set c\.crop: no such key; known: .*batch_size"),
+    ],
+)
+def test_what_a_grid_refuses(tmp_path, chosen, message):
+    assert re.search(message, refused(grid(tmp_path), "smoke", **chosen))
+
+
+def test_set_on_a_grid_names_tasks_methods_and_workloads(tmp_path):
+    trials = suite.expand(grid(tmp_path), "smoke", overrides=["a.width=9", "pictures=6", "gan.init=he", "steps=4"], methods=["batch_size=1 + sgd"])
+    assert [(t.label, t.spec.options["steps"]) for t in trials] == [
+        ("sgd + batch_size=1 [steps=4,width=9]", 4), ("sgd + batch_size=1 [steps=4]", 4), ("sgd + batch_size=1 [init=he,steps=4]", 4),
+    ]  # fmt: skip
+    assert [t.task.options.get("pictures") for t in trials] == [6, 6, None]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('references = ["sgd + batch_size=1"]', 'references = ["sgd"]', "the reference 'sgd' is no row; known: adam"),
+        ("hp = { steps = 3 }", "hp = { stepps = 3 }", "no method has the hyper-parameter 'stepps'"),
+        ("hp = { width = 5 }", "hp = { wdth = 5 }", "method 'unet': unknown option 'wdth'"),
+        ("pictures = 4", "picturez = 4", "unknown option 'picturez'; known: "),
+        ("tile=64", "tle=64", "unknown option 'tle'"),
+        ('"sgd", "adam', '"sgdd", "adam', "unknown optimizer 'sgdd'"),
+        ("batch_size = [1, 2]", 'batch_size = [1, "a"]', "batch_size = 'a'"),
+        ("batch_size = [1, 2]", "batch_size = [1, 1]", "a/sgd \\+ batch_size=1 with seed 0 is asked for twice"),
+    ],
+)
+def test_what_a_grid_names_must_exist(tmp_path, old, new, message):
+    told = refused(grid(tmp_path, **{old: new}), "smoke")
+    assert re.search(message, told), told
+
+
+def test_two_workloads_of_one_name(tmp_path):
+    with pytest.raises(UsageError, match="two workloads are called 'a'"):
+        grid(tmp_path, **{'name = "b"': 'name = "a"'})
+
+
+def test_a_name_and_a_place_do_not_decide_what_a_trial_is(tmp_path):
+    """Suites and labels may change; what was trained stays on record."""
+    from pathlib import Path
+
+    import torch
+
+    from bench import trial
+
+    (row, *_) = suite.expand(suite.load("deblur"), "smoke", methods=["identity"])
+    settings = trial.Settings(out=Path(tmp_path), device=torch.device("cpu"))
+    parts = trial.identify(row, settings)
+    about = {"suite": "x", "label": "y", "workload": "z", "plan": "p", "costs": {"tuning_trials": 3.0}}
+    assert trial.identify(dataclasses.replace(row, **about), settings) == parts
+    assert trial.identify(dataclasses.replace(row, role="tuning"), settings) == parts | {"role": "tuning"}
+    assert "role" not in parts

@@ -87,7 +87,11 @@ def test_calls_grow_with_validations_not_with_updates(tiny, monkeypatch):
     (record,), _ = tiny.run(methods=["unet[steps=40]"])
     validations = (record.curves.key == "validation/psnr").sum()
     assert validations == 3
-    assert calls == {"log_batch": validations + 2}  # the parameters before, the scores after
+    assert calls == {"log_batch": 1 + 2}  # the parameters before, the curves of a training that took no time at once, the scores after
+    calls.clear()
+    monkeypatch.setattr(life, "_LOGGED_EVERY", 0.0)
+    tiny.run(methods=["unet[steps=40]"], fresh=True)
+    assert calls == {"log_batch": validations + 2}
 
 
 def test_a_thousand_metrics_a_call(tiny, ran, monkeypatch):

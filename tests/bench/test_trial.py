@@ -12,7 +12,6 @@ from PIL import Image
 
 from bench import identity, suite
 from bench import trial as life
-from bench.errors import UsageError
 from bench.record import CURVES, PER_IMAGE
 from bench.registry import Spec
 from bench.training import Interrupted
