@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
-import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from bench import registry
+from bench import lookup, registry
 from bench.dynamics import Game, Spectrum
 from bench.errors import UsageError
 from bench.method import Method, Samples
@@ -23,7 +21,6 @@ from bench.record import TrialRecord
 from bench.stream import Stream, mix
 from bench.suite import Trial, check_method
 from bench.task import Task
-from bench.tracking import Store
 from bench.trial import build, open_task
 from methods._gan import TwoPlayer
 
@@ -37,7 +34,7 @@ def print_diagnosis(run: str, samples: int | None, root: Path | None, out: Path,
     On the CPU in float64, at the weights on record; what is not there (an optimiser's memory, averages) is as it was before training.
 
     Args:
-        run: a trial's id or an MLflow run's.
+        run: a trial's id (or its unambiguous beginning) or an MLflow run's.
         samples: in the real batch; None: the trial's batch size.
         root: folder of data sets.
         out: output folder of the trial.
@@ -52,8 +49,8 @@ def print_diagnosis(run: str, samples: int | None, root: Path | None, out: Path,
     for plugin in plugins:
         registry.load_plugin(plugin)
     with tempfile.TemporaryDirectory() as scratch:
-        record = _read(run, out, tracking_uri, Path(scratch))
-        method, task = _rebuild(record, next(Path(scratch).rglob("weights.safetensors"), None), root)
+        record = lookup.find(run, out, tracking_uri, Path(scratch))
+        method, task = _rebuild(record, lookup.weights(record, out, tracking_uri, Path(scratch)), root)
     n = samples or method.hp.batch_size
     batch = task.batch(n, torch.Generator().manual_seed(mix(_BATCH_SEED)))
     game = Game(method, Samples(batch.x.double(), batch.labels))
@@ -61,27 +58,6 @@ def print_diagnosis(run: str, samples: int | None, root: Path | None, out: Path,
     about = f"suite {record.suite}, tier {record.tier}, seed {record.seed}: update {method.t}, {n} real samples"
     console.print(f"{record.label}, {about}", highlight=False)
     _print(console, game, game.spectrum())
-
-
-def _read(run: str, out: Path, tracking_uri: str | None, scratch: Path) -> TrialRecord:
-    """The record of a run, its files below `scratch`."""
-    if not re.fullmatch(r"[0-9a-f]{16}|[0-9a-f]{32}", run):
-        raise UsageError(f"{run!r} is neither a trial's id (16 hex digits) nor an MLflow run's (32)")
-    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
-    if not uri and not (out / "mlflow.db").is_file():
-        raise UsageError(f"nothing on record below {out}: give --out or --tracking-uri")
-    from mlflow import MlflowClient
-
-    key = "tags.trial_id" if len(run) == 16 else "attributes.run_id"
-    try:
-        client = MlflowClient(uri or f"sqlite:///{out.resolve() / 'mlflow.db'}")
-        experiments = [e.experiment_id for e in client.search_experiments(filter_string="name LIKE 'ganbench/%'")]
-        found = [r.data.tags for r in client.search_runs(experiments, f"{key} = '{run}' and attributes.status != 'RUNNING'")] if experiments else []
-    except Exception as error:
-        raise UsageError(f"cannot read the tracking store: {str(error).strip().splitlines()[0]}; check --tracking-uri and --out") from error
-    if not found or "trial_id" not in found[0]:
-        raise UsageError(f"no finished run {run} on record: `mlflow ui` shows every run with its id, and its trial's as the tag `trial_id`")
-    return Store(found[0]["suite"], out, uri).read([found[0]["trial_id"]], scratch)[0]
 
 
 def _rebuild(record: TrialRecord, weights: Path | None, root: Path | None) -> tuple[TwoPlayer, Task]:

@@ -42,10 +42,10 @@ def interval(seeds: ArrayLike, images: ArrayLike = ()) -> Interval:
     values, pictures = np.asarray(seeds, np.float64), np.asarray(images, np.float64)
     mean = float(values.mean())
     if len(values) >= 2:
-        low, high = _percentiles(_resampled(values))
+        low, high = percentiles(_resampled(values))
         return Interval(mean, float(low), float(high), len(values), "seeds")
     if len(pictures) >= 2 and np.isclose(pictures.mean(), mean, rtol=1e-5, atol=1e-9):
-        low, high = _percentiles(_resampled(pictures))
+        low, high = percentiles(_resampled(pictures))
         return Interval(mean, float(low), float(high), len(pictures), "images")
     return Interval(mean, np.nan, np.nan, len(values), "nothing")
 
@@ -58,7 +58,8 @@ class Comparison:
         difference: mean of row i minus mean of row j. low, high: its bootstrap interval.
         p: the larger of Wilcoxon's and Welch's two-sided p, Holm-corrected over the pairs.
         better: row i is better than row j, by both.
-        n: images that every row scored.
+        n: images (or seeds, see `over`) that every row scored.
+        over: what the pairs are.
     """
 
     difference: Floats
@@ -68,18 +69,20 @@ class Comparison:
     better: NDArray[np.bool_]
     n: int
     reason: str = ""
+    over: Literal["images", "seeds"] = "images"
 
 
-def compare(rows: Sequence[ArrayLike], *, higher_is_better: bool = True) -> Comparison:
-    """Compare rows image by image.
+def compare(rows: Sequence[ArrayLike], *, higher_is_better: bool = True, over: Literal["images", "seeds"] = "images") -> Comparison:
+    """Compare rows pair by pair: image by image, or where a score has no images (a distance, a pooled F1) seed by seed.
 
     Args:
         rows: for each row its scores, seeds x images, the images in one order; NaN where an image has no score.
-            Images that some row lacks are left out for all.
+            Images that some row lacks are left out for all. Pairs of seeds: one score a seed, the same seeds in one order.
         higher_is_better: the direction of the score.
+        over: what the pairs are, for the reader.
 
     Returns:
-        The comparison; with fewer than six images `better` is all False and `reason` says why.
+        The comparison; with fewer than six pairs `better` is all False and `reason` says why.
     """
     stacks = [np.atleast_2d(np.asarray(row, np.float64)) for row in rows]
     k = len(stacks)
@@ -87,8 +90,8 @@ def compare(rows: Sequence[ArrayLike], *, higher_is_better: bool = True) -> Comp
     n = int(common.sum())
     nothing = np.full((k, k), np.nan)
     if n < MIN_PAIRS:
-        reason = f"no verdict: {n} images scored by every row, and below {MIN_PAIRS} pairs no paired test can reach p < 0.05"
-        return Comparison(nothing, nothing, nothing, nothing, np.zeros((k, k), bool), n, reason)
+        reason = f"no verdict: {n} {over} scored by every row, and below {MIN_PAIRS} pairs no paired test can reach p < 0.05"
+        return Comparison(nothing, nothing, nothing, nothing, np.zeros((k, k), bool), n, reason, over)
     stacks = [s[:, common] for s in stacks]
     means = np.stack([s.mean(0) for s in stacks])  # k x n
     i, j = np.triu_indices(k, 1)
@@ -97,10 +100,10 @@ def compare(rows: Sequence[ArrayLike], *, higher_is_better: bool = True) -> Comp
     boot = _boot_means(stacks)  # k x reps
     low, high = (np.zeros((k, k)) for _ in range(2))
     for row in range(k):
-        low[row], high[row] = _percentiles(_difference(boot[row], boot).T)
+        low[row], high[row] = percentiles(_difference(boot[row], boot).T)
     total = means.mean(1)
     clear = (low > 0) if higher_is_better else (high < 0)
-    return Comparison(_difference(total[:, None], total), low, high, p, clear & (p < 1 - LEVEL), n)
+    return Comparison(_difference(total[:, None], total), low, high, p, clear & (p < 1 - LEVEL), n, over=over)
 
 
 def holm(p: ArrayLike) -> Floats:
@@ -153,7 +156,7 @@ def _resampled(values: Floats) -> Floats:
     return means
 
 
-def _percentiles(samples: Floats) -> Floats:
+def percentiles(samples: Floats) -> Floats:
     """Low and high of samples along the first axis; NaN where one of them is not finite."""
     samples = np.where(np.isfinite(samples).all(0), samples, np.nan)
     bounds: Floats = np.percentile(samples, [50 * (1 - LEVEL), 50 * (1 + LEVEL)], axis=0)

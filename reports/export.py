@@ -11,14 +11,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.record import TrialRecord, strict
+from bench.text import inert
 from reports.table import Cell, Column, Row, Table
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 LEGEND = (
-    "Best bold, second underlined. Brackets: 95 % bootstrap interval. "
-    "Rows that share a letter cannot be told apart (paired tests over images and seeds, Holm)."
+    "Bold: better than every other row that competes, by the tests; underlined: better than all but that one. Brackets: 95 % bootstrap interval "
+    "over n. Rows that share a letter cannot be told apart (paired tests over images and seeds, Holm)."
 )
 _TEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
@@ -44,13 +45,27 @@ def bracket(cell: Cell, column: Column) -> str:
     return "" if low == "–" else f"[{low}, {high}]"
 
 
+def over(row: Row, table: Table) -> str:
+    """What the interval of the ranked column was resampled over: "3 seeds", "12 images"; "1 seed" where nothing could be."""
+    if not (cell := row.cells.get(table.sort)):
+        return "–"
+    i = cell.interval
+    what = "seeds" if i.over == "nothing" else i.over
+    return f"{i.n} {what if i.n != 1 else what[:-1]}"
+
+
+def tier(table: Table) -> str:
+    """The tier of the rows as a sentence."""
+    return f"Tier {', '.join(sorted({plain(r.tier) for r in table.rows}))}." if table.rows else ""
+
+
 def to_csv(tables: Sequence[Table]) -> str:
     """One line a label in full precision, then one a trial that did not finish."""
     rows = [flat for table in tables for flat in _flat(table)]
     out = io.StringIO()
     writer = csv.DictWriter(out, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: inert(value) for key, value in row.items()} for row in rows)
     return out.getvalue()
 
 
@@ -58,7 +73,7 @@ def _flat(table: Table) -> list[dict[str, Any]]:
     rows = []
     for row in table.rows:
         flat: dict[str, Any] = {
-            "task": table.task,
+            **_place(table),
             "rank": row.rank,
             "label": row.label,
             "outcome": "diverged" if row.diverged else "finished",
@@ -74,8 +89,16 @@ def _flat(table: Table) -> list[dict[str, Any]]:
                     flat |= {f"{column.key}_{k}": v for k, v in parts.items()}
         rows.append(flat)
     for r in table.unfinished:
-        rows.append({"task": r.task, "label": r.label, "outcome": r.outcome, "reason": r.reason, "tier": r.tier, "seeds": r.seed, "spec": r.spec})
+        rows.append({**_place(table), "label": r.label, "outcome": r.outcome, "reason": r.reason, "tier": r.tier, "seeds": r.seed, "spec": r.spec})
     return rows
+
+
+def _place(table: Table) -> dict[str, str]:
+    return ({"workload": table.workload} if table.workload else {}) | {"task": table.task}
+
+
+def _heading(table: Table) -> str:
+    return f"{table.name}: {table.task}" if table.workload else table.task
 
 
 def to_json(tables: Sequence[Table], records: Sequence[TrialRecord], title: str) -> str:
@@ -83,7 +106,7 @@ def to_json(tables: Sequence[Table], records: Sequence[TrialRecord], title: str)
     frames = ("per_image", "curves")
     trials = [{k: v for k, v in r.to_json().items() if k not in frames} for r in records]
     rows = [flat for table in tables for flat in _flat(table)]
-    footnotes = {table.task: table.footnotes for table in tables}
+    footnotes = {table.workload or table.task: table.footnotes for table in tables}
     return json.dumps(strict({"title": title, "leaderboard": rows, "footnotes": footnotes, "trials": trials}), indent=1, ensure_ascii=False) + "\n"
 
 
@@ -91,10 +114,10 @@ def to_markdown(tables: Sequence[Table], title: str) -> str:
     """A heading and a pipe table a task, with footnotes and the trials that did not finish."""
     out = [f"# {_md(title)}", ""]
     for table in tables:
-        head = ["#", "method", *(_md(f"{c.title} {arrow(c)}{f' {c.unit}' if c.unit else ''}") for c in table.columns), "seeds"]
-        out += [f"## {_md(table.task)}", "", _pipe(head), _pipe(["--:", "---", *["--:"] * (len(head) - 2)])]
-        out += [_pipe([_rank(row), _md(_name(row)), *(_md_cell(row, c) for c in table.columns), _seeds(row)]) for row in table.rows]
-        out += ["", LEGEND, *(f"\n[{i}] {_md(note)}" for i, note in enumerate(table.footnotes, 1)), ""]
+        head = ["#", "method", *(_md(f"{c.title} {arrow(c)}{f' {c.unit}' if c.unit else ''}") for c in table.columns), "n", "seeds"]
+        out += [f"## {_md(_heading(table))}", "", _pipe(head), _pipe(["--:", "---", *["--:"] * (len(head) - 2)])]
+        out += [_pipe([_rank(row), _md(_name(row)), *(_md_cell(row, c) for c in table.columns), over(row, table), _seeds(row)]) for row in table.rows]
+        out += ["", f"{tier(table)} {LEGEND}", *(f"\n[{i}] {_md(note)}" for i, note in enumerate(table.footnotes, 1)), ""]
         out += [f"- {_md(f'{r.label}, seed {r.seed}: {r.outcome}: {r.reason}')}" for r in table.unfinished] + [""] * bool(table.unfinished)
     return "\n".join(out)
 
@@ -147,17 +170,28 @@ def _tex_char(c: str) -> str:
 
 
 def to_tex(tables: Sequence[Table]) -> str:
-    r"""The tables to `\input` in a paper (needs booktabs)."""
+    r"""The tables to `\input` in a paper (needs booktabs and graphicx)."""
     return "\n\n".join(_tex_table(table) for table in tables) + "\n"
 
 
 def _tex_table(table: Table) -> str:
-    head = " & ".join(["", "method", *(tex_escape(c.title) + f" {_TEX[arrow(c)]}" for c in table.scores)])
-    units = " & ".join(["", "", *(tex_escape(c.unit) for c in table.scores)])
-    lines = [f"{_rank(r)} & {tex_escape(_name(r))} & " + " & ".join(_tex_cell(r, c) for c in table.scores) + r" \\" for r in table.rows]
-    rules = [rf"\begin{{tabular}}{{rl{'r' * len(table.scores)}}}", r"\toprule", head + r" \\", units + r" \\", r"\midrule"]
-    notes = [rf"\par\footnotesize [{i}] {tex_escape(note)}" for i, note in enumerate(table.footnotes, 1)]
-    return "\n".join([f"% {plain(table.task)}: {LEGEND}", *rules, *lines, r"\bottomrule", r"\end{tabular}", *notes])
+    head = ["", "method", *(tex_escape(c.title) + f" {_TEX[arrow(c)]}" for c in table.scores), "n"]
+    units = ["", "", *(tex_escape(c.unit) for c in table.scores), ""]
+    rows = [[_rank(r), tex_escape(_name(r)), *(_tex_cell(r, c) for c in table.scores), tex_escape(over(r, table))] for r in table.rows]
+    notes = [tex_escape(tier(table)), *(f"[{i}] {tex_escape(note)}" for i, note in enumerate(table.footnotes, 1))]
+    body = tex_tabular("rl" + "r" * (len(table.scores) + 1), [head, units], rows)
+    return "\n".join([f"% {plain(table.task)}: {LEGEND}", body, *(rf"\par\footnotesize {note}" for note in notes if note)])
+
+
+def tex_tabular(columns: str, head: Sequence[Sequence[str]], rows: Sequence[Sequence[str]]) -> str:
+    r"""A booktabs tabular that shrinks to the width of its column (needs graphicx), and does not grow."""
+
+    def line(cells: Sequence[str]) -> str:
+        return " & ".join(cells) + r" \\"
+
+    lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", *map(line, head), r"\midrule", *map(line, rows), r"\bottomrule", r"\end{tabular}"]
+    fit = r"\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi"
+    return "\n".join([r"\noindent{\sbox0{%", *lines[:-1], lines[-1] + f"}}{fit}}}"])
 
 
 def _tex_cell(row: Row, column: Column) -> str:
@@ -173,12 +207,12 @@ def _tex_cell(row: Row, column: Column) -> str:
 def to_tex_document(tables: Sequence[Table]) -> str:
     """A document that compiles alone and prints the tables."""
     preamble = [r"\documentclass{article}", r"\usepackage[T1]{fontenc}", r"\usepackage{textcomp,booktabs,graphicx}", r"\pagestyle{empty}"]
-    bodies = [f"{{\\noindent\\textbf{{{tex_escape(t.task)}}}\\par\\medskip\\noindent\n{_tex_table(t)}\n\\par\\bigskip}}" for t in tables]
+    bodies = [f"{{\\noindent\\textbf{{{tex_escape(_heading(t))}}}\\par\\medskip\\noindent\n{_tex_table(t)}\n\\par\\bigskip}}" for t in tables]
     return "\n".join([*preamble, r"\begin{document}", *bodies, rf"\noindent\footnotesize {tex_escape(LEGEND)}", r"\end{document}", ""])
 
 
 def terminal(table: Table, title: str = "", only: Sequence[str] = ()) -> RichTable:
-    """The leaderboard for 80 columns: best bold, second underlined, half the interval of the ranked column, what did not finish below.
+    """The leaderboard for 80 columns: marks as in `LEGEND`, half the interval of the ranked column, what did not finish below.
 
     Args:
         table: the leaderboard.
@@ -189,7 +223,9 @@ def terminal(table: Table, title: str = "", only: Sequence[str] = ()) -> RichTab
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    below = [*table.footnotes, *(f"{r.label}, seed {r.seed}: {r.outcome}: {r.reason}" for r in table.unfinished)]
+    counts = dict.fromkeys(over(r, table) for r in table.rows if table.sort in r.cells)
+    below = [f"{tier(table)} ±: half the 95 % interval over {' or '.join(counts)}."] if counts else []
+    below += [*table.footnotes, *(f"{r.label}, seed {r.seed}: {r.outcome}: {r.reason}" for r in table.unfinished)]
     caption = Text("\n".join(map(plain, below)), "dim") if below else None
     out = RichTable(title=Text(plain(title)) if title else None, caption=caption, caption_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     columns = [c for c in table.scores if c.key in only or not only]

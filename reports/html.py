@@ -8,12 +8,15 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.record import TrialRecord
-from reports import export, gallery, plots
+from reports import across, export, gallery, plots
 from reports.published import PublishedTable
 from reports.table import Table, title_of
+
+if TYPE_CHECKING:
+    from bench.schema import Suite
 
 BOXES = ("#ffd23f", "#5ad1ff", "#ff8a5b", "#7df0b0", "#ff9fd6", "#c9b8ff", "#ffffff")  # of detections: bright, for they lie on photographs
 
@@ -54,14 +57,17 @@ class _Section:
     published: list[tuple[PublishedTable, list[_Beside]]]
 
 
-def page(tables: Sequence[Table], records: Sequence[TrialRecord], *, title: str, published: Sequence[PublishedTable] = ()) -> str:
+def page(
+    tables: Sequence[Table], records: Sequence[TrialRecord], *, title: str, published: Sequence[PublishedTable] = (), suite: Suite | None = None
+) -> str:
     """The report.
 
     Args:
-        tables: one leaderboard a task.
+        tables: one leaderboard a workload or task.
         records: all trials behind them.
         title: its heading.
         published: the papers' numbers; a paper's table stands beside each task that measures one of its columns.
+        suite: its axes and references, for what is said across the tables.
     """
     import jinja2
 
@@ -69,13 +75,17 @@ def page(tables: Sequence[Table], records: Sequence[TrialRecord], *, title: str,
         loader=jinja2.PackageLoader("reports"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     environment.filters |= {"plain": export.plain, "json": lambda v: json.dumps(v, ensure_ascii=False, default=str), "number": _number}
-    environment.globals |= {"arrow": export.arrow, "bracket": export.bracket, "AXES": plots.AXES, "title_of": title_of, "LEGEND": export.LEGEND}
+    environment.globals |= {"arrow": export.arrow, "bracket": export.bracket, "over": export.over, "AXES": plots.AXES}
+    environment.globals |= {"title_of": title_of, "LEGEND": export.LEGEND, "svg": plots.to_svg, "finite": math.isfinite}
     script = environment.get_template("script.js.j2").render()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     style = plots.styles(records)
-    sections = [_section(i, table, [r for r in records if r.task == table.task], style, published) for i, table in enumerate(tables)]
+    whole = across.section(tables, records, style, suite)
+    records = [r for r in records if r.role == "row"]
+    trials = [[r for r in records if (r.workload, r.task) == (table.workload, table.task)] for table in tables]
+    sections = [_section(i, table, group, style, published) for i, (table, group) in enumerate(zip(tables, trials, strict=True))]
     return environment.get_template("index.html.j2").render(
-        title=export.plain(title), sections=sections, script=script, digest=digest, environments=_environments(records),
+        title=export.plain(title), across=whole, sections=sections, script=script, digest=digest, environments=_environments(records),
         outcomes={o: sum(r.outcome == o for r in records) for o in ("finished", "diverged", "failed", "skipped")},
         tiers=sorted({r.tier for r in records}), specs=[r for t in tables for r in t.rows],
         styles=style, palette=plots.PALETTE, colors=BOXES,
@@ -113,7 +123,8 @@ def _leader(table: Table) -> str:
         verdict = "It is better than every other competing row by a paired test."
     else:
         verdict = "No paired test was possible, so this is an order of means."
-    return f"{export.plain(row.label)} leads on {column.title}: {number}, {seeds}. {verdict}"
+    where = f"{export.plain(table.workload)}: " if table.workload else ""
+    return f"{where}{export.plain(row.label)} leads on {column.title}: {number}, {seeds}. {verdict}"
 
 
 def _against(table: Table) -> list[tuple[str, str, str, str]]:

@@ -43,7 +43,8 @@ def leaderboard(records: Sequence[TrialRecord], *, sort: str, mix_cards: bool = 
     rows = [_row(group, columns, notes) for group in groups.values() if any(r.outcome in ("finished", "diverged") for r in group)]
     keys = [c.key for c in columns]
     sort = sort if sort in keys or not keys else keys[0]
-    table = Table(records[0].task if records else "", sort, columns, rows, [r for r in records if r.outcome != "finished"], footnotes, {})
+    unfinished, workload = [r for r in records if r.outcome != "finished"], records[0].workload if records else ""
+    table = Table(records[0].task if records else "", sort, columns, rows, unfinished, footnotes, {}, workload)
     _order(table)
     _compare(table, finished, {column for column, _ in notes})
     _rank(table)
@@ -133,34 +134,48 @@ def _order(table: Table) -> None:
 
 
 def _compare(table: Table, finished: Sequence[TrialRecord], mixed: set[str]) -> None:
-    """Marks and tie letters of every score, among the rows whose every seed held."""
-    frames = [r.per_image.assign(label=r.label, seed=r.seed) for r in finished if len(r.per_image)]
-    values = pd.concat(frames) if frames else pd.DataFrame(columns=["column", "image", "value", "label", "seed"])
+    """Marks and tie letters of every score, among the rows whose every seed held; columns without a verdict say why, once for all that share it."""
+    reasons: dict[str, list[str]] = {}
     for column in table.scores:
-        if column.key in mixed:
-            continue
         rows = [r for r in table.rows if not r.diverged and not math.isnan(r.value(column.key))]
-        _mark(column, [r for r in rows if r.competes])
-        pivot = values[values["column"] == column.key].pivot(index="image", columns=["label", "seed"], values="value")
-        rows = [r for r in rows if r.label in pivot.columns.get_level_values(0)]
-        if len(rows) < 2:
+        if column.key in mixed or len(rows) < 2:
             continue
-        result = stats.compare([pivot[r.label].to_numpy(float).T for r in rows], higher_is_better=column.higher_is_better)
-        table.comparisons[column.key] = [r.label for r in rows], result
+        if (found := _pairs(column, rows, finished)) is None:
+            continue
+        compared, result = found
+        table.comparisons[column.key] = [r.label for r in compared], result
         if result.reason:
-            table.footnotes.append(f"{column.key}: {result.reason}")
+            reasons.setdefault(result.reason, []).append(column.key)
             continue
-        for row, letters in zip(rows, stats.tie_letters(result.better | result.better.T), strict=True):
+        for row, letters in zip(compared, stats.tie_letters(result.better | result.better.T), strict=True):
             row.cells[column.key].tie = letters
+        if len(compared) == len(rows):
+            _mark(column, compared, result)
+    table.footnotes += [f"{', '.join(keys)}: {reason}" for reason, keys in reasons.items()]
 
 
-def _mark(column: Column, rows: Sequence[Row]) -> None:
-    """Best and second as printed: rows that print alike are marked alike."""
-    values = sorted((r.value(column.key) for r in rows), reverse=column.higher_is_better)
-    printed = list(dict.fromkeys(column.text(v) for v in values))
-    marks = dict(zip(printed, ["best", "second"], strict=False)) if len(rows) > 1 else {}
-    for row in rows:
-        row.cells[column.key].mark = marks.get(column.text(row.value(column.key)), "")
+def _pairs(column: Column, rows: Sequence[Row], finished: Sequence[TrialRecord]) -> tuple[list[Row], stats.Comparison] | None:
+    """The rows that can be compared, image by image where they have scores of images, else seed by seed."""
+    trials = {(r.label, r.seed): r for r in finished if column.key in r.final}
+    frames = [r.per_image[r.per_image["column"] == column.key].assign(label=r.label, seed=r.seed) for r in trials.values()]
+    if frames := [f for f in frames if len(f)]:
+        images = pd.concat(frames).pivot(index="image", columns=["label", "seed"], values="value")
+        some = [r for r in rows if r.label in images.columns.get_level_values(0)]
+        stacks = [images[r.label].to_numpy(float).T for r in some]
+        return (some, stats.compare(stacks, higher_is_better=column.higher_is_better)) if len(some) > 1 else None
+    seeds = sorted(set.intersection(*(set(r.seeds) for r in rows)))
+    scores = [[trials[r.label, s].final[column.key] if (r.label, s) in trials else math.nan for s in seeds] for r in rows]
+    return list(rows), stats.compare(scores, higher_is_better=column.higher_is_better, over="seeds")
+
+
+def _mark(column: Column, rows: Sequence[Row], result: stats.Comparison) -> None:
+    """Best: better than every other row that competes, by the tests and not by a printed digit. Second: better than all but the best."""
+    chosen = [i for i, r in enumerate(rows) if r.competes]
+    beats = result.better[np.ix_(chosen, chosen)].sum(axis=1)
+    for i, wins in zip(chosen, beats, strict=True):
+        first = len(chosen) > 1 and wins == len(chosen) - 1
+        second = len(chosen) > 1 and wins == len(chosen) - 2 and (beats == len(chosen) - 1).any()
+        rows[i].cells[column.key].mark = "best" if first else "second" if second else ""
 
 
 def _rank(table: Table) -> None:

@@ -106,9 +106,9 @@ def curve(pooled: pd.DataFrame, key: str, x: str, style: Mapping[str, Style]) ->
         axes.set_ylim(max(low - pad, shown["low"].min() - pad), min(high + pad, shown["high"].max() + pad))
     axes.set_xlabel(AXES[x])
     axes.margins(x=0)
-    longest = max((len(_short(label)) for _, label, _ in ends), default=0)
+    longest = max((len(short(label)) for _, label, _ in ends), default=0)
     axes.set_position((0.11, 0.17, 0.86 - 0.0155 * longest, 0.79))  # room on the right for the labels
-    _label_ends(axes, ends)
+    label_ends(axes, ends)
     return figure
 
 
@@ -169,14 +169,14 @@ def blank(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
+def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
     """Write each label right of its curve's end, pushed apart so that none covers another."""
     low, high = axes.get_ylim()
     gap = min(0.075, 1 / max(len(ends), 1))  # of the height
     place = np.inf
     for below, (y, label, color) in zip(range(len(ends) - 1, -1, -1), sorted(ends, key=lambda e: -e[0]), strict=True):
         place = max(min(place - gap, float(np.clip((y - low) / (high - low), 0, 1))), gap * below)
-        text = axes.annotate(_short(label), (1.015, place), xycoords="axes fraction", color=color, va="center", fontsize=min(8, 105 * gap))
+        text = axes.annotate(short(label), (1.015, place), xycoords="axes fraction", color=color, va="center", fontsize=min(8, 105 * gap))
         text.set_parse_math(False)
 
 
@@ -194,7 +194,7 @@ def _label_points(axes: Axes, points: Sequence[tuple[float, float, str, str]]) -
     places = [(7, 5, "left", "bottom"), (-7, 5, "right", "bottom"), (7, -5, "left", "top"), (-7, -5, "right", "top"),
               (0, 9, "center", "bottom"), (0, -9, "center", "top"), (9, 0, "left", "center"), (-9, 0, "right", "center")]  # fmt: skip
     for (x, y, label, color), mark in zip(points, marks, strict=True):
-        text = axes.annotate(_short(label), (x, y), xytext=(0, 0), textcoords="offset points", color=color, fontsize=8)
+        text = axes.annotate(short(label), (x, y), xytext=(0, 0), textcoords="offset points", color=color, fontsize=8)
         text.set_parse_math(False)
 
         def covers(place: tuple[float, float, str, str], text: Annotation = text, mark: NDArray[np.float64] = mark) -> int:
@@ -207,7 +207,8 @@ def _label_points(axes: Axes, points: Sequence[tuple[float, float, str, str]]) -
         taken.append(text.get_window_extent(renderer))
 
 
-def _short(label: str, limit: int = 28) -> str:
+def short(label: str, limit: int = 28) -> str:
+    """The label as one line, cut where it is long."""
     text = plain(label)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
@@ -234,4 +235,14 @@ def to_png(figure: Figure, dpi: int = 200) -> bytes:
     """The figure for a paper or a slide, on white."""
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
+    return out.getvalue()
+
+
+def to_pdf(figure: Figure) -> bytes:
+    """The figure for a paper, its letters as text."""
+    import matplotlib
+
+    out = io.BytesIO()
+    with matplotlib.rc_context({"pdf.fonttype": 42}):
+        figure.savefig(out, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
     return out.getvalue()

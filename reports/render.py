@@ -4,30 +4,42 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
 from bench.record import TrialRecord
-from reports import export
+from reports import export, paper
 from reports.html import page
 from reports.leaderboard import leaderboard
 from reports.published import PublishedTable
 from reports.table import Table
 
+if TYPE_CHECKING:
+    from bench.schema import Suite
+
 
 def render(
-    records: Sequence[TrialRecord], out: Path, *, title: str, sort: str, published: Sequence[PublishedTable] = (), mix_cards: bool = False
+    records: Sequence[TrialRecord],
+    out: Path,
+    *,
+    title: str,
+    sort: str | Mapping[str, str],
+    published: Sequence[PublishedTable] = (),
+    mix_cards: bool = False,
+    suite: Suite | None = None,
 ) -> list[Path]:
-    """Write index.html and leaderboard.{csv,md,json,tex} with the fragment leaderboard_table.tex into `out`.
+    """Write index.html, leaderboard.{csv,md,json,tex} and the fragments that `paper.texts` names into `out`.
 
     Args:
-        records: the trials of a suite, at most one a (task, label, seed).
+        records: the trials of a suite, rows at most one a (workload, task, label, seed), and those that tuned and varied them.
         out: the folder; made where absent.
         title: the report's heading.
-        sort: the column to rank by.
+        sort: the column to rank by, or one for each workload.
         published: the papers' numbers, from `reports.published.load`.
         mix_cards: allow two protocols in one column, footnoted.
+        suite: its axes and references, for what is said across tables.
 
     Returns:
         The files written, index.html first.
@@ -39,31 +51,34 @@ def render(
         raise UsageError(f"no trials to report on in {title!r}: run the suite first")
     tables = tables_of(records, sort=sort, mix_cards=mix_cards)
     texts = {
-        "index.html": page(tables, records, title=title, published=published),
+        "index.html": page(tables, records, title=title, published=published, suite=suite),
         "leaderboard.csv": export.to_csv(tables),
         "leaderboard.md": export.to_markdown(tables, title),
         "leaderboard.json": export.to_json(tables, records, title),
-        "leaderboard.tex": export.to_tex_document(tables),
-        "leaderboard_table.tex": export.to_tex(tables),
+        **paper.texts(tables, records, suite),
     }
     return write_all({out / name: text for name, text in texts.items()})
 
 
-def tables_of(records: Sequence[TrialRecord], *, sort: str, mix_cards: bool = False) -> list[Table]:
-    """One leaderboard a task, in the order of the records. A task that lacks the column `sort` is ranked by its own first one.
+def tables_of(records: Sequence[TrialRecord], *, sort: str | Mapping[str, str], mix_cards: bool = False) -> list[Table]:
+    """One leaderboard a workload, or a task, in the order of the records. One that lacks the column `sort` is ranked by its own first one.
 
     Raises:
         UsageError: no task has that column, or `leaderboard` refuses the records.
     """
-    tasks = dict.fromkeys(r.task for r in records)
-    tables = [leaderboard([r for r in records if r.task == task], sort=sort, mix_cards=mix_cards) for task in tasks]
+    groups: dict[tuple[str, str], list[TrialRecord]] = {}
+    for record in records:
+        if record.role == "row":
+            groups.setdefault((record.workload, record.task), []).append(record)
+    column = {key: sort if isinstance(sort, str) else sort.get(key[0], "") for key in groups}
+    tables = [leaderboard(group, sort=column[key], mix_cards=mix_cards) for key, group in groups.items()]
     known = sorted({c.key for t in tables for c in t.columns})
-    if known and sort not in known:
+    if isinstance(sort, str) and known and sort not in known:
         raise UsageError(f"cannot rank by {sort!r}: no trial has that column; known: {', '.join(known)}")
     return tables
 
 
-def write_all(texts: dict[Path, str]) -> list[Path]:
+def write_all(texts: Mapping[Path, str | bytes]) -> list[Path]:
     """Write all the files or, as far as the file system allows, none: each goes to a temporary neighbour first.
 
     Raises:
@@ -75,9 +90,9 @@ def write_all(texts: dict[Path, str]) -> list[Path]:
         for path, text in texts.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, waiting[path] = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            with os.fdopen(handle, "wb") as file:
                 os.fchmod(file.fileno(), 0o644)
-                file.write(text)
+                file.write(text.encode() if isinstance(text, str) else text)
                 file.flush()
                 os.fsync(file.fileno())
         for path in texts:

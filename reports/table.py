@@ -16,6 +16,9 @@ COSTS = {  # key -> title, unit, higher is better
     "peak_memory_mb": ("memory", "MB", False),
     "parameters": ("parameters", "", False),
     "gflops": ("work", "GFLOP", False),
+    "tuning_trials": ("tuning", "trials", False),
+    "tuning_updates": ("tuning", "updates", False),
+    "tuning_seconds": ("tuning", "s", False),
 }
 
 
@@ -94,11 +97,12 @@ class Table:
     unfinished: list[TrialRecord]
     footnotes: list[str]
     comparisons: dict[str, tuple[list[str], stats.Comparison]]  # column -> the labels compared, all pairs of them
+    workload: str = ""  # its name where a suite has several
 
     @property
     def name(self) -> str:
-        """The task without its options."""
-        return self.task.partition("[")[0]
+        """The workload, or the task without its options."""
+        return self.workload or self.task.partition("[")[0]
 
     def column(self, key: str) -> Column:
         """The column of that key."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import claim, contract, registry, suite, theory
+from bench import claim, contract, registry, suite, theory, tuning
 from runner import spread
 
 ROOT = Path(__file__).parents[1]
@@ -47,3 +47,11 @@ def test_the_readme_opens_with_the_two_commands():
     first, second = re.findall(r"^    (pip install .+)$", (ROOT / "README.md").read_text(), re.MULTILINE)[:2]
     assert first == "pip install -e . && python runner.py --suite deblur"
     assert second == "pip install -e '.[test]' && pytest"
+
+
+def test_the_example_of_a_suite_is_one(tmp_path):
+    example = re.search(r"```toml\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)[1]
+    (tmp_path / "example.toml").write_text(example)
+    loaded = suite.load(str(tmp_path / "example.toml"))
+    rows = tuning.prepare(suite.expand(loaded, "quick"), loaded.tiers["quick"])
+    assert (len(rows), tuning.count(rows, loaded.tiers["quick"])) == (4 * 3, 4 * 3 + 4 * 3 + 4 * 13 * 3)

@@ -1,6 +1,8 @@
 """Records as a real suite leaves them: several labels, three seeds, one diverged, one failed, one skipped, one hostile label."""
 
+import itertools
 import json
+import math
 
 import numpy as np
 import pandas as pd
@@ -8,7 +10,8 @@ import pytest
 from PIL import Image, ImageFilter
 
 from bench.cards import Card
-from bench.record import TrialRecord
+from bench.record import CURVES, PER_IMAGE, TrialRecord
+from bench.schema import Suite
 
 HOSTILE = "<script>window.hacked=1</script>\"'&$_%{}--> =\n| `x` β 日本"
 
@@ -136,3 +139,72 @@ def records(tmp_path_factory):
             out.append(record(label, seed, "diverged" if diverged else "finished", reason, gallery=None if seed or diverged else gallery))
     failed = record("srresnet", 0, "failed", "RuntimeError: out of memory on <cuda:0>")
     return [*out, failed, record("pix2pix", 0, "skipped", "needs labels, which the task deblur does not offer")]
+
+
+# -- optimizers on workloads, and a grid of losses by optimizers
+GAIN = {"adam": 3.0, "nadam": 2.8, "sgdm": 2.0, "sgd": 1.0, "adadelta": 0.0}
+LOSSES = {"adversarial": ["wgan_gp", "lsgan", "ragan"], "optimizer": ["adam", "sgd", "rmsprop", "lion"]}
+WORKLOADS = ["digits", "vae", "logistic", "conv", "gan", "rosenbrock", "deblur"]
+
+
+def trial(label, seed, workload, score, *, key="score", role="row", tried=None, diverged=False, params=None, images=0):
+    """A trial whose validation score approaches its last in ten steps."""
+    steps = np.arange(10, 101, 10)
+    curve = [(f"validation/{key}", int(s), int(s), s / 10, float(score * (1 - np.exp(-s / 30)))) for s in steps]
+    rng = np.random.default_rng(seed)
+    rows = [(key, f"i{i}", float(score + rng.normal())) for i in range(images)]
+    outcome, reason = ("diverged", "nan") if diverged else ("finished", "")
+    final = {} if diverged or role != "row" else {key: float(score)}
+    frames = {"per_image": pd.DataFrame(rows, columns=list(PER_IMAGE)), "curves": pd.DataFrame(curve, columns=list(CURVES))}
+    return TrialRecord(
+        "optimizers", f"learn[{workload}]", label, label, seed, "quick", f"{seed:016x}", outcome, reason, params=params or {"optimizer": label},
+        final=final, cards={key: card(key)}, workload=workload, role=role, tried=tried or {}, **frames,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def optimizers():
+    """Five rules on seven workloads, three seeds; adadelta diverges once on one; tuning and a sweep of learning rates on digits."""
+    rng = np.random.default_rng(0)
+    out = [
+        trial(label, seed, workload, 10 + gain + rng.normal(0, 0.15), diverged=(label, workload, seed) == ("adadelta", "vae", 1))
+        for workload in WORKLOADS
+        for label, gain in GAIN.items()
+        for seed in range(3)
+    ]
+    for label, rate, seed in itertools.product(("adam", "sgd"), 10.0 ** np.arange(-4, 1.5, 0.5), range(3)):
+        best = -2.5 if label == "adam" else -0.5
+        fall = 1.5 * abs(math.log10(rate) - best)
+        burst = rate > 10 ** (best + 1.6) and seed < 2
+        out.append(trial(label, seed, "digits", 12 - fall + 0.1 * seed, role="sensitivity", tried={"lr": float(rate)}, diverged=burst))
+    for label, study, k in itertools.product(("adam", "sgd"), range(3), range(5)):
+        tried, score = {"study": study, "lr": 0.01 * k}, 9 + GAIN[label] + rng.normal()
+        out.append(trial(label, 1000 + study, "digits", score, role="tuning", tried=tried, diverged=k == 4))
+    return out
+
+
+@pytest.fixture(scope="session")
+def losses():
+    """A grid of loss x optimizer with an interaction planted; two seeds, ten images."""
+    out = []
+    for (i, loss), (j, rule), seed in itertools.product(enumerate(LOSSES["adversarial"]), enumerate(LOSSES["optimizer"]), range(2)):
+        score = 10 - 2 * i + 0.5 * j - 3 * (i == 1 and j == 1) + 0.1 * seed
+        diverged = (loss, rule) == ("ragan", "lion")
+        out.append(trial(f"{loss} + {rule}", seed, "", score, images=10, params={"adversarial": loss, "optimizer": rule}, diverged=diverged))
+    return out
+
+
+@pytest.fixture(scope="session")
+def make_trial():
+    return trial
+
+
+@pytest.fixture(scope="session")
+def suite_of():
+    """suite_of(**keys) -> Suite."""
+    return lambda **more: Suite.model_validate({"name": "x", "title": "x", "tiers": {"quick": {}}} | more)
+
+
+@pytest.fixture(scope="session")
+def grid_suite(suite_of):
+    return suite_of(task="learn", methods=["m"], sort="score", axes=LOSSES)

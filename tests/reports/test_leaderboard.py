@@ -28,10 +28,13 @@ def test_rows_are_means_over_seeds_best_first(table, records, hostile):
     assert _row(table, "deblurgan").value("parameters") == 11.4e6
 
 
-def test_marks_skip_rows_that_do_not_compete(table):
-    marks = {r.label: r.cells["psnr"].mark for r in table.rows}
-    assert (marks["deblurgan"], marks["srgan"], marks["wiener"]) == ("best", "second", "")
-    assert [r.cells["lpips_like"].mark for r in table.rows if r.label in ("deblurgan", "cyclegan")] == ["best", ""]
+def test_marks_need_the_tests_and_skip_rows_that_do_not_compete(table, records):
+    assert {r.cells["psnr"].mark for r in table.rows if r.cells} == {""}  # deblurgan and srgan cannot be told apart
+    decided = leaderboard([r for r in records if r.label != "srgan"], sort="psnr")
+    marks = {r.label: r.cells["psnr"].mark for r in decided.rows}
+    assert (marks["deblurgan"], marks["wiener"], marks["cyclegan"]) == ("best", "", "")
+    others = {_row(decided, label).cells["psnr"].mark for label in ("unsharp", "identity")}
+    assert others == {""}
     assert _row(table, "wiener").rank is None
     assert table.leader.label == "deblurgan"
 
@@ -64,7 +67,7 @@ def test_oracles_compete_among_themselves(make):
 
 def test_no_verdict_below_six_pictures_says_why(make):
     table = leaderboard([make("wiener", n=5, tags={}), make("identity", n=5)], sort="psnr")
-    assert "psnr: no verdict: 5 images" in table.footnotes[0]
+    assert table.footnotes[0].startswith("psnr, ssim, f1, lpips_like: no verdict: 5 images")
     assert [r.rank for r in table.rows] == [1, 2]
     assert table.rows[0].cells["psnr"].tie == ""
 
@@ -75,10 +78,10 @@ def test_lower_is_better_where_the_card_says_so(table, make):
     assert [r.rank for r in ranked.rows] == [1, 2]
 
 
-def test_rows_that_print_alike_are_marked_alike(make):
+def test_rows_that_tie_are_marked_alike(make):
     twin = [dataclasses.replace(make("identity"), label=name) for name in ("a", "b")]
     table = leaderboard([*twin, make("unsharp")], sort="psnr")
-    assert [r.cells["psnr"].mark for r in table.rows] == ["best", "second", "second"]
+    assert [r.cells["psnr"].mark for r in table.rows] == ["best", "", ""]
     assert [r.rank for r in table.rows] == [1, 2, 2]
 
 
@@ -90,7 +93,7 @@ def test_two_protocols_in_one_column_are_refused_or_footnoted(make, make_card):
     assert table.footnotes[1].endswith("differs by border = 0 | 4")
     assert {r.label: r.cells["psnr"].notes for r in table.rows} == {"deblurgan": (0,), "srgan": (1,)}
     assert {r.cells["psnr"].mark for r in table.rows} == {""}
-    assert {r.cells["ssim"].mark for r in table.rows} == {"best", "second"}
+    assert set(table.comparisons) == {"ssim", "f1", "lpips_like"}
 
 
 def test_two_units_in_one_column_are_always_refused(make, make_card):
@@ -142,3 +145,31 @@ def test_equal_values_share_a_place_where_nothing_can_be_tested(make):
         [dataclasses.replace(blank, label=name, final={**blank.final, "psnr": value}) for name, value in values.items()], sort="psnr"
     ).rows
     assert {row.label: row.rank for row in rows} == {"a": 1, "b": 2, "c": 2, "d": 4}
+
+
+def _scored(make, label, values):
+    """Trials of one label with a score that has no images, one a seed."""
+    bare = pd.DataFrame(columns=["column", "image", "value"])
+    return [make(label, seed, final={"psnr": v}, per_image=bare, spec=label) for seed, v in enumerate(values)]
+
+
+def test_a_score_without_images_is_compared_seed_by_seed(make):
+    noise = np.random.default_rng(0).normal(0, 1, 8)
+    trials = {"a": 0.4, "b": 0.2, "c": 0.0}
+    table = leaderboard([r for name, gain in trials.items() for r in _scored(make, name, noise + gain + noise**2 / 99)], sort="psnr")
+    _, result = table.comparisons["psnr"]
+    assert (result.n, result.over) == (8, "seeds")
+    assert [(r.label, r.rank, r.cells["psnr"].mark, r.cells["psnr"].tie) for r in table.rows] == [
+        ("a", 1, "best", "a"), ("b", 2, "second", "b"), ("c", 3, "", "c")]  # fmt: skip
+
+
+def test_below_six_seeds_there_is_no_mark_and_the_reason_stands_once(make):
+    table = leaderboard([r for name, gain in (("a", 9), ("b", 0)) for r in _scored(make, name, [gain, gain + 1, gain + 2])], sort="psnr")
+    assert table.footnotes == ["psnr: no verdict: 3 seeds scored by every row, and below 6 pairs no paired test can reach p < 0.05"]
+    assert {r.cells["psnr"].mark for r in table.rows} == {""}
+
+
+def test_no_mark_where_a_rival_could_not_be_compared(make):
+    noise = np.random.default_rng(0).normal(0, 1, 12)
+    table = leaderboard([make("wiener", tags={}), make("identity"), *_scored(make, "c", noise[:1])], sort="psnr")
+    assert {r.cells["psnr"].mark for r in table.rows} == {""}

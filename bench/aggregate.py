@@ -1,0 +1,186 @@
+"""What holds across workloads: a common scale, interquartile means, probability of improvement, mean ranks, performance profiles.
+
+Rows are what competes (optimizers, losses), workloads what they compete on; a row has a few seeds on each. A run that diverged counts as the
+worst possible one (a score of -inf, a time of inf) and is never left out. Resampling is seeded, so a report is the same every time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bench.stats import LEVEL, MIN_PAIRS, REPS, SEED, Floats, Interval, percentiles
+
+R_MAX = 4.0  # AlgoPerf's: slower than four times the fastest earns nothing
+MIN_ROWS = 3  # of Friedman's test; two rows are a pair
+
+
+def normalise(rows: Sequence[ArrayLike], *, higher_is_better: bool) -> list[Floats]:
+    """One workload's scores on a scale that all workloads share: the median of the best row is 1, that of the middle row 0, clipped to [-1, 1].
+
+    Args:
+        rows: for each row the scores of its seeds; those that are not numbers count as the worst.
+        higher_is_better: the direction of the score.
+    """
+    scores = [np.asarray(row, np.float64) * (1 if higher_is_better else -1) for row in rows]
+    scores = [np.where(np.isnan(s), -np.inf, s) for s in scores]
+    medians = np.array([np.sort(s)[(len(s) - 1) // 2] for s in scores])  # the lower median: half a row diverged, and so has its median
+    best, finite = medians.max(initial=-np.inf), medians[np.isfinite(medians)]
+    gap = best - np.median(finite) if len(finite) and np.isfinite(best) else 0.0
+    if not gap > 0:
+        return [np.where((s >= best) & (s > -np.inf), 1.0, -1.0) for s in scores]
+    return [np.clip(1 - (best - s) / gap, -1, 1) for s in scores]
+
+
+def iqm(workloads: Sequence[ArrayLike]) -> Interval:
+    """Interquartile mean over all runs of all workloads (Agarwal et al. 2021), seeds resampled within each workload for its interval.
+
+    Args:
+        workloads: for each workload the row's scores, one a seed, on one scale.
+    """
+    from scipy.stats import trim_mean
+
+    runs = [np.asarray(w, np.float64) for w in workloads]
+    n = sum(map(len, runs))
+    mean = float(trim_mean(np.concatenate(runs), 0.25))
+    if max(map(len, runs)) < 2:
+        return Interval(mean, math.nan, math.nan, n, "nothing")
+    rng = np.random.default_rng(SEED)
+    low, high = percentiles(trim_mean(np.concatenate([_resample(rng, r) for r in runs], axis=1), 0.25, axis=1))
+    return Interval(mean, float(low), float(high), n, "seeds")
+
+
+def improvement(a: Sequence[ArrayLike], b: Sequence[ArrayLike], *, higher_is_better: bool = True) -> Interval:
+    """P(a run of row a is better than one of row b), ties counting half, averaged over workloads; seeds resampled within each for its interval.
+
+    Args:
+        a: for each workload the scores of row a, one a seed. b: the same of row b.
+        higher_is_better: the direction of the score.
+    """
+    sign = 1 if higher_is_better else -1
+    pairs = [(sign * np.asarray(x, np.float64), sign * np.asarray(y, np.float64)) for x, y in zip(a, b, strict=True)]
+    n = min(min(len(x), len(y)) for x, y in pairs)
+    mean = float(np.mean([_beats(x[None], y[None])[0] for x, y in pairs]))
+    if n < 2:
+        return Interval(mean, math.nan, math.nan, n, "nothing")
+    rng = np.random.default_rng(SEED)
+    low, high = percentiles(np.mean([_beats(_resample(rng, x), _resample(rng, y)) for x, y in pairs], axis=0))
+    return Interval(mean, float(low), float(high), n, "seeds")
+
+
+def _resample(rng: np.random.Generator, values: Floats) -> Floats:
+    """Draws with replacement: REPS x n."""
+    drawn: Floats = values[rng.integers(0, len(values), (REPS, len(values)))]
+    return drawn
+
+
+def _beats(x: Floats, y: Floats) -> Floats:
+    """The share of pairs where x is larger: reps x n, reps x m -> reps."""
+    x, y = x[:, :, None], y[:, None, :]
+    share: Floats = ((x > y) + 0.5 * (x == y)).mean(axis=(1, 2))
+    return share
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranks:
+    """Friedman's test and Nemenyi's (Demsar 2006).
+
+    Attributes:
+        mean: mean rank of each row over the workloads, 1 is best.
+        p: of Friedman's test: all rows are alike.
+        critical: the difference in mean ranks that Nemenyi's test asks for.
+        different: rows x rows: Friedman's test rejects, and the mean ranks are at least `critical` apart.
+        n: workloads.
+        reason: why there is no verdict; then `p` and `critical` are NaN and nothing differs.
+    """
+
+    mean: Floats
+    p: float
+    critical: float
+    different: NDArray[np.bool_]
+    n: int
+    reason: str = ""
+
+    @property
+    def cliques(self) -> list[list[int]]:
+        """The largest groups of rows, neighbours in mean rank, of which no two differ; best first. Rows alone are no group."""
+        order = [int(i) for i in np.argsort(self.mean, kind="stable")]
+        ends = [max(j for j in range(i, len(order)) if not self.different[order[i], order[j]]) for i in range(len(order))]
+        return [order[i : end + 1] for i, end in enumerate(ends) if end > i and (i == 0 or end > ends[i - 1])]
+
+
+def rank(scores: ArrayLike, *, higher_is_better: bool = True) -> Ranks:
+    """Rank the rows within each workload (ties share their mean rank, NaN is last) and test whether the mean ranks differ.
+
+    Args:
+        scores: workloads x rows.
+        higher_is_better: the direction of the scores.
+
+    Returns:
+        The ranks; below three rows or six workloads without a verdict.
+    """
+    from scipy.stats import friedmanchisquare, rankdata
+
+    cost = np.asarray(scores, np.float64) * (-1 if higher_is_better else 1)
+    ranks = rankdata(np.where(np.isnan(cost), np.inf, cost), axis=1)
+    (n, k), mean = ranks.shape, ranks.mean(axis=0)
+    if n < MIN_PAIRS or k < MIN_ROWS:
+        reason = f"no verdict: {k} rows on {n} workloads, and Friedman's test asks for {MIN_ROWS} on {MIN_PAIRS}"
+        return Ranks(mean, math.nan, math.nan, np.zeros((k, k), bool), n, reason)
+    p = float(friedmanchisquare(*ranks.T).pvalue) if (ranks != ranks[0, 0]).any() else 1.0
+    critical = nemenyi_q(k) * math.sqrt(k * (k + 1) / (6 * n))
+    apart = np.abs(mean[:, None] - mean) >= critical
+    return Ranks(mean, p, critical, apart & (p < 1 - LEVEL), n)
+
+
+def nemenyi_q(k: int) -> float:
+    """The critical value of Nemenyi's test for k rows: the studentized range's, over the root of two."""
+    from scipy.stats import studentized_range
+
+    return float(studentized_range.ppf(LEVEL, k, np.inf) / math.sqrt(2))
+
+
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """AlgoPerf's performance profile (Dahl et al. 2023). `ratio`: rows x workloads, time over the fastest row's; inf where the target was missed."""
+
+    ratio: Floats
+
+    def share(self, tau: ArrayLike) -> Floats:
+        """The share of workloads that each row trains within tau times the fastest: rows x tau."""
+        share: Floats = (self.ratio[:, :, None] <= np.asarray(tau, np.float64)).mean(axis=1)
+        return share
+
+    @property
+    def score(self) -> Floats:
+        """B_s = 1/(r_max - 1) times the area under the profile from 1 to r_max; exactly (1/n) sum over w of max(0, (r_max - r_sw)/(r_max - 1))."""
+        score: Floats = np.maximum(0, (R_MAX - self.ratio) / (R_MAX - 1)).mean(axis=1)
+        return score
+
+
+def profile(times: ArrayLike) -> Profile:
+    """Times to the target as ratios to the fastest.
+
+    Args:
+        times: rows x workloads, positive; inf where the target was missed. A workload whose target nobody reached counts as missed by all.
+    """
+    t = np.asarray(times, np.float64)
+    ratio = np.full_like(t, np.inf)
+    np.divide(t, t.min(axis=0), out=ratio, where=np.isfinite(t))
+    return Profile(ratio)
+
+
+def time_to_result(times: ArrayLike) -> float:
+    """Median over studies of the fastest trial of each (AlgoPerf): studies x trials; a miss is inf and takes part."""
+    return float(np.median(np.asarray(times, np.float64).min(axis=1)))
+
+
+def speed_up(times: ArrayLike, baseline: ArrayLike) -> tuple[float, int]:
+    """Geometric mean of baseline/time over the workloads whose target both reached, and how many those are (NaN, 0 where none)."""
+    t, base = np.asarray(times, np.float64), np.asarray(baseline, np.float64)
+    both = np.isfinite(t) & np.isfinite(base)
+    return (float(np.exp(np.log(base[both] / t[both]).mean())), int(both.sum())) if both.any() else (math.nan, 0)

@@ -1,0 +1,215 @@
+"""How large effects are and where they come from: variance, factors of a grid, what tuning buys, how sharply a rate must be set."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from bench.stats import LEVEL, Floats
+
+NEAR = 1.1  # a loss within a tenth of the best is as good
+
+
+def cliffs_delta(differences: ArrayLike) -> float:
+    """Cliff's delta within pairs (Cliff 1993): the share of pairs with a positive difference minus that with a negative one, in [-1, 1]."""
+    return float(np.sign(np.asarray(differences, np.float64)).mean())
+
+
+def detectable(spread: float, n: int, power: float = 0.8) -> float:
+    """The smallest true difference that a two-sided paired t-test at 5 % finds with that power; inf below two pairs.
+
+    Args:
+        spread: standard deviation of the differences within pairs.
+        n: pairs.
+        power: the chance to find it.
+    """
+    from scipy.optimize import brentq
+    from scipy.stats import nct, t
+
+    if n < 2 or not math.isfinite(spread):
+        return math.inf
+    limit = t.ppf((1 + LEVEL) / 2, n - 1)
+
+    def lacks(delta: float) -> float:  # power of a shift by `delta` standard errors; the far tail adds nothing above half power
+        return float(nct.sf(limit, n - 1, delta)) - power
+
+    return float(spread * brentq(lacks, 0, 20 + 4 * limit) / math.sqrt(n))
+
+
+@dataclasses.dataclass(frozen=True)
+class Variance:
+    """Components of a score's variance; NaN where the design cannot tell (one seed, one image). Estimates below zero are zero."""
+
+    training: float
+    sampling: float
+    image: float
+    residual: float
+
+
+def variance(scores: ArrayLike) -> Variance:
+    """Where a score's variance comes from: y_ijk = mean + training_i + sampling_ij + image_k + residual, by the method of moments.
+
+    Sampling seeds are nested in training seeds; the same images are judged every time, so they are crossed with both. With one sampling
+    seed its variance is part of that of training.
+
+    Args:
+        scores: training seeds x sampling seeds x images, complete.
+    """
+    y = np.asarray(scores, np.float64)
+    a, b, n = y.shape
+    grand, of_training, of_run, of_image = y.mean(), y.mean((1, 2)), y.mean(2), y.mean((0, 1))
+    rest = y - of_run[:, :, None] - of_image + grand
+
+    def mean_square(deviations: Floats, freedom: int) -> float:
+        return float((deviations**2).sum() / freedom) if freedom else math.nan
+
+    ms_training = mean_square(of_training - grand, a - 1) * b * n
+    ms_sampling = mean_square(of_run - of_training[:, None], a * (b - 1)) * n
+    ms_image = mean_square(of_image - grand, n - 1) * a * b
+    ms_rest = mean_square(rest, (a * b - 1) * (n - 1))
+    below = ms_sampling if b > 1 else ms_rest
+    below = 0.0 if n == 1 and b == 1 else below  # one number a seed: its variance is all of it
+    inner = (ms_sampling - (0.0 if n == 1 else ms_rest)) / n
+    found = ((ms_training - below) / (b * n), inner, (ms_image - ms_rest) / (a * b), ms_rest)
+    return Variance(*(v if math.isnan(v) else max(0.0, v) for v in found))
+
+
+@dataclasses.dataclass(frozen=True)
+class Effect:
+    """One line of an analysis of variance. `factors` are axes' names (empty: the seeds' block, the rest); p is NaN where nothing can be tested."""
+
+    name: str
+    factors: tuple[str, ...]
+    freedom: int
+    squares: float
+    share: float
+    p: float
+
+
+def anova(cells: ArrayLike, axes: Sequence[str]) -> list[Effect]:
+    """Main effects, pairwise interactions, what is left of the grid, the seeds as blocks, and the residual, of a balanced grid.
+
+    Args:
+        cells: levels of each axis in turn x seeds; finite. The same seeds stand in every cell (that is what makes them blocks).
+        axes: their names, at least two.
+
+    Returns:
+        One effect a source, sums of squares adding up to the total; p of the F test against the residual, NaN with one seed.
+    """
+    from scipy.stats import f
+
+    y = np.asarray(cells, np.float64)
+    k, seeds = len(axes), y.shape[-1]
+    total = float(((y - y.mean()) ** 2).sum())
+    parts: dict[frozenset[int], Floats] = {}
+    lines: list[tuple[str, tuple[str, ...], int, float]] = []
+    for size in range(3):
+        for chosen in itertools.combinations(range(k), size):
+            means = y.mean(axis=tuple(i for i in range(k + 1) if i not in chosen), keepdims=True)
+            part = means - sum(p for inner, p in parts.items() if inner < frozenset(chosen))
+            parts[frozenset(chosen)] = part
+            if chosen:
+                names = tuple(axes[i] for i in chosen)
+                lines.append((" x ".join(names), names, math.prod(y.shape[i] - 1 for i in chosen), float((part**2).sum() * y.size / part.size)))
+    of_cell, of_seed = y.mean(-1, keepdims=True), y.mean(tuple(range(k)), keepdims=True)
+    cell_count = y.size // seeds
+    if k > 2:
+        lines.append(
+            ("higher interactions", (), cell_count - 1 - sum(x[2] for x in lines), float(((of_cell - sum(parts.values())) ** 2).sum()) * seeds)
+        )
+    residual, freedom = float(((y - of_cell - of_seed + y.mean()) ** 2).sum()), (cell_count - 1) * (seeds - 1)
+
+    def p_of(squares: float, degrees: int) -> float:
+        return float(f.sf(squares / degrees / (residual / freedom), degrees, freedom)) if freedom and degrees and residual > 0 else math.nan
+
+    effects = [Effect(name, names, df, ss, ss / total if total else 0.0, p_of(ss, df)) for name, names, df, ss in lines]
+    for name, df, ss in (("seed", seeds - 1, float(((of_seed - y.mean()) ** 2).sum()) * cell_count), ("residual", freedom, residual)):
+        effects.append(Effect(name, (), df, ss, ss / total if total else 0.0, math.nan))
+    return effects
+
+
+def best_of(scores: ArrayLike, *, higher_is_better: bool = True) -> Floats:
+    """Expected best of n tuning trials, n = 1 ... N, drawn with replacement from those N (Dodge et al. 2019):
+    sum over i of v_(i) ((i/N)^n - ((i-1)/N)^n).
+
+    Args:
+        scores: one a trial, at least one. A trial that diverged counts as the worst of the others: its own value would make every mean infinite.
+        higher_is_better: the direction of the score.
+    """
+    values = np.asarray(scores, np.float64) * (1 if higher_is_better else -1)
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return np.full(len(values), np.nan)
+    ordered = np.sort(np.where(np.isfinite(values), values, finite.min()))
+    levels = np.arange(len(ordered) + 1) / len(ordered)
+    n = np.arange(1, len(ordered) + 1)[:, None]
+    expected: Floats = (np.diff(levels**n, axis=1) * ordered).sum(axis=1)
+    return expected if higher_is_better else -expected
+
+
+@dataclasses.dataclass(frozen=True)
+class Sensitivity:
+    """How a score depends on the learning rate.
+
+    Attributes:
+        rates: ascending. value: median over the seeds that finished at each, NaN where all diverged. low, high: their extremes.
+        diverged: share of the seeds that diverged at each.
+        width: decades of rates whose loss is within a tenth of the best, between grid points read off a straight line in the logarithm.
+    """
+
+    rates: Floats
+    value: Floats
+    low: Floats
+    high: Floats
+    diverged: Floats
+    width: float
+
+    @property
+    def share_diverged(self) -> float:
+        """Of all runs."""
+        return float(self.diverged.mean())
+
+
+def sensitivity(rates: Sequence[float], scores: Sequence[ArrayLike], *, higher_is_better: bool = False) -> Sensitivity:
+    """Summarise a grid of learning rates.
+
+    Args:
+        rates: of the grid, positive.
+        scores: for each rate the seeds' scores; one that is not finite has diverged.
+        higher_is_better: the direction; a score counts as within a tenth of the best where it is at least best/1.1, a loss at most 1.1 best.
+    """
+    order = np.argsort(rates)
+    runs = [np.asarray(scores[i], np.float64) for i in order]
+    kept = [r[np.isfinite(r)] for r in runs]
+    value, low, high = (np.array([f(k) if len(k) else np.nan for k in kept]) for f in (np.median, np.min, np.max))
+    diverged = np.array([1 - len(k) / len(r) for k, r in zip(kept, runs)])
+    x = np.log10(np.asarray(rates, np.float64)[order])
+    steady = np.where(diverged < 0.5, value, np.nan)
+    return Sensitivity(10**x, value, low, high, diverged, _width(x, -steady if higher_is_better else steady))
+
+
+def _width(x: Floats, loss: Floats) -> float:
+    """Length of x over which the broken line through (x, loss) lies within NEAR of its lowest point; pieces with an end that is NaN have none."""
+    if np.isnan(loss).all():
+        return 0.0
+    best = float(np.nanmin(loss))
+    limit = best * NEAR if best >= 0 else best / NEAR
+    width = 0.0
+    for (x0, y0), (x1, y1) in itertools.pairwise(zip(x.tolist(), loss.tolist())):
+        under, over = min(y0, y1), max(y0, y1)
+        if math.isnan(y0) or math.isnan(y1) or under > limit:
+            continue
+        width += (x1 - x0) * (1.0 if over <= limit else (limit - under) / (over - under))
+    return width
+
+
+def steps_to_target(steps: ArrayLike, values: ArrayLike, target: float, *, higher_is_better: bool) -> float:
+    """The first step whose validation score reaches the target; inf where none does. Scores that are NaN reach nothing."""
+    at, score = np.asarray(steps, np.float64), np.asarray(values, np.float64)
+    reached = at[score >= target] if higher_is_better else at[score <= target]
+    return float(reached.min(initial=np.inf))

@@ -1,0 +1,76 @@
+"""Finds a run on record by its trial's id or MLflow's, whatever its suite."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UsageError
+from bench.record import TrialRecord
+from bench.tracking import Store
+
+_SHORTEST = 4  # letters of an id that may stand for it
+
+
+def find(run: str, out: Path, tracking_uri: str | None, scratch: Path) -> TrialRecord:
+    """The record of a run, its files below `scratch` unless they lie on this machine.
+
+    Args:
+        run: a trial's id or its unambiguous beginning, or an MLflow run's id.
+        out: output folder of the trial.
+        tracking_uri: the store (default: MLFLOW_TRACKING_URI, else the one in `out`).
+        scratch: an empty folder.
+
+    Raises:
+        UsageError: that is no id, no such run is on record, several are, or the store cannot be read.
+    """
+    if not is_id(run):
+        raise UsageError(f"{run!r} is neither a trial's id (16 hex digits, or the first {_SHORTEST} or more) nor an MLflow run's (32)")
+    found = _runs(run, out, tracking_uri)[1]
+    if not found:
+        raise UsageError(f"no finished run {run} on record: `mlflow ui` shows every run with its id, and its trial's as the tag `trial_id`")
+    if len(found) > 1:
+        raise UsageError(f"{run} begins the ids of {len(found)} trials, {' and '.join(list(found)[:2])} among them: give more of it")
+    ((trial_id, newest),) = found.items()
+    return Store(newest.data.tags["suite"], out, tracking_uri).read([trial_id], scratch)[0]
+
+
+def weights(record: TrialRecord, out: Path, tracking_uri: str | None, scratch: Path) -> Path | None:
+    """The last weights of a trial on record, in a file below `scratch`; None where it left none."""
+    client, found = _runs(record.trial_id, out, tracking_uri)
+    run_id, name = found[record.trial_id].info.run_id, "trial/weights.safetensors"
+    if not any(file.path == name for file in client.list_artifacts(run_id, "trial")):
+        return None
+    return Path(client.download_artifacts(run_id, name, str(scratch)))
+
+
+def _runs(run: str, out: Path, tracking_uri: str | None) -> tuple[Any, dict[str, Any]]:
+    """MLflow's client, and trial id -> the newest closed run, of those that the id may mean."""
+    require_store(out, tracking_uri)
+    from mlflow import MlflowClient
+
+    whose = f"attributes.run_id = '{run}'" if len(run) == 32 else f"tags.trial_id LIKE '{run}%'"
+    try:
+        client = MlflowClient(tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{out.resolve() / 'mlflow.db'}")
+        experiments = [e.experiment_id for e in client.search_experiments(filter_string="name LIKE 'ganbench/%'")]
+        runs = client.search_runs(experiments, f"{whose} and attributes.status != 'RUNNING'") if experiments else []
+    except Exception as error:
+        raise UsageError(f"cannot read the tracking store: {str(error).strip().splitlines()[0]}; check --tracking-uri and --out") from error
+    return client, {r.data.tags["trial_id"]: r for r in reversed(runs) if {"trial_id", "suite"} <= r.data.tags.keys()}
+
+
+def is_id(text: str) -> bool:
+    """Whether it reads as an id."""
+    return bool(re.fullmatch(rf"[0-9a-f]{{{_SHORTEST},16}}|[0-9a-f]{{32}}", text))
+
+
+def require_store(out: Path, tracking_uri: str | None) -> None:
+    """Refuse to look where nothing was ever recorded.
+
+    Raises:
+        UsageError: there is no store.
+    """
+    if not (tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")) and not (out / "mlflow.db").is_file():
+        raise UsageError(f"nothing on record below {out}: give --out or --tracking-uri")

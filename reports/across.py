@@ -1,0 +1,266 @@
+"""What a report says across the tables of one suite: who is ahead on the whole, how sure that is, what tuning bought, what the axes of a grid do.
+
+Rows mean the same in every table where they carry the same label. One entry point, `section`; it is None where there is nothing to say.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench import aggregate, effects, target
+from bench.record import TrialRecord
+from bench.stats import Floats, Interval
+from reports import aggregate_plots as draw
+from reports import grid
+from reports.plots import Style
+from reports.table import Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from bench.schema import Suite
+
+
+Trials = Mapping[tuple[str, str], Sequence[TrialRecord]]  # (workload, task) -> its trials
+
+
+@dataclasses.dataclass(frozen=True)
+class Drawn:
+    """A figure with its name among the report's files, and what it shows."""
+
+    name: str
+    title: str
+    caption: str
+    figure: Figure
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """One row over all workloads. `improves` is P(one of its runs beats one of the leader's); `faster` counts workloads with both times."""
+
+    label: str
+    iqm: Interval
+    improves: Interval | None
+    rank: float
+    score: float
+    speed: float
+    faster: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    """One table as a workload: its target, how many rows reach it, what its seeds could show, where its variance comes from (shares)."""
+
+    name: str
+    target: float
+    reached: int
+    rows: int
+    seeds: int
+    detectable: float
+    shares: tuple[float, float, float]  # training seed, image, rest
+    table: Table
+
+    def text(self, value: float) -> str:
+        """A number of the ranked column as the report prints it."""
+        return self.table.column(self.table.sort).text(value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Across:
+    """What stands above the single tables. Lists are empty where they do not apply."""
+
+    standings: list[Standing]  # best first
+    ranks: aggregate.Ranks | None
+    verdict: str
+    baseline: str  # whom the speed-up is against
+    workloads: list[Workload]
+    left_out: list[str]  # labels that some table lacks
+    figures: list[Drawn]
+    widths: list[tuple[str, str, float, float]]  # workload, row, width in decades, share diverged
+    grids: list[grid.Grid]
+
+    @property
+    def drawn(self) -> list[Drawn]:
+        """Every figure, those of the grids too."""
+        return self.figures + [Drawn(f"{g.id}_{i}", g.title, text, figure) for g in self.grids for i, (text, figure) in enumerate(g.figures)]
+
+
+def section(tables: Sequence[Table], records: Sequence[TrialRecord], style: Mapping[str, Style], suite: Suite | None = None) -> Across | None:
+    """What can be said across tables, or None: one table, no axes, nothing tuned.
+
+    Args:
+        tables: the leaderboards of one suite.
+        records: every trial behind them; those whose role is "tuning" or "sensitivity" make the curves of those names.
+        style: how the labels look.
+        suite: its axes and references.
+    """
+    tables, trials = [t for t in tables if t.rows and t.columns], by_table(records)
+    found = Across([], None, "", "", [], [], [*_swept(tables, trials, style), *_tuned(tables, trials, style)], _widths(tables, trials), [])
+    axes = {**suite.axes, **{k: v for w in suite.workloads for k, v in w.axes.items()}} if suite else {}
+    found = dataclasses.replace(found, grids=[g for i, t in enumerate(tables) if (g := grid.of(t, rows_of(t, trials), list(axes), f"grid{i}"))])
+    labels = [r.label for r in tables[0].rows if all(r.label in {row.label for row in t.rows} for t in tables)] if tables else []
+    if len(tables) > 1 and len(labels) > 1:
+        found = _compared(found, tables, trials, labels, style, list(suite.references) if suite else [])
+    return found if found.standings or found.grids or found.figures else None
+
+
+def by_table(records: Sequence[TrialRecord]) -> Trials:
+    """The trials of each table, by its workload and task."""
+    found: dict[tuple[str, str], list[TrialRecord]] = {}
+    for r in records:
+        found.setdefault((r.workload, r.task), []).append(r)
+    return found
+
+
+def rows_of(table: Table, trials: Trials, role: str = "row") -> list[TrialRecord]:
+    """The trials of that role that belong to the table."""
+    return [r for r in trials.get((table.workload, table.task), []) if r.role == role]
+
+
+def _runs(table: Table, trials: Trials, label: str) -> Floats:
+    """The ranked score of each seed of a row; NaN for one that diverged."""
+    runs = [r for r in rows_of(table, trials) if r.label == label and r.outcome in ("finished", "diverged")]
+    return np.array([r.final.get(table.sort, math.nan) if r.outcome == "finished" else math.nan for r in runs])
+
+
+def _compared(found: Across, tables: Sequence[Table], trials: Trials, labels: list[str], style: Mapping[str, Style], references: list[str]) -> Across:
+    """Standings, mean ranks, profile: the rows that every table has."""
+    upward = [t.column(t.sort).higher_is_better for t in tables]
+    runs = [[_runs(t, trials, label) for label in labels] for t in tables]
+    scaled = [aggregate.normalise(of_table, higher_is_better=up) for of_table, up in zip(runs, upward, strict=True)]
+    # a row with a seed that diverged has no mean, and is last
+    means = np.array([[r.mean() * (1 if up else -1) for r in of_table] for of_table, up in zip(runs, upward, strict=True)])
+    ranks = aggregate.rank(means)
+    goals = [_target(t, trials, references) for t in tables]
+    times = np.array([[_time(t, trials, label, goal) for t, goal in zip(tables, goals, strict=True)] for label in labels])
+    profile = aggregate.profile(times)
+    means_of = [aggregate.iqm([of_table[i] for of_table in scaled]) for i in range(len(labels))]
+    leader = max(range(len(labels)), key=lambda i: (means_of[i].mean, -ranks.mean[i]))
+    base = next((labels.index(r) for r in references if r in labels), leader)
+    standings = []
+    for i, label in enumerate(labels):
+        improves = None if i == leader else aggregate.improvement([s[i] for s in scaled], [s[leader] for s in scaled])
+        speed, faster = aggregate.speed_up(times[i], times[base])
+        standings.append(Standing(label, means_of[i], improves, float(ranks.mean[i]), float(profile.score[i]), speed, faster))
+    standings.sort(key=lambda s: (-s.iqm.mean, s.rank, s.label))
+    workloads = [_workload(t, trials, labels, times[:, i], goals[i]) for i, t in enumerate(tables)]
+    figures = [Drawn("ranks", "Mean ranks", _RANKS, draw.critical(labels, ranks, style))]
+    if np.isfinite(times).any():
+        figures.insert(0, Drawn("profile", "Performance profile", _PROFILE, draw.profile(labels, profile, style)))
+    every = dict.fromkeys(row.label for t in tables for row in t.rows)
+    return dataclasses.replace(
+        found, standings=standings, ranks=ranks, verdict=_verdict(labels, ranks), baseline=labels[base], workloads=workloads,
+        left_out=[label for label in every if label not in labels], figures=figures + found.figures,
+    )  # fmt: skip
+
+
+_RANKS = "Rows by their mean rank over the workloads, best left. A bar joins rows that Friedman's and Nemenyi's tests do not tell apart."
+_PROFILE = "Share of workloads on which a row reaches the target within a multiple of the fastest row's updates; one that never does stays below 1."
+_SWEPT = "Last validation score against one setting, the others as the row has them: median over seeds, their range; a cross where seeds diverged."
+_TUNED = "Expected best validation score of n tuning trials, by the order statistics of those on record; a trial that diverged counts as the worst."
+
+
+def _verdict(labels: Sequence[str], ranks: aggregate.Ranks) -> str:
+    """What the tests across workloads say, in a sentence or two."""
+    if ranks.reason:
+        return ranks.reason[0].upper() + ranks.reason[1:] + "."
+    p = f"p = {ranks.p:.2g}" if ranks.p >= 0.001 else "p < 0.001"
+    first = f"Friedman's test over {ranks.n} workloads: {p}."
+    if not ranks.different.any():
+        return f"{first} No two rows can be told apart."
+    best = int(np.argmin(ranks.mean))
+    worse = [labels[i] for i in np.argsort(ranks.mean) if ranks.different[best, i]]
+    ahead = f"is ahead of {', '.join(worse)}" if worse else "is told from no other row"
+    return f"{first} {labels[best]}, of the best mean rank, {ahead} (Nemenyi, mean ranks {ranks.critical:.2f} apart)."
+
+
+def _target(table: Table, trials: Trials, references: Sequence[str]) -> float:
+    """The validation score to reach: the best of the references', or where there are none that which the middle row reaches."""
+    rows = rows_of(table, trials)
+    if references:
+        return target.target(rows, references)
+    medians = [target.target(rows, [label]) for label in dict.fromkeys(r.label for r in rows)]
+    finite = sorted(m for m in medians if math.isfinite(m))
+    return finite[len(finite) // 2] if finite else math.nan
+
+
+def _time(table: Table, trials: Trials, label: str, goal: float) -> float:
+    """Median over seeds of the updates to the target; a seed that misses it, or diverges, counts as inf."""
+    times = []
+    for r in rows_of(table, trials):
+        if r.label == label and r.outcome in ("finished", "diverged"):
+            reached = effects.steps_to_target(*target.curve(r), goal, higher_is_better=target.higher_is_better(r))
+            times.append([reached if r.outcome == "finished" else math.inf])
+    return max(aggregate.time_to_result(times), 1.0) if times else math.inf
+
+
+def _workload(table: Table, trials: Trials, labels: Sequence[str], times: Floats, goal: float) -> Workload:
+    runs = {label: _runs(table, trials, label) for label in labels}
+    whole = [r for r in runs.values() if np.isfinite(r).all() and len(r) > 1]
+    n = min(map(len, whole), default=min(map(len, runs.values())))
+    spreads = [float((a[:n] - b[:n]).std(ddof=1)) for i, a in enumerate(whole) for b in whole[:i]] if n > 1 else []
+    return Workload(
+        table.name, goal, int(np.isfinite(times).sum()), len(labels), n,
+        effects.detectable(float(np.median(spreads)), n) if spreads else math.nan, _shares(table, trials), table,
+    )  # fmt: skip
+
+
+def _shares(table: Table, trials: Trials) -> tuple[float, float, float]:
+    """Of the variance of a single score: training seed, image, rest; averaged over the rows with several seeds, NaN where images have no scores."""
+    parts = []
+    for label in {r.label for r in table.rows if not r.diverged}:
+        frames = [r.per_image for r in rows_of(table, trials) if r.label == label and r.outcome == "finished"]
+        frames = [f[f["column"] == table.sort].set_index("image")["value"] for f in frames]
+        if len(frames) > 1 and all(len(f) > 1 and f.index.equals(frames[0].index) for f in frames):
+            scores = np.stack([f.to_numpy(float) for f in frames])
+            if np.isfinite(scores).all():
+                v = effects.variance(scores[:, None, :])
+                parts.append((v.training, v.image, v.residual))
+    total = np.mean(parts, axis=0) if parts else np.full(3, math.nan)
+    share = total / total.sum() if total.sum() > 0 else np.full(3, math.nan)
+    return float(share[0]), float(share[1]), float(share[2])
+
+
+# -- what was tried besides the rows
+def _sensitivities(table: Table, trials: Trials) -> dict[str, tuple[str, effects.Sensitivity]]:
+    """Label -> what was varied, and how the last validation score depends on it."""
+    groups: dict[str, dict[float, list[float]]] = {}
+    key, up = "", False
+    for r in (r for r in rows_of(table, trials, "sensitivity") if r.outcome in ("finished", "diverged")):
+        ((key, value),) = r.tried.items()
+        up = target.higher_is_better(r) if len(r.curves) else up
+        groups.setdefault(r.label, {}).setdefault(float(value), []).append(target.final(r))
+    return {label: (key, effects.sensitivity(list(runs), list(runs.values()), higher_is_better=up)) for label, runs in groups.items()}
+
+
+def _swept(tables: Sequence[Table], trials: Trials, style: Mapping[str, Style]) -> list[Drawn]:
+    out = []
+    for i, table in enumerate(tables):
+        if found := _sensitivities(table, trials):
+            key = next(iter(found.values()))[0]
+            figure = draw.sensitivity({label: s for label, (_, s) in found.items()}, table.column(table.sort), style, key)
+            out.append(Drawn(f"sensitivity{i}", f"{table.name}: sensitivity", _SWEPT, figure))
+    return out
+
+
+def _widths(tables: Sequence[Table], trials: Trials) -> list[tuple[str, str, float, float]]:
+    return [(t.name, label, s.width, s.share_diverged) for t in tables for label, (_, s) in _sensitivities(t, trials).items()]
+
+
+def _tuned(tables: Sequence[Table], trials: Trials, style: Mapping[str, Style]) -> list[Drawn]:
+    out = []
+    for i, table in enumerate(tables):
+        groups: dict[str, list[float]] = {}
+        tried = [r for r in rows_of(table, trials, "tuning") if r.outcome in ("finished", "diverged")]
+        for r in tried:
+            groups.setdefault(r.label, []).append(target.final(r))
+        if tried:
+            up = next((target.higher_is_better(r) for r in tried if len(r.curves)), False)
+            curves = {label: effects.best_of(values, higher_is_better=up) for label, values in groups.items()}
+            out.append(Drawn(f"tuning{i}", f"{table.name}: tuning", _TUNED, draw.best_of(curves, table.column(table.sort), style)))
+    return out

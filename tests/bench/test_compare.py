@@ -1,0 +1,201 @@
+import dataclasses
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+
+from bench import compare, effects, stats
+from bench.compare import Side
+from bench.errors import UsageError
+from bench.record import PER_IMAGE, TrialRecord
+from runner import main
+
+CARD = {"metric": "psnr", "definition": "d", "unit": "dB", "higher_is_better": True, "protocol": {"border": 0}, "hash": "a1"}
+
+
+def record(label, seed, scores, *, images=True, **changes):
+    """A trial with these scores of images, or without them with their mean alone."""
+    rows = [("psnr", f"i{i}", float(v)) for i, v in enumerate(scores)] if images else []
+    fields = {
+        "final": {"psnr": float(np.mean(scores))}, "per_image": pd.DataFrame(rows, columns=list(PER_IMAGE)), "cards": {"psnr": CARD},
+        "parts": {"method": label, "hp.lr": "0.1", "seed": str(seed), "card.psnr": "a1", "data.photos": "f00", "code.method": label, "torch": "2.15"},
+        "environment": {"python": "3.11", "device": "cpu"},
+    }  # fmt: skip
+    return TrialRecord("deblur", "deblur[]", label, label, seed, "quick", f"{label}{seed}", "finished", **(fields | changes))
+
+
+def side(label, stack, **changes):
+    return Side(label, [record(label, seed, scores, **changes) for seed, scores in enumerate(stack)])
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def test_images_are_compared_image_by_image(rng):
+    easy = rng.normal(30, 3, 12)
+    a, b = easy + 0.5 + rng.normal(0, 0.3, 12), easy + rng.normal(0, 0.3, 12)
+    (d,) = compare.differences(side("a", [a]), side("b", [b]))
+    assert d.difference == pytest.approx((a - b).mean())
+    assert d.p == pytest.approx(scipy.stats.wilcoxon(a - b).pvalue)
+    assert d.effect == pytest.approx(effects.cliffs_delta(a - b))
+    assert (d.n, d.test, d.verdict) == (12, "Wilcoxon over 12 images", "a is better")
+    assert d.low < d.difference < d.high
+
+
+def test_seeds_count_too(rng):
+    a, b = rng.normal(0, 1, (3, 20)), rng.normal(0, 1, (2, 20)) + 0.2
+    (d,) = compare.differences(side("a", a), side("b", b))
+    assert d.test == "Wilcoxon over 20 images, Welch over 3 and 2 seeds"
+    assert d.p == pytest.approx(stats.compare([a, b]).p[0, 1])
+
+
+def test_lower_is_better_where_the_card_says_so():
+    card = {"psnr": CARD | {"higher_is_better": False}}
+    base = np.arange(8.0)
+    (d,) = compare.differences(side("a", [base + 1], cards=card), side("b", [base], cards=card))
+    assert (d.verdict, d.effect) == ("b is better", 1)
+
+
+def test_scores_without_images_are_compared_seed_by_seed(rng):
+    noise = rng.normal(0, 1, 8)
+    (d,) = compare.differences(side("a", [[v + 0.3 + v**2 / 50] for v in noise], images=False), side("b", [[v] for v in noise], images=False))
+    assert (d.test, d.n, d.verdict) == ("Wilcoxon over 8 seeds", 8, "a is better")
+    assert d.p == pytest.approx(2 / 2**8)
+
+
+def test_below_six_pairs_there_is_no_verdict():
+    (d,) = compare.differences(side("a", [np.arange(5.0) + 1]), side("b", [np.arange(5.0)]))
+    assert d.verdict == "no verdict: 5 images scored by both"
+    assert (d.n, math.isnan(d.p), math.isnan(d.effect)) == (5, True, True)
+    (d,) = compare.differences(side("a", [[1.0]], images=False), side("b", [[0.0]], images=False))
+    assert d.verdict == "no verdict: 1 seeds scored by both"
+
+
+def test_two_protocols_are_told_and_not_tested():
+    other = CARD | {"protocol": {"border": 4}, "hash": "b2"}
+    a = side("a", [np.arange(8.0) + 1])
+    b = Side("b", [record("b", 0, np.arange(8.0), cards={"psnr": other}, parts=a.records[0].parts | {"card.psnr": "b2"})])
+    (d,) = compare.differences(a, b)
+    assert d.verdict == "no verdict: two protocols (see cards)"
+    assert compare.what_differs(a, b) == {"cards": ["psnr: border = 0 | 4"]}
+
+
+def test_a_diverged_seed_forbids_a_verdict():
+    a = side("a", np.arange(16.0).reshape(2, 8) + 5)
+    a.records[1].outcome, a.records[1].final = "diverged", {}
+    (d,) = compare.differences(a, side("b", np.arange(16.0).reshape(2, 8)))
+    assert d.verdict == "no verdict: 1 of 2 seeds of a diverged"
+
+
+def test_no_score_in_common(rng):
+    lost = dataclasses.replace(record("b", 0, [1.0], final={}), outcome="failed")
+    with pytest.raises(UsageError, match="a and b share no score: b failed"):
+        compare.differences(side("a", [rng.normal(0, 1, 8)]), Side("b", [lost]))
+
+
+def test_p_is_holm_corrected_over_the_scores_and_the_ranked_one_comes_first(rng):
+    def both(label, shift):
+        scores = {
+            c: np.random.default_rng(i).normal(0, 1, 10) + np.random.default_rng([i, len(label)]).normal(shift, 1, 10) for i, c in enumerate("xy")
+        }
+        frame = pd.DataFrame([(c, str(i), v) for c, values in scores.items() for i, v in enumerate(values)], columns=list(PER_IMAGE))
+        return Side(
+            label, [record(label, 0, [0.0], final={c: v.mean() for c, v in scores.items()}, per_image=frame, cards={"x": CARD, "y": CARD})]
+        ), scores
+
+    (a, of_a), (b, of_b) = both("a", 0.9), both("bb", 0.0)
+    found = compare.differences(a, b, "y")
+    assert [d.column for d in found] == ["y", "x"]
+    raw = [scipy.stats.wilcoxon(of_a[c] - of_b[c]).pvalue for c in "yx"]
+    assert [d.p for d in found] == pytest.approx(stats.holm(raw))
+
+
+@pytest.mark.parametrize("images", [True, False])
+def test_rows_that_are_alike_are_rarely_told_apart(rng, images):
+    wrong = 0
+    for _ in range(120):
+        sides = [side(name, rng.normal(0, 1, (8, 10)) + rng.normal(0, 1, (8, 1)), images=images) for name in "ab"]
+        wrong += compare.differences(*sides)[0].verdict.endswith("better")
+    assert wrong <= scipy.stats.binom.ppf(0.99, 120, 0.05)
+
+
+def test_what_differs_by_kind():
+    a, b = side("a", [np.arange(8.0)] * 2), side("b", [np.arange(8.0)])
+    b.records[0].parts |= {"hp.lr": "0.2", "data.photos": "f01"}
+    b.records[0].environment["python"] = "3.12"
+    found = compare.what_differs(a, b)
+    assert found["settings"] == ["hp.lr: 0.1 | 0.2", "method: a | b", "seeds: 0, 1 | 0"]
+    assert found["data"] == ["data.photos: f00 | f01"]
+    assert found["code"] == ["code.method: a | b"]
+    assert found["environment"] == ["python: 3.11 | 3.12"]
+    assert "cards" not in found
+
+
+# -- the command
+def _words(bench, *words):
+    return ["compare", *words, "--out", str(bench.out)]
+
+
+def test_runs_by_id_by_its_beginning_and_by_mlflows(ran, capsys):
+    bench, (first, second), _ = ran
+    for name in (second.trial_id, second.trial_id[:8], bench.mlflow_run(second).info.run_id):
+        assert main(_words(bench, first.trial_id, name)) == 0
+        text = capsys.readouterr().out
+        assert text.startswith("A  identity seed 0: suite tiny, task deblur[")
+        assert "B  unet seed 0: suite tiny" in text
+        assert "A - B" in text
+        assert "Wilcoxon over" in text or "no verdict" in text
+        assert "settings" in text
+        assert "method: identity | unet" in text
+
+
+def test_rows_by_label(ran, capsys):
+    bench, *_ = ran
+    assert main(_words(bench, "unet", "identity", "--suite", str(bench.file))) == 0
+    assert capsys.readouterr().out.startswith("A  unet: suite tiny")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("unet", "identity"), "'unet' is no run's id: for a row's label give --suite"),
+        (("unet", "srgan", "--suite", "FILE"), "'srgan' is no row of the suite"),
+        (("0123", "4567"), "no finished run 0123 on record"),
+        (("unet", "unet", "--suite", "FILE"), "unet and unet are the same trial"),
+        (("unet", "identity", "--suite", "nonsense"), "unknown suite 'nonsense'"),
+        (("unet", "identity", "--suite", "FILE", "--tier", "paper"), "nothing on record"),
+    ],
+)
+def test_what_is_wrong_is_one_line(ran, capsys, words, says):
+    bench, *_ = ran
+    assert main(_words(bench, *(str(bench.file) if w == "FILE" else w for w in words))) == 2
+    complaint = capsys.readouterr().err
+    assert complaint.startswith("error: ")
+    assert complaint.count("\n") == 1
+    assert says in complaint
+
+
+def test_without_a_store(tmp_path, capsys):
+    assert main(["compare", "0123", "4567", "--out", str(tmp_path)]) == 2
+    assert "nothing on record below" in capsys.readouterr().err
+
+
+def test_an_id_that_begins_several_is_refused(continued, ran, capsys):
+    first, second = ran[1]
+    twin = first.trial_id[:6] + "0" * 10
+    run = continued.store.client.create_run(continued.store.experiment, tags={"trial_id": twin, "suite": "tiny", "outcome": "finished"})
+    continued.store.client.set_terminated(run.info.run_id)
+    assert main(_words(continued, first.trial_id[:6], second.trial_id)) == 2
+    assert f"{first.trial_id[:6]} begins the ids of 2 trials" in capsys.readouterr().err
+
+
+def test_a_label_in_several_tables_wants_its_workload():
+    rows = [dataclasses.replace(record("adam", s, [1.0]), workload=w) for w in ("digits", "vae") for s in range(2)]
+    with pytest.raises(UsageError, match="'adam' stands in 2 tables: write digits/adam or vae/adam"):
+        compare._side("adam", rows, "optimizers", None, None, None)
+    found = compare._side("vae/adam", rows, "optimizers", None, None, None)
+    assert [(r.workload, r.seed) for r in found.records] == [("vae", 0), ("vae", 1)]

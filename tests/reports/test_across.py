@@ -1,0 +1,156 @@
+import dataclasses
+import itertools
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+from reports import plots
+from reports.across import section
+from reports.html import page
+from reports.render import tables_of
+
+
+def _of(records, suite=None, sort="score"):
+    rows = [r for r in records if r.role == "row"]
+    tables = tables_of(records, sort=sort)
+    return section(tables, records, plots.styles(rows), suite), tables
+
+
+@pytest.fixture(scope="module")
+def across(optimizers):
+    return _of(optimizers)[0]
+
+
+def test_standings_by_hand(across, optimizers):
+    assert [s.label for s in across.standings] == ["adam", "nadam", "sgdm", "sgd", "adadelta"]
+    best, _, _, _, last = across.standings
+    assert best.improves is None
+    assert best.iqm.mean > 0.8
+    assert last.iqm.mean == -1  # a middle row three behind the best, and it lies further back on most
+    assert last.rank == 5
+    assert last.improves.mean == 0
+    assert across.ranks.n == 7
+    assert "Friedman's test over 7 workloads: p < 0.001" in across.verdict
+    assert across.baseline == best.label
+
+
+def test_time_to_the_target_of_the_middle_row(across):
+    """The target is where the middle row (sgdm) ends; rows above reach it earlier, those below never."""
+    score = {s.label: (s.score, s.faster) for s in across.standings}
+    assert score["adam"][0] == pytest.approx(1, abs=0.05)
+    assert score["sgd"] == (0, 0)
+    assert all(w.reached in (2, 3) for w in across.workloads)
+    assert across.workloads[0].seeds == 3
+
+
+def test_references_set_target_and_baseline(optimizers, suite_of):
+    workloads = [{"name": w, "task": "learn", "method": "descent", "sort": "score"} for w in dict.fromkeys(r.workload for r in optimizers)]
+    suite = suite_of(axes={"optimizer": ["sgd"]}, references=["sgd"], workloads=workloads)
+    found, _ = _of(optimizers, suite)
+    assert found.baseline == "sgd"
+    speeds = {s.label: s.speed for s in found.standings}
+    assert speeds["sgd"] == pytest.approx(1)
+    assert speeds["adam"] > 1.5
+    assert found.grids == []  # one axis is no grid
+
+
+def test_a_run_that_diverged_reached_no_target(optimizers):
+    burst = [dataclasses.replace(r, outcome="diverged", final={}) if (r.label, r.workload) == ("adam", "vae") else r for r in optimizers]
+    score = {s.label: s.score for s in _of(burst)[0].standings}
+    assert score["adam"] == pytest.approx(6 / 7, abs=0.01)
+
+
+def test_rows_that_a_table_lacks_are_named_and_left_out(optimizers):
+    found, _ = _of([r for r in optimizers if not (r.label == "sgdm" and r.workload == "gan")])
+    assert found.left_out == ["sgdm"]
+    assert "sgdm" not in [s.label for s in found.standings]
+
+
+def test_few_workloads_give_no_verdict(optimizers):
+    found, _ = _of([r for r in optimizers if r.workload in ("digits", "vae", "gan")])
+    assert found.verdict.startswith("No verdict: 5 rows on 3 workloads")
+    assert not found.ranks.different.any()
+
+
+def test_sensitivity_and_tuning(across):
+    widths = {label: (width, share) for _, label, width, share in across.widths}
+    assert widths["adam"][0] == pytest.approx(2 * 12.1 * (1 - 1 / 1.1) / 1.5, rel=0.1)
+    assert widths["adam"][1] == pytest.approx(4 / 11 * 2 / 3)
+    assert [d.name for d in across.figures] == ["profile", "ranks", "sensitivity0", "tuning0"]
+
+
+def test_nothing_is_said_of_one_table_without_axes(records, optimizers):
+    assert _of(records, sort="psnr")[0] is None
+    assert _of([r for r in optimizers if r.workload == "vae"])[0] is None
+
+
+@pytest.fixture(scope="module")
+def grid(losses, grid_suite):
+    (grid,) = _of(losses, grid_suite)[0].grids
+    return grid
+
+
+def test_a_grid_leaves_out_the_level_that_diverged_and_finds_what_was_planted(grid):
+    assert grid.axes == ("adversarial", "optimizer")
+    assert grid.note == "Left out, because cells of theirs diverged or are missing: optimizer lion."
+    share = {e.name: e.share for e in grid.effects}
+    cells = np.array([[10, 10.5, 11], [8, 5.5, 9], [6, 6.5, 7]])
+    mains = [cells.mean(1) - cells.mean(), cells.mean(0) - cells.mean()]
+    total = 2 * ((cells - cells.mean()) ** 2).sum() + 18 * 0.05**2
+    assert share["adversarial"] == pytest.approx(2 * 3 * (mains[0] ** 2).sum() / total)
+    assert share["optimizer"] == pytest.approx(2 * 3 * (mains[1] ** 2).sum() / total)
+    assert share["adversarial x optimizer"] == pytest.approx(1 - share["adversarial"] - share["optimizer"] - share["seed"])
+    assert share["residual"] == pytest.approx(0)
+
+
+def test_ablation_changes_one_thing_at_a_time(grid, grid_suite):
+    changes = [f"{axis}: {level}" for axis, levels in grid_suite.axes.items() for level in levels[1:]]
+    assert [a.changed for a in grid.ablation] == ["", *changes]
+    assert [a.levels for a in grid.ablation[:2]] == [("wgan_gp", "adam"), ("lsgan", "adam")]
+    assert grid.ablation[1].difference.mean == pytest.approx(-2)
+    assert grid.ablation[1].cell.value == pytest.approx(8.05)
+    assert grid.ablation[0].difference is None
+
+
+def test_three_axes_make_a_map_for_each_level_of_the_third(make_trial, suite_of):
+    axes = {"adversarial": ["a", "b"], "content": ["c", "d"], "optimizer": ["e", "f", "g"]}
+    records = [make_trial(" + ".join(at), 0, "", float(i), params=dict(zip(axes, at))) for i, at in enumerate(itertools.product(*axes.values()))]
+    (grid,) = _of(records, suite_of(task="learn", methods=["m"], sort="score", axes=axes))[0].grids
+    assert [text for text, _ in grid.figures] == [f"score: adversarial by content, optimizer {o}" for o in "efg"]
+    assert "higher interactions" in [e.name for e in grid.effects]
+
+
+def test_methods_are_an_axis_where_there_are_several(make_trial, suite_of):
+    records = [make_trial(f"{m} + {o}", 0, "", i, params={"init": o}) for i, (m, o) in enumerate(itertools.product("xy", "pq"))]
+    (grid,) = _of(records, suite_of(task="learn", methods=["x", "y"], sort="score", axes={"init": ["p", "q"]}))[0].grids
+    assert grid.axes == ("method", "init")
+
+
+def test_figures_are_themed_and_the_same_every_time(optimizers, across, grid):
+    again = _of(optimizers)[0]
+    for first, second in zip(across.drawn, again.drawn, strict=True):
+        svg = plots.to_svg(first.figure, first.name)
+        ET.fromstring(svg)
+        assert svg == plots.to_svg(second.figure, second.name)
+        assert not any(color in svg for color in plots.PALETTE)
+        assert all("fill: var(" in text for text in re.findall(r"<text [^>]*>", svg))  # black would vanish on a dark page
+        assert plots.to_pdf(first.figure) == plots.to_pdf(second.figure)
+        assert plots.to_pdf(first.figure).startswith(b"%PDF")
+    heat = plots.to_svg(grid.figures[0][1], "g")
+    assert "var(--c0)" in heat
+    assert all("fill: var(" in text for text in re.findall(r"<text [^>]*>", heat))
+
+
+def test_the_page_says_it_first(optimizers, losses, grid_suite):
+    optimizers = [r for r in optimizers if r.workload in ("digits", "vae")]
+    tables = _of(optimizers)[1]
+    text = page(tables, optimizers, title="Optimizers")
+    assert text.index("Across the 2 workloads") < text.index("leaderboard")
+    assert "adam has the highest interquartile mean" in text
+    assert "2 of 5" in text or "3 of 5" in text
+    text = page(_of(losses)[1], losses, title="Losses", suite=grid_suite)
+    assert "What decides score" in text
+    assert "adversarial × optimizer" in text
+    assert "reference" in text
