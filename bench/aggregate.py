@@ -16,28 +16,38 @@ from numpy.typing import ArrayLike, NDArray
 from bench.stats import LEVEL, MIN_PAIRS, REPS, SEED, Floats, Interval, percentiles
 
 R_MAX = 4.0  # AlgoPerf's: slower than four times the fastest earns nothing
+FEW_SEEDS = 4  # a workload: with fewer a bootstrap over them covers well below its 95 %
 MIN_ROWS = 3  # of Friedman's test; two rows are a pair
 
 
 def normalise(rows: Sequence[ArrayLike], *, higher_is_better: bool) -> list[Floats]:
-    """One workload's scores on a scale that all workloads share: the median of the best row is 1, that of the middle row 0, clipped to [-1, 1].
+    """One workload's scores on a scale that all workloads share: 1 is the median of the best row, 0 that of the worst row whose median is finite.
+
+    Nothing is clipped: a run may lie above 1 or below 0. A run that diverged lies one unit below the worst run that did not. Where all
+    medians are alike there is no unit, and every run that did not diverge is 1.
 
     Args:
-        rows: for each row the scores of its seeds; those that are not numbers count as the worst.
+        rows: for each row the scores of its seeds; one that is not a number, or infinitely bad, diverged.
         higher_is_better: the direction of the score.
     """
     scores = [np.asarray(row, np.float64) * (1 if higher_is_better else -1) for row in rows]
     scores = [np.where(np.isnan(s), -np.inf, s) for s in scores]
+    runs = np.concatenate(scores)
+    finite = runs[np.isfinite(runs)]
+    scores = [np.minimum(s, finite.max(initial=-np.inf)) if len(finite) else s for s in scores]  # infinitely good is as good as the best
     medians = np.array([np.sort(s)[(len(s) - 1) // 2] for s in scores])  # the lower median: half a row diverged, and so has its median
-    best, finite = medians.max(initial=-np.inf), medians[np.isfinite(medians)]
-    gap = best - np.median(finite) if len(finite) and np.isfinite(best) else 0.0
-    if not gap > 0:
-        return [np.where((s >= best) & (s > -np.inf), 1.0, -1.0) for s in scores]
-    return [np.clip(1 - (best - s) / gap, -1, 1) for s in scores]
+    medians = medians[np.isfinite(medians)]
+    worst = medians.min(initial=np.inf)
+    gap = medians.max(initial=-np.inf) - worst if len(medians) else 0.0
+    scaled = [(s - worst) / gap if gap > 0 else np.where(s > -np.inf, 1.0, -np.inf) for s in scores]
+    floor = min((float(v) for s in scaled for v in s if v > -np.inf), default=1.0) - 1
+    return [np.where(s > -np.inf, s, floor) for s in scaled]
 
 
 def iqm(workloads: Sequence[ArrayLike]) -> Interval:
     """Interquartile mean over all runs of all workloads (Agarwal et al. 2021), seeds resampled within each workload for its interval.
+
+    That percentile bootstrap is too narrow below `FEW_SEEDS` a workload, and the report says so there.
 
     Args:
         workloads: for each workload the row's scores, one a seed, on one scale.
@@ -54,15 +64,14 @@ def iqm(workloads: Sequence[ArrayLike]) -> Interval:
     return Interval(mean, float(low), float(high), n, "seeds")
 
 
-def improvement(a: Sequence[ArrayLike], b: Sequence[ArrayLike], *, higher_is_better: bool = True) -> Interval:
+def improvement(a: Sequence[ArrayLike], b: Sequence[ArrayLike]) -> Interval:
     """P(a run of row a is better than one of row b), ties counting half, averaged over workloads; seeds resampled within each for its interval.
 
     Args:
-        a: for each workload the scores of row a, one a seed. b: the same of row b.
-        higher_is_better: the direction of the score.
+        a: for each workload the scores of row a, one a seed, larger is better, -inf where it diverged; their scales do not matter.
+        b: the same of row b.
     """
-    sign = 1 if higher_is_better else -1
-    pairs = [(sign * np.asarray(x, np.float64), sign * np.asarray(y, np.float64)) for x, y in zip(a, b, strict=True)]
+    pairs = [(np.asarray(x, np.float64), np.asarray(y, np.float64)) for x, y in zip(a, b, strict=True)]
     n = min(min(len(x), len(y)) for x, y in pairs)
     mean = float(np.mean([_beats(x[None], y[None])[0] for x, y in pairs]))
     if n < 2:
@@ -113,19 +122,18 @@ class Ranks:
         return [order[i : end + 1] for i, end in enumerate(ends) if end > i and (i == 0 or end > ends[i - 1])]
 
 
-def rank(scores: ArrayLike, *, higher_is_better: bool = True) -> Ranks:
+def rank(scores: ArrayLike) -> Ranks:
     """Rank the rows within each workload (ties share their mean rank, NaN is last) and test whether the mean ranks differ.
 
     Args:
-        scores: workloads x rows.
-        higher_is_better: the direction of the scores.
+        scores: workloads x rows, larger is better.
 
     Returns:
         The ranks; below three rows or six workloads without a verdict.
     """
     from scipy.stats import friedmanchisquare, rankdata
 
-    cost = np.asarray(scores, np.float64) * (-1 if higher_is_better else 1)
+    cost = -np.asarray(scores, np.float64)
     ranks = rankdata(np.where(np.isnan(cost), np.inf, cost), axis=1)
     (n, k), mean = ranks.shape, ranks.mean(axis=0)
     if n < MIN_PAIRS or k < MIN_ROWS:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import lzma
+import os
 import stat
 import tarfile
 import tempfile
@@ -65,19 +67,30 @@ def unpack(path: Path, folder: Path, limits: Limits = _LIMITS) -> None:
 
 
 def merge(source: Path, target: Path) -> None:
-    """Move what lies below one folder into another on the same disk, without replacing anything.
+    """Move what lies below one folder into another on the same disk, without replacing anything: all of it or nothing.
 
     Raises:
         Unavailable: something of that name is there.
+        OSError: the disk refused a move; those before it were taken back.
     """
+    moves = list(_moves(source, target))
+    if taken := [place for _, place in moves if os.path.lexists(place)]:
+        raise Unavailable(f"{taken[0]} is in the way: move it, then run the same command again")
+    with contextlib.ExitStack() as undo:
+        for item, place in moves:
+            item.rename(place)
+            undo.callback(place.rename, item)
+        undo.pop_all()
+
+
+def _moves(source: Path, target: Path) -> Iterator[tuple[Path, Path]]:
+    """From where to where: whole folders where the target has none of that name."""
     for item in sorted(source.iterdir()):
         place = target / item.name
         if item.is_dir() and place.is_dir():
-            merge(item, place)
-        elif place.exists():
-            raise Unavailable(f"{place} is in the way: move it, then run the same command again")
+            yield from _moves(item, place)
         else:
-            item.rename(place)
+            yield item, place
 
 
 def _write(path: Path, folder: Path, limits: Limits) -> None:

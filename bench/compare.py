@@ -114,12 +114,15 @@ def _difference(column: str, a: Side, b: Side, first: Sequence[TrialRecord], sec
     images, seeds = _by_image(column, first, second), _by_seed(column, first, second)
     over = "images" if images else "seeds"
     stacks = images or seeds
-    result = stats.compare(stacks, higher_is_better=up, over="images" if images else "seeds")
+    ids = [[r.seed for r in group] for group in (first, second)]
+    result = stats.compare(stacks, higher_is_better=up, over="images" if images else "seeds", seeds=ids if images else ())
     if result.reason:
         return dataclasses.replace(blank, n=result.n, verdict=result.reason.partition(", and")[0].replace("every row", "both"))
     pairs = stacks[0].mean(0) - stacks[1].mean(0)
     several = images is not None and max(len(first), len(second)) > 1
-    test = f"Wilcoxon over {result.n} {over}" + (f", Welch over {len(first)} and {len(second)} seeds" if several else "")
+    paired = sorted(ids[0]) == sorted(ids[1])
+    of_seeds = f", paired t over {len(first)} seeds" if paired else f", Welch over {len(first)} and {len(second)} seeds"
+    test = f"Wilcoxon over {result.n} {over}" + (of_seeds if several else "")
     effect = effects.cliffs_delta(pairs[np.isfinite(pairs)])
     return dataclasses.replace(
         blank, low=float(result.low[0, 1]), high=float(result.high[0, 1]), p=float(result.p[0, 1]), test=test, effect=effect, n=result.n

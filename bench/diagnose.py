@@ -50,7 +50,7 @@ def print_diagnosis(run: str, samples: int | None, root: Path | None, out: Path,
         registry.load_plugin(plugin)
     with tempfile.TemporaryDirectory() as scratch:
         record = lookup.find(run, out, tracking_uri, Path(scratch))
-        method, task = _rebuild(record, lookup.weights(record, out, tracking_uri, Path(scratch)), root)
+        method, task = _rebuild(record, lookup.weights(run, out, tracking_uri, Path(scratch)), root)
     n = samples or method.hp.batch_size
     batch = task.batch(n, torch.Generator().manual_seed(mix(_BATCH_SEED)))
     game = Game(method, Samples(batch.x.double(), batch.labels))

@@ -18,7 +18,8 @@ class SuiteDisplay:
     """Shows the suite, the running trial (updates, images/s, losses, time left) and its evaluation. Use as a context manager."""
 
     def __init__(self, console: Console, total: int, headline: Sequence[str]) -> None:
-        self.console, self.headline = console, headline
+        self.console, self.total, self.headline = console, total, headline
+        self.passed = 0  # trials of the phases before this one: tuning, rows, sensitivity
         columns = (TextColumn("{task.description}"), BarColumn(28), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
         note = TextColumn("{task.fields[note]}")
         self.bars = Progress(*columns, note, console=console, transient=True, disable=not console.is_terminal)
@@ -35,13 +36,14 @@ class SuiteDisplay:
         self.bars.stop()
 
     def start(self, trial: Trial, index: int, total: int, why: str) -> None:
-        """A trial begins."""
+        """A trial begins, the one at `index` of its phase."""
+        at = self.passed + index
         self.steps = int(trial.steps)
         self.said = self.began = time.monotonic()
-        self.bars.update(self.suite, total=total, completed=index, note=f"{trial.title}, seed {trial.seed}")
+        self.bars.update(self.suite, completed=at, note=f"{trial.title}, seed {trial.seed}")
         self.bars.reset(self.trial, total=self.steps or None, visible=self.steps > 0, note="")
         self.bars.reset(self.judge, visible=False)
-        self._line(f"[{index + 1}/{total}] {trial.title}, seed {trial.seed}{f': re-run, {why}' if why else ''}")
+        self._line(f"[{at + 1}/{self.total}] {trial.title}, seed {trial.seed}{f': re-run, {why}' if why else ''}")
 
     def update(self, step: int, images_per_s: float, values: dict[str, float]) -> None:
         """A window of updates is done."""

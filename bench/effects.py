@@ -46,45 +46,37 @@ class Variance:
     """Components of a score's variance; NaN where the design cannot tell (one seed, one image). Estimates below zero are zero."""
 
     training: float
-    sampling: float
     image: float
     residual: float
 
 
 def variance(scores: ArrayLike) -> Variance:
-    """Where a score's variance comes from: y_ijk = mean + training_i + sampling_ij + image_k + residual, by the method of moments.
-
-    Sampling seeds are nested in training seeds; the same images are judged every time, so they are crossed with both. With one sampling
-    seed its variance is part of that of training.
+    """Where a score's variance comes from: y_ik = mean + training_i + image_k + residual, by the method of moments; the images are the same.
 
     Args:
-        scores: training seeds x sampling seeds x images, complete.
+        scores: training seeds x images, complete.
     """
     y = np.asarray(scores, np.float64)
-    a, b, n = y.shape
-    grand, of_training, of_run, of_image = y.mean(), y.mean((1, 2)), y.mean(2), y.mean((0, 1))
-    rest = y - of_run[:, :, None] - of_image + grand
+    seeds, images = y.shape
+    of_seed, of_image = y.mean(1), y.mean(0)
+    rest = y - of_seed[:, None] - of_image + y.mean()
 
     def mean_square(deviations: Floats, freedom: int) -> float:
         return float((deviations**2).sum() / freedom) if freedom else math.nan
 
-    ms_training = mean_square(of_training - grand, a - 1) * b * n
-    ms_sampling = mean_square(of_run - of_training[:, None], a * (b - 1)) * n
-    ms_image = mean_square(of_image - grand, n - 1) * a * b
-    ms_rest = mean_square(rest, (a * b - 1) * (n - 1))
-    below = ms_sampling if b > 1 else ms_rest
-    below = 0.0 if n == 1 and b == 1 else below  # one number a seed: its variance is all of it
-    inner = (ms_sampling - (0.0 if n == 1 else ms_rest)) / n
-    found = ((ms_training - below) / (b * n), inner, (ms_image - ms_rest) / (a * b), ms_rest)
+    ms_training = mean_square(of_seed - y.mean(), seeds - 1) * images
+    ms_image = mean_square(of_image - y.mean(), images - 1) * seeds
+    ms_rest = mean_square(rest, (seeds - 1) * (images - 1))
+    below = 0.0 if images == 1 else ms_rest  # one number a seed: its variance is all of it
+    found = ((ms_training - below) / images, (ms_image - ms_rest) / seeds, ms_rest)
     return Variance(*(v if math.isnan(v) else max(0.0, v) for v in found))
 
 
 @dataclasses.dataclass(frozen=True)
 class Effect:
-    """One line of an analysis of variance. `factors` are axes' names (empty: the seeds' block, the rest); p is NaN where nothing can be tested."""
+    """One line of an analysis of variance; p is NaN where nothing can be tested."""
 
     name: str
-    factors: tuple[str, ...]
     freedom: int
     squares: float
     share: float
@@ -107,29 +99,28 @@ def anova(cells: ArrayLike, axes: Sequence[str]) -> list[Effect]:
     k, seeds = len(axes), y.shape[-1]
     total = float(((y - y.mean()) ** 2).sum())
     parts: dict[frozenset[int], Floats] = {}
-    lines: list[tuple[str, tuple[str, ...], int, float]] = []
+    lines: list[tuple[str, int, float]] = []
     for size in range(3):
         for chosen in itertools.combinations(range(k), size):
             means = y.mean(axis=tuple(i for i in range(k + 1) if i not in chosen), keepdims=True)
             part = means - sum(p for inner, p in parts.items() if inner < frozenset(chosen))
             parts[frozenset(chosen)] = part
             if chosen:
-                names = tuple(axes[i] for i in chosen)
-                lines.append((" x ".join(names), names, math.prod(y.shape[i] - 1 for i in chosen), float((part**2).sum() * y.size / part.size)))
+                freedom = math.prod(y.shape[i] - 1 for i in chosen)
+                lines.append((" x ".join(axes[i] for i in chosen), freedom, float((part**2).sum() * y.size / part.size)))
     of_cell, of_seed = y.mean(-1, keepdims=True), y.mean(tuple(range(k)), keepdims=True)
     cell_count = y.size // seeds
     if k > 2:
-        lines.append(
-            ("higher interactions", (), cell_count - 1 - sum(x[2] for x in lines), float(((of_cell - sum(parts.values())) ** 2).sum()) * seeds)
-        )
+        squares = float(((of_cell - sum(parts.values())) ** 2).sum()) * seeds
+        lines.append(("higher interactions", cell_count - 1 - sum(x[1] for x in lines), squares))
     residual, freedom = float(((y - of_cell - of_seed + y.mean()) ** 2).sum()), (cell_count - 1) * (seeds - 1)
 
     def p_of(squares: float, degrees: int) -> float:
         return float(f.sf(squares / degrees / (residual / freedom), degrees, freedom)) if freedom and degrees and residual > 0 else math.nan
 
-    effects = [Effect(name, names, df, ss, ss / total if total else 0.0, p_of(ss, df)) for name, names, df, ss in lines]
+    effects = [Effect(name, df, ss, ss / total if total else 0.0, p_of(ss, df)) for name, df, ss in lines]
     for name, df, ss in (("seed", seeds - 1, float(((of_seed - y.mean()) ** 2).sum()) * cell_count), ("residual", freedom, residual)):
-        effects.append(Effect(name, (), df, ss, ss / total if total else 0.0, math.nan))
+        effects.append(Effect(name, df, ss, ss / total if total else 0.0, math.nan))
     return effects
 
 
@@ -139,6 +130,7 @@ def best_of(scores: ArrayLike, *, higher_is_better: bool = True) -> Floats:
 
     Args:
         scores: one a trial, at least one. A trial that diverged counts as the worst of the others: its own value would make every mean infinite.
+            That flatters a rule that diverges often, so say beside the curve how many did.
         higher_is_better: the direction of the score.
     """
     values = np.asarray(scores, np.float64) * (1 if higher_is_better else -1)
@@ -159,7 +151,7 @@ class Sensitivity:
     Attributes:
         rates: ascending. value: median over the seeds that finished at each, NaN where all diverged. low, high: their extremes.
         diverged: share of the seeds that diverged at each.
-        width: decades of rates whose loss is within a tenth of the best, between grid points read off a straight line in the logarithm.
+        width: decades of rates whose loss is within a tenth of the best, between grid points read off a line straight in the rate's logarithm.
     """
 
     rates: Floats
@@ -175,13 +167,16 @@ class Sensitivity:
         return float(self.diverged.mean())
 
 
-def sensitivity(rates: Sequence[float], scores: Sequence[ArrayLike], *, higher_is_better: bool = False) -> Sensitivity:
+def sensitivity(
+    rates: Sequence[float], scores: Sequence[ArrayLike], *, higher_is_better: bool = False, tolerance: float | None = None
+) -> Sensitivity:
     """Summarise a grid of learning rates.
 
     Args:
         rates: of the grid, positive.
         scores: for each rate the seeds' scores; one that is not finite has diverged.
         higher_is_better: the direction; a score counts as within a tenth of the best where it is at least best/1.1, a loss at most 1.1 best.
+        tolerance: for a score that is itself a logarithm, how far from the best that is: log10(1.1) of a log10.
     """
     order = np.argsort(rates)
     runs = [np.asarray(scores[i], np.float64) for i in order]
@@ -190,15 +185,18 @@ def sensitivity(rates: Sequence[float], scores: Sequence[ArrayLike], *, higher_i
     diverged = np.array([1 - len(k) / len(r) for k, r in zip(kept, runs)])
     x = np.log10(np.asarray(rates, np.float64)[order])
     steady = np.where(diverged < 0.5, value, np.nan)
-    return Sensitivity(10**x, value, low, high, diverged, _width(x, -steady if higher_is_better else steady))
+    return Sensitivity(10**x, value, low, high, diverged, _width(x, -steady if higher_is_better else steady, tolerance))
 
 
-def _width(x: Floats, loss: Floats) -> float:
-    """Length of x over which the broken line through (x, loss) lies within NEAR of its lowest point; pieces with an end that is NaN have none."""
+def _width(x: Floats, loss: Floats, tolerance: float | None) -> float:
+    """Length of x over which the broken line through (x, loss) lies near its lowest point: within NEAR, as a factor, or the tolerance, as a sum.
+
+    Pieces with an end that is NaN have none.
+    """
     if np.isnan(loss).all():
         return 0.0
     best = float(np.nanmin(loss))
-    limit = best * NEAR if best >= 0 else best / NEAR
+    limit = best + tolerance if tolerance is not None else best * NEAR if best >= 0 else best / NEAR
     width = 0.0
     for (x0, y0), (x1, y1) in itertools.pairwise(zip(x.tolist(), loss.tolist())):
         under, over = min(y0, y1), max(y0, y1)

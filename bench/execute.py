@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Protocol
@@ -14,7 +13,7 @@ from bench.errors import Unavailable
 from bench.identity import id_of
 from bench.record import TrialRecord
 from bench.suite import Trial
-from bench.tracking import Store, notes
+from bench.tracking import Store, notes, tags_of
 from bench.training import Interrupted
 from bench.trial import Settings
 
@@ -37,7 +36,7 @@ def run_all(trials: Sequence[Trial], settings: Settings, store: Store, display: 
     """
     done = store.done()
     ids, missing = [], []
-    for trial in trials:
+    for index, trial in enumerate(trials):
         parts = life.identify(trial, settings)
         ids.append(id_of(parts))
         known = done.get(ids[-1], {})
@@ -45,29 +44,34 @@ def run_all(trials: Sequence[Trial], settings: Settings, store: Store, display: 
             store.note(ids[-1], notes(trial))
         outcome = known.get("outcome", "")
         if fresh or outcome in ("", "failed") or (outcome == "skipped" and _can_run_now(trial, settings)):
-            missing.append((trial, why(trial, parts, store, done)))
+            missing.append((index, trial, parts))
+    latest = {_place(tags): trial_id for trial_id, tags in done.items()}
     with graceful_stop() as stopped:
-        for index, (trial, reason) in enumerate(missing):
+        for index, trial, parts in missing:
             if stopped():
                 raise Interrupted
-            display.start(trial, index, len(missing), reason)
+            display.start(trial, index, len(trials), why(parts, store, latest.get(_place(tags_of(trial)))))
             display.end(trial, life.run(trial, settings, store, display, stopped, fresh=fresh))
+        if stopped():  # while the last one was put on record: what would come after it is not wanted either
+            raise Interrupted
     return store.read(ids)
 
 
-def why(trial: Trial, parts: dict[str, str], store: Store, done: dict[str, dict[str, str]]) -> str:
-    """What changed since the latest record of the same row, seed and tier; empty for a trial that is new."""
-    other = {"workload": "", "role": "row", "tried": "{}"}  # of records older than these
-    place = {"label": trial.label, "seed": str(trial.seed), "tier": trial.tier, "workload": trial.workload, "role": trial.role}
-    place["tried"] = json.dumps(dict(trial.tried))
-    same = [i for i, t in done.items() if place.items() <= (other | t).items()]
-    if not same:
+def why(parts: dict[str, str], store: Store, before: str | None) -> str:
+    """What changed since `before`, the latest trial on record of the same row, seed and tier; empty where there is none."""
+    if before is None:
         return ""
-    (record,) = store.read(same[-1:])
+    record = store.newest(before)
     changed = [k for k in {**parts, **record.parts} if record.parts.get(k) != parts.get(k)]  # options first, then data, cards, code
     if not changed:
         return {"failed": "it failed before", "skipped": "it can run now"}.get(record.outcome, "asked to run afresh")
     return f"{', '.join(changed[:4])}{' and others' if len(changed) > 4 else ''} changed"
+
+
+def _place(tags: Mapping[str, str]) -> tuple[str, ...]:
+    """The row, seed and tier of a trial, and its purpose."""
+    older = {"workload": "", "role": "row", "tried": "{}"}  # records that know of no such tags
+    return tuple((older | dict(tags))[name] for name in ("label", "seed", "tier", "workload", "role", "tried"))
 
 
 def _can_run_now(trial: Trial, settings: Settings) -> bool:

@@ -33,14 +33,15 @@ def find(run: str, out: Path, tracking_uri: str | None, scratch: Path) -> TrialR
         raise UsageError(f"no finished run {run} on record: `mlflow ui` shows every run with its id, and its trial's as the tag `trial_id`")
     if len(found) > 1:
         raise UsageError(f"{run} begins the ids of {len(found)} trials, {' and '.join(list(found)[:2])} among them: give more of it")
-    ((trial_id, newest),) = found.items()
-    return Store(newest.data.tags["suite"], out, tracking_uri).read([trial_id], scratch)[0]
+    (named,) = found.values()
+    return Store(named.data.tags["suite"], out, tracking_uri).record(named, scratch)
 
 
-def weights(record: TrialRecord, out: Path, tracking_uri: str | None, scratch: Path) -> Path | None:
-    """The last weights of a trial on record, in a file below `scratch`; None where it left none."""
-    client, found = _runs(record.trial_id, out, tracking_uri)
-    run_id, name = found[record.trial_id].info.run_id, "trial/weights.safetensors"
+def weights(run: str, out: Path, tracking_uri: str | None, scratch: Path) -> Path | None:
+    """The last weights of a run that `find` found, in a file below `scratch`; None where it left none."""
+    client, found = _runs(run, out, tracking_uri)
+    (named,) = found.values()
+    run_id, name = named.info.run_id, "trial/weights.safetensors"
     if not any(file.path == name for file in client.list_artifacts(run_id, "trial")):
         return None
     return Path(client.download_artifacts(run_id, name, str(scratch)))

@@ -81,11 +81,16 @@ def run_suite(options: RunOptions) -> int:
     store = Store(suite.name, options.out, options.tracking_uri)
     console.print(f"{suite.title}\n{total} trials, tier {tier}, {device}", highlight=False)
     headline = [column for table in suite.tables for column in table.headline or [table.sort]]
+    failed: list[str] = []  # whatever they were for
     try:
         with SuiteDisplay(console, total, headline) as display:
 
             def run(trials: Sequence[Trial]) -> list[TrialRecord]:
-                return execute.run_all(trials, settings, store, display, fresh=options.fresh)
+                found = execute.run_all(trials, settings, store, display, fresh=options.fresh)
+                display.passed += len(trials)
+                both = zip(trials, found, strict=True)
+                failed.extend(f"{trial.title}, seed {trial.seed}: {r.reason}" for trial, r in both if r.outcome == "failed")
+                return found
 
             records = run(tuning.tune(rows, level.tuning, run))
             run(tuning.sensitivity_trials(rows, level.sensitivity))
@@ -95,7 +100,9 @@ def run_suite(options: RunOptions) -> int:
     if not display.began:
         console.print(f"all {total} trials are on record already: nothing to train (--fresh trains again)", highlight=False)
     _report(console, suite, store, tier, options.out, records)
-    return int(any(r.outcome == "failed" for r in records))
+    if failed:
+        console.print(f"{len(failed)} of {total} trials failed, the first of them {failed[0]}", highlight=False, markup=False)
+    return int(bool(failed))
 
 
 def report_suite(name: str, tier: str | None, out: Path, tracking_uri: str | None, latex: Path | None, check: bool = False) -> int:

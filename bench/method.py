@@ -150,6 +150,11 @@ class Method:
         return self.task.device  # type: ignore[no-any-return]
 
     # -- what the runner uses
+    def remarks(self) -> dict[str, float]:
+        """What the record is to keep of the run: "opt.fused", say, of each optimiser that has `remarks` of its own, by attribute name."""
+        told = {k: opt.remarks() for k, opt in self._of_type(torch.optim.Optimizer).items() if hasattr(opt, "remarks")}
+        return {f"{k}.{name}": value for k, remarks in told.items() for name, value in remarks.items()}
+
     def networks(self) -> dict[str, nn.Module]:
         """The trainable networks by attribute name."""
         return {k: m for k, m in self._of_type(nn.Module).items() if any(p.requires_grad for p in m.parameters())}

@@ -34,7 +34,7 @@ class TrialRecord:
         final: column -> test score of the last weights. best: the same at the step chosen on validation.
         per_image: test scores of the last weights; columns `PER_IMAGE`; each image once a column.
         curves: training losses ("train/...") and validation scores ("validation/..."); columns `CURVES`.
-        summary: auc/<column>, best_step, collapse_step, ...
+        summary: auc (of the validation score over training), best_step, collapse_step, ...
         costs: train_seconds, images_per_s, peak_memory_mb, parameters, gflops, ms_per_image.
         cards: column -> `Card.to_json()`.
         tags: marks on the row, such as {"oracle": "PSF"} for a method that was given the blur kernel.

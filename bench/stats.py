@@ -1,8 +1,11 @@
-"""How sure a table may be: bootstrap intervals, paired tests with Holm's correction, tie groups.
+"""How sure a table may be: intervals, paired tests with Holm's correction, tie groups.
 
-A row is "better" when the images and the training seeds both say so: Wilcoxon's signed-rank test over the images, Welch's t-test over the
-seeds where a row has several (the larger p counts, Holm-corrected over all pairs of rows), and a percentile bootstrap of the difference in
-means, over images and seeds, that excludes zero. The images alone cannot tell a better method from a luckier seed: with three seeds a pair
+A mean over seeds has Student's t interval: a bootstrap of two to five values is far too narrow. Images are many, and bootstrapped.
+
+A row is "better" when the images and the training seeds both say so: Wilcoxon's signed-rank test over the images, a t-test over the seeds
+where a row has several (paired where both rows have the same seeds, which share initialisation and data order, else Welch's; the larger p
+counts, Holm-corrected over all pairs of rows), and a percentile bootstrap of the difference in means, over images and seeds, that excludes
+zero. The images alone cannot tell a better method from a luckier seed: with three seeds a pair
 and a seed spread half the image noise, Wilcoxon on 100 images errs in two thirds of the null cases. A row with one seed is taken as it is.
 Resampling is seeded, so a report is the same every time.
 """
@@ -33,7 +36,7 @@ class Interval:
 
 
 def interval(seeds: ArrayLike, images: ArrayLike = ()) -> Interval:
-    """Mean over seeds with a percentile bootstrap interval: over the seeds if there are two, else over the images.
+    """Mean over seeds with its interval: Student's t over the seeds if there are two, else a percentile bootstrap over the images.
 
     Args:
         seeds: one score a training seed, at least one.
@@ -42,12 +45,20 @@ def interval(seeds: ArrayLike, images: ArrayLike = ()) -> Interval:
     values, pictures = np.asarray(seeds, np.float64), np.asarray(images, np.float64)
     mean = float(values.mean())
     if len(values) >= 2:
-        low, high = percentiles(_resampled(values))
-        return Interval(mean, float(low), float(high), len(values), "seeds")
+        half = _half_width(values)
+        return Interval(mean, mean - half, mean + half, len(values), "seeds")
     if len(pictures) >= 2 and np.isclose(pictures.mean(), mean, rtol=1e-5, atol=1e-9):
         low, high = percentiles(_resampled(pictures))
         return Interval(mean, float(low), float(high), len(pictures), "images")
     return Interval(mean, np.nan, np.nan, len(values), "nothing")
+
+
+def _half_width(values: Floats) -> float:
+    """Of Student's t interval of the mean; NaN where a value is not finite."""
+    from scipy.stats import t
+
+    n = len(values)
+    return float(t.ppf((1 + LEVEL) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n)) if np.isfinite(values).all() else np.nan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +67,7 @@ class Comparison:
 
     Attributes:
         difference: mean of row i minus mean of row j. low, high: its bootstrap interval.
-        p: the larger of Wilcoxon's and Welch's two-sided p, Holm-corrected over the pairs.
+        p: the larger of Wilcoxon's and the seeds' two-sided p, Holm-corrected over the pairs.
         better: row i is better than row j, by both.
         n: images (or seeds, see `over`) that every row scored.
         over: what the pairs are.
@@ -72,7 +83,13 @@ class Comparison:
     over: Literal["images", "seeds"] = "images"
 
 
-def compare(rows: Sequence[ArrayLike], *, higher_is_better: bool = True, over: Literal["images", "seeds"] = "images") -> Comparison:
+def compare(
+    rows: Sequence[ArrayLike],
+    *,
+    higher_is_better: bool = True,
+    over: Literal["images", "seeds"] = "images",
+    seeds: Sequence[Sequence[int]] = (),
+) -> Comparison:
     """Compare rows pair by pair: image by image, or where a score has no images (a distance, a pooled F1) seed by seed.
 
     Args:
@@ -80,12 +97,15 @@ def compare(rows: Sequence[ArrayLike], *, higher_is_better: bool = True, over: L
             Images that some row lacks are left out for all. Pairs of seeds: one score a seed, the same seeds in one order.
         higher_is_better: the direction of the score.
         over: what the pairs are, for the reader.
+        seeds: for each row the seeds that its scores' first axis stands for; rows of the same seeds are paired over them too.
 
     Returns:
         The comparison; with fewer than six pairs `better` is all False and `reason` says why.
     """
     stacks = [np.atleast_2d(np.asarray(row, np.float64)) for row in rows]
     k = len(stacks)
+    names: list[tuple[int, ...]] = [tuple(sorted(s)) for s in seeds] or [()] * k
+    stacks = [s[np.argsort(order)] for s, order in zip(stacks, seeds, strict=True)] if seeds else stacks
     common = ~np.any([np.isnan(s).any(0) for s in stacks], axis=0)
     n = int(common.sum())
     nothing = np.full((k, k), np.nan)
@@ -96,8 +116,8 @@ def compare(rows: Sequence[ArrayLike], *, higher_is_better: bool = True, over: L
     means = np.stack([s.mean(0) for s in stacks])  # k x n
     i, j = np.triu_indices(k, 1)
     p = np.ones((k, k))
-    p[i, j] = p[j, i] = holm(np.maximum(_wilcoxon(_difference(means[i], means[j])), _welch(stacks, i, j)))
-    boot = _boot_means(stacks)  # k x reps
+    p[i, j] = p[j, i] = holm(np.maximum(_wilcoxon(_difference(means[i], means[j])), _over_seeds(stacks, names, i, j)))
+    boot = _boot_means(stacks, names)  # k x reps
     low, high = (np.zeros((k, k)) for _ in range(2))
     for row in range(k):
         low[row], high[row] = percentiles(_difference(boot[row], boot).T)
@@ -133,14 +153,16 @@ def tie_letters(different: ArrayLike) -> list[str]:
     return letters
 
 
-def _boot_means(stacks: Sequence[Floats]) -> Floats:
-    """Bootstrap means, k x reps: one draw of images shared by all rows (that is what pairs them), seeds drawn for each row."""
+def _boot_means(stacks: Sequence[Floats], names: Sequence[tuple[int, ...]]) -> Floats:
+    """Bootstrap means, k x reps: draws of images shared by all rows, of seeds by those that have the same ones (that is what pairs them)."""
     rng = np.random.default_rng(SEED)
     images = _draws(rng, stacks[0].shape[1])
+    shared: dict[tuple[int, ...], Floats] = {}
     means = []
-    for stack in stacks:
+    for stack, name in zip(stacks, names, strict=True):
+        drawn = shared.setdefault(name, _draws(rng, len(stack))) if name else _draws(rng, len(stack))
         with np.errstate(invalid="ignore"):  # 0 x inf: a mean that is not finite has no interval
-            means.append(np.einsum("bs,bs->b", _draws(rng, len(stack)), images @ stack.T))
+            means.append(np.einsum("bs,bs->b", drawn, images @ stack.T))
     return np.stack(means)
 
 
@@ -177,6 +199,25 @@ def _wilcoxon(differences: Floats) -> Floats:
     if (some := differences.any(1)).any():
         p[some] = [wilcoxon(d[d != 0]).pvalue for d in differences[some]]
     return p
+
+
+def _over_seeds(stacks: Sequence[Floats], names: Sequence[tuple[int, ...]], i: NDArray[np.intp], j: NDArray[np.intp]) -> Floats:
+    """Two-sided p of pairs (i, j) over their seeds' means: the paired t-test where both have the same seeds, else Welch's."""
+    p = _welch(stacks, i, j)
+    for pair, (a, b) in enumerate(zip(i, j, strict=True)):
+        if len(names[a]) > 1 and names[a] == names[b]:
+            p[pair] = _paired(_difference(stacks[a].mean(1), stacks[b].mean(1)))
+    return p
+
+
+def _paired(differences: Floats) -> float:
+    """Two-sided p of the t-test that differences are zero on average; 0 where they have no spread but are not, as in `_welch`."""
+    from scipy.stats import t
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        statistic = differences.mean() / (differences.std(ddof=1) / np.sqrt(len(differences)))
+    p = float(2 * t.sf(abs(statistic), len(differences) - 1))
+    return 1.0 if not differences.any() else p if np.isfinite(p) else 0.0
 
 
 def _welch(stacks: Sequence[Floats], i: NDArray[np.intp], j: NDArray[np.intp]) -> Floats:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import inspect
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -153,6 +154,27 @@ def parts_of(hp: Any) -> list[tuple[str, str]]:
     """(kind, spec) of every part that hyper-parameters name: `optimizer`, `optimizer_g`, `adversarial`, ...; an empty string names none."""
     values = {f.name: getattr(hp, f.name) for f in dataclasses.fields(hp)}
     return [(kind, v) for k, v in values.items() if (kind := grid.kind_of(k)) in registry.FOLDERS and isinstance(v, str) and v]
+
+
+def unfolded(parts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """The parts (kind, spec), each followed by those that its own options name, defaults included, at any depth.
+
+    An option names a part if it is called after a kind (`detection[detector=yolo]`) or holds one of the kind that has it (`warmup[then=cosine]`).
+    """
+    for kind, text in parts:
+        yield kind, text
+        spec = registry.parse(text)
+        part = registry.find(kind, spec.name)
+        defaults = {p.name: p.default for p in inspect.signature(getattr(part, "HP", part)).parameters.values()}
+        values = {k: v for k, v in {**defaults, **spec.options}.items() if isinstance(v, str) and v}
+        yield from unfolded((known, v) for k, v in values.items() for known in {grid.kind_of(k), kind} if _is_part(known, v))
+
+
+def _is_part(kind: str, text: str) -> bool:
+    try:
+        return kind in registry.FOLDERS and registry.parse(text).name in registry.names(kind)
+    except UsageError:  # any other text
+        return False
 
 
 def _own(level: Tier, table: Table | Workload) -> Override:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable
+from typing import Any
 
 import numpy as np
 
@@ -20,9 +21,14 @@ def column_of(record: TrialRecord) -> str:
     return str(found.iloc[0]).removeprefix(_SPLIT) if len(found) else ""
 
 
-def higher_is_better(record: TrialRecord) -> bool:
-    """The direction of that column."""
-    return bool(record.cards.get(column_of(record), {}).get("higher_is_better", False))
+def card(records: Iterable[TrialRecord]) -> dict[str, Any]:
+    """That column's card, from the first of the records that was validated: one that diverged before knows no column. Empty where none was."""
+    return next((r.cards[c] for r in records if (c := column_of(r)) in r.cards), {})
+
+
+def higher_is_better(*records: TrialRecord) -> bool:
+    """The direction of that column, by its card."""
+    return bool(card(records).get("higher_is_better", False))
 
 
 def curve(record: TrialRecord) -> tuple[Floats, Floats]:
@@ -31,22 +37,28 @@ def curve(record: TrialRecord) -> tuple[Floats, Floats]:
     return points["step"].to_numpy(np.float64), points["value"].to_numpy(np.float64)
 
 
-def final(record: TrialRecord) -> float:
-    """The last score; the worst there is (-inf or inf) for a trial that diverged, NaN for one that came to no result."""
+def final(record: TrialRecord, *others: TrialRecord) -> float:
+    """The last score; the worst there is (-inf or inf) for a trial that diverged, NaN for one that came to no result.
+
+    Args:
+        record: the trial.
+        others: of the same workload; they tell the direction where the trial was not validated.
+    """
     if record.outcome == "diverged":
-        return -math.inf if higher_is_better(record) else math.inf
+        return -math.inf if higher_is_better(record, *others) else math.inf
     scores = curve(record)[1]
     return float(scores[-1]) if record.outcome == "finished" and len(scores) else math.nan
 
 
 def target(records: Iterable[TrialRecord], references: Collection[str]) -> float:
     """The best median over seeds of the final scores of the reference rows of one workload; NaN where none is on record."""
-    rows: dict[str, list[TrialRecord]] = {}
-    for record in records:
-        if record.role == "row" and record.label in references and not math.isnan(final(record)):
-            rows.setdefault(record.label, []).append(record)
-    medians = [float(np.median([final(r) for r in group])) for group in rows.values()]
-    finite = [m for m in medians if math.isfinite(m)]
+    known = list(records)
+    up = higher_is_better(*known)
+    rows: dict[str, list[float]] = {}
+    for record in known:
+        if record.role == "row" and record.label in references and not math.isnan(score := final(record, *known)):
+            rows.setdefault(record.label, []).append(score)
+    finite = [m for scores in rows.values() if math.isfinite(m := float(np.median(scores)))]
     if not finite:
         return math.nan
-    return max(finite) if higher_is_better(next(iter(rows.values()))[0]) else min(finite)
+    return max(finite) if up else min(finite)

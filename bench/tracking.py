@@ -108,17 +108,21 @@ class Store:
         """Change what a suite says of a trial on record: its name and its place. What came of it stays."""
         from mlflow.entities import RunTag
 
-        run = self._search(f"tags.trial_id = '{trial_id}' and attributes.status != 'RUNNING'")[0]
+        run = self._newest(trial_id)
         self.client.log_batch(run.info.run_id, tags=[RunTag(k, v) for k, v in about.items() if run.data.tags.get(k, "") != v])
 
     def done(self) -> dict[str, dict[str, str]]:
         """Trial id -> tags of every closed run, oldest first."""
         return {trial_id: run.data.tags for trial_id, run in self._closed().items()}
 
+    def newest(self, trial_id: str) -> TrialRecord:
+        """The record of one trial that is on record, found without a look at the others."""
+        return self.record(self._newest(trial_id))
+
     def read(self, trial_ids: Iterable[str], scratch: Path | None = None) -> list[TrialRecord]:
         """The records of these trials, in their order; those without a closed run are left out. A `scratch` folder brings the galleries along."""
         runs = self._closed()
-        return [self._record(runs[i], scratch) for i in trial_ids if i in runs]
+        return [self.record(runs[i], scratch) for i in trial_ids if i in runs]
 
     def board(self, tier: str | None, scratch: Path, asked: Sequence[TrialRecord] = ()) -> list[TrialRecord]:
         """What belongs into the tables: each of one protocol (task, data, cards, tier), for every label the trials that differ in the seed alone.
@@ -141,10 +145,15 @@ class Store:
         return self.read((t["trial_id"] for t in same if t["row"] == rows[_place(t)]), scratch)
 
     def beside(self, rows: Iterable[TrialRecord]) -> list[TrialRecord]:
-        """The trials that tuned and varied these rows; of each the newest."""
-        plans = {r.plan for r in rows if r.plan}
-        serving = [t for t in self.done().values() if t.get("role", "row") != "row" and t.get("plan") in plans]
-        return self.read({(*_place(t), t["role"], t["seed"], t["tried"]): t["trial_id"] for t in serving}.values())
+        """The trials that tuned and varied these rows, run with the same code, data and means as they; of each the newest."""
+        alike = {(r.plan, _means(r)) for r in rows if r.plan}
+        plans = {plan for plan, _ in alike}
+        ids = [i for i, t in self.done().items() if t.get("role", "row") != "row" and t.get("plan") in plans]
+        serving = [r for r in self.read(ids) if (r.plan, _means(r)) in alike]
+        return list({(r.workload, r.label, r.role, r.seed, json.dumps(r.tried)): r for r in serving}.values())
+
+    def _newest(self, trial_id: str) -> Any:
+        return self._search(f"tags.trial_id = '{trial_id}' and attributes.status != 'RUNNING'")[0]
 
     def _closed(self) -> dict[str, Any]:
         runs: dict[str, Any] = {}
@@ -153,7 +162,8 @@ class Store:
                 runs.setdefault(run.data.tags["trial_id"], run)
         return dict(reversed(runs.items()))
 
-    def _record(self, run: Any, scratch: Path | None) -> TrialRecord:
+    def record(self, run: Any, scratch: Path | None = None) -> TrialRecord:
+        """What one closed run of MLflow holds. Raises UsageError where its files cannot be read."""
         run_id, tags = run.info.run_id, run.data.tags
         try:
             if (home := urlparse(run.info.artifact_uri)).scheme == "file":  # here already: a download would ask the store thrice a record
@@ -190,6 +200,12 @@ def notes(trial: Trial | TrialRecord) -> dict[str, str]:
     return {"label": trial.label, "workload": trial.workload, "plan": trial.plan, "tuning": json.dumps(tuning) if tuning else ""}
 
 
+def tags_of(trial: Trial | TrialRecord) -> dict[str, str]:
+    """Which trial it is and what it is for."""
+    names = ("suite", "task", "spec", "seed", "tier", "role")
+    return {name: str(getattr(trial, name)) for name in names} | notes(trial) | {"tried": json.dumps(dict(trial.tried))}
+
+
 def _noted(record: TrialRecord, tags: Mapping[str, str]) -> TrialRecord:
     """The record as it is called now."""
     record.label, record.workload, record.plan = tags["label"], tags.get("workload", ""), tags.get("plan", "")
@@ -197,14 +213,17 @@ def _noted(record: TrialRecord, tags: Mapping[str, str]) -> TrialRecord:
     return record
 
 
+def _means(record: TrialRecord) -> str:
+    """What a row has in common with the trials that serve it: all but hyper-parameters, seed and role."""
+    return identity.id_of({k: v for k, v in record.parts.items() if not k.startswith("hp.") and k not in ("seed", "role")})
+
+
 def _place(tags: Mapping[str, str]) -> tuple[str, str]:
     return tags.get("workload", ""), tags["label"]
 
 
 def _tags(record: TrialRecord) -> dict[str, str]:
-    names = ("suite", "task", "spec", "seed", "tier", "trial_id", "role")
-    about = {name: str(getattr(record, name)) for name in names} | {name: record.environment[name] for name in ("device", "git")}
-    about |= notes(record) | {"tried": json.dumps(record.tried)}
+    about = tags_of(record) | {"trial_id": record.trial_id} | {name: record.environment[name] for name in ("device", "git")}
     return about | {"row": identity.row_of(record.parts), "protocol": identity.protocol_of(record.parts)}
 
 

@@ -178,7 +178,7 @@ class _Attempt:
             run.run(self.stopped)
         finally:
             self.record.curves = pd.DataFrame(run.points, columns=list(CURVES))
-            self.record.summary |= {"steps": float(method.t), **run.summary()}
+            self.record.summary |= {"steps": float(method.t), **run.summary(), **method.remarks()}
             self.record.costs |= {"train_seconds": run.spent, "images_per_s": run.images / max(run.spent, 1e-9)}
             self.recorder.flush(run.points)
         if run.capped:

@@ -31,7 +31,7 @@ from bench.target import final, higher_is_better
 
 Settings = dict[str, float]
 Run = Callable[[Sequence[Trial]], list[TrialRecord]]
-Told = Sequence[tuple[Settings, float]]  # what was tried, and what came of it: higher is better, -inf where it diverged
+Told = Sequence[tuple[Settings, float]]  # what was tried, and what came of it: higher is better, -inf where it diverged, NaN where it failed
 
 
 @dataclasses.dataclass
@@ -50,9 +50,10 @@ class _Study:
         return [(settings, _value(record)) for settings, record in zip(self.tried, self.records, strict=True)]
 
     @property
-    def best(self) -> int:
-        """The best trial; where all diverged, the one that held out longest."""
-        return max(range(len(self.records)), key=lambda i: (_value(self.records[i]), self.records[i].summary.get("steps", 0.0), -i))
+    def best(self) -> int | None:
+        """The best trial; where all diverged, the one that held out longest; None where all failed, which says nothing of their settings."""
+        judged = [i for i, record in enumerate(self.records) if record.outcome != "failed"]
+        return max(judged, key=lambda i: (_value(self.records[i]), self.records[i].summary.get("steps", 0.0), -i), default=None)
 
 
 def prepare(rows: Sequence[Trial], tier: Tier) -> list[Trial]:
@@ -105,6 +106,9 @@ def tune(rows: Sequence[Trial], tuning: Tuning | None, run: Run) -> list[Trial]:
         rows: from `prepare`.
         tuning: the tier's.
         run: trains what is not on record yet.
+
+    Raises:
+        UsageError: every trial that tuned a row failed.
     """
     if tuning is None or not tuning.searches:
         return list(rows)
@@ -174,6 +178,8 @@ def optuna(space: Space, trials: int, seed: int, told: Told) -> list[Settings]:
     axes = {key: library.distributions.FloatDistribution(low, high, log=True) for key, (low, high) in space.ranges.items()}
     worst = min((value for _, value in told if math.isfinite(value)), default=0.0)  # in place of what diverged
     for settings, value in told:
+        if math.isnan(value):
+            continue
         shown = value if math.isfinite(value) else worst
         study.add_trial(library.trial.create_trial(params=settings, distributions=axes, value=shown))
     point = study.ask(axes).params
@@ -211,7 +217,11 @@ def _attempt(row: Trial, role: Any, option: str, tried: Mapping[str, float], see
 
 def _settled(row: Trial, studies: Sequence[_Study], option: str) -> Trial:
     """The row at the settings of its median study (the worse of the middle two), with the cost of all of them."""
-    winners = sorted(((_value(s.records[s.best]), s.number, s.tried[s.best]) for s in studies), key=lambda w: (w[0], w[1]))
+    found = [(s, s.best) for s in studies]
+    winners = sorted(((_value(s.records[i]), s.number, s.tried[i]) for s, i in found if i is not None), key=lambda w: (w[0], w[1]))
+    if not winners:
+        failed = studies[0].records
+        raise UsageError(f"{row.title}: no trial that tunes it came to a result, all of them failed, the first with: {failed[0].reason}")
     settings = winners[(len(winners) - 1) // 2][2]
     return dataclasses.replace(with_options(row, option, settings), costs=cost(r for s in studies for r in s.records))
 
@@ -224,7 +234,9 @@ def cost(records: Iterable[TrialRecord]) -> dict[str, float]:
 
 
 def _value(record: TrialRecord) -> float:
-    """The final validation score, turned so that higher is better; -inf for a trial without one."""
+    """The final validation score, turned so that higher is better; -inf for a trial without one, NaN for one that failed."""
+    if record.outcome == "failed":
+        return math.nan
     score = final(record)
     return -math.inf if math.isnan(score) else score if higher_is_better(record) else -score
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench import aggregate, effects, target
 from bench.record import TrialRecord
-from bench.stats import Floats, Interval
+from bench.stats import MIN_PAIRS, Floats, Interval
 from reports import aggregate_plots as draw
 from reports import grid
 from reports.plots import Style
@@ -78,6 +78,7 @@ class Across:
     ranks: aggregate.Ranks | None
     verdict: str
     baseline: str  # whom the speed-up is against
+    sample: str  # how much the standings rest on: workloads, seeds, tier, and what few seeds do to their intervals
     workloads: list[Workload]
     left_out: list[str]  # labels that some table lacks
     figures: list[Drawn]
@@ -100,7 +101,7 @@ def section(tables: Sequence[Table], records: Sequence[TrialRecord], style: Mapp
         suite: its axes and references.
     """
     tables, trials = [t for t in tables if t.rows and t.columns], by_table(records)
-    found = Across([], None, "", "", [], [], [*_swept(tables, trials, style), *_tuned(tables, trials, style)], _widths(tables, trials), [])
+    found = Across([], None, "", "", "", [], [], [*_swept(tables, trials, style), *_tuned(tables, trials, style)], _widths(tables, trials), [])
     axes = {**suite.axes, **{k: v for w in suite.workloads for k, v in w.axes.items()}} if suite else {}
     found = dataclasses.replace(found, grids=[g for i, t in enumerate(tables) if (g := grid.of(t, rows_of(t, trials), list(axes), f"grid{i}"))])
     labels = [r.label for r in tables[0].rows if all(r.label in {row.label for row in t.rows} for t in tables)] if tables else []
@@ -122,10 +123,14 @@ def rows_of(table: Table, trials: Trials, role: str = "row") -> list[TrialRecord
     return [r for r in trials.get((table.workload, table.task), []) if r.role == role]
 
 
-def _runs(table: Table, trials: Trials, label: str) -> Floats:
-    """The ranked score of each seed of a row; NaN for one that diverged."""
+def _scores(table: Table, trials: Trials, label: str) -> dict[int, float]:
+    """Seed -> the ranked score of a row; NaN for one that diverged."""
     runs = [r for r in rows_of(table, trials) if r.label == label and r.outcome in ("finished", "diverged")]
-    return np.array([r.final.get(table.sort, math.nan) if r.outcome == "finished" else math.nan for r in runs])
+    return {r.seed: r.final.get(table.sort, math.nan) if r.outcome == "finished" else math.nan for r in runs}
+
+
+def _runs(table: Table, trials: Trials, label: str) -> Floats:
+    return np.array(list(_scores(table, trials, label).values()))
 
 
 def _compared(found: Across, tables: Sequence[Table], trials: Trials, labels: list[str], style: Mapping[str, Style], references: list[str]) -> Across:
@@ -133,9 +138,8 @@ def _compared(found: Across, tables: Sequence[Table], trials: Trials, labels: li
     upward = [t.column(t.sort).higher_is_better for t in tables]
     runs = [[_runs(t, trials, label) for label in labels] for t in tables]
     scaled = [aggregate.normalise(of_table, higher_is_better=up) for of_table, up in zip(runs, upward, strict=True)]
-    # a row with a seed that diverged has no mean, and is last
-    means = np.array([[r.mean() * (1 if up else -1) for r in of_table] for of_table, up in zip(runs, upward, strict=True)])
-    ranks = aggregate.rank(means)
+    better = [[_upward(r, up) for r in of_table] for of_table, up in zip(runs, upward, strict=True)]
+    ranks = aggregate.rank([[r.mean() for r in of_table] for of_table in better])  # a row with a seed that diverged is last
     goals = [_target(t, trials, references) for t in tables]
     times = np.array([[_time(t, trials, label, goal) for t, goal in zip(tables, goals, strict=True)] for label in labels])
     profile = aggregate.profile(times)
@@ -144,7 +148,7 @@ def _compared(found: Across, tables: Sequence[Table], trials: Trials, labels: li
     base = next((labels.index(r) for r in references if r in labels), leader)
     standings = []
     for i, label in enumerate(labels):
-        improves = None if i == leader else aggregate.improvement([s[i] for s in scaled], [s[leader] for s in scaled])
+        improves = None if i == leader else aggregate.improvement([b[i] for b in better], [b[leader] for b in better])
         speed, faster = aggregate.speed_up(times[i], times[base])
         standings.append(Standing(label, means_of[i], improves, float(ranks.mean[i]), float(profile.score[i]), speed, faster))
     standings.sort(key=lambda s: (-s.iqm.mean, s.rank, s.label))
@@ -154,15 +158,33 @@ def _compared(found: Across, tables: Sequence[Table], trials: Trials, labels: li
         figures.insert(0, Drawn("profile", "Performance profile", _PROFILE, draw.profile(labels, profile, style)))
     every = dict.fromkeys(row.label for t in tables for row in t.rows)
     return dataclasses.replace(
-        found, standings=standings, ranks=ranks, verdict=_verdict(labels, ranks), baseline=labels[base], workloads=workloads,
-        left_out=[label for label in every if label not in labels], figures=figures + found.figures,
+        found, standings=standings, ranks=ranks, verdict=_verdict(labels, ranks), baseline=labels[base], sample=_sample(tables, runs),
+        workloads=workloads, left_out=[label for label in every if label not in labels], figures=figures + found.figures,
     )  # fmt: skip
 
 
+def _upward(runs: Floats, higher_is_better: bool) -> Floats:
+    """Scores of which the larger is better, -inf for a run that diverged."""
+    return np.where(np.isnan(runs), -np.inf, runs if higher_is_better else -runs)
+
+
+def _sample(tables: Sequence[Table], runs: Sequence[Sequence[Floats]]) -> str:
+    """How much the standings rest on, in a sentence, and a second where that is little."""
+    sizes = sorted({len(r) for of_table in runs for r in of_table})
+    seeds = "1 seed" if sizes == [1] else f"{sizes[0]} seeds" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]} seeds"
+    tiers = ", ".join(sorted({r.tier for t in tables for r in t.rows}))
+    first = f"{len(tables)} workloads, {seeds} a row on each, tier {tiers}."
+    return first if sizes == [1] or sizes[0] >= aggregate.FEW_SEEDS else f"{first} {_NARROW}"
+
+
+_NARROW = f"Below {aggregate.FEW_SEEDS} seeds a workload a bootstrap over them is too narrow: the brackets cover clearly less than 95 %."
 _RANKS = "Rows by their mean rank over the workloads, best left. A bar joins rows that Friedman's and Nemenyi's tests do not tell apart."
 _PROFILE = "Share of workloads on which a row reaches the target within a multiple of the fastest row's updates; one that never does stays below 1."
 _SWEPT = "Last validation score against one setting, the others as the row has them: median over seeds, their range; a cross where seeds diverged."
-_TUNED = "Expected best validation score of n tuning trials, by the order statistics of those on record; a trial that diverged counts as the worst."
+_TUNED = (
+    "Expected best validation score of n tuning trials, by the order statistics of those on record. One that diverged counts as the worst that "
+    "did not, which flatters a row that diverges often: how many did stands beside its name."
+)
 
 
 def _verdict(labels: Sequence[str], ranks: aggregate.Ranks) -> str:
@@ -200,14 +222,22 @@ def _time(table: Table, trials: Trials, label: str, goal: float) -> float:
 
 
 def _workload(table: Table, trials: Trials, labels: Sequence[str], times: Floats, goal: float) -> Workload:
-    runs = {label: _runs(table, trials, label) for label in labels}
-    whole = [r for r in runs.values() if np.isfinite(r).all() and len(r) > 1]
-    n = min(map(len, whole), default=min(map(len, runs.values())))
-    spreads = [float((a[:n] - b[:n]).std(ddof=1)) for i, a in enumerate(whole) for b in whole[:i]] if n > 1 else []
+    seeds = min(len(_runs(table, trials, label)) for label in labels)
     return Workload(
-        table.name, goal, int(np.isfinite(times).sum()), len(labels), n,
-        effects.detectable(float(np.median(spreads)), n) if spreads else math.nan, _shares(table, trials), table,
-    )  # fmt: skip
+        table.name, goal, int(np.isfinite(times).sum()), len(labels), seeds, _detectable(table, trials, labels), _shares(table, trials), table
+    )
+
+
+def _detectable(table: Table, trials: Trials, labels: Sequence[str]) -> float:
+    """The smallest difference that the seeds in common of the rows without divergence would show; NaN below the pairs that a test asks for."""
+    scores = [_scores(table, trials, label) for label in labels]
+    whole = [of_row for of_row in scores if all(map(math.isfinite, of_row.values()))]
+    common = sorted(set.intersection(*map(set, whole))) if whole else []
+    if len(whole) < 2 or len(common) < MIN_PAIRS:
+        return math.nan
+    runs = np.array([[of_row[seed] for seed in common] for of_row in whole])
+    spreads = [float((a - b).std(ddof=1)) for i, a in enumerate(runs) for b in runs[:i]]
+    return effects.detectable(float(np.median(spreads)), len(common))
 
 
 def _shares(table: Table, trials: Trials) -> tuple[float, float, float]:
@@ -219,7 +249,7 @@ def _shares(table: Table, trials: Trials) -> tuple[float, float, float]:
         if len(frames) > 1 and all(len(f) > 1 and f.index.equals(frames[0].index) for f in frames):
             scores = np.stack([f.to_numpy(float) for f in frames])
             if np.isfinite(scores).all():
-                v = effects.variance(scores[:, None, :])
+                v = effects.variance(scores)
                 parts.append((v.training, v.image, v.residual))
     total = np.mean(parts, axis=0) if parts else np.full(3, math.nan)
     share = total / total.sum() if total.sum() > 0 else np.full(3, math.nan)
@@ -230,12 +260,20 @@ def _shares(table: Table, trials: Trials) -> tuple[float, float, float]:
 def _sensitivities(table: Table, trials: Trials) -> dict[str, tuple[str, effects.Sensitivity]]:
     """Label -> what was varied, and how the last validation score depends on it."""
     groups: dict[str, dict[float, list[float]]] = {}
-    key, up = "", False
-    for r in (r for r in rows_of(table, trials, "sensitivity") if r.outcome in ("finished", "diverged")):
+    key, swept = "", [r for r in rows_of(table, trials, "sensitivity") if r.outcome in ("finished", "diverged")]
+    up, tolerance = target.higher_is_better(*swept), _tolerance(target.card(swept))
+    for r in swept:
         ((key, value),) = r.tried.items()
-        up = target.higher_is_better(r) if len(r.curves) else up
-        groups.setdefault(r.label, {}).setdefault(float(value), []).append(target.final(r))
-    return {label: (key, effects.sensitivity(list(runs), list(runs.values()), higher_is_better=up)) for label, runs in groups.items()}
+        groups.setdefault(r.label, {}).setdefault(float(value), []).append(target.final(r, *swept))
+    return {
+        label: (key, effects.sensitivity(list(runs), list(runs.values()), higher_is_better=up, tolerance=tolerance)) for label, runs in groups.items()
+    }
+
+
+def _tolerance(card: Mapping[str, Any]) -> float | None:
+    """What a factor of 1.1 is on a score whose card says that it is a logarithm; None where it says no such thing."""
+    decades = math.log10(effects.NEAR)
+    return decades if card.get("protocol", {}).get("log10") is True else 10 * decades if card.get("unit") == "dB" else None
 
 
 def _swept(tables: Sequence[Table], trials: Trials, style: Mapping[str, Style]) -> list[Drawn]:
@@ -258,9 +296,11 @@ def _tuned(tables: Sequence[Table], trials: Trials, style: Mapping[str, Style]) 
         groups: dict[str, list[float]] = {}
         tried = [r for r in rows_of(table, trials, "tuning") if r.outcome in ("finished", "diverged")]
         for r in tried:
-            groups.setdefault(r.label, []).append(target.final(r))
+            groups.setdefault(r.label, []).append(target.final(r, *tried))
         if tried:
-            up = next((target.higher_is_better(r) for r in tried if len(r.curves)), False)
+            up = target.higher_is_better(*tried)
             curves = {label: effects.best_of(values, higher_is_better=up) for label, values in groups.items()}
-            out.append(Drawn(f"tuning{i}", f"{table.name}: tuning", _TUNED, draw.best_of(curves, table.column(table.sort), style)))
+            lost = {label: (sum(r.label == label and r.outcome == "diverged" for r in tried), len(values)) for label, values in groups.items()}
+            notes = {label: f" ({k} of {n} diverged)" for label, (k, n) in lost.items() if k}
+            out.append(Drawn(f"tuning{i}", f"{table.name}: tuning", _TUNED, draw.best_of(curves, table.column(table.sort), style, notes)))
     return out

@@ -23,9 +23,9 @@ _SHORT = 22  # letters of a label in a critical-difference diagram
 _LINE = 0.23  # inches of height of a label in a critical-difference diagram
 
 
-def _beside(axes: Axes, labels: Sequence[str]) -> None:
-    """Room on the right for the labels of curves."""
-    longest = max((len(short(label)) for label in labels), default=0)
+def _beside(axes: Axes, texts: Sequence[str]) -> None:
+    """Room on the right for what is written beside curves."""
+    longest = max(map(len, texts), default=0)
     axes.set_position((0.13, 0.17, 0.84 - 0.0155 * longest, 0.79))
 
 
@@ -38,7 +38,7 @@ def profile(labels: Sequence[str], found: Profile, style: Mapping[str, Style]) -
         look = style[label]
         axes.step(tau, share, where="post", color=look.color, ls=look.line, lw=1.6)
     axes.set(xlim=(1, R_MAX), ylim=(-0.03, 1.03), xlabel="times the fastest row's updates", ylabel="share of workloads")
-    _beside(axes, labels)
+    _beside(axes, [short(label) for label in labels])
     label_ends(axes, [(float(share[-1]), label, style[label].color) for label, share in zip(labels, shares, strict=True)])
     return figure
 
@@ -84,7 +84,7 @@ def sensitivity(curves: Mapping[str, Sensitivity], column: Column, style: Mappin
     values = np.concatenate([c.value[np.isfinite(c.value)] for c in curves.values()] or [np.ones(1)])
     if len(values) and values.min() > 0 and values.max() / values.min() > 50:
         axes.set_yscale("log")
-    ends, floor = [], 0.02 if column.higher_is_better else 0.98  # of the height: where a rate stands at which every seed diverged
+    floor = 0.02 if column.higher_is_better else 0.98  # of the height: where a rate stands at which every seed diverged
     for label, c in curves.items():
         look, seen = style[label], np.isfinite(c.value)
         axes.plot(c.rates[seen], c.value[seen], color=look.color, ls=look.line, lw=1.6, marker=look.marker, ms=3)
@@ -93,15 +93,14 @@ def sensitivity(curves: Mapping[str, Sensitivity], column: Column, style: Mappin
             if share > 0:
                 place = axes.transData if math.isfinite(value) else axes.get_xaxis_transform()
                 axes.plot(rate, value if math.isfinite(value) else floor, "x", transform=place, color=look.color, ms=3 + 5 * share, mew=1.6)
-        ends.append((float(c.value[seen][-1]) if seen.any() else math.nan, label, look.color))
     axes.set_xlabel({"lr": "learning rate"}.get(key, key.replace("_", " ")), parse_math=False)
     axes.set_ylabel(", ".join(filter(None, [column.title, column.unit])), parse_math=False)
-    _legend(axes, [e[1] for e in ends], style)
+    _legend(axes, list(curves), style, {})
     return figure
 
 
-def best_of(curves: Mapping[str, NDArray[np.float64]], column: Column, style: Mapping[str, Style]) -> Figure:
-    """The expected best validation score of n tuning trials."""
+def best_of(curves: Mapping[str, NDArray[np.float64]], column: Column, style: Mapping[str, Style], notes: Mapping[str, str]) -> Figure:
+    """The expected best validation score of n tuning trials; `notes` are written behind the names."""
     figure, axes = blank(4.6, 2.9)
     for label, values in curves.items():
         look = style[label]
@@ -109,18 +108,19 @@ def best_of(curves: Mapping[str, NDArray[np.float64]], column: Column, style: Ma
     axes.set_xlabel("tuning trials")
     axes.set_ylabel(", ".join(filter(None, [f"best {column.title}", column.unit])), parse_math=False)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    _legend(axes, list(curves), style)
+    _legend(axes, list(curves), style, notes)
     return figure
 
 
-def _legend(axes: Axes, labels: Sequence[str], style: Mapping[str, Style]) -> None:
-    """Names in a column on the right: curves that cross need their own order."""
-    _beside(axes, labels)
+def _legend(axes: Axes, labels: Sequence[str], style: Mapping[str, Style], notes: Mapping[str, str]) -> None:
+    """Names, each with its note, in a column on the right: curves that cross need their own order."""
+    texts = [short(label) + notes.get(label, "") for label in labels]
+    _beside(axes, texts)
     gap = min(0.075, 1 / max(len(labels), 1))
     for i, label in enumerate(labels):
         look, y = style[label], 0.98 - gap * (i + 0.5)
         axes.plot([1.02, 1.07], [y, y], transform=axes.transAxes, color=look.color, ls=look.line, lw=1.6, marker=look.marker, ms=3, clip_on=False)
-        text = axes.text(1.085, y, short(label), transform=axes.transAxes, color=look.color, va="center", fontsize=min(8, 105 * gap))
+        text = axes.text(1.085, y, texts[i], transform=axes.transAxes, color=look.color, va="center", fontsize=min(8, 105 * gap))
         text.set_parse_math(False)
 
 

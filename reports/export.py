@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 LEGEND = (
-    "Bold: better than every other row that competes, by the tests; underlined: better than all but that one. Brackets: 95 % bootstrap interval "
-    "over n. Rows that share a letter cannot be told apart (paired tests over images and seeds, Holm)."
+    "Bold: better than every other row that competes, by the tests; underlined: better than all but that one. Brackets: 95 % interval over n, "
+    "Student's t over seeds and a bootstrap over images. Rows that share a letter cannot be told apart (paired tests over images and seeds, Holm)."
 )
 _TEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",

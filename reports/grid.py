@@ -24,10 +24,9 @@ Levels = tuple[str, ...]
 
 @dataclasses.dataclass(frozen=True)
 class Ablation:
-    """A row beside the reference, the first level of every axis. `changed` says what differs from it; the reference's is empty."""
+    """A row beside the reference, the first level of every axis; the reference itself has no difference."""
 
     levels: Levels
-    changed: str
     cell: Cell | None
     difference: stats.Interval | None
 
@@ -71,7 +70,7 @@ def of(table: Table, records: Sequence[TrialRecord], axes: Sequence[str], name: 
     lines, note = _anova(table, records, names, levels, by_levels)
     return Grid(
         name, table.name, table, names, _heats(table, names, levels, by_levels), lines, note,
-        _ablation(table, records, names, levels, by_levels),
+        _ablation(table, levels, by_levels),
     )  # fmt: skip
 
 
@@ -118,17 +117,15 @@ def _anova(
     return effects.anova(values, names), note
 
 
-def _ablation(
-    table: Table, records: Sequence[TrialRecord], names: Levels, levels: Sequence[list[str]], by_levels: dict[Levels, str]
-) -> list[Ablation]:
+def _ablation(table: Table, levels: Sequence[list[str]], by_levels: dict[Levels, str]) -> list[Ablation]:
     """The reference, then every row that differs from it in one axis, with its paired difference from the reference."""
     reference = tuple(level[0] for level in levels)
-    out = [Ablation(reference, "", _cell(table, by_levels.get(reference)), None)]
+    out = [Ablation(reference, _cell(table, by_levels.get(reference)), None)]
     for i, level in enumerate(levels):
         for other in level[1:]:
             at = (*reference[:i], other, *reference[i + 1 :])
-            cell = _cell(table, by_levels.get(at))
-            out.append(Ablation(at, f"{names[i]}: {other}", cell, _difference(table, by_levels.get(at), by_levels.get(reference))))
+            label = by_levels.get(at)
+            out.append(Ablation(at, _cell(table, label), _difference(table, label, by_levels.get(reference))))
     return out
 
 

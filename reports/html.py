@@ -8,15 +8,13 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.record import TrialRecord
-from reports import across, export, gallery, plots
+from reports import export, gallery, plots
+from reports.across import Across
 from reports.published import PublishedTable
 from reports.table import Table, title_of
-
-if TYPE_CHECKING:
-    from bench.schema import Suite
 
 BOXES = ("#ffd23f", "#5ad1ff", "#ff8a5b", "#7df0b0", "#ff9fd6", "#c9b8ff", "#ffffff")  # of detections: bright, for they lie on photographs
 
@@ -58,7 +56,7 @@ class _Section:
 
 
 def page(
-    tables: Sequence[Table], records: Sequence[TrialRecord], *, title: str, published: Sequence[PublishedTable] = (), suite: Suite | None = None
+    tables: Sequence[Table], records: Sequence[TrialRecord], *, title: str, published: Sequence[PublishedTable] = (), across: Across | None = None
 ) -> str:
     """The report.
 
@@ -67,7 +65,7 @@ def page(
         records: all trials behind them.
         title: its heading.
         published: the papers' numbers; a paper's table stands beside each task that measures one of its columns.
-        suite: its axes and references, for what is said across the tables.
+        across: what is said across the tables, if anything.
     """
     import jinja2
 
@@ -80,12 +78,11 @@ def page(
     script = environment.get_template("script.js.j2").render()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     style = plots.styles(records)
-    whole = across.section(tables, records, style, suite)
     records = [r for r in records if r.role == "row"]
     trials = [[r for r in records if (r.workload, r.task) == (table.workload, table.task)] for table in tables]
     sections = [_section(i, table, group, style, published) for i, (table, group) in enumerate(zip(tables, trials, strict=True))]
     return environment.get_template("index.html.j2").render(
-        title=export.plain(title), across=whole, sections=sections, script=script, digest=digest, environments=_environments(records),
+        title=export.plain(title), across=across, sections=sections, script=script, digest=digest, environments=_environments(records),
         outcomes={o: sum(r.outcome == o for r in records) for o in ("finished", "diverged", "failed", "skipped")},
         tiers=sorted({r.tier for r in records}), specs=[r for t in tables for r in t.rows],
         styles=style, palette=plots.PALETTE, colors=BOXES,
@@ -160,7 +157,7 @@ def _trained(table: Table, records: Sequence[TrialRecord]) -> list[dict[str, Any
     return [
         {"label": r.label, "seed": r.seed, "final": column.text(r.final.get(table.sort, float("nan"))),
          "best": column.text(r.best.get(table.sort, float("nan"))), "best_step": r.summary.get("best_step"),
-         "collapse_step": r.summary.get("collapse_step"), "auc": column.text(r.summary.get(f"auc/{table.sort}", float("nan")))}
+         "collapse_step": r.summary.get("collapse_step"), "auc": column.text(r.summary.get("auc", float("nan")))}
         for r in done
     ]  # fmt: skip
 

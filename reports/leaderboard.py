@@ -161,8 +161,8 @@ def _pairs(column: Column, rows: Sequence[Row], finished: Sequence[TrialRecord])
     if frames := [f for f in frames if len(f)]:
         images = pd.concat(frames).pivot(index="image", columns=["label", "seed"], values="value")
         some = [r for r in rows if r.label in images.columns.get_level_values(0)]
-        stacks = [images[r.label].to_numpy(float).T for r in some]
-        return (some, stats.compare(stacks, higher_is_better=column.higher_is_better)) if len(some) > 1 else None
+        stacks, ids = [images[r.label].to_numpy(float).T for r in some], [list(images[r.label].columns) for r in some]
+        return (some, stats.compare(stacks, higher_is_better=column.higher_is_better, seeds=ids)) if len(some) > 1 else None
     seeds = sorted(set.intersection(*(set(r.seeds) for r in rows)))
     scores = [[trials[r.label, s].final[column.key] if (r.label, s) in trials else math.nan for s in seeds] for r in rows]
     return list(rows), stats.compare(scores, higher_is_better=column.higher_is_better, over="seeds")

@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 _COLUMN = 3.4  # inches of a column of a two-column paper: figures that are narrower keep their size
 
 
-def texts(tables: Sequence[Table], records: Sequence[TrialRecord], suite: Suite | None = None) -> dict[str, str]:
+def texts(tables: Sequence[Table], across: Across | None) -> dict[str, str]:
     """File name -> LaTeX: the leaderboards, and what is said across them."""
-    across = section(tables, records, plots.styles(records), suite)
     found = {"leaderboard.tex": export.to_tex_document(tables), "leaderboard_table.tex": export.to_tex(tables)}
     if across and across.standings:
         found["across_table.tex"] = _standings(across)
@@ -75,10 +74,19 @@ def _standings(across: Across) -> str:
     head = ["row", r"IQM $\uparrow$", rf"P(beats {tex_escape(across.standings[0].label)}) $\uparrow$", r"mean rank $\downarrow$", r"$B$ $\uparrow$"]
     head.append(rf"speed-up over {tex_escape(across.baseline)} $\uparrow$")
     rows = [
-        [tex_escape(s.label), _with_interval(s.iqm), _with_interval(s.improves), _number(s.rank), _number(s.score), _number(s.speed)]
+        [
+            tex_escape(s.label),
+            _with_interval(s.iqm),
+            _with_interval(s.improves),
+            _number(s.rank),
+            _number(s.score),
+            f"{_number(s.speed)} ({s.faster})" if s.faster else "--",
+        ]
         for s in across.standings
     ]
-    return "\n".join([tex_tabular("l" + "r" * 5, [head], rows), rf"\par\footnotesize {tex_escape(across.verdict)}", ""])
+    speed = "In parentheses: the workloads whose target both reached."
+    notes = [rf"\par\footnotesize {tex_escape(text)}" for text in (across.verdict, across.sample, speed)]
+    return "\n".join([tex_tabular("l" + "r" * 5, [head], rows), *notes, ""])
 
 
 def _grid(grid: Grid) -> str:

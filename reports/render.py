@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
 from bench.record import TrialRecord
-from reports import export, paper
+from reports import export, paper, plots
+from reports.across import section
 from reports.html import page
 from reports.leaderboard import leaderboard
 from reports.published import PublishedTable
@@ -50,12 +51,13 @@ def render(
     if not records:
         raise UsageError(f"no trials to report on in {title!r}: run the suite first")
     tables = tables_of(records, sort=sort, mix_cards=mix_cards)
+    across = section(tables, records, plots.styles(records), suite)
     texts = {
-        "index.html": page(tables, records, title=title, published=published, suite=suite),
+        "index.html": page(tables, records, title=title, published=published, across=across),
         "leaderboard.csv": export.to_csv(tables),
         "leaderboard.md": export.to_markdown(tables, title),
         "leaderboard.json": export.to_json(tables, records, title),
-        **paper.texts(tables, records, suite),
+        **paper.texts(tables, across),
     }
     return write_all({out / name: text for name, text in texts.items()})
 

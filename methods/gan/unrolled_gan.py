@@ -57,13 +57,13 @@ class UnrolledGAN(TwoPlayer):
         super().build(task)
         self.adversarial = registry.make("adversarial", self.hp.adversarial)
         (group,) = self.opt_d.param_groups
-        if type(self.opt_d) not in _RULES or any(group.get(variant) for variant in _VARIANTS):
+        if _torch_class(self.opt_d) not in _RULES or any(group.get(variant) for variant in _VARIANTS):
             spec = self.hp.optimizer_d or self.hp.optimizer
             raise UsageError(f"unrolled_gan cannot differentiate through {spec}; set optimizer_d to adam, sgd or sgdm")
 
     def unroll(self, x: Tensor, y: Tensor) -> Tensor:
         """The critic's parameters, in one vector, after k steps on real `x` and fake `y`: a function of `y`."""
-        rule, (group,) = _RULES[type(self.opt_d)], self.opt_d.param_groups
+        rule, (group,) = _RULES[_torch_class(self.opt_d)], self.opt_d.param_groups
         w, state = parameters_to_vector(self.D.parameters()), _flat_state(self.opt_d)
         for _ in range(self.hp.k):
             (gradient,) = torch.autograd.grad(self._critic_loss(w, x, y), w, create_graph=True)
@@ -104,6 +104,11 @@ class UnrolledGAN(TwoPlayer):
 
 
 _State = Mapping[str, Any]
+
+
+def _torch_class(opt: torch.optim.Optimizer) -> type:
+    """The class of torch whose rule it is; `Optimizer` itself for a rule that torch lacks."""
+    return next(kind for kind in type(opt).__mro__ if kind.__module__.startswith("torch.optim."))
 
 
 def _flat_state(opt: torch.optim.Optimizer) -> _State:

@@ -1,34 +1,42 @@
-"""What AdaBound and AMSBound share: the clipped step."""
+"""What AdaBound and AMSBound share: all but the squares that they divide by."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from bench.errors import UsageError
-from methods.optimizers._rule import Rule, root
+from methods.optimizers._rule import Buffers, Rule, average, average_squares, root
 
 
 class Bounded(Rule):
     """A rule whose rates lie between two bounds that close on `final_lr` like 1 / (gamma t)."""
 
-    def __init__(self, params: Iterable[Any], options: Mapping[str, Any]) -> None:
-        if not (options["lr"] > 0 and options["gamma"] > 0):
-            raise UsageError(f"lr and gamma of a bounded rule must be above 0, not {options['lr']} and {options['gamma']}")
-        super().__init__(params, {**options, "base_lr": options["lr"]})
+    def __init__(
+        self, params: Iterable[Any], lr: float, final_lr: float, gamma: float, betas: tuple[float, float], eps: float, weight_decay: float
+    ) -> None:
+        if not (lr > 0 and gamma > 0):
+            raise UsageError(f"lr and gamma of a bounded rule must be above 0, not {lr} and {gamma}")
+        options = {"lr": lr, "final_lr": final_lr, "gamma": gamma, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, {**options, "base_lr": lr})
 
-    @staticmethod
-    def bounded_step(w: list[Tensor], m: list[Tensor], v: list[Tensor], group: dict[str, Any]) -> None:
+    def squares(self, s: Buffers) -> list[Tensor]:
+        """Of this step, under the root, from buffers "m" and "v" up to date."""
+        raise NotImplementedError
+
+    def update(self, w: list[Tensor], g: list[Tensor], s: Buffers, group: dict[str, Any]) -> None:
         """Subtract clip(Adam's rate, lower, upper) m, coordinate by coordinate."""
         (b1, b2), lr, gamma, t = group["betas"], group["lr"], group["gamma"], group["t"]
         final = group["final_lr"] * lr / group["base_lr"]  # a schedule scales it too
-        rates = root(v, group["eps"])
+        average(s["m"], g, b1)
+        average_squares(s["v"], g, b2)
+        rates = root(self.squares(s), group["eps"])
         torch._foreach_reciprocal_(rates)
         torch._foreach_mul_(rates, lr * math.sqrt(1 - b2**t) / (1 - b1**t))
         torch._foreach_clamp_min_(rates, final * (1 - 1 / (gamma * t + 1)))
         torch._foreach_clamp_max_(rates, final * (1 + 1 / (gamma * t)))
-        torch._foreach_addcmul_(w, rates, m, -1)
+        torch._foreach_addcmul_(w, rates, s["m"], -1)

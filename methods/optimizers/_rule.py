@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from bench.errors import UsageError
+from methods.optimizers._kept import Kept, wide
 
 Buffers = Mapping[str, list[Tensor]]
 
 
-class Rule(torch.optim.Optimizer):
+class Rule(Kept):
     """An optimiser that is one `update` of a list of parameters at a time.
 
     Buffers start at 0 and are float32 at least, whatever the parameters are. A group counts its steps in "t", 1 in the first.
@@ -65,25 +66,18 @@ class Rule(torch.optim.Optimizer):
                 self.update(w, g, s, group)
         return loss
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As torch's, but buffers keep their precision: torch rounds them to that of the parameters."""
-        super().load_state_dict(state_dict)
-        params = [p for group in self.param_groups for p in group["params"]]
-        for i, saved in state_dict["state"].items():
-            self.state[params[i]] = {name: x.to(params[i].device, copy=True) for name, x in saved.items()}
-
     def _buffers(self, w: Sequence[Tensor]) -> Buffers:
         states = [self.state[p] for p in w]
         for p, state in zip(w, states, strict=True):
             if not state:
-                state.update({name: torch.zeros_like(p, dtype=_wide(p)) for name in self.buffers})
+                state.update({name: torch.zeros_like(p, dtype=wide(p)) for name in self.buffers})
         return {name: [state[name] for state in states] for name in self.buffers}
 
     def _gradients(self, w: list[Tensor], group: Mapping[str, Any]) -> list[Tensor]:
         g = [p.grad for p in w if p.grad is not None]
         if any(x.is_sparse for x in g):
             raise UsageError("this optimizer is defined for dense gradients only")
-        g = [x.to(_wide(x)) for x in g]
+        g = [x.to(wide(x)) for x in g]
         if (decay := group["weight_decay"]) and not self.decoupled:
             g = list(torch._foreach_add(g, w, alpha=decay))
         return g
@@ -116,7 +110,3 @@ def look_ahead(w: list[Tensor], steps: list[Tensor], ahead: list[Tensor]) -> Non
     torch._foreach_add_(ahead, steps, alpha=-2)  # (w - s) - s, from w - ahead, rounded once
     torch._foreach_add_(w, ahead)
     torch._foreach_copy_(ahead, steps)
-
-
-def _wide(x: Tensor) -> torch.dtype:
-    return torch.promote_types(x.dtype, torch.float32)

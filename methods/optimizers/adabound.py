@@ -1,13 +1,12 @@
 """Adaptive Gradient Methods with Dynamic Bound of Learning Rate. Luo, Xiong, Liu, Sun. ICLR 2019, arXiv:1902.09843."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from methods.optimizers._bounds import Bounded
-from methods.optimizers._rule import Buffers, average, average_squares
+from methods.optimizers._rule import Buffers
 
 
 def adabound(
@@ -26,14 +25,11 @@ def adabound(
     The paper prints 1 - b2 for gamma and divides the step by sqrt(t), its code does not. `weight_decay` adds that multiple of w to g.
     The lower bound of the rate, which some notes credit to SWATS, is this paper's.
     """
-    options = {"lr": lr, "final_lr": final_lr, "gamma": gamma, "betas": betas, "eps": eps, "weight_decay": weight_decay}
-    return _AdaBound(params, options)
+    return _AdaBound(params, lr, final_lr, gamma, betas, eps, weight_decay)
 
 
 class _AdaBound(Bounded):
     buffers = ("m", "v")
 
-    def update(self, w: list[Tensor], g: list[Tensor], s: Buffers, group: dict[str, Any]) -> None:
-        average(s["m"], g, group["betas"][0])
-        average_squares(s["v"], g, group["betas"][1])
-        self.bounded_step(w, s["m"], s["v"], group)
+    def squares(self, s: Buffers) -> list[Tensor]:
+        return s["v"]

@@ -6,19 +6,28 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from methods.optimizers._kept import wide
+from methods.optimizers._torch import from_torch
+
 
 def adagrad(params: Sequence[Tensor], *, lr: float = 1e-2, eps: float = 1e-10, weight_decay: float = 0.0) -> torch.optim.Optimizer:
     """Fig. 1, diagonal: v = v + g^2, w -= lr g / (sqrt(v) + eps), v starting at 0. torch.optim.Adagrad, fused on the CPU.
 
     `weight_decay` adds that multiple of w to g.
     """
-    on_cpu = all(p.is_cpu for p in params)  # torch 2.11 has no other fused kernel of it
-    return _Adagrad(params, lr=lr, eps=eps, weight_decay=weight_decay, foreach=not on_cpu, fused=on_cpu)
+    return from_torch(_Adagrad, params, lr=lr, eps=eps, weight_decay=weight_decay)
 
 
 class _Adagrad(torch.optim.Adagrad):
+    def __init__(self, params: Sequence[Tensor], **options: Any) -> None:
+        super().__init__(params, **options)
+        self._start(self.param_groups)
+
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Torch 2.11 gives state to the parameters of its constructor only."""
         super().add_param_group(param_group)
-        for p in self.param_groups[-1]["params"]:
-            self.state[p] = {"step": torch.zeros((), device="cpu"), "sum": torch.zeros_like(p)}
+        self._start(self.param_groups[-1:])
+
+    def _start(self, groups: Sequence[dict[str, Any]]) -> None:
+        for p in (p for group in groups for p in group["params"]):
+            self.state[p] = {"step": torch.zeros((), device="cpu"), "sum": torch.zeros_like(p, dtype=wide(p))}

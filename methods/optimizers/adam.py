@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from methods.optimizers._fused import fused
+from methods.optimizers._torch import from_torch
 
 
 def adam(
@@ -15,4 +15,4 @@ def adam(
 
     `weight_decay` adds that multiple of w to g (L2, not decoupled). torch.optim.Adam, fused.
     """
-    return torch.optim.Adam(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=fused(params))
+    return from_torch(torch.optim.Adam, params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)

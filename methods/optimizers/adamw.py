@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from methods.optimizers._fused import fused
+from methods.optimizers._torch import from_torch
 
 
 def adamw(
@@ -15,4 +15,4 @@ def adamw(
 
     The paper's decay is weight_decay times the schedule's factor alone, ours times the whole rate.
     """
-    return torch.optim.AdamW(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=fused(params))
+    return from_torch(torch.optim.AdamW, params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)

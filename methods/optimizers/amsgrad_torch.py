@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from methods.optimizers._fused import fused
+from methods.optimizers._torch import from_torch
 
 
 def amsgrad_torch(
@@ -16,4 +16,4 @@ def amsgrad_torch(
     The rate may grow again, because u is divided by the correction of this step, not of that in which it was found.
     `weight_decay` adds that multiple of w to g. torch.optim.Adam, fused.
     """
-    return torch.optim.Adam(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=True, fused=fused(params))
+    return from_torch(torch.optim.Adam, params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=True)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from methods.optimizers._torch import from_torch
+
 
 def nadam(
     params: Sequence[Tensor], *, lr: float = 2e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0
@@ -14,4 +16,4 @@ def nadam(
     w -= lr (mu_{t+1} m / (1 - M_{t+1}) + (1 - mu_t) g / (1 - M_t)) / (sqrt(v / (1 - b2^t)) + eps). torch.optim.NAdam, over all tensors at
     once. `weight_decay` adds that multiple of w to g.
     """
-    return torch.optim.NAdam(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, foreach=True)
+    return from_torch(torch.optim.NAdam, params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)

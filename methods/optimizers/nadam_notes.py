@@ -15,6 +15,7 @@ def nadam_notes(
     """Steps m = b1 m + (1 - b1) g, v = b2 v + (1 - b2) g^2, w -= d = lr m / (sqrt(v) + eps), the parameters resting at w - d.
 
     So g_t is taken at w - lr m_{t-1} / (sqrt(v_{t-1}) + eps), at w in the first step. The notes print v_t there, which depends on g_t.
+    Validation and test score the look-ahead point w - d, not the iterate w.
     `weight_decay` adds that multiple of w - d to g.
     """
     return _Nadam(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})

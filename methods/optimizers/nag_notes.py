@@ -12,6 +12,7 @@ from methods.optimizers._rule import Buffers, Rule, average, look_ahead
 def nag_notes(params: Sequence[Tensor], *, lr: float = 1e-1, momentum: float = 0.9, weight_decay: float = 0.0) -> torch.optim.Optimizer:
     """Steps m = b m + (1 - b) g(w - lr m), w -= lr m, b the momentum, m starting at 0; the parameters are the look-ahead points w - lr m.
 
+    So validation and test score the look-ahead point, not the iterate w.
     `nag` looks ahead by lr b m, the part of the next step that is known already; this overshoots that by 1 / b.
     """
     return _NAG(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})

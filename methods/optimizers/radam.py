@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from methods.optimizers._torch import from_torch
+
 
 def radam(
     params: Sequence[Tensor], *, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0
@@ -14,4 +16,4 @@ def radam(
     While r <= 5 the step is lr m / (1 - b1^t), that of averaged momentum; the paper prints 4. eps is added to
     sqrt(v), before the correction. `weight_decay` adds that multiple of w to g. torch.optim.RAdam, over all tensors at once.
     """
-    return torch.optim.RAdam(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, foreach=True)
+    return from_torch(torch.optim.RAdam, params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)

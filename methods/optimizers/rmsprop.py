@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from methods.optimizers._torch import from_torch
+
 
 def rmsprop(
     params: Sequence[Tensor], *, lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0.0
@@ -13,4 +15,4 @@ def rmsprop(
 
     `weight_decay` adds that multiple of w to g. Keras calls alpha rho and sets it to 0.9.
     """
-    return torch.optim.RMSprop(params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, foreach=True)
+    return from_torch(torch.optim.RMSprop, params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from methods.optimizers._fused import fused
+from methods.optimizers._torch import from_torch
 
 
 def sgdm(params: Sequence[Tensor], *, lr: float = 1e-2, momentum: float = 0.9, weight_decay: float = 0.0) -> torch.optim.Optimizer:
@@ -13,4 +13,4 @@ def sgdm(params: Sequence[Tensor], *, lr: float = 1e-2, momentum: float = 0.9, w
 
     The averaging form m = b m + (1 - b) g, w -= a m is this one with momentum = b and lr = (1 - b) a.
     """
-    return torch.optim.SGD(params, lr=lr, momentum=momentum, weight_decay=weight_decay, fused=fused(params))
+    return from_torch(torch.optim.SGD, params, lr=lr, momentum=momentum, weight_decay=weight_decay)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ def swats(
     eps: float = 1e-9,
     atol: float = 1e-9,
     rtol: float = 0.0,
+    scope: Literal["global", "tensor"] = "global",
     weight_decay: float = 0.0,
 ) -> torch.optim.Optimizer:
     """Algorithm 1: Adam's steps p until gamma = p.p / -p.g, p over all parameters, agrees with its corrected average; then descent at that.
@@ -28,15 +29,24 @@ def swats(
     From then on u = b1 u + g, w -= (1 - b1) L u with L = e of the switch and u from 0; a schedule scales L as it scales lr.
 
     The paper's tolerance is `atol` alone, which the noise of batches hardly ever meets; `rtol=1e-3` is the practical one.
-    A step of Adam waits for the device once, one of descent never. `weight_decay` adds that multiple of w to g.
-    A group tells "gamma", "estimate" (e), "switched" (the last step of Adam, 0 before) and then "rate" (L).
+    With `scope=tensor` each tensor is judged and switches by itself, which is what libraries do; the paper has one vector.
+    A step of Adam waits for the device once (a group), one of descent never. `weight_decay` adds that multiple of w to g.
+    A group, and so the record, tells "gamma", "estimate" (e), "switched" (the last step of Adam, 0 before) and then "rate" (L).
     """
     options = {"lr": lr, "betas": betas, "eps": eps, "atol": atol, "rtol": rtol, "weight_decay": weight_decay}
-    return _SWATS(params, {**options, "gamma": 0.0, "average": 0.0, "estimate": 0.0, "switched": 0, "rate": 0.0, "rate_lr": 0.0})
+    groups = [{"params": [p]} for p in params] if scope == "tensor" else params
+    return _SWATS(groups, {**options, "gamma": 0.0, "average": 0.0, "estimate": 0.0, "switched": 0, "rate": 0.0, "rate_lr": 0.0})
 
 
 class _SWATS(Rule):
     buffers = ("m", "v")  # m is the velocity u after the switch
+
+    def remarks(self) -> dict[str, float]:
+        """The criterion and the switch: "rate", or "rate.0", "rate.1", ... where there are several groups."""
+        told = ("gamma", "estimate", "switched", "rate")
+        many = len(self.param_groups) > 1
+        numbers = {f"{name}.{i}" if many else name: float(group[name]) for i, group in enumerate(self.param_groups) for name in told}
+        return super().remarks() | numbers
 
     def update(self, w: list[Tensor], g: list[Tensor], s: Buffers, group: dict[str, Any]) -> None:
         b1 = group["betas"][0]

@@ -10,17 +10,24 @@ ALLOWED = scipy.stats.binom.ppf(0.99, 300, 0.05)  # errors in 300 null cases of 
 
 
 def test_the_common_scale_by_hand():
-    rows = [[4.0, 4.0, 4.0], [2.0, 2.0, 3.0], [1.0, 0.0, -9.0]]  # medians 4, 2, 0
-    assert [r.tolist() for r in aggregate.normalise(rows, higher_is_better=True)] == [[1, 1, 1], [0, 0, 0.5], [-0.5, -1, -1]]
+    rows = [[4.0, 4.0, 5.0], [2.0, 2.0, 3.0], [1.0, 0.0, -9.0]]  # medians 4, 2, 0
+    by_hand = [[1, 1, 1.25], [0.5, 0.5, 0.75], [0.25, 0, -2.25]]
+    assert [r.tolist() for r in aggregate.normalise(rows, higher_is_better=True)] == by_hand
     upside_down = aggregate.normalise([[-v for v in r] for r in rows], higher_is_better=False)
-    assert [r.tolist() for r in upside_down] == [[1, 1, 1], [0, 0, 0.5], [-0.5, -1, -1]]
+    assert [r.tolist() for r in upside_down] == by_hand
+
+
+def test_rows_that_tie_at_the_best_leave_the_others_their_place():
+    tied = aggregate.normalise([[1.0], [1.0], [0.9], [0.5], [np.nan]], higher_is_better=True)
+    assert np.concatenate(tied) == pytest.approx([1, 1, 0.8, 0, -1])
 
 
 def test_the_common_scale_knows_divergence_and_rows_that_are_all_alike():
-    scores = aggregate.normalise([[1.0, np.nan], [2.0, 3.0], [np.inf, np.inf]], higher_is_better=False)
-    assert [s.tolist() for s in scores] == [[1, -1], [1, 1], [-1, -1]]  # one finite median, 3: all that reaches it is best
-    assert [s.tolist() for s in aggregate.normalise([[1.0], [1.0]], higher_is_better=True)] == [[1], [1]]
-    assert [s.tolist() for s in aggregate.normalise([[-np.inf], [np.nan]], higher_is_better=True)] == [[-1], [-1]]
+    scores = aggregate.normalise([[1.0, np.nan], [2.0, 4.0, 3.0], [5.0, 7.0, 9.0], [np.inf, np.inf]], higher_is_better=False)
+    assert [s.tolist() for s in scores] == [[1.5, -1.5], [1.25, 0.75, 1], [0.5, 0, -0.5], [-1.5, -1.5]]  # worst run -0.5: diverged is -1.5
+    assert [s.tolist() for s in aggregate.normalise([[1.0], [1.0, np.nan, 1.0]], higher_is_better=True)] == [[1], [1, 0, 1]]
+    assert [s.tolist() for s in aggregate.normalise([[np.inf], [30.0], [20.0]], higher_is_better=True)] == [[1], [1], [0]]
+    assert [s.tolist() for s in aggregate.normalise([[-np.inf], [np.nan]], higher_is_better=True)] == [[0], [0]]
 
 
 def test_iqm_is_the_mean_of_the_middle_half():
@@ -56,7 +63,7 @@ def test_improvement_is_mann_whitneys_u_averaged_over_workloads():
     a, b = [rng.integers(0, 6, 7).astype(float) for _ in range(3)], [rng.integers(0, 5, 5).astype(float) for _ in range(3)]
     theirs = np.mean([scipy.stats.mannwhitneyu(x, y).statistic / 35 for x, y in zip(a, b)])
     assert aggregate.improvement(a, b).mean == pytest.approx(theirs)
-    assert aggregate.improvement(a, b, higher_is_better=False).mean == pytest.approx(1 - theirs)
+    assert aggregate.improvement([-x for x in a], [-x for x in b]).mean == pytest.approx(1 - theirs)
     ours = aggregate.improvement(a, b)
     assert ours.low < ours.mean < ours.high
     one_seed = aggregate.improvement([[1.0], [1.0]], [[0.0], [2.0]])
@@ -85,13 +92,12 @@ def test_ranks_are_friedmans():
     assert ranks.mean.sum() == pytest.approx(10)
     assert ranks.different[0, 3]
     assert not ranks.different.diagonal().any()
-    assert aggregate.rank(-scores, higher_is_better=False).mean.tolist() == ranks.mean.tolist()
 
 
 def test_who_diverged_is_last_and_shares_the_place():
     ranks = aggregate.rank([[3.0, np.nan, np.nan, 1.0]] * 6)
     assert ranks.mean.tolist() == [1, 3.5, 3.5, 2]
-    assert aggregate.rank([[np.inf, 2.0, np.inf]] * 6, higher_is_better=False).mean.tolist() == [2.5, 1, 2.5]
+    assert aggregate.rank([[-np.inf, 2.0, -np.inf]] * 6).mean.tolist() == [2.5, 1, 2.5]
 
 
 def test_cliques_are_maximal_runs_of_neighbours():

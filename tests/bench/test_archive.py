@@ -5,6 +5,7 @@ import os
 import stat
 import tarfile
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -77,6 +78,37 @@ def test_nothing_is_replaced(tmp_path):
     unpack(zipped(tmp_path / "a.zip", {"set/a": b"1"}), tmp_path / "out")
     refused(zipped(tmp_path / "b.zip", {"set/a": b"2"}), r"out/set/a is in the way: move it")
     assert found(tmp_path / "out") == {"set/a": b"1"}
+
+
+def test_a_collision_at_the_second_file_leaves_the_first_where_it_was(tmp_path):
+    path = zipped(tmp_path / "b.zip", {"a": b"1", "set/b": b"2", "set/c": b"3"})
+    (tmp_path / "out/set").mkdir(parents=True)
+    (tmp_path / "out/set/c").symlink_to(tmp_path / "nowhere")
+    refused(path, r"out/set/c is in the way")
+    assert sorted(p.name for p in (tmp_path / "out").rglob("*")) == ["c", "set"]
+    (tmp_path / "out/set/c").unlink()
+    unpack(path, tmp_path / "out")
+    assert found(tmp_path / "out") == {"a": b"1", "set/b": b"2", "set/c": b"3"}
+
+
+def test_a_move_that_the_disk_refuses_takes_back_those_before_it(tmp_path, monkeypatch):
+    source, target = tmp_path / "source", tmp_path / "target"
+    for folder in (source, target):
+        folder.mkdir()
+    for name in "abc":
+        (source / name).touch()
+    rename = Path.rename
+
+    def full(self, place):
+        if place == target / "c":
+            raise OSError(28, "No space left on device")
+        return rename(self, place)
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(OSError, match="No space"):
+        archive.merge(source, target)
+    assert sorted(p.name for p in source.iterdir()) == ["a", "b", "c"]
+    assert list(target.iterdir()) == []
 
 
 # -- members that would land elsewhere

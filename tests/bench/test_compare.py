@@ -51,6 +51,9 @@ def test_seeds_count_too(rng):
     (d,) = compare.differences(side("a", a), side("b", b))
     assert d.test == "Wilcoxon over 20 images, Welch over 3 and 2 seeds"
     assert d.p == pytest.approx(stats.compare([a, b]).p[0, 1])
+    (d,) = compare.differences(side("a", a[:2]), side("b", b))
+    assert d.test == "Wilcoxon over 20 images, paired t over 2 seeds"
+    assert d.p == pytest.approx(stats.compare([a[:2], b], seeds=[[0, 1]] * 2).p[0, 1])
 
 
 def test_lower_is_better_where_the_card_says_so():

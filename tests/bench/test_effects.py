@@ -31,35 +31,25 @@ def test_detectable_effect_is_detected():
 
 def test_a_planted_variance_is_recovered():
     rng = np.random.default_rng(1)
-    planted = effects.Variance(training=0.5, sampling=0.2, image=2.0, residual=1.0)
+    planted = effects.Variance(training=0.5, image=2.0, residual=1.0)
     found = []
-    for _ in range(400):
-        a, b, n = 6, 3, 20
-        y = rng.normal(0, planted.training**0.5, (a, 1, 1)) + rng.normal(0, planted.sampling**0.5, (a, b, 1))
-        y = y + rng.normal(0, planted.image**0.5, n) + rng.normal(0, planted.residual**0.5, (a, b, n))
+    for _ in range(3000):
+        y = rng.normal(0, planted.training**0.5, (6, 1)) + rng.normal(0, planted.image**0.5, 20) + rng.normal(0, planted.residual**0.5, (6, 20))
         found.append(dataclasses.astuple(effects.variance(y)))
-    assert np.mean(found, axis=0) == pytest.approx(dataclasses.astuple(planted), rel=0.08)
+    assert np.mean(found, axis=0) == pytest.approx(dataclasses.astuple(planted), rel=0.04)
 
 
 def test_variance_by_hand():
-    found = effects.variance([[[1, 2]], [[3, 6]]])  # mean squares: training 9, image 4, residual 1
+    found = effects.variance([[1, 2], [3, 6]])  # mean squares: training 9, image 4, residual 1
     assert (found.training, found.image, found.residual) == (4, 1.5, 1)
 
 
-def test_variance_of_seeds_alone_and_of_one_sampling_seed():
+def test_variance_of_seeds_alone_and_of_one_seed():
     seeds = np.array([1.0, 2.0, 4.0, 8.0])
-    only = effects.variance(seeds[:, None, None])
+    only = effects.variance(seeds[:, None])
     assert only.training == pytest.approx(seeds.var(ddof=1))
-    assert np.isnan([only.sampling, only.image, only.residual]).all()
-    rng = np.random.default_rng(2)
-    y = rng.normal(0, 1, (5, 1, 40)) + 3 * rng.normal(0, 1, (5, 1, 1))
-    ours = effects.variance(y)
-    within = ours.residual / 40
-    assert ours.training == pytest.approx(y.mean(2)[:, 0].var(ddof=1) - within)
-    assert math.isnan(ours.sampling)
-    assert math.isnan(effects.variance(y[:1]).training)
-    nested = effects.variance(rng.normal(0, 1, (4, 3, 1)))
-    assert not math.isnan(nested.sampling)
+    assert np.isnan([only.image, only.residual]).all()
+    assert math.isnan(effects.variance(np.arange(5.0)[None]).training)
 
 
 def test_anova_against_least_squares():
@@ -130,6 +120,14 @@ def test_width_of_a_plateau_of_scores_and_of_nothing():
     assert flat.width == pytest.approx(2 + (0.8 - 0.8 / 1.1) / 0.7)
     assert effects.sensitivity([1, 10], [[np.nan], [np.nan]]).width == 0
     assert effects.sensitivity([1, 10, 100], [[1.0], [np.inf], [1.0]]).width == 0  # a hole has no width
+
+
+def test_the_width_on_a_logarithm_is_that_of_what_it_is_the_logarithm_of():
+    rates, logs = 10.0 ** np.arange(5), np.array([-3.0, -3.97, -4.0, -3.99, -2.0])
+    found = [effects.sensitivity(rates, (logs + shift)[:, None], tolerance=math.log10(effects.NEAR)).width for shift in (-5.0, 0.0, 4.0, 9.0)]
+    assert found == pytest.approx([found[0]] * 4)
+    near = math.log10(1.1)
+    assert found[0] == pytest.approx(2 + (near - 0.03) / 0.97 + (near - 0.01) / 1.99)
 
 
 def test_steps_to_target():

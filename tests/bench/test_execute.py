@@ -111,6 +111,29 @@ def test_stop_between_trials(tiny, ran, monkeypatch):
     assert started == ["identity"]
 
 
+def test_stop_in_the_last_trial(tiny, ran, monkeypatch):
+    """What comes next, such as the rows after their tuning, must not start."""
+
+    def run(trial, *args, **kwargs):
+        os.kill(os.getpid(), signal.SIGINT)
+        return ran[1][0]
+
+    monkeypatch.setattr(execute.life, "run", run)
+    with pytest.raises(Interrupted):
+        tiny.run(methods=["identity"])
+
+
+def test_reasons_are_found_when_their_trial_starts_without_listing_all_runs_again(continued, ran, monkeypatch):
+    listed, seen, of = [], [], continued.store.newest
+    closed = continued.store._closed
+    monkeypatch.setattr(continued.store, "_closed", lambda: listed.append(len(seen)) or closed())
+    monkeypatch.setattr(continued.store, "newest", lambda trial_id: seen.append("why") or of(trial_id))
+    monkeypatch.setattr(execute.life, "run", lambda trial, *args, **kwargs: seen.append(trial.label) or ran[1][0])
+    edited(continued, "pictures=2", "pictures=3").run()
+    assert seen == ["why", "identity", "why", "unet"]
+    assert listed == [0, 4]  # before the first trial, and for the records at the end
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_signal_asks_the_second_insists(number):
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)

@@ -1,5 +1,6 @@
 """`runner.py weights fetch` and `data fetch`: what is fetched is the published file, in its place, or there is one line and nothing else."""
 
+import dataclasses
 import functools
 import gzip
 import hashlib
@@ -62,10 +63,19 @@ def thing(server, root, monkeypatch):
 def test_weights_are_fetched_once(thing, server, capsys):
     assert runner.main(["weights", "fetch", "thing"]) == 0
     assert torch.equal(weights.load_state_dict("thing")["w"], TENSORS["w"])
-    assert re.search(rf"weights/thing\.pth, sha256 {thing.sha256}\w+\n$", capsys.readouterr().out)
+    assert re.search(rf"weights/thing\.pth, prefix verified \(8 of [^)]*\), sha256 {thing.sha256}\w+\n$", capsys.readouterr().out)
     assert runner.main(["weights", "fetch", "thing"]) == 0
-    assert "is here, verified" in capsys.readouterr().out
+    assert "is here, prefix verified (8 of the 64 digits of its sha256 are published)\n" in capsys.readouterr().out
     assert len(server.asked) == 1
+
+
+def test_a_whole_digest_is_verified(thing, capsys, monkeypatch):
+    assert runner.main(["weights", "fetch", "thing"]) == 0
+    whole = dataclasses.replace(thing, sha256=weights.sha256("thing"))
+    monkeypatch.setattr(weights, "manifest", lambda: {"thing": whole})
+    capsys.readouterr()
+    assert runner.main(["weights", "fetch", "thing"]) == 0
+    assert "is here, verified\n" in capsys.readouterr().out
 
 
 def test_a_file_that_is_not_the_published_one_is_replaced(thing, capsys):
@@ -205,6 +215,17 @@ def test_an_archive_is_unpacked_into_place(facades, root, capsys):
     assert runner.main(["data", "fetch", "facades"]) == 0
     assert (root / "facades/test/1.jpg").is_file()
     assert sorted(p.name for p in root.iterdir()) == ["facades", "fetched.json"]
+
+
+def test_what_is_in_the_way_leaves_the_data_root_as_it_was_and_the_next_call_goes_on(facades, root, capsys):
+    facades("facades/test/1.jpg", "readme")
+    (root / "readme").touch()
+    assert runner.main(["data", "fetch", "facades"]) == 2
+    assert "readme is in the way" in told(capsys)
+    assert not (root / "facades").exists()
+    (root / "readme").unlink()
+    assert runner.main(["data", "fetch", "facades"]) == 0
+    assert (root / "facades/test/1.jpg").is_file()
 
 
 @pytest.mark.parametrize(

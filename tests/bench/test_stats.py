@@ -5,13 +5,19 @@ import scipy.stats
 from bench import stats
 
 
-def test_interval_over_seeds_is_the_percentile_bootstrap():
+def test_interval_over_seeds_is_students_t():
     seeds = [27.1, 27.9, 28.4, 26.8, 27.5]
     ours = stats.interval(seeds, images=[1.0, 2.0])
-    theirs = scipy.stats.bootstrap((seeds,), np.mean, method="percentile", n_resamples=20_000, rng=1).confidence_interval
+    theirs = scipy.stats.ttest_1samp(seeds, 0).confidence_interval()
     assert (ours.n, ours.over) == (5, "seeds")
     assert ours.mean == pytest.approx(np.mean(seeds))
-    assert (ours.low, ours.high) == pytest.approx(theirs, abs=0.06)
+    assert (ours.low, ours.high) == pytest.approx(theirs)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_interval_over_few_seeds_covers(n):
+    found = [stats.interval(seeds) for seeds in np.random.default_rng(n).normal(27, 0.5, (1000, n))]
+    assert np.mean([i.low <= 27 <= i.high for i in found]) >= 0.93
 
 
 def test_interval_of_one_seed_is_over_its_images():
@@ -74,6 +80,41 @@ def test_one_seed_against_several_is_a_one_sample_test():
     a = np.array([0.1, 0.5, 0.6])
     p = stats.compare([a[:, None] + images, images]).p[0, 1]
     assert p == pytest.approx(scipy.stats.ttest_1samp(a, 0).pvalue)
+
+
+def test_the_same_seeds_are_paired_in_whatever_order():
+    rng = np.random.default_rng(10)
+    of_seed, images = rng.normal(0, 1, (4, 1)), rng.normal(0, 1, 50)
+    a, b = (of_seed + shift + rng.normal(0, 0.3, (4, 1)) + images for shift in (0.5, 0.0))
+    paired = scipy.stats.ttest_rel(a.mean(1), b.mean(1)).pvalue
+    assert stats.compare([a, b], seeds=[[0, 1, 2, 3]] * 2).p[0, 1] == pytest.approx(paired)
+    turned = stats.compare([a, b[::-1]], seeds=[[0, 1, 2, 3], [3, 2, 1, 0]])
+    assert turned.p[0, 1] == pytest.approx(paired)
+    others = stats.compare([a, b], seeds=[[0, 1, 2, 3], [0, 1, 2, 4]])
+    assert others.p[0, 1] == pytest.approx(scipy.stats.ttest_ind(a.mean(1), b.mean(1), equal_var=False).pvalue)
+    assert turned.high[0, 1] - turned.low[0, 1] < 0.7 * (others.high[0, 1] - others.low[0, 1])
+    assert stats.compare([a + 1, a], seeds=[[0, 1, 2, 3]] * 2).p[0, 1] < 1e-6  # no spread at all, and a difference
+    assert stats.compare([a, a], seeds=[[0, 1, 2, 3]] * 2).p[0, 1] == 1
+
+
+def _pair(rng, seeds, difference=0.0):
+    """Two rows of the same seeds: seed effects of sd 1 in common, noise of 0.1 a run, twenty images."""
+    shared = rng.normal(0, 1, (seeds, 1)) + rng.normal(0, 2, 20)
+    return [shared + shift + rng.normal(0, 0.1, (seeds, 1)) + rng.normal(0, 0.1, (seeds, 20)) for shift in (difference, 0.0)]
+
+
+def test_paired_seeds_find_what_the_luck_of_seeds_hides():
+    rng, ids = np.random.default_rng(11), [list(range(6))] * 2
+    pairs = [_pair(rng, 6, 0.3) for _ in range(40)]
+    assert sum(stats.compare(p, seeds=ids).better[0, 1] for p in pairs) >= 36
+    assert sum(stats.compare(p).better[0, 1] for p in pairs) <= 4
+
+
+@pytest.mark.parametrize("seeds", [3, 6])
+def test_paired_seeds_rarely_err_under_the_null(seeds):
+    rng = np.random.default_rng(12)
+    wrong = sum(stats.compare(_pair(rng, seeds), seeds=[list(range(seeds))] * 2).better.any() for _ in range(200))
+    assert wrong <= scipy.stats.binom.ppf(0.99, 200, 0.05)
 
 
 def test_equal_rows_tie_and_missing_images_are_left_out_for_all():

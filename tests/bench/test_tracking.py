@@ -7,9 +7,10 @@ from collections import Counter
 import pandas as pd
 import pytest
 
+from bench import lookup
 from bench import trial as life
 from bench.errors import UsageError
-from bench.tracking import Store
+from bench.tracking import Store, write_record
 from bench.training import Interrupted
 from reports import export, render
 
@@ -242,3 +243,19 @@ def test_the_environment_names_the_store(tmp_path, database, monkeypatch):
     assert store.uri.endswith("elsewhere.db")
     assert not (tmp_path / "out" / "mlflow.db").exists()
     assert Store("tiny", tmp_path / "out", f"sqlite:///{tmp_path}/elsewhere.db").experiment == store.experiment
+
+
+def test_a_named_run_is_read_and_not_the_newest_of_its_trial(continued, tmp_path):
+    first = continued.mlflow_run(continued.run(methods=["unet"])[0][0]).info.run_id
+    continued.run(methods=["unet"], fresh=True)
+    (newest, named) = continued.store._search(f"tags.trial_id = '{continued.store.client.get_run(first).data.tags['trial_id']}'")
+    assert named.info.run_id == first
+    for run, value in ((named, 1.0), (newest, 2.0)):
+        (folder := tmp_path / run.info.run_id).mkdir()
+        write_record(dataclasses.replace(continued.store.record(run), final={"psnr": value}), folder)
+        continued.store.client.log_artifacts(run.info.run_id, str(folder), "trial")
+        (folder / "weights.safetensors").write_text(str(value))
+        continued.store.client.log_artifact(run.info.run_id, str(folder / "weights.safetensors"), "trial")
+    for name, value in ((first, 1.0), (newest.info.run_id, 2.0), (newest.data.tags["trial_id"], 2.0)):
+        assert lookup.find(name, continued.out, None, tmp_path).final == {"psnr": value}
+        assert lookup.weights(name, continued.out, None, tmp_path / name[:5]).read_text() == str(value)

@@ -10,7 +10,7 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from bench import identity, suite
+from bench import identity, registry, suite
 from bench import trial as life
 from bench.record import CURVES, PER_IMAGE
 from bench.registry import Spec
@@ -65,7 +65,7 @@ def test_a_trained_trial(ran):
     assert suite.check_method(life.registry.parse(record.spec)).options["width"] == 4
     assert record.cards.keys() >= {"psnr", "ssim", "parameters"}
     assert record.summary.keys() >= {"steps", "best_step", "auc"}
-    assert record.summary["steps"] == 4
+    assert (record.summary["steps"], record.summary["opt.fused"]) == (4, 1)
     assert record.costs.keys() >= {"train_seconds", "images_per_s", "ms_per_image", "parameters"}
     assert record.environment["torch"] == torch.__version__.partition("+")[0]
     assert "capped" not in record.tags
@@ -311,6 +311,34 @@ def test_every_task_option_changes_identity_and_protocol(ran, option, names):
     changed = {k for k in a.keys() | b.keys() if a.get(k) != b.get(k) and not k.startswith("data.")}
     assert changed == names
     assert identity.protocol_of(a) != identity.protocol_of(b)
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "inner"),
+    [
+        ("schedule", "warmup", {("schedule", "constant")}),
+        ("schedule", "warmup[then='warmup[then=\"cosine[end=0.1]\"]']", {("schedule", "warmup"), ("schedule", "cosine")}),
+        ("schedule", "cosine[end=0.1]", set()),
+        ("dataset", "photo_edges", {("dataset", "photos")}),
+        ("metric", "detection[detector=yolo]", {("detector", "yolo")}),
+        ("optimizer", "adam[lr=0.1]", set()),
+        ("detector", "torchvision", set()),
+    ],
+)
+def test_parts_inside_parts(kind, spec, inner):
+    found = [(k, registry.parse(text).name) for k, text in suite.unfolded([(kind, spec)])]
+    assert found[0] == (kind, registry.parse(spec).name)
+    assert set(found[1:]) == inner
+
+
+def test_a_change_of_a_part_inside_a_part_changes_the_identity(ran, monkeypatch):
+    trial = ran[0].trials()[1]
+    trial = dataclasses.replace(trial, spec=Spec("unet", {**UNET, "schedule": "warmup[then=cosine]"}))
+    before, cosine = parts(trial), registry.find("schedule", "cosine")
+    assert "code.schedule.cosine" in before
+    real = identity.code_hash
+    monkeypatch.setattr(identity, "code_hash", lambda part: "changed" if part is cosine else real(part))
+    assert {k for k, v in parts(trial).items() if before[k] != v} == {"code.schedule.cosine"}
 
 
 def test_settings_that_change_the_identity(ran):

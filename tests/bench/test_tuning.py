@@ -1,6 +1,7 @@
 """Settings are found on one budget, on validation alone, and what that took stands on the row."""
 
 import contextlib
+import dataclasses
 import math
 import re
 import sys
@@ -13,6 +14,7 @@ from bench import execute, main, suite, target, tuning
 from bench.errors import Unavailable, UsageError
 from bench.record import CURVES, TrialRecord
 from bench.schema import Space
+from bench.tracking import write_record
 from bench.training import Interrupted
 
 # x starts at 8 and descends x^2/2: one step of plain descent at rate r leaves 8 (1 - r), so 1 is the best rate and 2 or more never gets anywhere
@@ -294,6 +296,73 @@ def test_a_row_whose_every_trial_diverged_is_still_judged(grid):
     records = rates.train(rates.tune(methods=["two/sgd"]))
     assert {r.outcome for r in records} == {"diverged"}
     assert all(r.costs["tuning_trials"] == 2 for r in records)
+
+
+def failing(bad):
+    """What `_guessed` says, but for the trials that fail."""
+
+    def run(trials):
+        return [dataclasses.replace(_guessed(t), outcome="failed", reason="OutOfMemory: too big") if bad(t) else _guessed(t) for t in trials]
+
+    return run
+
+
+def test_trials_that_failed_choose_nothing(grid):
+    rates = grid(trials=4, studies=1)
+    rows = rates.rows(methods=["one/sgd"])
+    points = [p["lr"] for p in tuning.quasirandom(rates.level.tuning.spaces["descent"], 4, 1000, [])]
+    best = min(points, key=lambda r: abs(1 - r))
+    (other, *_) = tuning.tune(rows, rates.level.tuning, failing(lambda t: rate(t) == best))
+    assert rate(other) == min(set(points) - {best}, key=lambda r: abs(1 - r))
+    diverged = max(points)  # a divergence is a result, and the only one
+    (last, *_) = tuning.tune(rows, rates.level.tuning, failing(lambda t: rate(t) != diverged))
+    assert rate(last) == diverged
+    assert last.costs["tuning_trials"] == 4
+
+
+def test_a_study_that_failed_leaves_the_choice_to_the_others(grid):
+    rates = grid(trials=2, studies=3)
+    rows, of = rates.rows(methods=["one/sgd"]), rates.level.tuning
+    whole = [p["lr"] for j in (1, 2) for p in tuning.quasirandom(of.spaces["descent"], 2, 1000 + j, [])]
+    assert rate(tuning.tune(rows, of, failing(lambda t: t.seed == 1000))[0]) in whole
+
+
+def test_a_row_whose_every_tuning_trial_failed_is_an_error(grid):
+    rates = grid(trials=2, studies=2)
+    with pytest.raises(UsageError, match=r"one: sgd: no trial .* all of them failed, the first with: OutOfMemory: too big$"):
+        tuning.tune(rates.rows(methods=["sgd"]), rates.level.tuning, failing(lambda t: t.workload == "one"))
+
+
+def test_failed_tuning_is_told_and_is_exit_code_1(grid, plugin, capsys, monkeypatch):
+    bench, real = grid(trials=2, studies=1).bench, execute.life.run
+
+    def run(trial, settings, store, *args, **kwargs):
+        record = real(trial, settings, store, *args, **kwargs)
+        return record if (trial.role, trial.tried.get("lr")) != ("tuning", bad) else fail(store, record)
+
+    def fail(store, record):
+        broken = dataclasses.replace(record, outcome="failed", reason="RuntimeError: on purpose")
+        folder = bench.out / "broken"
+        folder.mkdir()
+        write_record(broken, folder)
+        store.finish(store.begin(broken, "broken"), broken, folder)
+        return broken
+
+    bad = tuning.quasirandom(suite.load(str(bench.file)).tiers["smoke"].tuning.spaces["descent"], 2, 1000, [])[0]["lr"]
+    monkeypatch.setattr(execute.life, "run", run)
+    assert main.run_suite(main.RunOptions(suite=str(bench.file), tier="smoke", out=bench.out, methods=["one/sgd"])) == 1
+    said = capsys.readouterr().out
+    assert f"1 of 4 trials failed, the first of them one: sgd (tuning: study 0, lr {bad:g}), seed 1000: RuntimeError: on purpose\n" in said
+    assert [line.split("]")[0] for line in said.splitlines() if line.startswith("[")] == [f"[{i}/4" for i in (1, 2, 3, 4)]
+
+
+def test_attempts_of_other_code_are_not_beside_the_row(grid, monkeypatch):
+    rates = grid(trials=2, studies=1)
+    records = rates.train(rates.tune(methods=["one/sgd"]))
+    store = rates.bench.store
+    assert len(store.beside(records)) == 2
+    newer = [dataclasses.replace(r, parts=r.parts | {"code.method": "0" * 16}) for r in records]
+    assert store.beside(newer) == []
 
 
 def test_fixed_and_oneshot(grid):

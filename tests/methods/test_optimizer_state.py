@@ -48,8 +48,13 @@ def _steps(params, opt, seed, n):
         opt.step()
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
-@pytest.mark.parametrize("name", OURS)
+def _buffers(state):
+    """What a rule remembers of each number of a parameter, not of the steps."""
+    return {k: x for k, x in state.items() if isinstance(x, torch.Tensor) and x.dim()}
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("name", NAMES)
 def test_buffers_are_float32_at_least_also_after_a_checkpoint(name, dtype, tmp_path):
     params, opt = _seeded(dtype, f"{name}[lr=0.01]")
     _steps(params, opt, 1, 3)
@@ -57,14 +62,46 @@ def test_buffers_are_float32_at_least_also_after_a_checkpoint(name, dtype, tmp_p
     twins = [nn.Parameter(p.detach().clone()) for p in params]
     other = registry.make("optimizer", name)(twins)
     other.load_state_dict(checkpoint.load(tmp_path / "state"))
-    assert {x.dtype for p in twins for x in other.state[p].values()} == {torch.promote_types(dtype, torch.float32)}
+    found = {x.dtype for p in twins for x in _buffers(other.state[p]).values()}
+    assert found == ({torch.promote_types(dtype, torch.float32)} if name != "sgd" else set())
     for p, q in ((params, opt), (twins, other)):
         _steps(p, q, 2, 3)
     assert all(torch.equal(p, q) and p.dtype == dtype for p, q in zip(params, twins))
-    assert all(torch.equal(opt.state[p][k], other.state[q][k]) for p, q in zip(params, twins) for k in opt.state[p])
+    assert all(torch.equal(x, other.state[q][k]) for p, q in zip(params, twins) for k, x in opt.state[p].items() if x is not None)
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", NAMES)
+def test_narrow_parameters_take_the_steps_of_wide_ones_but_for_their_own_rounding(name):
+    """Small steps against a large start: every one of them is below what the narrow buffers could tell apart."""
+    ends = []
+    for dtype in (torch.bfloat16, torch.float32):
+        w = nn.Parameter(torch.zeros(4, dtype=dtype))
+        opt = registry.make("optimizer", name)([w])
+        for k in range(40):
+            w.grad = torch.full((4,), 1.0 if k < 1 else 2.0**-6, dtype=dtype)
+            w.data.zero_()
+            opt.step()
+        ends.append(w.detach().double())
+    assert ends[0].tolist() == pytest.approx(ends[1].tolist(), rel=2**-7)
+
+
+def test_a_narrow_step_keeps_the_memory_and_the_gradients():
+    params, opt = _seeded(torch.bfloat16, "adam")
+    memory, groups = [p.data_ptr() for p in params], [id(p) for p in opt.param_groups[0]["params"]]
+    _steps(params, opt, 1, 2)
+    assert [p.data_ptr() for p in params] == memory
+    assert [id(p) for p in opt.param_groups[0]["params"]] == groups == [id(p) for p in opt.state]
+    assert {p.grad.dtype for p in params} == {torch.bfloat16}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_rule_tells_whether_it_runs_fused(name):
+    _, opt = _seeded(torch.float32, name)
+    fused = {"sgd", "sgdm", "sgdm_ema", "nag", "adam", "adamw", "amsgrad_torch", "adagrad"}  # those torch has a kernel of
+    assert opt.remarks()["fused"] == (name in fused) == bool(opt.param_groups[0].get("fused"))
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_loading_does_not_share_memory(name):
     params, opt = _seeded(torch.float32, name)
     _steps(params, opt, 1, 2)
@@ -84,7 +121,7 @@ class _Holder:
         return self.tree
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_closure_is_called_once_before_the_step(name):
     w = nn.Parameter(torch.ones(2))
     opt, calls = registry.make("optimizer", name)([w]), itertools.count(1)
@@ -105,6 +142,15 @@ def test_parameters_without_a_gradient_stay(name):
     descend(registry.make("optimizer", name)([used, unused]), used.square().sum())
     assert (used < 1).all()
     assert torch.equal(unused, torch.ones(2))
+
+
+def test_a_method_passes_on_what_its_optimizers_tell():
+    m = contract.make("wgan", optimizer="swats")
+    assert m.remarks() == {f"{opt}.{k}": 0 for opt in ("opt_d", "opt_g") for k in ("fused", "gamma", "estimate", "switched", "rate")}
+    m.opt_d.param_groups[0]["switched"] = 7
+    assert (m.remarks()["opt_d.switched"], m.remarks()["opt_g.switched"]) == (7, 0)
+    m.opt_g = torch.optim.SGD(m.G.parameters())  # of another's making
+    assert "opt_g.fused" not in m.remarks()
 
 
 @pytest.mark.parametrize("name", OURS)

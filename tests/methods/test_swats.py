@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from bench import registry
+from bench.errors import UsageError
 from methods._train import descend
 
 F64 = torch.float64
@@ -106,6 +107,32 @@ def test_descent_never_has_a_negative_rate():
     _walk(opt, [w], lambda w, k: torch.tensor([(1.0, -0.1)[k]], dtype=F64), 2)  # the second step leads up
     assert group["estimate"] < 0
     assert group["switched"] == 0
+
+
+def test_1_4_the_scope_of_the_criterion_may_be_a_tensor():
+    """Each tensor is then a run of its own, as libraries have it."""
+    opt, w, c = _slope("swats[lr=1e-3,scope=tensor]", 20)
+    parts = [c[:1], c[1:]]
+    for i, (group, part) in enumerate(zip(opt.param_groups, parts, strict=True)):
+        assert group["switched"] == 2
+        assert group["rate"] == pytest.approx(len(part) * 1e-3 / part.abs().sum().item(), rel=1e-5)
+        assert opt.remarks()[f"rate.{i}"] == group["rate"]
+    shares = (w[10] - w[11]) / c
+    assert (shares[1] / shares[0]).item() == pytest.approx((2 / 7) / (1 / 1), rel=1e-5)
+
+
+def test_the_switch_is_told():
+    before, after = _slope("swats", 1)[0].remarks(), _slope("swats", 9)[0].remarks()
+    assert before.keys() == after.keys() == {"fused", "gamma", "estimate", "switched", "rate"}
+    assert (before["switched"], before["rate"]) == (0, 0)
+    assert before["gamma"] == pytest.approx(3.75e-4, rel=1e-5)
+    assert after["switched"] == 2
+    assert after["rate"] == after["estimate"] == pytest.approx(3.75e-4, rel=1e-5)
+
+
+def test_no_other_scope():
+    with pytest.raises(UsageError, match="scope"):
+        registry.make("optimizer", "swats[scope=layer]")([nn.Parameter(torch.zeros(1))])
 
 
 def _switched(spec, seed, most):

@@ -76,7 +76,7 @@ def record(label="deblurgan", seed=0, outcome="finished", reason="", n=12, galle
         "final": final if done else {},
         "best": {c: v + 0.1 for c, v in final.items()} if done and trained else {},
         "per_image": pd.DataFrame(rows if done else [], columns=["column", "image", "value"]),
-        "summary": {"auc/psnr": 26.1, "best_step": 450.0} if done and trained else {},
+        "summary": {"auc": 26.1, "best_step": 450.0} if done and trained else {},
         "costs": costs if done else {},
         "cards": CARDS if done else {},
         "environment": {"python": "3.12.4", "torch": "2.11.0", "device": "cpu, 2 cores", "git": "a1b2c3d"},

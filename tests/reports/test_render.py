@@ -9,6 +9,7 @@ import pytest
 
 from bench.errors import UsageError
 from reports import gallery, published
+from reports.across import section
 from reports.html import page
 from reports.render import render, tables_of, write_all
 
@@ -82,7 +83,7 @@ def test_page_says_what_matters(report):
     for words in (
         "deblurgan leads on PSNR: 27.84 dB", "No paired test tells it from srgan.", "oracle PSF", "1 of 3 seeds diverged", "1 trial skipped",
         "loss_g was nan at update 241", "needs labels, which the task deblur does not offer", "unverified", "another protocol", "cpu, 2 cores",
-        "28.70", "Paired comparison with deblurgan",
+        "28.70", "26.10", "Paired comparison with deblurgan",
     ):  # fmt: skip
         assert words in text, words
 
@@ -121,6 +122,14 @@ def test_ranking_by_an_unknown_column_is_refused(make, tmp_path):
     with pytest.raises(UsageError, match=r"cannot rank by 'pnsr': .*known: .*psnr"):
         render([make()], tmp_path, title="t", sort="pnsr")
     assert not any(tmp_path.iterdir())
+
+
+def test_what_is_said_across_tables_is_worked_out_once(optimizers, tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr("reports.render.section", lambda *given: calls.append(given) or section(*given))
+    render([r for r in optimizers if r.workload in ("vae", "gan")], tmp_path, title="t", sort="score")
+    assert len(calls) == 1
+    assert "across_table.tex" in {p.name for p in tmp_path.iterdir()}
 
 
 def test_the_same_records_give_the_same_page(make):

@@ -1,0 +1,64 @@
+"""The update rules that torch has: by its fused kernels where it has them, and with float32 state under narrower parameters."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer
+
+from methods.optimizers._kept import Kept, wide
+
+_FUSED = {SGD: {"cpu", "cuda"}, Adam: {"cpu", "cuda"}, AdamW: {"cpu", "cuda"}, Adagrad: {"cpu"}}  # what torch 2.11 has
+
+
+def from_torch(rule: type[Optimizer], params: Sequence[Tensor], **options: Any) -> Optimizer:
+    """`rule` over all tensors at once: fused, three to four times faster on many small ones and equal up to rounding, or else foreach."""
+    devices = next((devices for kind, devices in _FUSED.items() if issubclass(rule, kind)), set())
+    fused = all(p.device.type in devices and p.is_floating_point() for p in params)
+    return _widened(rule)(params, **options, **{"fused" if fused else "foreach": True})
+
+
+class _Widened(Kept):
+    """Steps on float32 copies of narrower parameters: so their state is float32, and a step is rounded once, to the parameters."""
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """As torch's."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        copies = {p: _copy(p) for group in self.param_groups for p in group["params"] if p.element_size() < 4 and p.grad is not None}
+        self._replace(copies)
+        try:
+            super().step()
+        finally:
+            self._replace({copy: p for p, copy in copies.items()})
+        for p, copy in copies.items():
+            p.copy_(copy)
+        return loss
+
+    def _replace(self, others: Mapping[Tensor, Tensor]) -> None:
+        """Put other parameters in the place of some, with their state."""
+        if not others:  # hashing every parameter would cost a sixth of a step
+            return
+        for group in self.param_groups:
+            group["params"] = [others.get(p, p) for p in group["params"]]
+        for p, other in others.items():
+            if p in self.state:
+                self.state[other] = self.state.pop(p)
+
+
+@functools.cache
+def _widened(rule: type[Optimizer]) -> Any:
+    return type(rule.__name__, (_Widened, rule), {})
+
+
+def _copy(p: Tensor) -> Tensor:
+    copy = p.to(wide(p))
+    copy.grad = None if p.grad is None else p.grad.to(wide(p))
+    return copy
