@@ -174,7 +174,8 @@ def _report(
             render.write_all({latex / name: data for name, data in paper.figures(tables, records, suite).items()})
         for table in tables:
             title = table.name if len(suite.tables) > 1 else ""
-            console.print(export.terminal(table, title, only=headline.get(table.workload, [])))
+            shown = headline.get(table.workload, [])
+            console.print(export.terminal(table, title, only=shown and [table.sort, *shown]))
     console.print(f"report   {folder / 'index.html'}\nMLflow   mlflow ui --backend-store-uri {store.uri}", highlight=False)
     return folder
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -116,7 +117,7 @@ def weight_of_the_content() -> Finding:
 
 
 def _method(options: str) -> Any:
-    return registry.make("method", f"deblurgan[{options}]")(None)
+    return registry.make("method", f"deblurgan[{options}]")(SimpleNamespace(channels=3))
 
 
 def _count(convolutions: list[tuple[int, int, int]]) -> int:

@@ -42,7 +42,7 @@ def test_unconditional_patchgan_has_cyclegans_size():
 def test_keras_networks_have_the_published_sizes_with_running_statistics():
     with torch.device("meta"):
         generator = ResNetGenerator(norm=keras_deblurgan._BATCH_NORM, upsample=keras_deblurgan._nearest)
-        critic = keras_deblurgan._Critic(64, 256)
+        critic = keras_deblurgan._Critic(3, 64, 256)
         assert (_count(generator, buffers=True), _count(generator, buffers=True) - _count(generator)) == (11_399_171, 10_496)
         assert _count(critic, buffers=True) == 3_098_370
         assert critic(torch.empty(2, 3, 256, 256)).shape == (2, 1)
@@ -51,7 +51,7 @@ def test_keras_networks_have_the_published_sizes_with_running_statistics():
 @pytest.mark.parametrize("crop", [32, 64, 100])
 def test_keras_critic_follows_the_crop(crop):
     with torch.device("meta"):
-        assert keras_deblurgan._Critic(4, crop)(torch.empty(2, 3, crop, crop)).shape == (2, 1)
+        assert keras_deblurgan._Critic(3, 4, crop)(torch.empty(2, 3, crop, crop)).shape == (2, 1)
 
 
 def test_unet_is_of_the_size_of_the_study():
