@@ -27,3 +27,11 @@ class Card:
     def to_json(self) -> dict[str, Any]:
         """The card as plain JSON values, hash included."""
         return {**dataclasses.asdict(self), "hash": self.hash}
+
+
+def differences(a: dict[str, Any], b: dict[str, Any]) -> str:
+    """What differs between two cards as JSON: "border = 0 | 4, colour = rgb | y"."""
+    flat = [{**{k: v for k, v in c.items() if k not in ("protocol", "definition", "hash")}, **c["protocol"]} for c in (a, b)]
+    return ", ".join(
+        f"{k} = {flat[0].get(k, 'absent')} | {flat[1].get(k, 'absent')}" for k in {**flat[0], **flat[1]} if flat[0].get(k) != flat[1].get(k)
+    )

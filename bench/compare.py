@@ -14,6 +14,7 @@ from rich.console import Console
 
 from bench import effects, lookup, stats
 from bench import suite as suites
+from bench.cards import differences as of_cards
 from bench.errors import UsageError
 from bench.record import TrialRecord
 from bench.stats import Floats
@@ -182,8 +183,6 @@ def _agreed(dicts: Sequence[dict[str, str]]) -> dict[str, str]:
 
 def _cards(part: str, a: Side, b: Side) -> str:
     """What the cards of a column say that is not the same."""
-    from reports.table import differences as of_cards
-
     column = part.removeprefix("card.")
     cards = [next((r.cards[column] for r in side.records if column in r.cards), None) for side in (a, b)]
     if cards[0] is None or cards[1] is None:

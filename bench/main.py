@@ -18,7 +18,7 @@ from bench import suite as suites
 from bench.display import SuiteDisplay
 from bench.errors import UsageError
 from bench.record import TrialRecord
-from bench.schema import TIERS, Suite, TierName
+from bench.schema import TIERS, Suite, Tier, TierName
 from bench.suite import Trial
 from bench.tracking import Store
 from bench.training import Interrupted
@@ -81,19 +81,9 @@ def run_suite(options: RunOptions) -> int:
     store = Store(suite.name, options.out, options.tracking_uri)
     console.print(f"{suite.title}\n{total} trials, tier {tier}, {device}", highlight=False)
     headline = [column for table in suite.tables for column in table.headline or [table.sort]]
-    failed: list[str] = []  # whatever they were for
     try:
         with SuiteDisplay(console, total, headline) as display:
-
-            def run(trials: Sequence[Trial]) -> list[TrialRecord]:
-                found = execute.run_all(trials, settings, store, display, fresh=options.fresh)
-                display.passed += len(trials)
-                both = zip(trials, found, strict=True)
-                failed.extend(f"{trial.title}, seed {trial.seed}: {r.reason}" for trial, r in both if r.outcome == "failed")
-                return found
-
-            records = run(tuning.tune(rows, level.tuning, run))
-            run(tuning.sensitivity_trials(rows, level.sensitivity))
+            records, failed = _train(rows, level, settings, store, display, fresh=options.fresh)
     except (Interrupted, KeyboardInterrupt):
         console.print("stopped; everything is saved: give the same command again to go on")
         return 130
@@ -103,6 +93,23 @@ def run_suite(options: RunOptions) -> int:
     if failed:
         console.print(f"{len(failed)} of {total} trials failed, the first of them {failed[0]}", highlight=False, markup=False)
     return int(bool(failed))
+
+
+def _train(
+    rows: Sequence[Trial], level: Tier, settings: Settings, store: Store, display: SuiteDisplay, *, fresh: bool
+) -> tuple[list[TrialRecord], list[str]]:
+    """Tune the rows, run them, vary them: the records of the rows, and a line for every trial that failed, whatever it was for."""
+    failed: list[str] = []
+
+    def run(trials: Sequence[Trial]) -> list[TrialRecord]:
+        found = execute.run_all(trials, settings, store, display, fresh=fresh)
+        display.passed += len(trials)
+        failed.extend(f"{t.title}, seed {t.seed}: {r.reason}" for t, r in zip(trials, found, strict=True) if r.outcome == "failed")
+        return found
+
+    records = run(tuning.tune(rows, level.tuning, run))
+    run(tuning.sensitivity_trials(rows, level.sensitivity))
+    return records, failed
 
 
 def report_suite(name: str, tier: str | None, out: Path, tracking_uri: str | None, latex: Path | None, check: bool = False) -> int:
@@ -216,14 +223,19 @@ def _check(suite: Suite, tier: TierName, rows: Sequence[Trial], settings: Settin
     """Find out before hours of training what would spoil the report after them."""
     _published(suite)
     level, first = suite.tiers[tier], {row.workload: row for row in reversed(rows)}
+    compared = bool((level.tuning and level.tuning.searches) or level.sensitivity or suite.references)  # on validation
     for table in (t for t in suite.tables if t.name in first):
         task = first[table.name].task
         known = open_task(str(task), settings.data_root, settings.device).cards()
         change = level.workloads[table.name].task if table.name in level.workloads else {}
         own = {**registry.parse(table.task).options, **level.task, **change}
+        where = f"suite {suite.name!r}" + (f", workload {table.name!r}," if table.name else "")
         if table.sort not in known and task.options.get("metrics") == own.get("metrics"):
-            where = f"suite {suite.name!r}" + (f", workload {table.name!r}," if table.name else "")
             raise UsageError(f"{where} sorts by {table.sort!r}, which the task {task.name} does not score; known: {', '.join(known)}")
+        if compared and table.sort in known and table.sort != (first_column := next(iter(known))):
+            raise UsageError(
+                f"{where} sorts by {table.sort!r}, but validation, which tunes and sets targets, goes by {first_column!r}: make them one"
+            )
 
 
 def _published(suite: Suite) -> list[PublishedTable]:

@@ -74,12 +74,12 @@ class DataSource:
     layout: ClassVar[str]  # the files expected below the data root
 
     def find(self, root: Path | None) -> Path | None:
-        """The folder of this set below the data root; None where it needs none.
+        """The folder of this set below the data root; None where it needs none, as here: what is computed or lies in an installed package.
 
         Raises:
             Unavailable: no data root, or nothing in the expected layout below it; the message says how to get it.
         """
-        raise NotImplementedError
+        return None
 
     def count(self, root: Path | None, split: Split) -> int | None:
         """How many items a split has, without reading them where that is possible; None: as many as are asked for.

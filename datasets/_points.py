@@ -26,10 +26,6 @@ class PointSource(DataSource):
     licence: ClassVar[str] = "none needed"
     layout: ClassVar[str] = "nothing"
 
-    def find(self, root: Path | None) -> Path | None:
-        """Nothing to find."""
-        return None
-
     def count(self, root: Path | None, split: Split) -> int | None:
         """As many as are asked for."""
         return None

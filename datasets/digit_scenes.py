@@ -49,10 +49,6 @@ class DigitScenes(Source):
         if min(self.train, self.validation, self.test) < 0 or not 96 <= self.size <= 300:
             raise ValueError(f"counts must be >= 0 and size in 96..300, not {self.train}, {self.validation}, {self.test} and {self.size}")
 
-    def find(self, root: Path | None) -> Path | None:
-        """Nothing to find: all of it lies in installed packages."""
-        return None
-
     def count(self, root: Path | None, split: Split) -> int:
         """How many scenes a split has."""
         return int(getattr(self, split))

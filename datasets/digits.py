@@ -30,10 +30,6 @@ class Digits(SampleSource):
         if self.size < 8:
             raise ValueError(f"size must be >= 8, not {self.size}")
 
-    def find(self, root: Path | None) -> Path | None:
-        """Nothing to find: the digits lie in an installed package."""
-        return None
-
     def count(self, root: Path | None, split: Split) -> int:
         """How many digits a split has."""
         return len(_table()[_ROWS[split]])

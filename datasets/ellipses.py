@@ -46,10 +46,6 @@ class Ellipses(Source):
         if self.size < 16 or min(self.train, self.validation, self.test) < 1:
             raise ValueError("size must be >= 16, and every split must have a phantom")
 
-    def find(self, root: Path | None) -> Path | None:
-        """Nothing to find: computed."""
-        return None
-
     def count(self, root: Path | None, split: Split) -> int:
         """As many as asked for."""
         return int(getattr(self, split))

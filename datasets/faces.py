@@ -28,10 +28,6 @@ class Faces(SampleSource):
         if self.size < 8:
             raise ValueError(f"size must be >= 8, not {self.size}")
 
-    def find(self, root: Path | None) -> Path | None:
-        """Nothing to find: the faces lie in an installed package."""
-        return None
-
     def count(self, root: Path | None, split: Split) -> int:
         """How many faces a split has."""
         return _ROWS[split].stop - _ROWS[split].start

@@ -31,10 +31,6 @@ class PhotoPatches(SampleSource):
         if min(self.stride, self.shrink) < 1 or not 1 <= self.size * self.shrink <= 256:
             raise ValueError("stride and shrink must be >= 1, size * shrink in 1..256")
 
-    def find(self, root: Path | None) -> Path | None:
-        """Nothing to find: the photos lie in installed packages."""
-        return None
-
     def open(self, root: Path | None, split: Split) -> SampleSet:
         """The patches of a split, photo by photo, row by row."""
         patches = [self._cut(picture.sharp) for picture in Photos().open(root, split)]

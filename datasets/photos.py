@@ -26,10 +26,6 @@ class Photos(Source):
     licence: ClassVar[str] = "those of the four packages (BSD-3, BSD-3, AGPL-3.0, PSF-like); most photos are public domain or CC"
     layout: ClassVar[str] = "nothing: found in the installed packages"
 
-    def find(self, root: Path | None) -> Path | None:
-        """Nothing to find: the photos lie in installed packages."""
-        return None
-
     def count(self, root: Path | None, split: Split) -> int:
         """How many photos a split has."""
         return len(_FILES[split])

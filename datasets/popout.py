@@ -59,10 +59,6 @@ class Popout(Source):
         if min(self.train, self.validation, self.test) < 0 or not (72 <= self.height <= 300 and 72 <= self.width <= 300) or self.looks < 1:
             raise ValueError("counts must be >= 0, height and width in 72..300, looks >= 1")
 
-    def find(self, root: Path | None) -> Path | None:
-        """Nothing to find: all of it lies in installed packages."""
-        return None
-
     def count(self, root: Path | None, split: Split) -> int:
         """How many scenes a split has."""
         return int(getattr(self, split))

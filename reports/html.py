@@ -16,6 +16,7 @@ from reports.across import Across
 from reports.published import PublishedTable
 from reports.table import Table, title_of
 
+_NAMED = 3  # rows that a sentence names; of more it gives the number
 BOXES = ("#ffd23f", "#5ad1ff", "#ff8a5b", "#7df0b0", "#ff9fd6", "#c9b8ff", "#ffffff")  # of detections: bright, for they lie on photographs
 
 
@@ -96,8 +97,7 @@ def _section(i: int, table: Table, records: list[TrialRecord], style: Mapping[st
     def chart(n: int, key: str) -> _Chart:
         return _Chart(key, {x: plots.to_svg(plots.curve(pooled, key, x, style), f"{i}-{n}-{x}") for x in plots.AXES})
 
-    prices = [c for c in table.costs if c.key in ("ms_per_image", "train_seconds") and sum(r.value(c.key) > 0 for r in table.rows) >= 2]
-    paretos = [_Chart(c.title, {"": plots.to_svg(plots.pareto(table, c.key, style), f"{i}-{c.key}")}) for c in prices]
+    paretos = [_Chart(c.title, {"": plots.to_svg(plots.pareto(table, c.key, style), f"{i}-{c.key}")}) for c in table.prices]
     strips, left_out = gallery.strips(records, [r.label for r in table.rows])
     beside = [(p, _beside(p, table, records)) for p in published if p.units.keys() & {c.key for c in table.scores}]
     return _Section(
@@ -115,7 +115,8 @@ def _leader(table: Table) -> str:
     seeds = f"{len(row.seeds)} seed{'s' * (len(row.seeds) != 1)}"
     rivals = {r.label for r in table.rows if r.competes} & set(table.undecided(row.label))
     if rivals:
-        verdict = f"No paired test tells it from {' or '.join(sorted(map(export.plain, rivals)))}."
+        told = f"{len(rivals)} others" if len(rivals) > _NAMED else " or ".join(sorted(map(export.plain, rivals)))
+        verdict = f"No paired test tells it from {told}."
     elif table.comparisons.get(table.sort) and not table.comparisons[table.sort][1].reason:
         verdict = "It is better than every other competing row by a paired test."
     else:

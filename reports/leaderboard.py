@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from bench import stats
+from bench.cards import differences
 from bench.errors import UsageError
 from bench.record import TrialRecord
-from reports.table import COSTS, Cell, Column, Row, Table, differences, title_of
+from reports.table import COSTS, Cell, Column, Row, Table, title_of
 
 Notes = dict[tuple[str, str], tuple[int, ...]]  # (column, label) -> its footnotes
 

@@ -43,7 +43,7 @@ def figures(tables: Sequence[Table], records: Sequence[TrialRecord], suite: Suit
 def _of_table(i: int, table: Table, records: Sequence[TrialRecord], style: Mapping[str, plots.Style]) -> Iterator[Drawn]:
     """The ranked score against its costs, and over training."""
     rows, name = rows_of(table, by_table(records)), table.name
-    for cost in (c for c in table.costs if c.key in ("ms_per_image", "train_seconds") and sum(r.value(c.key) > 0 for r in table.rows) >= 2):
+    for cost in table.prices:
         text = f"{name}: {table.column(table.sort).title} against {cost.title}; dotted: no competing row is both better and cheaper."
         yield Drawn(f"table{i}_{cost.key}", cost.title, text, plots.pareto(table, cost.key, style))
     pooled = plots.pool_curves(rows)

@@ -59,7 +59,10 @@ def render(
         "leaderboard.json": export.to_json(tables, records, title),
         **paper.texts(tables, across),
     }
-    return write_all({out / name: text for name, text in texts.items()})
+    written = write_all({out / name: text for name, text in texts.items()})
+    for stale in set(out.glob("*.tex")) - set(written):  # of tables that the suite no longer has
+        stale.unlink()
+    return written
 
 
 def tables_of(records: Sequence[TrialRecord], *, sort: str | Mapping[str, str], mix_cards: bool = False) -> list[Table]:

@@ -119,6 +119,12 @@ class Table:
         return [c for c in self.columns if c.card is None]
 
     @property
+    def prices(self) -> list[Column]:
+        """The costs that scores are drawn against: those that two rows or more have."""
+        chosen = (c for c in self.costs if c.key in ("ms_per_image", "train_seconds"))
+        return [c for c in chosen if sum(r.value(c.key) > 0 for r in self.rows) >= 2]
+
+    @property
     def leader(self) -> Row | None:
         """The best row that competes."""
         return next((r for r in self.rows if r.rank is not None), None)
@@ -141,11 +147,3 @@ def title_of(key: str, unit: str = "") -> str:
     if key == unit or not any(w in _ACRONYMS for w in words):
         return " ".join(words)
     return "-".join(_ACRONYMS.get(w, w) for w in words)
-
-
-def differences(a: dict[str, Any], b: dict[str, Any]) -> str:
-    """What differs between two cards: "border = 0 | 4, colour = rgb | y"."""
-    flat = [{**{k: v for k, v in c.items() if k not in ("protocol", "definition", "hash")}, **c["protocol"]} for c in (a, b)]
-    return ", ".join(
-        f"{k} = {flat[0].get(k, 'absent')} | {flat[1].get(k, 'absent')}" for k in {**flat[0], **flat[1]} if flat[0].get(k) != flat[1].get(k)
-    )

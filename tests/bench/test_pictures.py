@@ -1,8 +1,10 @@
 """Tiles of test pictures: which are cut, which are left out; a suite that sorts by nothing that is scored."""
 
+import pytest
 import torch
 
 import runner
+from bench import registry, suite
 from bench.tasks._pictures import tiles
 from datasets._base import Picture
 
@@ -33,6 +35,35 @@ def test_a_suite_that_sorts_by_an_unknown_column_is_refused_before_training(tmp_
     assert runner.main(["--suite", str(tmp_path / "x.toml"), "--tier", "smoke", "--out", str(tmp_path / "out")]) == 2
     assert "sorts by 'beauty'" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_suite_that_tunes_by_one_column_and_ranks_by_another_is_refused_before_training(tmp_path, capsys):
+    text = """
+title = "x"
+axes.optimizer = ["sgd"]
+[tuning]
+rule = "quasirandom"
+spaces.all = { rules = ["sgd"], ranges = { lr = [1e-3, 1.0] } }
+[[workloads]]
+name = "sparse"
+task = "sparse_logistic"
+method = "descent"
+sort = "loss"
+[tiers.smoke]
+"""
+    (tmp_path / "x.toml").write_text(text)
+    assert runner.main(["--suite", str(tmp_path / "x.toml"), "--tier", "smoke", "--out", str(tmp_path / "out")]) == 2
+    assert "workload 'sparse', sorts by 'loss', but validation, which tunes and sets targets, goes by 'accuracy'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("tier", ["smoke", "quick", "standard"])
+def test_the_suite_of_optimizers_ranks_by_what_it_tunes_by(tier):
+    for trial in {t.workload: t for t in suite.expand(suite.load("optimizers"), tier)}.values():
+        task = registry.make("task", trial.task)
+        task.open(None, torch.device("cpu"))
+        sort = next(w.sort for w in suite.load("optimizers").workloads if w.name == trial.workload)
+        assert next(iter(task.cards())) == sort
 
 
 def test_other_metrics_than_the_suites_rank_by_the_first_of_them(tmp_path, capsys):

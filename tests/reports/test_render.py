@@ -137,6 +137,12 @@ def test_the_same_records_give_the_same_page(make):
     assert page(tables_of(records, sort="psnr"), records, title="t") == page(tables_of(records, sort="psnr"), records, title="t")
 
 
+def test_fragments_of_tables_that_are_no_more_are_removed(make, tmp_path):
+    (tmp_path / "across_table.tex").write_text("of an earlier shape of the suite")
+    written = render([make("unet"), make("deblurgan")], tmp_path, title="t", sort="psnr")
+    assert {file.name for file in tmp_path.glob("*.tex")} == {file.name for file in written if file.suffix == ".tex"}
+
+
 def test_a_full_disk_leaves_the_earlier_report(tmp_path, monkeypatch):
     paths = [tmp_path / "a.html", tmp_path / "b.csv"]
     write_all(dict.fromkeys(paths, "old"))
