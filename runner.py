@@ -10,7 +10,7 @@ import typer
 
 import bench  # noqa: F401  (first: it sets the environment that libraries read when they are imported)
 from bench.errors import Unavailable, UsageError
-from bench.text import one_line
+from bench.text import brief, one_line
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, help="Train and score published methods.")
 _MANY = ("--methods", "--set", "--plugin")  # options that take every value up to the next option
@@ -41,6 +41,9 @@ def run(
     deterministic: Annotated[bool, typer.Option("--deterministic", help="The same bits on CUDA too; slower.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Train again what is on record.")] = False,
     max_seconds: Annotated[float | None, typer.Option(help="Cap on the training time of one trial; recorded.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Trials at once on this machine, through Ray.")] = None,
+    ray: Annotated[str | None, typer.Option(help="Address of a Ray cluster to run on, such as 10.0.0.1:6379, or auto.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of a trial (default: torch's; with --workers its share).")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before more than 10,000 trials.")] = False,
     plugin: Plugins = None,
 ) -> None:
@@ -54,6 +57,7 @@ def run(
     options = RunOptions(
         suite=suite, tier=tier, methods=methods or [], seeds=seeds, overrides=overrides or [], device=device, data_root=data_root, out=out,
         tracking_uri=tracking_uri, deterministic=deterministic, fresh=fresh, max_seconds=max_seconds, plugins=plugin or [], yes=yes,
+        workers=workers, ray=ray, threads=threads,
     )  # fmt: skip
     raise typer.Exit(run_suite(options))
 
@@ -129,6 +133,22 @@ def doctor(data_root: Root = None, out: Out = Path("runs"), tracking_uri: Uri = 
     raise typer.Exit(checks.print_report(data_root, out, tracking_uri))
 
 
+@app.command()
+def sync(out: Out = Path("runs"), tracking_uri: Uri = None) -> None:
+    """Put results that wait in the output folder into the store: those of a time when it did not answer, or all into another one."""
+    from bench import upkeep
+
+    raise typer.Exit(upkeep.sync(out, tracking_uri))
+
+
+@app.command()
+def rebuild(out: Out = Path("runs")) -> None:
+    """Make the database in the output folder anew from its run directories; the old one moves aside."""
+    from bench import upkeep
+
+    raise typer.Exit(upkeep.rebuild(out))
+
+
 data_app = typer.Typer(help="Which data sets are found, and how to get the others.")
 weights_app = typer.Typer(help="Which pretrained weights are found, and how to get the others.")
 app.add_typer(data_app, name="data")
@@ -187,7 +207,7 @@ def main(argv: list[str] | None = None) -> int:
     except SystemExit as done:  # how typer ends, its own usage errors (2) included
         return int(done.code or 0)
     except (UsageError, Unavailable) as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
+        print(f"error: {brief(one_line(error))}", file=sys.stderr)
         return 2
     return 0
 

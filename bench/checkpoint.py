@@ -20,18 +20,26 @@ def save(path: Path, tree: Any) -> None:
         UsageError: the disk is full or the folder cannot be written; the earlier checkpoint is intact.
         TypeError: the tree holds something that is neither a tensor nor JSON.
     """
+    tensors: dict[str, Tensor] = {}
+    write(path, tensors, {"tree": json.dumps(_flatten(tree, tensors))})
+
+
+def write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write a safetensors file atomically.
+
+    Raises:
+        UsageError: the disk is full or the folder cannot be written; the earlier file is intact.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    tensors: dict[str, Tensor] = {}
-    skeleton = json.dumps(_flatten(tree, tensors))
     part = path.with_name(path.name + ".part")
     try:
-        save_file(tensors, part, metadata={"tree": skeleton})
+        save_file(tensors, part, metadata=metadata)
         os.replace(part, path)
     except (OSError, SafetensorError) as error:  # safetensors reports a full disk as its own error
         part.unlink(missing_ok=True)
-        reason = f"cannot write the checkpoint {path}: {error}"
+        reason = f"cannot write {path}: {error}"
         raise UsageError(f"{reason}; free some space or give another --out (the earlier checkpoint is intact)") from error
 
 

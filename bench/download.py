@@ -12,22 +12,15 @@ import json
 import os
 import re
 import shutil
-import socket
-import ssl
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
 
 from bench.errors import Unavailable
+from bench.https import Broken, ask, check_address, chunks
 
 LARGEST = 32 << 30  # bytes of one file, unless it says otherwise
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
-_PASSING = {408, 425, 429, 500, 502, 503, 504}  # answers that may differ in a moment
-_CHUNK = 1 << 16
 
 Progress = Callable[[int, int | None], None]
 """Told of the bytes that are here and of those there will be (None: the server does not say)."""
@@ -63,14 +56,13 @@ def download(url: str, path: Path, sha256: str = "", progress: Progress = lambda
     Raises:
         Unavailable: one line on what went wrong, and whether the same command goes on from what came.
     """
-    _check_address(url, rules.local)
+    check_address(url, rules.local)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(path.with_name(f"{path.name}.part")) as part:
-            transfer = _Transfer(url, part, progress, rules)
-            found = transfer.whole(sha256)
-            os.replace(part, path)
-            transfer.note.unlink(missing_ok=True)
+        with _alone(path.with_name(f"{path.name}.part")) as file:
+            part = _Part(file, url)
+            found = _Transfer(url, part, progress, rules).whole(sha256)
+            part.put(path)
             return found
     except OSError as error:  # of the disk: those of the network were told apart where they arose
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -78,84 +70,107 @@ def download(url: str, path: Path, sha256: str = "", progress: Progress = lambda
         raise Unavailable(f"cannot fetch {url}: cannot write {path}: {error.strerror}; {hint}") from error
 
 
-class _Broken(Exception):
-    """This attempt failed; another may not."""
+class _Part:
+    """What came so far, and a note of what it belongs to: the address, what tells its version apart, its size."""
 
-
-class _Transfer:
-    def __init__(self, url: str, part: Path, progress: Progress, rules: Rules) -> None:
-        self.url, self.part, self.progress, self.rules = url, part, progress, rules
-        self.note = part.with_name(f"{part.name}.json")  # what the part belongs to: address, validator, size
-        self.resumed = False
-        self.opener = urllib.request.build_opener(_Redirects(rules.local))
+    def __init__(self, file: Path, url: str) -> None:
+        self.file, self.url, self.note = file, url, file.with_name(f"{file.name}.json")
 
     @property
     def have(self) -> int:
         """Bytes that are here."""
-        return self.part.stat().st_size
+        return self.file.stat().st_size
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of these."""
+        with self.file.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def about(self, *, verified: bool) -> dict[str, Any]:
+        """The note; a part that nobody could tell from a mixture of two files is dropped."""
+        try:
+            about = json.loads(self.note.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            about = None
+        if isinstance(about, dict) and about.get("url") == self.url and (about.get("mark") or verified):
+            return about
+        self.drop()
+        return {}
+
+    def begin(self, mark: str | None, size: int | None) -> None:
+        """Note what comes from now on."""
+        self.note.write_text(json.dumps({"url": self.url, "mark": mark, "size": size}), encoding="utf-8")
+
+    def drop(self) -> None:
+        """Back to nothing."""
+        self.note.unlink(missing_ok=True)
+        if self.have:
+            os.truncate(self.file, 0)
+
+    def put(self, path: Path) -> None:
+        """It is whole: into place, at once."""
+        os.replace(self.file, path)
+        self.note.unlink(missing_ok=True)
+
+
+class _Transfer:
+    def __init__(self, url: str, part: _Part, progress: Progress, rules: Rules) -> None:
+        self.url, self.part, self.progress, self.rules = url, part, progress, rules
+        self.resumed = False
 
     def whole(self, sha256: str) -> str:
         """Try until all of it is here and is what was published; returns its digest."""
-        found = self._digest(sha256)
+        self._persist(verified=bool(sha256))
+        found = self.part.digest
         if self.resumed and not found.startswith(sha256):  # its beginning may be that of another file: once more, from the start
-            self._drop()
-            found = self._digest(sha256)
+            self.part.drop()
+            self._persist(verified=True)
+            found = self.part.digest
         if not found.startswith(sha256):
-            self._drop()
+            self.part.drop()
             raise Unavailable(f"cannot fetch {self.url}: its sha256 is {found}, expected {sha256}: not the published file, thrown away")
         return found
 
-    def _digest(self, sha256: str) -> str:
-        self._persist(verified=bool(sha256))
-        with self.part.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-
     def _persist(self, *, verified: bool) -> None:
-        most, failures = self.have, 0
+        most, failures = self.part.have, 0
         while True:
             try:
                 return self._attempt(verified=verified)
-            except _Broken as broken:
-                failures = 0 if self.have > most else failures + 1
-                most = max(most, self.have)
+            except Broken as broken:
+                failures = 0 if self.part.have > most else failures + 1
+                most = max(most, self.part.have)
                 if failures >= self.rules.tries:
-                    kept = "; the same command goes on from there" if self.have else ""
+                    kept = "; the same command goes on from there" if self.part.have else ""
                     raise Unavailable(f"cannot fetch {self.url}: {broken}{kept}") from broken
                 time.sleep(min(self.rules.pause * 2 ** max(failures - 1, 0), 30.0))
 
     def _attempt(self, *, verified: bool) -> None:
         """One request for what is missing, appended to the part."""
-        about = self._about(verified=verified)
-        start = self.have
+        about = self.part.about(verified=verified)
+        start = self.part.have
         if start and start == about.get("size"):
             self.resumed = True
             return
-        headers = {"User-Agent": "ganbench", "Accept-Encoding": "identity"}
-        if start:
-            headers |= {"Range": f"bytes={start}-"} | ({"If-Range": about["mark"]} if about.get("mark") else {})
-        with self._open(headers) as response:
+        with self._rest(start, about.get("mark")) as response:
             total = self._agreed(response, start, about)
             start = start if response.status == http.HTTPStatus.PARTIAL_CONTENT else 0
             self.resumed = start > 0
             self._room(start, total)
             if not start:
-                self.note.write_text(json.dumps({"url": self.url, "mark": _mark(response), "size": total}), encoding="utf-8")
+                self.part.begin(_mark(response), total)
             self._receive(response, start, total)
 
-    def _open(self, headers: dict[str, str]) -> http.client.HTTPResponse:
-        request = urllib.request.Request(self.url, headers=headers)
+    def _rest(self, start: int, mark: str | None) -> http.client.HTTPResponse:
+        """The answer to a request for all from there on, if the file is still that one."""
+        wanted = {"Range": f"bytes={start}-"} | ({"If-Range": mark} if mark else {}) if start else {}
         try:
-            with _network(self.url):
-                response: http.client.HTTPResponse = self.opener.open(request, timeout=self.rules.patience)
-                return response
-        except urllib.error.HTTPError as error:
-            with error:
-                if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and "Range" in headers:
-                    self._drop()
-                    raise _Broken("the server has nothing beyond what came: its file changed, or the length that it stated is false") from error
-                if error.code in _PASSING:
-                    raise _Broken(f"the server answers {error.code} {error.reason}") from error
-                raise Unavailable(f"cannot fetch {self.url}: {_refusal(error)}") from error
+            return ask(self.url, wanted, self.rules.patience, self.rules.local)
+        except Broken as broken:
+            if broken.status != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                raise
+            self.part.drop()
+            raise Broken("the server has nothing beyond what came: its file changed, or the length that it stated is false") from broken
 
     def _agreed(self, response: http.client.HTTPResponse, start: int, about: dict[str, Any]) -> int | None:
         """The size of the whole file, where it is known; the part is dropped where the answer does not continue it."""
@@ -165,26 +180,22 @@ class _Transfer:
         total = int(match[2]) if match and match[2] != "*" else None
         same = about.get("mark") in (None, _mark(response)) and about.get("size") in (None, total)
         if not match or int(match[1]) != start or not same:
-            self._drop()
-            raise _Broken("the file on the server changed, or another part than asked for came")
+            self.part.drop()
+            raise Broken("the file on the server changed, or another part than asked for came")
         return total
 
     def _receive(self, response: http.client.HTTPResponse, start: int, total: int | None) -> None:
         have = start
         self.progress(have, total)
-        with self.part.open("ab" if start else "wb") as file:
-            while chunk := self._read(response):
+        with self.part.file.open("ab" if start else "wb") as file:
+            for chunk in chunks(self.url, response):
                 have += len(chunk)
                 if have > self.rules.largest:
                     self._too_large(f"more than {self.rules.largest:,}")
                 file.write(chunk)
                 self.progress(have, total)
         if total is not None and have != total:
-            raise _Broken(f"the connection ended at {have:,} of {total:,} bytes")
-
-    def _read(self, response: http.client.HTTPResponse) -> bytes:
-        with _network(self.url):
-            return response.read1(_CHUNK)
+            raise Broken(f"the connection ended at {have:,} of {total:,} bytes")
 
     def _room(self, start: int, total: int | None) -> None:
         """The file fits: below the limit, on the disk."""
@@ -192,88 +203,19 @@ class _Transfer:
             return
         if total > self.rules.largest:
             self._too_large(f"{total:,}")
-        if (free := shutil.disk_usage(self.part.parent).free) < total - start:
-            raise Unavailable(f"cannot fetch {self.url}: it needs {total - start:,} more bytes, {self.part.parent} has {free:,}; free some space")
+        folder = self.part.file.parent
+        if (free := shutil.disk_usage(folder).free) < total - start:
+            raise Unavailable(f"cannot fetch {self.url}: it needs {total - start:,} more bytes, {folder} has {free:,}; free some space")
 
     def _too_large(self, size: str) -> None:
-        self._drop()
+        self.part.drop()
         raise Unavailable(f"cannot fetch {self.url}: it has {size} bytes, {self.rules.largest:,} are allowed")
-
-    def _about(self, *, verified: bool) -> dict[str, Any]:
-        """The note of the part; a part that nobody could tell from a mixture of two files is dropped."""
-        try:
-            about = json.loads(self.note.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            about = None
-        if isinstance(about, dict) and about.get("url") == self.url and (about.get("mark") or verified):
-            return about
-        self._drop()
-        return {}
-
-    def _drop(self) -> None:
-        self.note.unlink(missing_ok=True)
-        if self.have:
-            os.truncate(self.part, 0)
-
-
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows a redirect where its target would have been accepted as an address."""
-
-    def __init__(self, local: bool) -> None:
-        self.local = local
-
-    def http_error_302(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
-        """See the base class. Raises Unavailable."""
-        if target := headers.get("Location"):
-            with contextlib.ExitStack() as unless:
-                unless.callback(fp.close)
-                _check_address(urljoin(req.full_url, target), self.local, f"{req.full_url} redirects to ")
-                unless.pop_all()
-        return super().http_error_302(req, fp, code, msg, headers)
-
-    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
-
-
-def _check_address(url: str, local: bool, how: str = "") -> None:
-    parts = urlsplit(url)
-    if not (parts.scheme == "https" and parts.hostname) and not (local and parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        raise Unavailable(f"{how}{url}: refused, files are fetched over https only")
 
 
 def _mark(response: http.client.HTTPResponse) -> str | None:
     """What tells two versions of a file apart, fit for If-Range: a strong ETag, or the date of the last change."""
     etag: str | None = response.headers.get("ETag")
     return etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified")
-
-
-def _refusal(error: urllib.error.HTTPError) -> str:
-    if error.code in (301, 302, 303, 307, 308):
-        return "the server redirects without end"
-    return f"the server answers {error.code} {error.reason}" + (": the file has moved or is gone" if error.code in (404, 410) else "")
-
-
-@contextlib.contextmanager
-def _network(url: str) -> Iterator[None]:
-    """Errors of the network: those that may pass become `_Broken`, the others `Unavailable`; answers of the server go through."""
-    try:
-        yield
-    except urllib.error.HTTPError:
-        raise
-    except (OSError, http.client.HTTPException) as error:
-        reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        if isinstance(reason, socket.gaierror):
-            raise Unavailable(f"cannot fetch {url}: its server is not found ({reason.strerror}); is there a network?") from error
-        if isinstance(reason, ssl.SSLCertVerificationError):
-            raise Unavailable(f"cannot fetch {url}: the server's certificate is not to be trusted: {reason.verify_message}") from error
-        raise _Broken(_what(reason)) from error
-
-
-def _what(error: object) -> str:
-    if isinstance(error, TimeoutError):
-        return "the server sends nothing any more"
-    if isinstance(error, http.client.IncompleteRead):
-        return "the connection ended in the middle"
-    return str(getattr(error, "strerror", None) or error) or type(error).__name__
 
 
 @contextlib.contextmanager

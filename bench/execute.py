@@ -1,8 +1,12 @@
-"""Which trials run, in which order, here in this process: the missing ones, and why each is missing."""
+"""Which trials run, and why: the missing ones, each put on record once. Here, one after another; or on many processes, see `bench.cluster`."""
 
 from __future__ import annotations
 
+import collections
+import contextlib
+import dataclasses
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -11,61 +15,166 @@ from typing import Protocol
 from bench import trial as life
 from bench.errors import Unavailable
 from bench.identity import id_of
+from bench.ledger import Ledger
 from bench.record import TrialRecord
+from bench.records import notes, tags_of
+from bench.rundir import Held, RunDir
 from bench.suite import Trial
-from bench.tracking import Store, notes, tags_of
-from bench.training import Interrupted
+from bench.training import Interrupted, Point
 from bench.trial import Settings
 
+_LOGGED_EVERY = 5.0  # seconds between curves in the store, which takes longer than a small training
+_HELD_AGAIN = 1.0  # seconds before trials that another runner is at are looked at again
 
-class Display(life.Display, Protocol):
+
+class View(Protocol):
+    """What is shown of one running trial."""
+
+    def update(self, step: int, images_per_s: float, values: dict[str, float]) -> None:
+        """A window of updates is done."""
+
+    def evaluating(self, done: int, total: int) -> None:
+        """Pictures judged so far."""
+
+    def end(self, record: TrialRecord) -> None:
+        """It is on record."""
+
+
+class Display(Protocol):
     """Who looks on while a suite runs."""
 
-    def start(self, trial: Trial, index: int, total: int, why: str) -> None:
+    def start(self, trial: Trial, index: int, total: int, why: str) -> View:
         """A trial begins; `why` says what changed since the one on record."""
 
-    def end(self, trial: Trial, record: TrialRecord) -> None:
-        """A trial is on record."""
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A trial that is to run.
+
+    Attributes:
+        index: its place among all that were asked for.
+        parts: what decides its result, see `bench.identity`.
+        stale: the attempt on record that it replaces.
+    """
+
+    index: int
+    trial: Trial
+    parts: Mapping[str, str]
+    stale: str | None
 
 
-def run_all(trials: Sequence[Trial], settings: Settings, store: Store, display: Display, *, fresh: bool = False) -> list[TrialRecord]:
+class Engine(Protocol):
+    """Runs jobs somewhere and yields each with its record as it ends, in any order."""
+
+    def __call__(
+        self, jobs: Sequence[Job], settings: Settings, stopped: Callable[[], bool], watch: Callable[[Job], life.Watcher]
+    ) -> Iterator[tuple[Job, TrialRecord]]:
+        """Raises Interrupted once `stopped()` is true and what runs is saved."""
+
+
+def here(
+    jobs: Sequence[Job], settings: Settings, stopped: Callable[[], bool], watch: Callable[[Job], life.Watcher]
+) -> Iterator[tuple[Job, TrialRecord]]:
+    """One after another in this process. What another runner is at comes last: it may have been done by then."""
+    queue, held = collections.deque(jobs), 0
+    while queue:
+        if stopped():
+            raise Interrupted
+        job = queue.popleft()
+        try:
+            yield job, life.run(job.trial, settings, watch(job), stopped, job.stale)
+            held = 0
+        except Held:
+            queue.append(job)
+            held += 1
+            if held >= len(queue):
+                time.sleep(_HELD_AGAIN)
+
+
+def run_all(
+    trials: Sequence[Trial], settings: Settings, ledger: Ledger, display: Display, *, fresh: bool = False, engine: Engine = here
+) -> list[TrialRecord]:
     """Run the trials that are not on record yet (all of them if `fresh`) and return the records of all, in order.
 
     Raises:
-        Interrupted: the user asked to stop; what was finished is on record, the running trial is saved.
+        Interrupted: the user asked to stop; what was finished is on record, the running trials are saved.
     """
-    done = store.done()
-    ids, missing = [], []
+    ledger.sync()
+    done = ledger.records.done()
+    ids, jobs = [], []
     for index, trial in enumerate(trials):
         parts = life.identify(trial, settings)
         ids.append(id_of(parts))
         known = done.get(ids[-1], {})
         if known and any(known.get(k, "") != v for k, v in notes(trial).items()):  # it ran before under another name
-            store.note(ids[-1], notes(trial))
+            ledger.note(ids[-1], notes(trial))
         outcome = known.get("outcome", "")
         if fresh or outcome in ("", "failed") or (outcome == "skipped" and _can_run_now(trial, settings)):
-            missing.append((index, trial, parts))
+            jobs.append(Job(index, trial, parts, _stale(life.folder_of(trial, ids[-1], settings), fresh)))
     latest = {_place(tags): trial_id for trial_id, tags in done.items()}
+    views: dict[int, View] = {}
+
+    def watch(job: Job) -> _Onlooker:
+        def start() -> View:
+            reason = why(job.parts, ledger, latest.get(_place(tags_of(job.trial))))
+            return views.setdefault(job.index, display.start(job.trial, job.index, len(trials), reason))
+
+        return _Onlooker(start, lambda points: ledger.curves(life.blank(job.trial, settings), points))
+
     with graceful_stop() as stopped:
-        for index, trial, parts in missing:
-            if stopped():
-                raise Interrupted
-            display.start(trial, index, len(trials), why(parts, store, latest.get(_place(tags_of(trial)))))
-            display.end(trial, life.run(trial, settings, store, display, stopped, fresh=fresh))
+        for job, record in engine(jobs, settings, stopped, watch):
+            ledger.put(life.folder_of(job.trial, record.trial_id, settings))
+            if job.index in views:
+                views.pop(job.index).end(record)
         if stopped():  # while the last one was put on record: what would come after it is not wanted either
             raise Interrupted
-    return store.read(ids)
+    return ledger.records.read(ids)
 
 
-def why(parts: dict[str, str], store: Store, before: str | None) -> str:
+@dataclasses.dataclass
+class _Onlooker:
+    """Shows a trial to the user, and its curves in the store at most every few seconds."""
+
+    start: Callable[[], View]
+    log: Callable[[Sequence[Point]], None]
+    view: View | None = None
+    logged: float = dataclasses.field(default_factory=time.monotonic)
+
+    def started(self) -> None:
+        self.view = self.start()
+
+    def update(self, step: int, images_per_s: float, values: dict[str, float]) -> None:
+        if self.view:
+            self.view.update(step, images_per_s, values)
+
+    def evaluating(self, done: int, total: int) -> None:
+        if self.view:
+            self.view.evaluating(done, total)
+
+    def curves(self, points: Sequence[Point]) -> None:
+        if time.monotonic() - self.logged > _LOGGED_EVERY:
+            self.log(points)
+            self.logged = time.monotonic()
+
+
+def why(parts: Mapping[str, str], ledger: Ledger, before: str | None) -> str:
     """What changed since `before`, the latest trial on record of the same row, seed and tier; empty where there is none."""
     if before is None:
         return ""
-    record = store.newest(before)
+    record = ledger.records.newest(before)
     changed = [k for k in {**parts, **record.parts} if record.parts.get(k) != parts.get(k)]  # options first, then data, cards, code
     if not changed:
         return {"failed": "it failed before", "skipped": "it can run now"}.get(record.outcome, "asked to run afresh")
     return f"{', '.join(changed[:4])}{' and others' if len(changed) > 4 else ''} changed"
+
+
+def _stale(folder: RunDir, fresh: bool) -> str | None:
+    """The attempt that a new one replaces; a half-done one is dropped where all is to be fresh."""
+    attempt = folder.attempt()
+    if fresh and attempt is None and folder.path.is_dir():
+        with contextlib.suppress(Held), folder.held():
+            folder.clear()
+    return attempt
 
 
 def _place(tags: Mapping[str, str]) -> tuple[str, ...]:
@@ -85,7 +194,7 @@ def _can_run_now(trial: Trial, settings: Settings) -> bool:
 
 @contextmanager
 def graceful_stop() -> Iterator[Callable[[], bool]]:
-    """The first Ctrl-C (or SIGTERM) asks the running trial to stop at its next update; the second stops at once."""
+    """The first Ctrl-C (or SIGTERM) asks the running trials to stop at their next update; the second stops at once."""
     asked: list[int] = []
 
     def ask(number: int, frame: FrameType | None) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import fnmatch
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,24 +39,42 @@ def cross(suite: Suite, table: Table | Workload, methods: Sequence[str], axes: M
     A row is called the same at every tier: where a tier cuts an axis down, the suite's still decides how much of a value must be shown.
     """
     rows = []
+    shown = {key: _shown(key, values, suite.axes.get(key, [])) for key, values in axes.items()}
     for text in methods:
         method = registry.parse(text)
-        known = registry.settings(registry.find("method", method.name))
-        mine = {key: values for key, values in axes.items() if key in known}
-        for values in itertools.product(*mine.values()):
-            crossed = dict(zip(mine, values, strict=True))
-            shown = [_shown(key, v, suite.axes[key] if v in suite.axes.get(key, []) else axes[key]) for key, v in crossed.items()]
-            name = AND.join(([] if isinstance(table, Workload) and shown else [str(method)]) + shown)
-            rows.append(Row(table, name, method, crossed))
+        mine = _mine(method, axes)
+        for values in itertools.product(*(zip(axes[key], shown[key], strict=True) for key in mine)):
+            names = [] if isinstance(table, Workload) and mine else [str(method)]
+            rows.append(Row(table, AND.join([*names, *(name for _, name in values)]), method, dict(zip(mine, (v for v, _ in values), strict=True))))
     return rows
 
 
-def _shown(key: str, value: Any, axis: Sequence[Any]) -> str:
-    """A part by its name where that tells it from the axis' other values; anything else as key=value."""
-    if kind_of(key) not in registry.FOLDERS or not isinstance(value, str) or not value:
-        return f"{key}={value}"
-    name = registry.parse(value).name
-    return name if sum(registry.parse(str(v)).name == name for v in axis if v) == 1 else str(registry.parse(value))
+def size(methods: Sequence[str], axes: Mapping[str, Sequence[Any]]) -> int:
+    """How many rows `cross` would make; none is made."""
+    return sum(math.prod(len(axes[key]) for key in _mine(registry.parse(text), axes)) for text in methods)
+
+
+def _mine(method: Spec, axes: Mapping[str, Sequence[Any]]) -> list[str]:
+    """The axes that a method has the options for."""
+    known = registry.settings(registry.find("method", method.name))
+    return [key for key in axes if key in known]
+
+
+def _shown(key: str, values: Sequence[Any], of_suite: Sequence[Any]) -> list[str]:
+    """Each value of an axis: a part by its name where that tells it from the axis' other values; anything else as key=value."""
+    if kind_of(key) not in registry.FOLDERS:
+        return [f"{key}={value}" for value in values]
+    specs = {v: registry.parse(v) for v in [*values, *of_suite] if isinstance(v, str) and v}
+    here, there = (collections.Counter(specs[v].name for v in axis if v in specs) for axis in (values, of_suite))
+    common = set(of_suite)
+
+    def name(value: Any) -> str:
+        if value not in specs:
+            return f"{key}={value}"
+        spec = specs[value]
+        return spec.name if (there if value in common else here)[spec.name] == 1 else str(spec)
+
+    return [name(value) for value in values]
 
 
 def label(row: Row, given: Mapping[str, Any]) -> str:

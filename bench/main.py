@@ -1,12 +1,14 @@
-"""What the command line asks for: run a suite, rebuild its report."""
+"""What the command line asks for: run a suite, render its report again."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,10 @@ from bench import execute, registry, theory, tuning
 from bench import suite as suites
 from bench.display import SuiteDisplay
 from bench.errors import UsageError
+from bench.execute import Engine
+from bench.ledger import Ledger
 from bench.record import TrialRecord
+from bench.records import Records
 from bench.schema import TIERS, Suite, Tier, TierName
 from bench.suite import Trial
 from bench.tracking import Store
@@ -48,6 +53,9 @@ class RunOptions:
     max_seconds: float | None = None
     plugins: Sequence[Path] = ()
     yes: bool = False
+    workers: int | None = None
+    ray: str | None = None
+    threads: int | None = None
 
 
 def run_suite(options: RunOptions) -> int:
@@ -57,16 +65,17 @@ def run_suite(options: RunOptions) -> int:
         UsageError: bad input; nothing was run.
         Unavailable: the data of the suite are not here.
     """
+    if options.workers and options.ray:
+        raise UsageError("--workers starts Ray on this machine, --ray uses a cluster that runs: give one of them")
     if options.suite == suites.CLAIMS:
         return _check_claims(options)
     console = Console(soft_wrap=True)
-    for plugin in options.plugins:
-        registry.load_plugin(plugin)
     device = resolve_device(options.device)
     settings = Settings(
         out=options.out, device=device, data_root=_data_root(options.data_root), deterministic=options.deterministic,
-        max_seconds=_positive("--max-seconds", options.max_seconds),
+        max_seconds=_positive("--max-seconds", options.max_seconds), threads=options.threads, plugins=tuple(p.resolve() for p in options.plugins),
     )  # fmt: skip
+    settings.prepare()
     suite = suites.load(options.suite)
     tier = _tier(options.tier, device)
     specs = [part for text in options.methods for part in registry.split(text)]
@@ -74,35 +83,45 @@ def run_suite(options: RunOptions) -> int:
     level = suite.tiers[tier]
     rows = tuning.prepare(rows, level)
     _agree(total := tuning.count(rows, level), options.yes)
-    if options.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
     _check(suite, tier, rows, settings)
-    store = Store(suite.name, options.out, options.tracking_uri)
-    console.print(f"{suite.title}\n{total} trials, tier {tier}, {device}", highlight=False)
+    ledger = Ledger(suite.name, options.out, options.tracking_uri, functools.partial(console.print, highlight=False, markup=False))
+    console.print(f"{suite.title}\n{total} trials, tier {tier}, {device}", markup=False, highlight=False)
     headline = [column for table in suite.tables for column in table.headline or [table.sort]]
     try:
-        with SuiteDisplay(console, total, headline) as display:
-            records, failed = _train(rows, level, settings, store, display, fresh=options.fresh)
+        with _engine(options, settings, level) as (engine, theirs), SuiteDisplay(console, total, headline, theirs.at_once) as display:
+            run = functools.partial(execute.run_all, settings=theirs, ledger=ledger, display=display, fresh=options.fresh, engine=engine)
+            records, failed = _train(rows, level, run, display)
     except (Interrupted, KeyboardInterrupt):
         console.print("stopped; everything is saved: give the same command again to go on")
         return 130
-    if not display.began:
+    if not display.started:
         console.print(f"all {total} trials are on record already: nothing to train (--fresh trains again)", highlight=False)
-    _report(console, suite, store, tier, options.out, records)
+    _report(console, suite, ledger.records, tier, options.out, records)
     if failed:
         console.print(f"{len(failed)} of {total} trials failed, the first of them {failed[0]}", highlight=False, markup=False)
     return int(bool(failed))
 
 
+@contextlib.contextmanager
+def _engine(options: RunOptions, settings: Settings, level: Tier) -> Iterator[tuple[Engine, Settings]]:
+    """What runs the trials, and the settings it gives them."""
+    if options.workers is None and options.ray is None:
+        yield execute.here, settings
+        return
+    from bench import cluster
+
+    with cluster.engine(options.workers, options.ray, settings, level.gpus) as pair:
+        yield pair
+
+
 def _train(
-    rows: Sequence[Trial], level: Tier, settings: Settings, store: Store, display: SuiteDisplay, *, fresh: bool
+    rows: Sequence[Trial], level: Tier, run_all: Callable[[Sequence[Trial]], list[TrialRecord]], display: SuiteDisplay
 ) -> tuple[list[TrialRecord], list[str]]:
     """Tune the rows, run them, vary them: the records of the rows, and a line for every trial that failed, whatever it was for."""
     failed: list[str] = []
 
     def run(trials: Sequence[Trial]) -> list[TrialRecord]:
-        found = execute.run_all(trials, settings, store, display, fresh=fresh)
+        found = run_all(trials)
         display.passed += len(trials)
         failed.extend(f"{t.title}, seed {t.seed}: {r.reason}" for t, r in zip(trials, found, strict=True) if r.outcome == "failed")
         return found
@@ -128,9 +147,9 @@ def report_suite(name: str, tier: str | None, out: Path, tracking_uri: str | Non
     if not uri and not (out / "mlflow.db").is_file():
         raise UsageError(f"nothing on record below {out}: run `runner.py --suite {name}` first, or give --out or --tracking-uri")
     if suite:
-        folder = _report(console, suite, Store(suite.name, out, uri), tier, out, latex=None if check else latex)
+        folder = _report(console, suite, Ledger(suite.name, out, uri).records, tier, out, latex=None if check else latex)
     else:
-        theory.report(console, Store(suites.CLAIMS, out, uri), folder := out / suites.CLAIMS / "report")
+        theory.report(console, Ledger(suites.CLAIMS, out, uri).records, folder := out / suites.CLAIMS / "report")
     from reports import paper, render
 
     tables = {file.name: file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.tex"))}
@@ -166,24 +185,23 @@ def resolve_device(name: str) -> torch.device:
 
 
 def _report(
-    console: Console, suite: Suite, store: Store, tier: str | None, out: Path, asked: Sequence[TrialRecord] = (), *, latex: Path | None = None
+    console: Console, suite: Suite, kept: Records, tier: str | None, out: Path, asked: Sequence[TrialRecord] = (), *, latex: Path | None = None
 ) -> Path:
-    from reports import export, paper, render
+    from reports import export, render
 
     folder = out / suite.name / "report"
     with tempfile.TemporaryDirectory() as scratch:
-        records: list[TrialRecord] = store.board(tier, Path(scratch), asked)
-        records = _in_order(records, suite) + store.beside(records)
+        records: list[TrialRecord] = kept.board(tier, Path(scratch), asked)
+        records = _in_order(records, suite) + kept.beside(records)
         sort, headline = {t.name: t.sort for t in suite.tables}, {t.name: t.headline for t in suite.tables}
-        render.render(records, folder, title=suite.title, sort=sort, published=_published(suite), suite=suite)
-        tables = render.tables_of(records, sort=sort)
-        if latex:
-            render.write_all({latex / name: data for name, data in paper.figures(tables, records, suite).items()})
-        for table in tables:
+        render.render(records, folder, title=suite.title, sort=sort, published=_published(suite), suite=suite, latex=latex)
+        for table in render.tables_of(records, sort=sort):
             title = table.name if len(suite.tables) > 1 else ""
             shown = headline.get(table.workload, [])
             console.print(export.terminal(table, title, only=shown and [table.sort, *shown]))
-    console.print(f"report   {folder / 'index.html'}\nMLflow   mlflow ui --backend-store-uri {store.uri}", highlight=False)
+    console.print(f"report   {folder / 'index.html'}", highlight=False)
+    if isinstance(kept, Store):
+        console.print(f"MLflow   mlflow ui --backend-store-uri {kept.uri}", highlight=False)
     return folder
 
 
@@ -211,6 +229,7 @@ def _check_claims(options: RunOptions) -> int:
     """Claims are checked on the CPU under one seed; what would change that is refused."""
     given = {k: v for k, v in vars(options).items() if v and v != getattr(RunOptions(suite=suites.CLAIMS), k)}
     names = {"seeds": "seeds", "overrides": "set", "max_seconds": "max-seconds", "deterministic": "deterministic", "plugins": "plugin"}
+    names |= {name: name for name in ("workers", "ray", "threads")}
     for name in names.keys() & given.keys():
         raise UsageError(f"--{names[name]} means nothing to the claims: they run on the CPU under seed 0; --methods chooses papers or claims")
     if options.device not in ("auto", "cpu"):

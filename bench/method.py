@@ -145,6 +145,11 @@ class Method:
             init.fit(self.networks().values(), lambda: self._rehearse(data))
 
     @property
+    def chancy(self) -> bool:
+        """Whether it draws random numbers to restore: it is shown pictures one by one then, each under a seed of its own."""
+        return False
+
+    @property
     def device(self) -> torch.device:
         """Where the networks live."""
         return self.task.device  # type: ignore[no-any-return]

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import math
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from bench.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,6 +19,7 @@ if TYPE_CHECKING:
 Outcome = Literal["finished", "diverged", "failed", "skipped"]
 PER_IMAGE = ("column", "image", "value")
 CURVES = ("key", "step", "images", "seconds", "value")
+FRAMES = {"per_image": PER_IMAGE, "curves": CURVES}  # kept as parquet beside record.json
 
 
 def _frame(columns: tuple[str, ...], rows: Any = ()) -> pd.DataFrame:
@@ -43,6 +49,8 @@ class TrialRecord:
         role: "row"; or "tuning" or "sensitivity" for a trial that serves the row of its label: `final` is empty then, validation is all it saw.
         tried: what such a trial tries: {"study": 0, "lr": 0.01}.
         plan: the same for a row and the trials that serve it; empty where there are none.
+        attempt: a name of its own for every time that a trial was run to its end, so that no result enters a store twice.
+        ended: when that was, in Unix seconds.
     """
 
     suite: str
@@ -70,6 +78,13 @@ class TrialRecord:
     role: str = "row"
     tried: dict[str, float] = dataclasses.field(default_factory=dict)
     plan: str = ""
+    attempt: str = ""
+    ended: float = 0.0
+
+    @property
+    def title(self) -> str:
+        """Its name among all trials of a run, but for the seed."""
+        return title(self.workload, self.label, self.role, self.tried)
 
     @property
     def table(self) -> str:
@@ -79,7 +94,7 @@ class TrialRecord:
     def to_json(self) -> dict[str, Any]:
         """Strict JSON values; numbers that are not finite become the strings "nan", "inf" and "-inf"."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        frames = {name: plain[name].to_dict("list") for name in ("per_image", "curves")}
+        frames = {name: plain[name].to_dict("list") for name in FRAMES}
         return {k: strict(v) for k, v in (plain | frames | {"gallery": str(self.gallery) if self.gallery else None}).items()}
 
     @classmethod
@@ -88,8 +103,14 @@ class TrialRecord:
         import pandas as pd
 
         numbers = {k: {c: float(v) for c, v in data.get(k, {}).items()} for k in ("final", "best", "summary", "costs", "tried")}
-        frames = {k: pd.DataFrame(data[k]).astype({"value": float}) for k in ("per_image", "curves")}
+        frames = {k: pd.DataFrame(data[k]).astype({"value": float}) for k in FRAMES}
         return cls(**(data | numbers | frames | {"gallery": Path(data["gallery"]) if data["gallery"] else None}))
+
+
+def title(workload: str, label: str, role: str, tried: Mapping[str, float]) -> str:
+    """How a trial is called in front of users."""
+    values = ", ".join(f"{k} {v:g}" for k, v in tried.items())
+    return (f"{workload}: " if workload else "") + label + (f" ({role}: {values})" if values else "")
 
 
 def strict(value: Any) -> Any:
@@ -99,3 +120,53 @@ def strict(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [strict(v) for v in value]
     return str(float(value)) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_record(record: TrialRecord, folder: Path) -> None:
+    """A record as files: per_image.parquet, curves.parquet, and record.json, which comes last: where it stands, all do.
+
+    Raises:
+        UsageError: the disk is full or the folder cannot be written.
+    """
+    try:
+        for name in FRAMES:
+            getattr(record, name).to_parquet(folder / f"{name}.parquet")
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    write_head(record, folder)
+
+
+def write_head(record: TrialRecord, folder: Path) -> None:
+    """All but the frames, as record.json; an earlier one stays whole until the new one is.
+
+    Raises:
+        UsageError: the disk is full or the folder cannot be written.
+    """
+    data = {k: v for k, v in record.to_json().items() if k not in FRAMES} | {"gallery": None}
+    part = folder / "record.json.part"
+    try:
+        part.write_text(json.dumps(data, indent=1, allow_nan=False))
+        os.replace(part, folder / "record.json")
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise _cannot_write(folder, error) from error
+
+
+def _cannot_write(folder: Path, error: OSError) -> UsageError:
+    return UsageError(f"cannot write the record {folder}: {error}; free some space or give another --out, then run the same command again")
+
+
+def read_record(folder: Path) -> TrialRecord:
+    """The record that `write_record` wrote, its gallery included."""
+    import pandas as pd
+
+    data = read_head(folder)
+    record = TrialRecord.from_json(data | {name: pd.read_parquet(folder / f"{name}.parquet") for name in FRAMES})
+    record.gallery = folder / "gallery" if (folder / "gallery").is_dir() else None
+    return record
+
+
+def read_head(folder: Path) -> dict[str, Any]:
+    """What record.json says: all but the frames."""
+    data: dict[str, Any] = json.loads((folder / "record.json").read_text())
+    return data

@@ -50,6 +50,8 @@ FOLDERS: dict[str, tuple[str, ...]] = {
     "degradation": ("datasets/degrade",),
 }
 _plugins: dict[str, dict[str, str]] = {kind: {} for kind in FOLDERS}  # kind -> name -> module
+_DEEPEST = 50  # brackets inside one another: parts inside parts
+_INTEGERS = 2**63  # what stores and tensors hold
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +91,7 @@ def split(text: str) -> list[str]:
     """Split at the commas that stand outside quotes and brackets.
 
     Raises:
-        UsageError: a quote or bracket is left open.
+        UsageError: a quote or bracket is left open, or brackets nest too deeply.
     """
     items, start, stack, quote = [], 0, [], ""
     escaped = False
@@ -101,6 +103,8 @@ def split(text: str) -> list[str]:
             quote = c
         elif c in "[({":
             stack.append({"[": "]", "(": ")", "{": "}"}[c])
+            if len(stack) > _DEEPEST:
+                raise UsageError(f"more than {_DEEPEST} brackets inside one another in {text!r}")
         elif c in "])}":
             if not stack or stack.pop() != c:
                 raise UsageError(f"unbalanced {c!r} in {text!r}")
@@ -179,6 +183,8 @@ def make(kind: str, text: str | Spec) -> Any:
         return part(**options) if dataclasses.is_dataclass(part) and isinstance(part, type) else functools.partial(part, **options)
     except ValueError as error:
         raise UsageError(f"{spec}: {error}") from error
+    except RecursionError as error:
+        raise UsageError(f"{kind} {spec.name!r} names itself without end") from error
 
 
 def load_plugin(path: str | Path) -> tuple[str, str]:
@@ -263,9 +269,12 @@ def _checked(part: Any, key: str, value: Any, where: str) -> Any:
     from pydantic import ValidationError
 
     try:
-        return _adapter(part, key).validate_python(value)
+        checked = _adapter(part, key).validate_python(value)
     except ValidationError as error:
         raise UsageError(f"{where}: {key} = {value!r}: {error.errors()[0]['msg']}") from error
+    if any(isinstance(v, int) and abs(v) >= _INTEGERS for v in (checked if isinstance(checked, (list, tuple)) else (checked,))):
+        raise UsageError(f"{where}: {key} = {value!r}: Input should be an integer of 64 bits")
+    return checked
 
 
 @functools.cache
@@ -273,7 +282,7 @@ def _adapter(part: Any, key: str) -> TypeAdapter[Any]:
     """What checks an option: made once, as making it costs more than an update of a small network."""
     from pydantic import ConfigDict, TypeAdapter
 
-    return TypeAdapter(settings(part)[key], config=ConfigDict(strict=False))
+    return TypeAdapter(settings(part)[key], config=ConfigDict(strict=False, allow_inf_nan=False))
 
 
 def _literal(value: Any) -> str:

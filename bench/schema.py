@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import collections
+import re
 import typing
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 TierName = Literal["smoke", "quick", "standard", "paper"]
 TIERS: tuple[TierName, ...] = ("smoke", "quick", "standard", "paper")
 
-Seeds = list[Annotated[int, Field(ge=0)]]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, le=10_000)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Seeds = list[Seed]
 Axis = Annotated[list[str | int | float | bool], Field(min_length=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z]\w*$")]
 
@@ -23,7 +29,7 @@ class Space(_Strict):
     """Where a family of rules is searched: every option log-uniform between its bounds."""
 
     rules: list[str]
-    ranges: dict[str, tuple[PositiveFloat, PositiveFloat]] = Field(min_length=1)
+    ranges: dict[str, tuple[Positive, Positive]] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _ordered(self) -> Space:
@@ -37,9 +43,9 @@ class Tuning(_Strict):
 
     rule: Literal["oneshot", "fixed", "quasirandom", "optuna"] = "oneshot"
     option: str = "optimizer"  # the hyper-parameter whose part is tuned
-    trials: PositiveInt = 5  # a study
-    studies: PositiveInt = 3
-    seed: Annotated[int, Field(ge=0)] = 1000  # study j trains under seed + j
+    trials: Count = 5  # a study
+    studies: Count = 3
+    seed: Seed = 1000  # study j trains under seed + j
     spaces: dict[Name, Space] = {}  # quasirandom, optuna: one a family
     fixed: dict[str, dict[str, Any]] = {}  # fixed: "rule", "method/rule" or "workload/rule" -> its options
 
@@ -56,8 +62,7 @@ class Tuning(_Strict):
             raise ValueError("the rule fixed needs the options: [tuning.fixed] with rule = { option = value }")
         if len({len(s.ranges) for s in self.spaces.values()}) > 1:
             raise ValueError("every space must have as many ranges as the others: equal trials are an equal budget only then")
-        rules = [rule for s in self.spaces.values() for rule in s.rules]
-        if twice := [rule for rule in rules if rules.count(rule) > 1]:
+        if twice := _twice(rule for s in self.spaces.values() for rule in s.rules):
             raise ValueError(f"{twice[0]!r} stands in two spaces")
         return self
 
@@ -69,10 +74,16 @@ class Sensitivity(_Strict):
     workloads: list[str] = []  # all where empty
     option: str = "optimizer"  # the hyper-parameter whose part is varied
     key: str = "lr"  # the part's option
-    low: PositiveFloat = 1e-5
-    high: PositiveFloat = 1e1
-    per_decade: PositiveInt = 2
+    low: Positive = 1e-5
+    high: Positive = 1e1
+    per_decade: Annotated[int, Field(ge=1, le=100)] = 2
     seeds: Seeds = [0, 1, 2]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Sensitivity:
+        if not self.low < self.high:
+            raise ValueError(f"low must be below high, not {self.low:g} and {self.high:g}")
+        return self
 
 
 class Workload(_Strict):
@@ -95,7 +106,7 @@ class Override(_Strict):
     """What a tier changes for one workload."""
 
     skip: bool = False
-    evaluations: PositiveInt | None = None
+    evaluations: Count | None = None
     axes: dict[str, Axis] = {}  # in place of the workload's of that name
     task: dict[str, Any] = {}
     hp: dict[str, Any] = {}
@@ -109,7 +120,8 @@ class Tier(_Strict):
     sensitivity: Sensitivity | None = None
     workloads: dict[str, Override] = {}  # by name
     seeds: Seeds = [0]
-    evaluations: int = Field(5, ge=1)  # on the validation split, evenly spaced over training
+    gpus: Positive = 1.0  # that a trial takes where Ray hands them out: small networks share one
+    evaluations: Count = 5  # on the validation split, evenly spaced over training
     task: dict[str, Any] = {}  # for every task that has the key
     hp: dict[str, Any] = {}  # for every method that has the key
     methods: dict[str, dict[str, Any]] = {}  # for one method, by file name
@@ -129,7 +141,7 @@ class Table(_Strict):
 class Suite(_Strict):
     """A grid of trials and the tables it yields: methods on one task, or workloads; both may be crossed with axes."""
 
-    name: str
+    name: str  # of its folder and of its experiment; the file's where it says none
     title: str
     task: str = ""
     sort: str = ""  # the column that ranks
@@ -140,13 +152,30 @@ class Suite(_Strict):
     tuning: Tuning | None = None
     sensitivity: Sensitivity | None = None
     methods: list[str] = []
-    published: str = ""  # file in reports/published
-    tiers: dict[TierName, Tier]
+    published: Annotated[str, Field(pattern=r"^\w*$")] = ""  # file in reports/published
+    tiers: dict[TierName, Tier] = Field(min_length=1)
 
     @property
     def tables(self) -> list[Table | Workload]:
         """What the report shows, one leaderboard each."""
         return list(self.workloads) or [Table(task=self.task, methods=self.methods, sort=self.sort, headline=self.headline)]
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, name: str) -> str:
+        if not re.fullmatch(r"\w[\w .+-]{0,59}", name) or name in _TAKEN:
+            raise ValueError(
+                f"{name!r} cannot name the suite's folder: give name = ... of at most 60 letters, digits, spaces and _.+-,"
+                f" the first a letter or digit, and none of {', '.join(_TAKEN)}"
+            )
+        return name
+
+    @field_validator("title")
+    @classmethod
+    def _is_a_line(cls, title: str) -> str:
+        if not (title.isprintable() and 0 < len(title) <= 200):
+            raise ValueError("must be one printable line of at most 200 characters")
+        return title
 
     @model_validator(mode="before")
     @classmethod
@@ -166,7 +195,7 @@ class Suite(_Strict):
         if not self.workloads and (missing := [k for k, v in alone.items() if not v]):
             raise ValueError(f"{missing[0]} is missing: give task, sort and methods, or [[workloads]]")
         names = [w.name for w in self.workloads]
-        if twice := [n for n in names if names.count(n) > 1]:
+        if twice := _twice(names):
             raise ValueError(f"two workloads are called {twice[0]!r}")
         for tier, level in self.tiers.items():
             named = {f"tiers.{tier}.workloads": level.workloads, f"tiers.{tier}.sensitivity.workloads": getattr(level.sensitivity, "workloads", [])}
@@ -176,6 +205,13 @@ class Suite(_Strict):
         return self
 
 
+_TAKEN = ("claims", "artifacts", "mlflow.db")  # what else lies beside the folders of suites
+
+
+def _twice(names: Iterable[str]) -> list[str]:
+    return [name for name, n in collections.Counter(names).items() if n > 1]
+
+
 def _stacked(common: dict[str, dict[str, Any]], own: dict[str, Any]) -> dict[str, Any]:
     return {k: {**v, **own[k]} if isinstance(own.get(k), dict) else own.get(k, v) for k, v in common.items()}
 
@@ -183,7 +219,7 @@ def _stacked(common: dict[str, dict[str, Any]], own: dict[str, Any]) -> dict[str
 def explain(error: ValidationError) -> str:
     """The first error in one line; an unknown key comes with the known ones."""
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
+    where = ".".join(str(part) for part in first["loc"] if part not in ("str", "int", "float", "bool"))  # one kind of several tried
     if first["type"] != "extra_forbidden":
         said = first["msg"].removeprefix("Value error, ")
         return f"{where}: {said}" if where else said

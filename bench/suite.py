@@ -5,7 +5,9 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import functools
 import inspect
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,12 +15,16 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from bench import grid, registry
+from bench import grid, record, registry
 from bench.errors import Unavailable, UsageError
 from bench.registry import ROOT, Spec
 from bench.schema import Override, Suite, Table, Tier, TierName, Workload, explain
+from bench.text import one_line
 
 SUITES = ROOT / "bench" / "suites"
+_BYTES = 1 << 18  # of a suite file; those that ship have a few thousand
+_DOT, _DOTS = re.compile(r"[\w\"'-][ \t]*\.(?=[ \t]*[\w\"'-])"), 50  # of one dotted key: the parser takes the square of their number
+_MOST = 100_000  # trials of a grid that are listed at all
 CLAIMS, CLAIMS_TITLE = "claims", "Does the theory in the papers hold?"  # the suite that is no grid of trials: see `bench.theory`
 
 Role = Literal["row", "tuning", "sensitivity"]
@@ -58,8 +64,7 @@ class Trial:
     @property
     def title(self) -> str:
         """Its name among all trials of a run, but for the seed."""
-        tried = ", ".join(f"{k} {v:g}" for k, v in self.tried.items())
-        return (f"{self.workload}: " if self.workload else "") + self.label + (f" ({self.role}: {tried})" if tried else "")
+        return record.title(self.workload, self.label, self.role, self.tried)
 
 
 def names() -> list[str]:
@@ -79,14 +84,29 @@ def load(name_or_file: str) -> Suite:
         if name_or_file not in names():
             raise UsageError(f"unknown suite {name_or_file!r}; known: {', '.join([*names(), CLAIMS])}; or give a .toml file")
     try:
-        data = tomllib.loads(path.read_text())
-        return Suite.model_validate({"name": path.stem, **data})
+        return Suite.model_validate({"name": path.stem, **tomllib.loads(_text(path))})
     except OSError as error:
-        raise UsageError(f"cannot read the suite {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no TOML: {error}") from error
+        raise UsageError(one_line(f"cannot read the suite {path}: {error.strerror or error}")) from error
     except ValidationError as error:
-        raise UsageError(f"{path}: {explain(error)}") from error
+        raise UsageError(one_line(f"{path}: {explain(error)}")) from error
+    except RecursionError as error:
+        raise UsageError(one_line(f"{path} is no suite: its values nest too deeply")) from error
+    except ValueError as error:  # no TOML, no UTF-8, a number beyond what Python reads
+        raise UsageError(one_line(f"{path} is no TOML: {error}")) from error
+
+
+def _text(path: Path) -> str:
+    """The content of a suite file, within what a parser can take."""
+    if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would be waited for without end
+        raise OSError("it is no file")
+    with path.open("rb") as file:
+        content = file.read(_BYTES + 1)
+    if len(content) > _BYTES:
+        raise OSError(f"it is longer than {_BYTES:,} bytes")
+    text = content.decode("utf-8-sig")
+    if any(len(_DOT.findall(key)) > _DOTS for key in re.split(r"[=,{}\[\]\n]", text)):
+        raise ValueError(f"more than {_DOTS} dots in one key")
+    return text
 
 
 def expand(
@@ -106,30 +126,50 @@ def expand(
     """
     if tier not in suite.tiers:
         raise UsageError(f"suite {suite.name!r} has no tier {tier!r}; known: {', '.join(suite.tiers)}")
-    level, where = suite.tiers[tier], f"suite {suite.name!r}, tier {tier}"
+    level, said_by = suite.tiers[tier], functools.partial(_in, f"suite {suite.name!r}, tier {tier}")
     crossed = bool(suite.axes or suite.workloads)
-    tables = [t for t in suite.tables if not _own(level, t).skip]
-    own = [row for t in tables for row in grid.cross(suite, t, t.methods, {**suite.axes, **level.axes, **t.axes, **_own(level, t).axes})]
-    _check_level(suite, level, own, where)
+    chosen = level.seeds if seeds is None else seeds
+    axes = {t.name: {**suite.axes, **level.axes, **t.axes, **_own(level, t).axes} for t in suite.tables if not _own(level, t).skip}
+    with said_by():
+        own = _rows(suite, axes, len(chosen))
+        _check_level(suite, level, own)
+        shared = _shared(suite.tables, level.task)
     rows = own if not methods else grid.chosen(suite, own, methods) if crossed else grid.cross(suite, suite.tables[0], methods, {})
-    given = grid.overrides(overrides, rows)
-    trials = []
+    given, trials = grid.overrides(overrides, rows), []
+    with said_by():
+        asked = [t for t in suite.tables if (t.name, "") in given]
+        tasks = {t.name: _task(t, shared[t.name] | _own(level, t).task | given[t.name, ""]) for t in asked}
     for row in rows:
         change, known = _own(level, row.table), registry.settings(registry.find("method", row.spec.name))
         defaults = {k: v for k, v in level.hp.items() if k in known} | level.methods.get(row.spec.name, {}) | change.hp
-        for_task, for_method = given[row.table.name, ""], given[row.table.name, row.spec.name]
+        for_method = given[row.table.name, row.spec.name]
         if fixed := sorted(for_method.keys() & row.crossed.keys()):
             raise UsageError(f"--set {fixed[0]}: an axis of the suite {suite.name!r}; choose rows by --methods instead")
-        spec = check_method(Spec(row.spec.name, {**defaults, **row.spec.options, **row.crossed, **for_method}))
-        task = _task(suite, row.table, level.task, change.task | for_task)
-        label = grid.label(row, for_method)
-        evaluations = change.evaluations or level.evaluations
-        chosen = level.seeds if seeds is None else seeds
-        trials += [Trial(suite.name, task, label, spec, seed, tier, evaluations, row.table.name) for seed in chosen]
+        with said_by():
+            spec = check_method(Spec(row.spec.name, {**defaults, **row.spec.options, **row.crossed, **for_method}))
+        label, evaluations = grid.label(row, for_method), change.evaluations or level.evaluations
+        trials += [Trial(suite.name, tasks[row.table.name], label, spec, seed, tier, evaluations, row.table.name) for seed in chosen]
     count = collections.Counter((f"{t.workload}/{t.label}".strip("/"), t.seed) for t in trials)
     if twice := [name for name, n in count.items() if n > 1]:
         raise UsageError(f"suite {suite.name!r}: {twice[0][0]} with seed {twice[0][1]} is asked for twice")
     return trials
+
+
+@contextlib.contextmanager
+def _in(where: str) -> Iterator[None]:
+    """Say where an error stands."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
+
+
+def _rows(suite: Suite, axes: Mapping[str, Mapping[str, Sequence[Any]]], seeds: int = 1) -> list[grid.Row]:
+    """The tables (name -> axes) crossed, unless there are more trials than anybody could want: then nothing is made."""
+    tables = [t for t in suite.tables if t.name in axes]
+    if (n := seeds * sum(grid.size(t.methods, axes[t.name]) for t in tables)) > _MOST:
+        raise UsageError(f"a grid of {n:,} trials, and {_MOST:,} is the most that can be planned: give fewer values on its axes or fewer seeds")
+    return [row for t in tables for row in grid.cross(suite, t, t.methods, axes[t.name])]
 
 
 def check_method(spec: Spec) -> Spec:
@@ -147,6 +187,9 @@ def check_method(spec: Spec) -> Spec:
     for kind, part in parts_of(hp):
         with contextlib.suppress(Unavailable):  # a missing weight skips the trial when its turn comes
             registry.make(kind, part)
+    ints = [f.name for f in dataclasses.fields(hp) if type(f.default) is int and f.default >= 0]
+    if below := [name for name in ints if getattr(hp, name) < 0]:
+        raise UsageError(f"method {spec}: {below[0]} must not be negative")
     return Spec(spec.name, options)
 
 
@@ -157,17 +200,22 @@ def parts_of(hp: Any) -> list[tuple[str, str]]:
 
 
 def unfolded(parts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """The parts (kind, spec), each followed by those that its own options name, defaults included, at any depth.
+    """The parts (kind, spec), each followed by those that its own options name, defaults included, at any depth, but none twice.
 
     An option names a part if it is called after a kind (`detection[detector=yolo]`) or holds one of the kind that has it (`warmup[then=cosine]`).
     """
-    for kind, text in parts:
-        yield kind, text
+    waiting, seen = list(parts), set[tuple[str, str]]()  # a part may name itself
+    while waiting:
+        kind, text = found = waiting.pop(0)
+        if found in seen:
+            continue
+        seen.add(found)
+        yield found
         spec = registry.parse(text)
         part = registry.find(kind, spec.name)
         defaults = {p.name: p.default for p in inspect.signature(getattr(part, "HP", part)).parameters.values()}
         values = {k: v for k, v in {**defaults, **spec.options}.items() if isinstance(v, str) and v}
-        yield from unfolded((known, v) for k, v in values.items() for known in {grid.kind_of(k), kind} if _is_part(known, v))
+        waiting[:0] = [(known, v) for k, v in values.items() for known in {grid.kind_of(k), kind} if _is_part(known, v)]
 
 
 def _is_part(kind: str, text: str) -> bool:
@@ -182,25 +230,32 @@ def _own(level: Tier, table: Table | Workload) -> Override:
     return level.workloads.get(table.name, Override())
 
 
-def _check_level(suite: Suite, level: Tier, rows: Sequence[grid.Row], where: str) -> None:
+def _check_level(suite: Suite, level: Tier, rows: Sequence[grid.Row]) -> None:
     """What a suite and its tier name must exist somewhere in the grid."""
     for name, options in level.methods.items():
-        registry.bind(registry.find("method", name), options, f"{where}, method {name!r}")
+        registry.bind(registry.find("method", name), options, f"method {name!r}")
     known = {key for row in rows for key in registry.settings(registry.find("method", row.spec.name))}
     axes = [suite.axes, level.axes, *(w.axes for w in suite.workloads), *(w.axes for w in level.workloads.values())]
     for keys, what in ((level.hp, "hyper-parameter"), *((a, "axis") for a in axes)):
         if unused := [k for k in keys if k not in known]:
-            raise UsageError(f"{where}: no method has the {what} {unused[0]!r}")
-    labels = {r.label for table in suite.tables for r in grid.cross(suite, table, table.methods, {**suite.axes, **table.axes})}
+            raise UsageError(f"no method has the {what} {unused[0]!r}")
+    if not suite.references:
+        return
+    labels = {row.label for row in _rows(suite, {t.name: {**suite.axes, **t.axes} for t in suite.tables})}
     if unknown := [r for r in suite.references if r not in labels]:
-        raise UsageError(f"suite {suite.name!r}: the reference {unknown[0]!r} is no row; known: {', '.join(sorted(labels))}")
+        raise UsageError(f"the reference {unknown[0]!r} is no row; known: {', '.join(sorted(labels))}")
 
 
-def _task(suite: Suite, table: Table | Workload, of_tier: Mapping[str, Any], own: Mapping[str, Any]) -> Spec:
-    """A table's task; of the tier's options for all tasks it takes those it has (one that no task has is told as its own)."""
+def _shared(tables: Sequence[Table | Workload], of_tier: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Table -> those of the tier's options for all tasks that its task has (one that no task has is told as its own)."""
+    known = {t.name: registry.settings(registry.find("task", registry.parse(t.task).name)) for t in tables}
+    somewhere = {key for keys in known.values() for key in keys}
+    return {name: {k: v for k, v in of_tier.items() if k in keys or k not in somewhere} for name, keys in known.items()}
+
+
+def _task(table: Table | Workload, options: Mapping[str, Any]) -> Spec:
+    """A table's task with options changed."""
     spec = registry.parse(table.task)
-    known = {t.name: registry.settings(registry.find("task", registry.parse(t.task).name)) for t in suite.tables}
-    shared = {k: v for k, v in of_tier.items() if k in known[table.name] or not any(k in keys for keys in known.values())}
-    task = Spec(spec.name, {**spec.options, **shared, **own})
-    registry.bind(registry.find("task", task.name), task.options, f"task {task}")
+    task = Spec(spec.name, {**spec.options, **options})
+    registry.bind(registry.find("task", task.name), task.options, f"task {task.name!r}")
     return task

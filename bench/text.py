@@ -8,6 +8,11 @@ def one_line(text: object) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
+def brief(text: str, most: int = 1000) -> str:
+    """Text without its middle where it is longer than `most` characters."""
+    return text if len(text) <= most else f"{text[: most // 2]} ... {text[-most // 2 :]}"
+
+
 def inert(value: object) -> object:
     """A cell of a CSV file: control characters but line breaks become their escapes, and what a spreadsheet would compute gets an apostrophe."""
     if not isinstance(value, str):

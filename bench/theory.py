@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import tempfile
+import time
+import uuid
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
@@ -17,13 +20,15 @@ from rich.console import Console
 from bench import claim as claims
 from bench.claim import Chapter, Checked, Claim, Entry
 from bench.codehash import tree_hash
+from bench.environment import environment
 from bench.errors import UsageError
 from bench.execute import graceful_stop
 from bench.figure import FIGURE
 from bench.identity import id_of
+from bench.ledger import Ledger
 from bench.record import TrialRecord
+from bench.records import Records
 from bench.suite import CLAIMS, CLAIMS_TITLE
-from bench.tracking import Store, environment, write_record
 
 TIERS = {"quick": ("fast",), "standard": ("fast", "slow")}  # tier -> costs of the claims it checks
 _MARK = {"holds": "✓", "holds with a deviation": "≈", "fails": "✗", "not checked": "–"}
@@ -48,8 +53,10 @@ def run(tier: str, only: Sequence[str], out: Path, uri: str | None, fresh: bool)
     asked = [c for c in select(chapters, only) if c.cost in TIERS[tier]]
     if not asked:
         raise UsageError(f"tier {tier} has none of the claims {', '.join(only)}: they are slow; add --tier standard")
-    store, console, code = Store(CLAIMS, out, uri), Console(soft_wrap=True), tree_hash()
-    done = store.done()
+    console, code = Console(soft_wrap=True), tree_hash()
+    ledger = Ledger(CLAIMS, out, uri, functools.partial(console.print, highlight=False, markup=False))
+    ledger.sync()
+    done = ledger.records.done()
     missing = [c for c in asked if fresh or id_of(_parts(c, code)) not in done]
     console.print(f"{CLAIMS_TITLE}\n{len(asked)} claims, tier {tier}", highlight=False)
     with graceful_stop() as stopped:
@@ -58,11 +65,11 @@ def run(tier: str, only: Sequence[str], out: Path, uri: str | None, fresh: bool)
                 console.print("stopped; what was checked is on record: give the same command again to go on")
                 return 130
             checked = c.check()
-            _record(c, checked, code, store)
+            _record(c, checked, code, ledger)
             console.print(f"[{i}/{len(missing)}] {_MARK[checked.verdict]} {c.id}  {checked.reason}", markup=False, highlight=False)
     if not missing:
         console.print(f"all {len(asked)} claims are on record already: nothing to check (--fresh checks again)", highlight=False)
-    entries = report(console, store, out / CLAIMS / "report")
+    entries = report(console, ledger.records, out / CLAIMS / "report")
     wanted = {c.id for c in asked}
     return int(any(e.checked and e.checked.verdict == "fails" for e in entries if e.claim.id in wanted))
 
@@ -80,7 +87,7 @@ def select(chapters: Sequence[Chapter], only: Sequence[str]) -> list[Claim]:
     return [c for c in every if not only or any(_matches(c, pattern) for pattern in only)]
 
 
-def report(console: Console, store: Store, folder: Path) -> list[Entry]:
+def report(console: Console, kept: Records, folder: Path) -> list[Entry]:
     """Render the newest record of every claim into a folder, and print the table.
 
     Raises:
@@ -88,16 +95,16 @@ def report(console: Console, store: Store, folder: Path) -> list[Entry]:
     """
     from reports import claims as rendered
 
-    newest = {tags["label"]: trial_id for trial_id, tags in store.done().items()}
+    newest = {tags["label"]: trial_id for trial_id, tags in kept.done().items()}
     if not newest:
-        raise UsageError(f"no claim is on record in {store.uri}: run `runner.py --suite {CLAIMS}` first")
+        raise UsageError(f"no claim is on record in {kept.uri}: run `runner.py --suite {CLAIMS}` first")
     with tempfile.TemporaryDirectory() as scratch:
-        found = {r.label: _read(r) for r in store.read(newest.values(), Path(scratch))}
+        found = {r.label: _read(r) for r in kept.read(newest.values(), Path(scratch))}
     chapters = claims.chapters()
     entries = {chapter: [Entry(c, found.get(c.id)) for c in chapter.claims] for chapter in chapters}
     rendered.render(entries, folder, title=CLAIMS_TITLE, environment=environment("cpu"))
     console.print(rendered.terminal(entries))
-    console.print(f"report   {folder / 'index.html'}\nMLflow   mlflow ui --backend-store-uri {store.uri}", highlight=False)
+    console.print(f"report   {folder / 'index.html'}\nrecords  {kept.uri}", highlight=False)
     return [entry for part in entries.values() for entry in part]
 
 
@@ -110,7 +117,7 @@ def _parts(c: Claim, code: str) -> dict[str, str]:
     return {"claim": c.id, "code": code, "torch": torch.__version__, "data": os.environ.get("GANBENCH_DATA", "")}
 
 
-def _record(c: Claim, checked: Checked, code: str, store: Store) -> None:
+def _record(c: Claim, checked: Checked, code: str, ledger: Ledger) -> None:
     parts = _parts(c, code)
     params = {"place": c.place, "statement": c.statement, "predicted": c.predicted, "how": c.how, "tolerance": f"{c.tolerance:g}"}
     cases = [f"{name}: " * bool(name) + f"{predicted:.6g} | {measured:.6g}" for name, predicted, measured in checked.cases]
@@ -119,16 +126,18 @@ def _record(c: Claim, checked: Checked, code: str, store: Store) -> None:
         outcome="skipped" if checked.verdict == "not checked" else "finished", reason=checked.reason,
         params=params | {"cases": "; ".join(cases)},
         tags={"verdict": checked.verdict}, costs={"seconds": checked.seconds}, environment=environment("cpu"),
+        attempt=uuid.uuid4().hex, ended=time.time(),
     )  # fmt: skip
     if len(checked.cases) == 1:
         record.final = {"predicted": checked.cases[0][1], "measured": checked.cases[0][2]}
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        write_record(record, folder)
-        (folder / "gallery").mkdir()
+    folder = ledger.folders.of(record.trial_id)
+    with folder.held():
+        folder.clear()
+        (folder.results / "gallery").mkdir(parents=True)
         plain = dataclasses.asdict(dataclasses.replace(checked, figure=[])) | {"figure": FIGURE.dump_python(checked.figure, mode="json")}
-        (folder / "gallery" / "checked.json").write_text(json.dumps(plain))
-        store.finish(store.begin(record, c.id), record, folder)
+        (folder.results / "gallery" / "checked.json").write_text(json.dumps(plain))
+        folder.close(record)
+    ledger.put(folder)
 
 
 def _read(record: TrialRecord) -> Checked:

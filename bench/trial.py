@@ -1,35 +1,38 @@
-"""The life of a trial: seed, build, train, evaluate, record. A pure function of (trial, data), but for the clock."""
+"""The life of a trial: seed, build, train, evaluate, write its record. A pure function of (trial, data), but for the clock."""
 
 from __future__ import annotations
 
 import dataclasses
+import errno
 import functools
 import math
 import os
 import shutil
 import time
 import traceback
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
 import torch
 
-from bench import identity, registry
+from bench import checkpoint, identity, noise, registry
 from bench.cards import Card
+from bench.environment import environment
 from bench.errors import Unavailable, UsageError
 from bench.method import Method
 from bench.record import CURVES, PER_IMAGE, TrialRecord
 from bench.registry import Spec
+from bench.rundir import RunDir, RunDirs
 from bench.stream import Stream, mix
 from bench.suite import Trial
 from bench.task import Scores, Task
-from bench.tracking import Store, environment, write_record
-from bench.training import Diverged, Interrupted, Plan, Point, Training, judging
+from bench.training import Diverged, Interrupted, Plan, Training, judging
+from bench.training import Watcher as TrainingWatcher
 
 _COSTS = {"ms_per_image": "time", "megapixels_per_s": "throughput", "peak_memory_mb": "memory", "parameters": "parameters", "gflops": "flops"}
-_LOGGED_EVERY = 5.0  # seconds between curves in the store
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,13 +45,26 @@ class Settings:
     max_seconds: float = math.inf  # training time of one trial
     deterministic: bool = False
     checkpoint_seconds: float = 30.0
+    threads: int | None = None  # that a process computes with; None: torch's own choice
+    at_once: int = 1  # trials that run at the same time, which their times suffer from
+    plugins: tuple[Path, ...] = ()
+
+    def prepare(self) -> None:
+        """Make this process such a one."""
+        for plugin in self.plugins:
+            registry.load_plugin(plugin)
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        if self.deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+            torch.use_deterministic_algorithms(True)
 
 
-class Display(Protocol):
+class Watcher(TrainingWatcher, Protocol):
     """Who looks on while a trial runs."""
 
-    def update(self, step: int, images_per_s: float, values: dict[str, float]) -> None:
-        """A window of updates is done."""
+    def started(self) -> None:
+        """It runs: nobody else does it, and it is not on record yet."""
 
     def evaluating(self, done: int, total: int) -> None:
         """Pictures judged so far."""
@@ -68,25 +84,51 @@ def identify(trial: Trial, settings: Settings) -> dict[str, str]:
     return identity.identify(trial, task, settings.device, settings.max_seconds, settings.deterministic)
 
 
-def run(trial: Trial, settings: Settings, store: Store, display: Display, stopped: Callable[[], bool], *, fresh: bool = False) -> TrialRecord:
-    """Train and score one trial, resuming it where an earlier attempt was interrupted (unless `fresh`), and put it on record.
+def folder_of(trial: Trial, trial_id: str, settings: Settings) -> RunDir:
+    """Where a trial runs."""
+    return RunDirs(trial.suite, settings.out).of(trial_id)
+
+
+def run(trial: Trial, settings: Settings, watcher: Watcher, stopped: Callable[[], bool], stale: str | None = None) -> TrialRecord:
+    """Train and score one trial, resuming it where an earlier attempt was interrupted, and write its record into its run directory.
+
+    Args:
+        trial: the trial.
+        settings: where and how.
+        watcher: who looks on.
+        stopped: whether the user asked to stop.
+        stale: the attempt on record that is to be replaced. Any other was made meanwhile, here or elsewhere: it is returned and nothing runs.
 
     Raises:
+        Held: another process runs it.
         UsageError: bad input that would spoil every trial (a corrupt picture, a full disk).
         Interrupted: the user asked to stop; the state is saved.
     """
     task = open_task(str(trial.task), settings.data_root, settings.device)
-    record = _blank(trial, task, settings)
-    folder = settings.out / trial.suite / "trials" / record.trial_id
-    if fresh:
-        shutil.rmtree(folder, ignore_errors=True)
-    run_id = store.begin(record, f"{trial.title} seed {trial.seed}")
-    attempt = _Attempt(trial, task, record, folder, _Recorder(display, store, run_id), stopped)
-    attempt.live(settings)
-    write_record(record, attempt.results)
-    store.finish(run_id, record, attempt.results)
-    for leftover in folder.glob("*.safetensors"):  # checkpoints; the weights are in the record
-        leftover.unlink()
+    record = blank(trial, settings)
+    folder = folder_of(trial, record.trial_id, settings)
+    with folder.held():
+        if (attempt := folder.attempt()) is not None:
+            if attempt != stale:
+                return folder.read()
+            folder.clear()
+        watcher.started()
+        _Attempt(trial, task, record, folder, watcher, stopped).live(settings)
+        record.ended = time.time()
+        folder.close(record)
+    return record
+
+
+def give_up(trial: Trial, settings: Settings, reason: str, stale: str | None) -> TrialRecord:
+    """Write the record of a trial that killed every process that ran it, unless another one has been written meanwhile."""
+    record = blank(trial, settings)
+    folder = folder_of(trial, record.trial_id, settings)
+    with folder.held():
+        if folder.attempt() not in (None, stale):
+            return folder.read()
+        folder.results.mkdir(exist_ok=True)
+        record.outcome, record.reason, record.ended = "failed", reason, time.time()
+        folder.close(record)
     return record
 
 
@@ -106,50 +148,25 @@ def build(trial: Trial, task: Task) -> Method:
         return cls(task, **trial.spec.options)
 
 
-@dataclasses.dataclass
-class _Recorder:
-    """Shows a training to the user and puts its curves on record, at most every few seconds: the store takes longer than a small training."""
-
-    display: Display
-    store: Store
-    run_id: str
-    logged: float = dataclasses.field(default_factory=time.monotonic)
-
-    def update(self, step: int, images_per_s: float, values: dict[str, float]) -> None:
-        self.display.update(step, images_per_s, values)
-
-    def curves(self, points: Sequence[Point]) -> None:
-        if time.monotonic() - self.logged > _LOGGED_EVERY:
-            self.flush(points)
-
-    def flush(self, points: Sequence[Point]) -> None:
-        """Put all on record that is not there yet."""
-        self.store.curves(self.run_id, points)
-        self.logged = time.monotonic()
-
-
 @dataclasses.dataclass(frozen=True)
 class _Attempt:
-    """A trial on its way: all that happens to it goes into `record` and `results`."""
+    """A trial on its way: all that happens to it goes into `record` and the files beside it."""
 
     trial: Trial
     task: Task
     record: TrialRecord
-    folder: Path
-    recorder: _Recorder
+    folder: RunDir
+    watcher: Watcher
     stopped: Callable[[], bool]
-
-    @property
-    def results(self) -> Path:
-        """The files of the record."""
-        return self.folder / "record"
 
     def live(self, settings: Settings) -> None:
         """Build, train, judge; a divergence, a missing weight or an error is an outcome with its reason."""
-        shutil.rmtree(self.results, ignore_errors=True)
-        (self.results / "gallery").mkdir(parents=True)
+        shutil.rmtree(self.folder.results, ignore_errors=True)
+        (self.folder.results / "gallery").mkdir(parents=True)
         try:
             method = build(self.trial, self.task)
+            if self.trial.role == "row":
+                self.record.summary |= noise.remarks(method, self.trial.seed, "start")
             run = self._train(method, settings)
             if self.trial.role == "row":  # the others choose settings: validation is all they may see
                 self._score(method, run)
@@ -163,15 +180,17 @@ class _Attempt:
         except torch.OutOfMemoryError as error:
             self._end("failed", _out_of_memory(error, self.record))
         except (Exception, SystemExit) as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise UsageError(f"no space left for {self.folder.path}: free some or give another --out, then run the same command again") from error
             self._end("failed", f"{type(error).__name__}: {str(error).strip()}".splitlines()[0])
-            (self.results / "traceback.txt").write_text(traceback.format_exc())
+            (self.folder.results / "traceback.txt").write_text(traceback.format_exc())
 
     def _train(self, method: Method, settings: Settings) -> Training:
         plan = Plan(
-            self.folder, self.trial.evaluations, self.task.ranked_by().higher_is_better, settings.max_seconds, settings.checkpoint_seconds
+            self.folder.path, self.trial.evaluations, self.task.ranked_by().higher_is_better, settings.max_seconds, settings.checkpoint_seconds
         )  # fmt: skip
         batches = Stream(self.task, self.trial.seed, getattr(method.hp, "batch_size", 1))
-        run = Training(method, batches, lambda: self.task.validate(method), plan, self.recorder)
+        run = Training(method, batches, lambda: self.task.validate(method), plan, self.watcher)
         if not run.steps:
             return run
         try:
@@ -180,11 +199,10 @@ class _Attempt:
             self.record.curves = pd.DataFrame(run.points, columns=list(CURVES))
             self.record.summary |= {"steps": float(method.t), **run.summary(), **method.remarks()}
             self.record.costs |= {"train_seconds": run.spent, "images_per_s": run.images / max(run.spent, 1e-9)}
-            self.recorder.flush(run.points)
         if run.capped:
             self.record.tags["capped"] = f"training stopped after {settings.max_seconds:g} s"
         if self.trial.role == "row":
-            _save_weights(method, self.results / "weights.safetensors")
+            _save_weights(method, self.folder.results / "weights.safetensors")
         return run
 
     def _score(self, method: Method, run: Training) -> None:
@@ -194,16 +212,17 @@ class _Attempt:
         self.record.summary |= scores.summary
         rows = [(column, *pair) for column, (names, values) in scores.per_image.items() for pair in zip(names, values, strict=True)]
         self.record.per_image = pd.DataFrame(rows, columns=list(PER_IMAGE))
+        self.record.summary |= noise.remarks(method, self.trial.seed, "end")
         with judging(method):
             self.record.costs |= _costs(method, self.task)
-            self.task.gallery(method, self.results / "gallery")
+            self.task.gallery(method, self.folder.results / "gallery")
         if run.history and run.best_step() != method.t:
             run.load_best()
             self.record.best = self._judge(method).values
 
     def _judge(self, method: Method) -> Scores:
         def progress(done: int, total: int) -> None:
-            self.recorder.display.evaluating(done, total)
+            self.watcher.evaluating(done, total)
             if self.stopped():
                 raise Interrupted
 
@@ -214,12 +233,15 @@ class _Attempt:
         self.record.outcome, self.record.reason = outcome, reason
 
 
-def _blank(trial: Trial, task: Task, settings: Settings) -> TrialRecord:
+def blank(trial: Trial, settings: Settings) -> TrialRecord:
     """The record before anything happened."""
+    task = open_task(str(trial.task), settings.data_root, settings.device)
     method: type[Method] = registry.find("method", trial.spec.name)
     hp = dataclasses.asdict(method.HP(**trial.spec.options))
     parts = identify(trial, settings)
     tags = task.remarks() | ({"oracle": "PSF"} if "psf" in method.needs else {})
+    if settings.at_once > 1:
+        tags["at_once"] = f"its times were taken while {settings.at_once} trials ran at once"
     return TrialRecord(
         suite=trial.suite,
         task=str(trial.task),
@@ -240,6 +262,7 @@ def _blank(trial: Trial, task: Task, settings: Settings) -> TrialRecord:
         summary={"load_average": os.getloadavg()[0]} if hasattr(os, "getloadavg") else {},  # how far the times can be trusted
         cards={column: card.to_json() for column, card in {**task.cards(), **_cost_cards(task)}.items()},
         environment=environment(str(settings.device)),
+        attempt=uuid.uuid4().hex,
     )
 
 
@@ -258,11 +281,9 @@ def _cost_cards(task: Task) -> dict[str, Card]:
 
 
 def _save_weights(method: Method, path: Path) -> None:
-    from safetensors.torch import save_file
-
     states = {name: network.state_dict() for name, network in method.networks().items()}
     tensors = {f"{name}.{key}": value.cpu().contiguous().clone() for name, state in states.items() for key, value in state.items()}
-    save_file(tensors, path, metadata={"method": type(method).__name__})
+    checkpoint.write(path, tensors, {"method": type(method).__name__})
 
 
 def _out_of_memory(error: Exception, record: TrialRecord) -> str:

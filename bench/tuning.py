@@ -71,7 +71,7 @@ def prepare(rows: Sequence[Trial], tier: Tier) -> list[Trial]:
             registry.find(kind_of(option), rule)
     if tuning and tuning.rule == "optuna" and not importlib.util.find_spec("optuna"):
         raise Unavailable("the tuning rule optuna needs the package optuna: pip install 'ganbench[tune]', or use the rule quasirandom")
-    if tuning and tuning.searches and (both := {r.seed for r in rows} & set(range(tuning.seed, tuning.seed + tuning.studies))):
+    if tuning and tuning.searches and (both := {r.seed for r in rows if tuning.seed <= r.seed < tuning.seed + tuning.studies}):
         raise UsageError(f"seed {min(both)} would both tune and judge: choose other --seeds, or another [tuning] seed")
     return [_prepared(row, tuning, sensitivity) for row in rows]
 
@@ -133,26 +133,20 @@ def sensitivity_trials(rows: Sequence[Trial], sensitivity: Sensitivity | None) -
     """
     if sensitivity is None:
         return []
-    grid = half_decades(sensitivity.low, sensitivity.high, sensitivity.per_decade)
-    first = {_key(row): row for row in reversed(rows)}
-    chosen = [
-        row
-        for row in reversed(first.values())
-        if _rule(row, sensitivity.option) in sensitivity.rules and row.workload in (sensitivity.workloads or [row.workload])
-    ]
     return [
         _attempt(row, "sensitivity", sensitivity.option, {sensitivity.key: value}, seed)
-        for row in chosen
-        for value in grid
+        for row in _varied(rows, sensitivity)
+        for value in _values(sensitivity)
         for seed in sensitivity.seeds
     ]
 
 
 def count(rows: Sequence[Trial], tier: Tier) -> int:
-    """How many trials a run has, at most, with those that tune and vary."""
-    tuning, labels = tier.tuning, {_key(row): row for row in rows}
+    """How many trials a run has, at most, with those that tune and vary; none of these is made."""
+    tuning, sensitivity, labels = tier.tuning, tier.sensitivity, {_key(row): row for row in rows}
     searched = sum(bool(_rule(row, tuning.option)) for row in labels.values()) * tuning.trials * tuning.studies if tuning and tuning.searches else 0
-    return len(rows) + searched + len(sensitivity_trials(rows, tier.sensitivity))
+    varied = len(_varied(rows, sensitivity)) * len(_values(sensitivity)) * len(sensitivity.seeds) if sensitivity else 0
+    return len(rows) + searched + varied
 
 
 # -- the rules: what a study tries next, given what it tried; nothing when its budget is spent
@@ -188,7 +182,19 @@ def optuna(space: Space, trials: int, seed: int, told: Told) -> list[Settings]:
 
 def half_decades(low: float, high: float, per_decade: int = 2) -> list[float]:
     """From low to high in equal factors: 1e-3, 3.16e-3, 1e-2, ... for two a decade."""
-    return [_rounded(low * 10 ** (i / per_decade)) for i in range(math.floor(math.log10(high / low) * per_decade + 1e-6) + 1)]
+    start, end = math.log10(low), math.log10(high)
+    return [_rounded(10 ** (start + i / per_decade)) for i in range(math.floor((end - start) * per_decade + 1e-6) + 1)]
+
+
+def _values(sensitivity: Sensitivity) -> list[float]:
+    return half_decades(sensitivity.low, sensitivity.high, sensitivity.per_decade)
+
+
+def _varied(rows: Sequence[Trial], sensitivity: Sensitivity) -> list[Trial]:
+    """The first seed of every row that the grid is trained for."""
+    first = {_key(row): row for row in reversed(rows)}
+    workloads = {*sensitivity.workloads} or {row.workload for row in rows}
+    return [row for row in reversed(first.values()) if row.workload in workloads and _rule(row, sensitivity.option) in sensitivity.rules]
 
 
 def _rounded(value: float, low: float = 0.0, high: float = math.inf) -> float:
@@ -227,10 +233,11 @@ def _settled(row: Trial, studies: Sequence[_Study], option: str) -> Trial:
 
 
 def cost(records: Iterable[TrialRecord]) -> dict[str, float]:
-    """What tuning took: trials, updates, seconds of training."""
+    """What tuning took: trials, how many of them diverged, updates, seconds of training."""
     spent = list(records)
+    diverged = sum(r.outcome == "diverged" for r in spent)
     updates, seconds = sum(r.summary.get("steps", 0.0) for r in spent), sum(r.costs.get("train_seconds", 0.0) for r in spent)
-    return {"tuning_trials": float(len(spent)), "tuning_updates": updates, "tuning_seconds": seconds}
+    return {"tuning_trials": float(len(spent)), "tuning_diverged": float(diverged), "tuning_updates": updates, "tuning_seconds": seconds}
 
 
 def _value(record: TrialRecord) -> float:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bench import ct
 from bench.errors import Unavailable, UsageError
+from bench.text import one_line
 
 _SUFFIXES = {".dcm", ".ima"}
 
@@ -43,7 +44,8 @@ def read_slice(path: Path) -> Tensor:
         if stored.ndim != 2:
             raise ValueError(f"it holds {' x '.join(map(str, stored.shape))} values, not one slice")
     except Exception as error:  # damaged files make the decoders raise nearly anything
-        raise UsageError(f"cannot read the CT slice {path}: {error}; replace it, or leave such files out with on_corrupt=skip") from error
+        reason = one_line(f"cannot read the CT slice {path}: {error}")
+        raise UsageError(f"{reason}; replace it, or leave such files out with on_corrupt=skip") from error
     return ct.from_hu(float(header.RescaleSlope) * stored + float(header.RescaleIntercept)).float()[None]
 
 

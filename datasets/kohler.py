@@ -30,7 +30,7 @@ class Kohler(FileSource):
         if split != "test":
             return []
         frames: dict[str, dict[int, Path]] = defaultdict(dict)
-        for path in folder.glob("**/GroundTruth*.png"):
+        for path in sorted(folder.glob("**/GroundTruth*.png")):
             if (match := re.fullmatch(r"GroundTruth(\d+_\d+)_(\d+)", path.stem)) and (match[1], int(match[2])) != _LEFT_OUT:
                 frames[match[1]][int(match[2])] = path
         blurred = {path.stem.removeprefix("Blurry"): path for path in image_files(folder / "BlurryImages")}

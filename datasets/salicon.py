@@ -10,8 +10,11 @@ import torch
 from torch import Tensor
 
 from bench.errors import UsageError
+from bench.text import one_line
 from datasets._base import Entry, FileSource, Split, image_files, split_of
 from datasets._saliency import Seen, density_of
+
+_LONGEST = 10_000  # pixels of a side: the pictures have 640
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,10 +56,13 @@ def _fixations(path: Path) -> Tensor:
     try:
         content = loadmat(path, simplify_cells=False)
         height, width = (int(n) for n in content["resolution"].ravel())
+        if not (0 < height <= _LONGEST and 0 < width <= _LONGEST):
+            raise ValueError(f"its resolution is {height} x {width}")
         seen = torch.zeros(1, height, width)
         for observer in content["gaze"]["fixations"].ravel():
             x, y = torch.as_tensor(observer.reshape(-1, 2).astype(int) - 1).unbind(1)
             seen[0, y.clamp(0, height - 1), x.clamp(0, width - 1)] = 1
     except Exception as error:  # damaged files make the decoder raise nearly anything
-        raise UsageError(f"cannot read the fixations {path}: {error}; replace it, or leave such files out with on_corrupt=skip") from error
+        reason = one_line(f"cannot read the fixations {path}: {error}")
+        raise UsageError(f"{reason}; replace it, or leave such files out with on_corrupt=skip") from error
     return seen

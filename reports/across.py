@@ -1,4 +1,4 @@
-"""What a report says across the tables of one suite: who is ahead on the whole, how sure that is, what tuning bought, what the axes of a grid do.
+"""What a report says across the tables of one suite: who is ahead on the whole, how sure that is, what tuning bought, what gradients and axes do.
 
 Rows mean the same in every table where they carry the same label. One entry point, `section`; it is None where there is nothing to say.
 """
@@ -16,7 +16,7 @@ from bench import aggregate, effects, target
 from bench.record import TrialRecord
 from bench.stats import MIN_PAIRS, Floats, Interval
 from reports import aggregate_plots as draw
-from reports import grid
+from reports import grid, noise
 from reports.plots import Style
 from reports.table import Table
 
@@ -83,6 +83,7 @@ class Across:
     left_out: list[str]  # labels that some table lacks
     figures: list[Drawn]
     widths: list[tuple[str, str, float, float]]  # workload, row, width in decades, share diverged
+    noise: list[noise.Noise]  # of workloads whose loss is a mean over examples
     grids: list[grid.Grid]
 
     @property
@@ -92,7 +93,7 @@ class Across:
 
 
 def section(tables: Sequence[Table], records: Sequence[TrialRecord], style: Mapping[str, Style], suite: Suite | None = None) -> Across | None:
-    """What can be said across tables, or None: one table, no axes, nothing tuned.
+    """What can be said across tables, or None: one table, no axes, nothing tuned, no gradients measured.
 
     Args:
         tables: the leaderboards of one suite.
@@ -101,13 +102,15 @@ def section(tables: Sequence[Table], records: Sequence[TrialRecord], style: Mapp
         suite: its axes and references.
     """
     tables, trials = [t for t in tables if t.rows and t.columns], by_table(records)
-    found = Across([], None, "", "", "", [], [], [*_swept(tables, trials, style), *_tuned(tables, trials, style)], _widths(tables, trials), [])
+    noises = [n for t in tables if (n := noise.of(t, rows_of(t, trials)))]
+    figures = [*_swept(tables, trials, style), *_tuned(tables, trials, style)]
+    found = Across([], None, "", "", "", [], [], figures, _widths(tables, trials), noises, [])
     axes = {**suite.axes, **{k: v for w in suite.workloads for k, v in w.axes.items()}} if suite else {}
     found = dataclasses.replace(found, grids=[g for i, t in enumerate(tables) if (g := grid.of(t, rows_of(t, trials), list(axes), f"grid{i}"))])
     labels = [r.label for r in tables[0].rows if all(r.label in {row.label for row in t.rows} for t in tables)] if tables else []
     if len(tables) > 1 and len(labels) > 1:
         found = _compared(found, tables, trials, labels, style, list(suite.references) if suite else [])
-    return found if found.standings or found.grids or found.figures else None
+    return found if found.standings or found.grids or found.figures or found.noise else None
 
 
 def by_table(records: Sequence[TrialRecord]) -> Trials:
@@ -183,7 +186,7 @@ _PROFILE = "Share of workloads on which a row reaches the target within a multip
 _SWEPT = "Last validation score against one setting, the others as the row has them: median over seeds, their range; a cross where seeds diverged."
 _TUNED = (
     "Expected best validation score of n tuning trials, by the order statistics of those on record. One that diverged counts as the worst that "
-    "did not, which flatters a row that diverges often: how many did stands beside its name."
+    "did not, which flatters a row that diverges often: how many did stands beside its name, and beside the cost of tuning in the leaderboard."
 )
 
 

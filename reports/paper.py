@@ -6,19 +6,15 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
 from bench.record import TrialRecord
 from bench.stats import Interval
 from reports import export, plots
-from reports.across import Across, Drawn, by_table, rows_of, section
+from reports.across import Across, Drawn, by_table, rows_of
 from reports.export import tex_escape, tex_tabular
 from reports.grid import Grid
 from reports.table import Table
-
-if TYPE_CHECKING:
-    from bench.schema import Suite
 
 _COLUMN = 3.4  # inches of a column of a two-column paper: figures that are narrower keep their size
 
@@ -31,10 +27,9 @@ def texts(tables: Sequence[Table], across: Across | None) -> dict[str, str]:
     return found | {f"{grid.id}_table.tex": _grid(grid) for grid in (across.grids if across else [])}
 
 
-def figures(tables: Sequence[Table], records: Sequence[TrialRecord], suite: Suite | None = None) -> dict[str, bytes]:
+def figures(tables: Sequence[Table], records: Sequence[TrialRecord], across: Across | None) -> dict[str, bytes]:
     r"""File name -> PDF of every figure, and `figures.tex` that sets them all with their captions."""
     style = plots.styles(records)
-    across = section(tables, records, style, suite)
     drawn = [*(across.drawn if across else []), *(d for i, t in enumerate(tables) for d in _of_table(i, t, records, style))]
     lines = [r"% needs graphicx; say \graphicspath{{FOLDER/}} where this folder is another", *map(_float, drawn)]
     return {"figures.tex": ("\n\n".join(lines) + "\n").encode()} | {f"{d.name}.pdf": plots.to_pdf(d.figure) for d in drawn}

@@ -30,8 +30,9 @@ def render(
     published: Sequence[PublishedTable] = (),
     mix_cards: bool = False,
     suite: Suite | None = None,
+    latex: Path | None = None,
 ) -> list[Path]:
-    """Write index.html, leaderboard.{csv,md,json,tex} and the fragments that `paper.texts` names into `out`.
+    """Write index.html, leaderboard.{csv,md,json,tex} and the fragments that `paper.texts` names into `out`, and a paper's figures into `latex`.
 
     Args:
         records: the trials of a suite, rows at most one a (workload, task, label, seed), and those that tuned and varied them.
@@ -41,9 +42,10 @@ def render(
         published: the papers' numbers, from `reports.published.load`.
         mix_cards: allow two protocols in one column, footnoted.
         suite: its axes and references, for what is said across tables.
+        latex: a folder for what `paper.figures` draws; none: no figures.
 
     Returns:
-        The files written, index.html first.
+        The files written, index.html first, the figures last.
 
     Raises:
         UsageError: there are no records, `leaderboard` refuses them, or a file cannot be written (the earlier report stays).
@@ -52,16 +54,18 @@ def render(
         raise UsageError(f"no trials to report on in {title!r}: run the suite first")
     tables = tables_of(records, sort=sort, mix_cards=mix_cards)
     across = section(tables, records, plots.styles(records), suite)
-    texts = {
+    texts: dict[str, str | bytes] = {
         "index.html": page(tables, records, title=title, published=published, across=across),
         "leaderboard.csv": export.to_csv(tables),
         "leaderboard.md": export.to_markdown(tables, title),
         "leaderboard.json": export.to_json(tables, records, title),
         **paper.texts(tables, across),
     }
-    written = write_all({out / name: text for name, text in texts.items()})
-    for stale in set(out.glob("*.tex")) - set(written):  # of tables that the suite no longer has
-        stale.unlink()
+    figures = paper.figures(tables, records, across) if latex else {}
+    written = write_all({out / name: text for name, text in texts.items()} | {(latex or out) / name: data for name, data in figures.items()})
+    for fragment in out.glob("*.tex"):
+        if fragment.name not in texts | figures:  # of a table that the suite no longer has
+            fragment.unlink()
     return written
 
 

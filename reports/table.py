@@ -17,6 +17,7 @@ COSTS = {  # key -> title, unit, higher is better
     "parameters": ("parameters", "", False),
     "gflops": ("work", "GFLOP", False),
     "tuning_trials": ("tuning", "trials", False),
+    "tuning_diverged": ("tuning", "diverged", False),
     "tuning_updates": ("tuning", "updates", False),
     "tuning_seconds": ("tuning", "s", False),
 }

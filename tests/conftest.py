@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from bench import execute, registry, suite
-from bench.tracking import Store
+from bench.ledger import Ledger
 from bench.trial import Settings
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of child processes: two workers share two cores
@@ -36,9 +36,10 @@ class Watcher:
 
     def start(self, trial, index, total, why):
         self.started.append((trial.label, why))
+        return self
 
-    def end(self, trial, record):
-        self.ended.append((trial.label, record.outcome))
+    def end(self, record):
+        self.ended.append((record.label, record.outcome))
 
     def update(self, step, images_per_s, values):
         self.updates.append((step, values))
@@ -57,7 +58,11 @@ class Bench:
         self.file = folder / "tiny.toml"
         self.file.write_text(text)
         self.settings = Settings(out=self.out, device=torch.device("cpu"))
-        self.store = Store("tiny", self.out)
+        self.ledger = Ledger("tiny", self.out)
+
+    @property
+    def store(self):
+        return self.ledger.records
 
     def trials(self, **chosen):
         return suite.expand(suite.load(str(self.file)), "smoke", **chosen)
@@ -65,7 +70,7 @@ class Bench:
     def run(self, *, fresh=False, **chosen):
         """The records and what was seen on the way."""
         seen = Watcher()
-        return execute.run_all(self.trials(**chosen), self.settings, self.store, seen, fresh=fresh), seen
+        return execute.run_all(self.trials(**chosen), self.settings, self.ledger, seen, fresh=fresh), seen
 
     def mlflow_run(self, record):
         (run,) = self.store._search(f"tags.trial_id = '{record.trial_id}'")

@@ -191,10 +191,10 @@ def test_an_unreachable_server(out, tiny_suite):
     code = "import sys, runner; sys.exit(runner.main(sys.argv[1:]))"
     words = ("--suite", tiny_suite, "--tier", "smoke", "--out", str(out), "--tracking-uri", "http://127.0.0.1:9")
     done = subprocess_run(code, *words, MLFLOW_HTTP_REQUEST_MAX_RETRIES="1")
-    assert done.returncode == 2
-    assert re.fullmatch(r"error: cannot open the tracking store http://127\.0\.0\.1:9: [^\n]*; check --tracking-uri[^\n]*\n", done.stderr), (
-        done.stderr
-    )
+    assert (done.returncode, done.stderr) == (0, "")
+    told = r"cannot open the tracking store http://127\.0\.0\.1:9: .*; check --tracking-uri\. Work goes on; results wait in .*/tiny/trials and follow"
+    assert len(re.findall(told, done.stdout)) == 1
+    assert (out / "tiny" / "report" / "index.html").is_file()
 
 
 @pytest.fixture

@@ -45,6 +45,11 @@ class Classification(Minimise):
         """Of a guess without knowledge."""
         return math.log(self.classes)
 
+    @property
+    def averages(self) -> bool:
+        """It is; the penalty adds no noise."""
+        return True
+
     def loss(self, model: nn.Module, batch: Samples) -> Tensor:
         """Mean cross-entropy, and the penalty."""
         assert batch.labels is not None

@@ -35,6 +35,11 @@ class Minimise(Task):
         """Put a model back where the problem allows it, in place; every place is allowed by default."""
 
     @property
+    def averages(self) -> bool:
+        """Whether the loss is a mean over the examples of a batch, drawn independently: then the noise of its gradient is measured."""
+        return False
+
+    @property
     def limit(self) -> float:
         """The loss beyond which a run has diverged: 10^4 times that at the start."""
         return _DIVERGED * self.start_loss

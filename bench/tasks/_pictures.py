@@ -14,9 +14,11 @@ from bench import registry
 from bench.errors import UsageError
 from bench.method import Batch, Method
 from bench.registry import Spec
+from bench.stream import mix
 from datasets._base import Picture, PictureSet, Source, Split
 
 _PIXELS = 2**18  # of a batch that is judged at once: 16 tiles of 128 x 128
+_CHANCE_SEED = 1984  # of the random numbers that methods draw to restore
 _PRELOAD = 512  # pictures of a training set that live on the device whole
 
 
@@ -72,12 +74,23 @@ class Exam:
         done = 0
         for batch in self.batches:
             assert batch.target is not None
-            x_hat = method.restore(batch.without_target())  # type: ignore[attr-defined]
+            x_hat = _restored(method, batch.without_target(), done)
             if x_hat.shape != batch.target.shape:
                 raise ValueError(f"{type(method).__name__}.restore returned {tuple(x_hat.shape)} for pictures of {tuple(batch.target.shape)}")
             done += len(batch)
             progress(done)
             yield batch, x_hat.clamp(0, 1)
+
+
+def _restored(method: Any, batch: Batch, first: int) -> Tensor:
+    """What a method makes of a batch that begins with picture `first`; chance gives a picture the same whatever its company."""
+    if not getattr(method, "chancy", False):
+        return method.restore(batch)  # type: ignore[no-any-return]
+    restored = []
+    for i in range(len(batch)):
+        torch.manual_seed(mix(_CHANCE_SEED, first + i))
+        restored.append(method.restore(batch.pick(i)))
+    return torch.cat(restored)
 
 
 def exam(pictures: Iterable[Picture], degrade: Callable[[Picture, int], Batch], device: torch.device) -> Exam:

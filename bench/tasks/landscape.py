@@ -57,6 +57,11 @@ class Landscape(Minimise):
         return values.mean()
 
     @property
+    def averages(self) -> bool:
+        """It is, where there is noise."""
+        return self.noise > 0
+
+    @property
     def start_loss(self) -> float:
         """The value at the start, the spread aside."""
         return float(self._plane.f(self._start.cpu()))

@@ -32,6 +32,7 @@ class UnsupervisedWiener(Method):
     """Gibbs sampling of noise and prior precision in the Fourier domain, all pictures and channels at once."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"psf"})
+    chancy = True
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP:

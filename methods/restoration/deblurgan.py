@@ -89,6 +89,11 @@ class DeblurGAN(Method):
         constrain = self.adversarial.constrain
         yield from alternate_on_batch(self, data, self.fake, self.critic_loss, self.generator_loss, self.hp.n_critic, constrain)
 
+    @property
+    def chancy(self) -> bool:
+        """With the dropout of tests."""
+        return self.hp.mc_dropout and self.hp.dropout > 0
+
     @torch.no_grad()
     def restore(self, batch: Batch) -> Tensor:
         """N x C x H x W in [0, 1], any size."""

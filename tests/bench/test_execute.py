@@ -128,7 +128,13 @@ def test_reasons_are_found_when_their_trial_starts_without_listing_all_runs_agai
     closed = continued.store._closed
     monkeypatch.setattr(continued.store, "_closed", lambda: listed.append(len(seen)) or closed())
     monkeypatch.setattr(continued.store, "newest", lambda trial_id: seen.append("why") or of(trial_id))
-    monkeypatch.setattr(execute.life, "run", lambda trial, *args, **kwargs: seen.append(trial.label) or ran[1][0])
+
+    def run(trial, settings, watcher, *args, **kwargs):
+        watcher.started()
+        seen.append(trial.label)
+        return ran[1][0]
+
+    monkeypatch.setattr(execute.life, "run", run)
     edited(continued, "pictures=2", "pictures=3").run()
     assert seen == ["why", "identity", "why", "unet"]
     assert listed == [0, 4]  # before the first trial, and for the records at the end

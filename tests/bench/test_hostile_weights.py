@@ -1,6 +1,5 @@
 """Weights from strangers: no way of loading them runs what a file brings along, and what is damaged or of another network is told in one line."""
 
-import os
 import pickle
 import struct
 import warnings
@@ -8,20 +7,11 @@ import zipfile
 
 import pytest
 import torch
+from _hostile import in_hub
 from safetensors.torch import save_file
 
 from bench import checkpoint, registry, weights
 from bench.errors import Unavailable, UsageError
-
-
-class Hostile:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.folder),)
 
 
 @pytest.fixture
@@ -32,13 +22,7 @@ def bomb(tmp_path, monkeypatch):
     monkeypatch.delenv("GANBENCH_DATA", raising=False)
     owned = tmp_path / "owned"
 
-    def write(name):
-        file = tmp_path / "torch/hub/checkpoints" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        torch.save({"x": Hostile(owned), "model": Hostile(owned)}, file)
-        return file
-
-    yield write
+    yield lambda name: in_hub(tmp_path / "torch", name, owned)
     assert not owned.exists(), "the file ran its code"
 
 

@@ -9,6 +9,7 @@ import warnings
 
 import pytest
 import torch
+from _hostile import Hostile, in_hub
 
 import bench  # noqa: F401
 
@@ -57,22 +58,11 @@ print(json.dumps([dict(SETTINGS), events.enabled]))
     assert all(settings[f"{k}_dir"].startswith(str(tmp_path)) for k in ("weights", "runs", "datasets"))
 
 
-class Hostile:
-    def __init__(self, folder):
-        self.folder = folder
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.folder),)
-
-
 @pytest.fixture
 def hostile(tmp_path, monkeypatch):
     """A pickle that creates a folder when it is loaded, in the place where torch hub keeps AlexNet."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    file = tmp_path / "torch/hub/checkpoints/alexnet-owt-7be5be79.pth"
-    file.parent.mkdir(parents=True)
-    torch.save({"x": Hostile(tmp_path / "owned")}, file)
-    yield file
+    yield in_hub(tmp_path / "torch", "alexnet-owt-7be5be79.pth", tmp_path / "owned")
     assert not (tmp_path / "owned").exists()
 
 

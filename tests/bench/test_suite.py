@@ -48,7 +48,7 @@ def test_a_good_suite(tmp_path):
     ("table", "lines", "message"),
     [
         ("", {"methodes": "[]"}, r"unknown key 'methodes'; known: name, title, .*methods, published, tiers$"),
-        ("tiers.smoke", {"seed": "1"}, r"unknown key 'tiers\.smoke\.seed'; known: .*workloads, seeds, evaluations, task, hp, methods$"),
+        ("tiers.smoke", {"seed": "1"}, r"unknown key 'tiers\.smoke\.seed'; known: .*workloads, seeds, .*evaluations, .*task, hp, methods$"),
         ("tiers.huge", {"seeds": "[0]"}, r"tiers\.huge.*'smoke', 'quick', 'standard' or 'paper'"),
         ("", {"title": None}, "title: Field required"),
         ("", {"title": "3"}, "title: .*valid string"),
@@ -69,7 +69,7 @@ def test_a_good_suite(tmp_path):
         ),
         ("", {"workloads": '[{ name = "a", task = "deblur", method = "unet", sort = "psnr" }]'}, "task and .*workloads.* exclude each other"),
         ("tuning", {"trial": "3"}, r"unknown key 'tuning\.trial'; known: rule, option, trials, studies"),
-        ("tuning", {"trials": "0"}, r"tuning\.trials: .*greater than 0"),
+        ("tuning", {"trials": "0"}, r"tuning\.trials: .*greater than or equal to 1"),
         ("tuning", {"rule": '"grid"'}, r"tuning\.rule: .*'oneshot', 'fixed', 'quasirandom' or 'optuna'"),
         ("tuning", {"rule": '"quasirandom"'}, r"tuning: the rule quasirandom needs spaces"),
         ("tuning", {"rule": '"fixed"'}, r"tuning: the rule fixed needs the options"),

@@ -7,10 +7,11 @@ from collections import Counter
 import pandas as pd
 import pytest
 
-from bench import lookup
+from bench import execute, lookup
 from bench import trial as life
 from bench.errors import UsageError
-from bench.tracking import Store, write_record
+from bench.record import write_record
+from bench.tracking import Store
 from bench.training import Interrupted
 from reports import export, render
 
@@ -90,13 +91,13 @@ def test_calls_grow_with_validations_not_with_updates(tiny, monkeypatch):
     assert validations == 3
     assert calls == {"log_batch": 1 + 2}  # the parameters before, the curves of a training that took no time at once, the scores after
     calls.clear()
-    monkeypatch.setattr(life, "_LOGGED_EVERY", 0.0)
+    monkeypatch.setattr(execute, "_LOGGED_EVERY", 0.0)
     tiny.run(methods=["unet[steps=40]"], fresh=True)
     assert calls == {"log_batch": validations + 2}
 
 
 def test_a_thousand_metrics_a_call(tiny, ran, monkeypatch):
-    run_id = tiny.store.begin(dataclasses.replace(ran[1][1], trial_id="f" * 16), "many")
+    run_id = tiny.store.begin(dataclasses.replace(ran[1][1], trial_id="f" * 16))
     calls = counted(tiny.store, monkeypatch)
     points = [("train/loss", step, step, float(step), 1.0) for step in range(1, 801)]
     tiny.store.curves(run_id, points)
@@ -112,8 +113,12 @@ class Stop:
     def __init__(self, after):
         self.left = after
 
+    def started(self): ...
+
     def update(self, *args):
         self.left -= 1
+
+    def curves(self, points): ...
 
     def evaluating(self, *args): ...
 
@@ -125,9 +130,8 @@ class Stop:
 def test_a_resumed_trial_is_one_run_whose_curves_are_there_once(tiny, ran, after):
     trial, stop = tiny.trials()[1], Stop(after)
     with pytest.raises(Interrupted):
-        life.run(trial, tiny.settings, tiny.store, stop, stop)
+        life.run(trial, tiny.settings, stop, stop)
     assert tiny.store.done() == {}
-    tiny.store = Store("tiny", tiny.out)  # as another process would
     (record,), seen = tiny.run(methods=["unet"])
     assert [step for step, _ in seen.updates] == list(range(after + 1, 5))
     for key in ("train/loss", "validation/psnr", "images"):
@@ -155,13 +159,10 @@ def test_metrics_with_options_and_metrics_that_are_missing(tiny, monkeypatch, tm
 def test_long_values_are_kept_whole_in_the_record(tiny, plugin, ran):
     long = "x" * 20_000
     record = dataclasses.replace(ran[1][0], trial_id="e" * 16, outcome="failed", reason=long, params={"p": long}, tags={"note": long})
-    run_id = tiny.store.begin(record, "long")
     folder = tiny.out / "record"
     folder.mkdir()
-    from bench.tracking import write_record
-
     write_record(record, folder)
-    tiny.store.finish(run_id, record, folder)
+    tiny.store.put(record, folder)
     (again,) = tiny.store.read([record.trial_id])
     assert (again.reason, again.params["p"], again.tags["note"]) == (long, long, long)
 

@@ -70,7 +70,7 @@ def test_a_trained_trial(ran):
     assert record.environment["torch"] == torch.__version__.partition("+")[0]
     assert "capped" not in record.tags
     folder = bench.out / "tiny" / "trials" / record.trial_id
-    assert [p.name for p in folder.iterdir()] == ["record"]  # no checkpoint stays
+    assert sorted(p.name for p in folder.iterdir()) == ["lock", "record"]  # no checkpoint stays
     files = {p.name for p in (folder / "record").iterdir()}
     assert files == {"record.json", "per_image.parquet", "curves.parquet", "weights.safetensors", "gallery"}
 
@@ -256,14 +256,16 @@ def test_interrupted_while_judging_keeps_the_training(tiny, ran):
     trial = tiny.trials()[1]
     judged = []
 
-    class Display:
+    class Watcher:
+        def started(self): ...
         def update(self, *args): ...
+        def curves(self, points): ...
 
         def evaluating(self, done, total):
             judged.append(done)
 
     with pytest.raises(Interrupted):
-        life.run(trial, tiny.settings, tiny.store, Display(), lambda: bool(judged))
+        life.run(trial, tiny.settings, Watcher(), lambda: bool(judged))
     (record,), seen = tiny.run(methods=["unet"])
     assert seen.updates == []  # nothing was left to train
     assert record.final == ran[1][1].final

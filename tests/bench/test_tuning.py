@@ -14,7 +14,7 @@ from bench import execute, main, suite, target, tuning
 from bench.errors import Unavailable, UsageError
 from bench.record import CURVES, TrialRecord
 from bench.schema import Space
-from bench.tracking import write_record
+from bench.record import write_record
 from bench.training import Interrupted
 
 # x starts at 8 and descends x^2/2: one step of plain descent at rate r leaves 8 (1 - r), so 1 is the best rate and 2 or more never gets anywhere
@@ -138,12 +138,13 @@ class Rates:
         class Seen:
             def start(_, trial, index, total, why):
                 self.ran.append(trial)
+                return _
 
-            def end(self, trial, record): ...
+            def end(self, record): ...
             def update(self, step, images_per_s, values): ...
             def evaluating(self, done, total): ...
 
-        return execute.run_all(trials, self.bench.settings, self.bench.store, Seen())
+        return execute.run_all(trials, self.bench.settings, self.bench.ledger, Seen())
 
     def tune(self, **chosen):
         return tuning.tune(self.rows(**chosen), self.level.tuning, self.train)
@@ -255,8 +256,15 @@ def test_the_cost_stands_on_the_row(grid):
     for record in records:
         of_row = spent[record.workload, record.label]
         assert record.costs["tuning_trials"] == len(of_row) == 4
+        assert record.costs["tuning_diverged"] == sum(r.outcome == "diverged" for r in of_row)
         assert record.costs["tuning_updates"] == sum(r.summary["steps"] for r in of_row)
         assert record.costs["tuning_seconds"] == pytest.approx(sum(r.costs["train_seconds"] for r in of_row))
+
+
+def test_how_many_tuning_trials_diverged_is_part_of_the_cost():
+    ends = [("finished", 5.0), ("diverged", 2.0), ("diverged", 3.0)]
+    trials = [TrialRecord("s", "t", "l", "m", 0, "smoke", "0", outcome, summary={"steps": n}, role="tuning") for outcome, n in ends]
+    assert tuning.cost(trials) == {"tuning_trials": 3.0, "tuning_diverged": 2.0, "tuning_updates": 10.0, "tuning_seconds": 0.0}
 
 
 def test_nothing_runs_twice_and_a_tuning_stopped_half_way_goes_on(grid, monkeypatch):
@@ -273,7 +281,7 @@ def test_nothing_runs_twice_and_a_tuning_stopped_half_way_goes_on(grid, monkeypa
     with pytest.raises(Interrupted):
         rates.tune(methods=_TWO)
     monkeypatch.setattr(execute.life, "run", real)
-    first = len(rates.ran) - 1  # the last was shown, not run
+    first = len(rates.ran)
     again = grid(trials=2, studies=2)
     tuned = again.tune(methods=_TWO)
     assert (first, len(again.ran)) == (3, 2 * 4 - 3)
@@ -336,16 +344,13 @@ def test_a_row_whose_every_tuning_trial_failed_is_an_error(grid):
 def test_failed_tuning_is_told_and_is_exit_code_1(grid, plugin, capsys, monkeypatch):
     bench, real = grid(trials=2, studies=1).bench, execute.life.run
 
-    def run(trial, settings, store, *args, **kwargs):
-        record = real(trial, settings, store, *args, **kwargs)
-        return record if (trial.role, trial.tried.get("lr")) != ("tuning", bad) else fail(store, record)
+    def run(trial, settings, *args, **kwargs):
+        record = real(trial, settings, *args, **kwargs)
+        return record if (trial.role, trial.tried.get("lr")) != ("tuning", bad) else fail(trial, settings, record)
 
-    def fail(store, record):
+    def fail(trial, settings, record):
         broken = dataclasses.replace(record, outcome="failed", reason="RuntimeError: on purpose")
-        folder = bench.out / "broken"
-        folder.mkdir()
-        write_record(broken, folder)
-        store.finish(store.begin(broken, "broken"), broken, folder)
+        write_record(broken, execute.life.folder_of(trial, record.trial_id, settings).results)
         return broken
 
     bad = tuning.quasirandom(suite.load(str(bench.file)).tiers["smoke"].tuning.spaces["descent"], 2, 1000, [])[0]["lr"]
@@ -515,7 +520,7 @@ def test_one_page_with_a_table_for_each_workload(grid, monkeypatch, capsys, tmp_
     assert len(re.findall(r"<th scope=\"row\" class=\"name\" data-value=\"(?:sgd|adam)\"", page)) >= 4
     board = (bench.out / "tiny" / "report" / "leaderboard.csv").read_text().splitlines()
     assert len(board) == 1 + 4
-    assert {"workload", "tuning_trials", "tuning_updates", "tuning_seconds"} <= set(board[0].split(","))
+    assert {"workload", "tuning_trials", "tuning_diverged", "tuning_updates", "tuning_seconds"} <= set(board[0].split(","))
     assert main.run_suite(options) == 0
     assert "all 11 trials are on record already" in capsys.readouterr().out
     main.report_suite(str(bench.file), None, bench.out, None, None)

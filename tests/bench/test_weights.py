@@ -1,11 +1,11 @@
 """Weights are found in order, verified before they are read, and never downloaded."""
 
 import hashlib
-import os
 import pickle
 
 import pytest
 import torch
+from _hostile import Hostile
 from safetensors.torch import save_file
 
 from bench import weights
@@ -93,15 +93,9 @@ def test_replaced_file_is_verified_again(places, known):
         weights.resolve("thing")
 
 
-class Hostile:
-    def __reduce__(self):
-        return os.mkdir, ("owned",)
-
-
 def test_a_pickle_never_runs(places, known, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TORCH_FORCE_WEIGHTS_ONLY_LOAD")  # the second guard, which would hide a hole in the first
-    torch.save({"x": Hostile()}, places[0] / "thing.pth")
+    torch.save({"x": Hostile(tmp_path / "owned")}, places[0] / "thing.pth")
     known("thing.pth", digest(places[0] / "thing.pth"))
     with pytest.raises(pickle.UnpicklingError):
         weights.load_state_dict("thing")

@@ -1,16 +1,19 @@
 """Annotations that are wrong: what can be mended is, what cannot is refused in one line that names the file."""
 
 import json
+import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
+import scipy.io
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from bench.errors import UsageError
-from datasets import coco
+from datasets import coco, salicon
 from datasets.coco import Coco
 
 GOOD = {
@@ -215,3 +218,74 @@ def test_any_class_file_is_read_or_refused(tmp_path, content):
     file = tmp_path / "classes.yaml"
     file.write_bytes(content)
     assert value_or_refusal(coco._yolo_classes, file, says=f"{file}: expected") != []
+
+
+# -- fixations of SALICON
+def mat(file, **content):
+    scipy.io.savemat(file, content)
+    return file.read_bytes()
+
+
+def gaze(*observers):
+    """One record an observer, each with the x and y of fixations."""
+    found = np.empty((len(observers), 1), dtype=[("fixations", object)])
+    for i, points in enumerate(observers):
+        found[i, 0] = (np.array(points),)
+    return found
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"resolution": [[10**9, 10**9]], "gaze": gaze([[1, 1]])},
+        {"resolution": [[-3, 4]], "gaze": gaze([[1, 1]])},
+        {"resolution": [[3]], "gaze": gaze([[1, 1]])},
+        {"resolution": "<b>\n", "gaze": gaze([[1, 1]])},
+        {"resolution": [[np.nan, 4]], "gaze": gaze([[1, 1]])},
+        {"resolution": [[3, 4]]},
+        {"resolution": [[3, 4]], "gaze": [[1, 2]]},
+        {"resolution": [[3, 4]], "gaze": gaze([[1, 1, 1]])},
+        {"resolution": [[3, 4]], "gaze": gaze(["text"])},
+    ],
+)
+def test_impossible_fixations(tmp_path, content):
+    mat(tmp_path / "x.mat", **content)
+    with pytest.raises(UsageError, match=r"cannot read the fixations .*x\.mat: ") as caught:
+        salicon._fixations(tmp_path / "x.mat")
+    assert "\n" not in str(caught.value)
+
+
+def test_fixations_beyond_the_picture_count_at_its_border(tmp_path):
+    mat(tmp_path / "x.mat", resolution=[[3, 4]], gaze=gaze([[-5, 99], [4, 3], [10**12, 1]]))
+    assert salicon._fixations(tmp_path / "x.mat")[0].nonzero().tolist() == [[0, 3], [2, 0], [2, 3]]
+
+
+@FEW
+@given(data=st.data())
+def test_any_damaged_file_of_fixations_is_read_or_refused(tmp_path, data):
+    file = tmp_path / "x.mat"
+    content = bytearray(mat(file, resolution=[[3, 4]], gaze=gaze([[1, 1], [2, 2]], [[3, 3]])))
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    file.write_bytes(content[: data.draw(st.integers(0, len(content)) | st.just(len(content)))])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what scipy thinks of it
+        seen = value_or_refusal(salicon._fixations, file, says=f"cannot read the fixations {file}: ")
+    assert seen is None or (seen.ndim == 3 and set(seen.unique().tolist()) <= {0, 1})
+
+
+@FEW
+@given(data=st.data())
+def test_a_coco_file_with_damaged_text_is_read_or_refused(tmp_path, data):
+    """Characters lost, doubled, moved, exchanged."""
+    text = json.dumps(GOOD)
+    for _ in range(data.draw(st.integers(1, 3))):
+        i, j = sorted(data.draw(st.integers(0, len(text))) for _ in "ij")
+        text = (
+            text[:i]
+            + data.draw(st.sampled_from(["", text[i:j] * 2, text[j : j + 9], "NaN", "-", "null", '"', "1e999", "\x00", "\\ud800"]))
+            + text[j:]
+        )
+    file = tmp_path / "x.json"
+    file.write_text(text)
+    value_or_refusal(coco._instances, file, says=f"cannot read the COCO annotations {file}: ")

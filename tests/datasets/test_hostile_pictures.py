@@ -1,7 +1,6 @@
 """Pictures and their names as a careless or ill-meaning world makes them: read right, or refused in one line that names the file."""
 
 import contextlib
-import html.parser
 import os
 import re
 import struct
@@ -12,6 +11,7 @@ import zlib
 import numpy as np
 import pytest
 import torch
+from _page import tags_of
 from PIL import Image
 
 import runner
@@ -244,17 +244,6 @@ def test_strange_names_in_pairs(tmp_path):
     assert [one.name.encode() for one in pictures]
 
 
-class _Reader(html.parser.HTMLParser):
-    """Every tag and attribute of a page."""
-
-    def __init__(self):
-        super().__init__()
-        self.tags = []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-
 def told(capsys):
     streams = capsys.readouterr()
     assert re.fullmatch(r"error: [^\n]+\n", streams.err), streams.err
@@ -293,12 +282,10 @@ def test_strange_names_through_task_and_report(strange, tiny, capsys):
 
     folder = tiny.out / "tiny" / "report"
     page = (folder / "index.html").read_text(encoding="utf-8")
-    reader = _Reader()
-    reader.feed(page)
-    tags = [tag for tag, _ in reader.tags]
-    assert tags.count("script") == 1  # our own
-    assert not any(key.startswith("on") for _, attributes in reader.tags for key in attributes)
-    assert all(attributes.get("src", "data:").startswith("data:") for tag, attributes in reader.tags if tag == "img")
+    tags = tags_of(page)
+    assert [tag for tag, _ in tags].count("script") == 1  # our own
+    assert not any(key.startswith("on") for _, attributes in tags for key in attributes)
+    assert all(attributes.get("src", "data:").startswith("data:") for tag, attributes in tags if tag == "img")
     for file in folder.iterdir():
         if file.suffix in (".csv", ".md", ".tex"):
             assert "\x1b" not in file.read_text(encoding="utf-8"), file.name

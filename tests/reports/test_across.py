@@ -213,3 +213,45 @@ def test_the_page_says_it_first(optimizers, losses, grid_suite):
     assert "What decides score" in text
     assert "adversarial × optimizer" in text
     assert "reference" in text
+
+
+# -- gradient noise
+@pytest.fixture
+def noisy(optimizers):
+    """Two workloads were measured, the ends of runs that diverged were not."""
+    out = []
+    for r in optimizers:
+        if r.role == "row" and r.workload in ("digits", "vae"):
+            much = r.workload == "vae"
+            told = {"noise/examples": 4096.0, "noise/start/scale": 50.0 + r.seed, "noise/start/tail": 1.0}
+            if r.outcome == "finished":
+                told |= {"noise/end/scale": 4096.0 if much else 200.0 + 100 * r.seed, "noise/end/tail": 2.5 if much else 1.25}
+            r = dataclasses.replace(r, summary=told, params=r.params | {"batch_size": "64"})
+        out.append(r)
+    return out
+
+
+def test_gradient_noise_is_pooled_over_the_rows_of_a_workload(noisy):
+    digits, vae = _of(noisy)[0].noise
+    assert (digits.workload, digits.batch, digits.trials) == ("digits", "64", 15)
+    assert [(e.text, e.bracket) for e in digits.scale + digits.tail] == [("51", "[50, 52]"), ("300", "[200, 400]"), ("1.00", ""), ("1.25", "")]
+    assert [e.text for e in vae.scale + vae.tail] == ["51", "> 4096", "1.00", "2.50"]
+
+
+def test_gradient_noise_where_no_run_ended(noisy):
+    ended = [r if r.workload != "vae" else dataclasses.replace(r, summary={k: v for k, v in r.summary.items() if "end" not in k}) for r in noisy]
+    assert _of(ended)[0].noise[1].scale[1] is None
+
+
+def test_the_page_shows_gradient_noise(noisy, optimizers):
+    two = [r for r in noisy if r.workload in ("digits", "vae")]
+    found, tables = _of(two)
+    text = page(tables, two, title="Optimizers", across=found)
+    assert re.search(r"<h3>Gradient noise</h3>.*vae.*&gt; 4096.*2\.50", text, re.DOTALL)
+    found, tables = _of([r for r in optimizers if r.workload in ("digits", "vae")])
+    assert "Gradient noise" not in page(tables, optimizers, title="Optimizers", across=found)
+
+
+def test_noise_alone_is_worth_a_section(noisy):
+    found, _ = _of([r for r in noisy if r.workload == "vae" and r.role == "row"])
+    assert (len(found.noise), found.standings) == (1, [])

@@ -1,7 +1,6 @@
 """No name becomes code: not in a spreadsheet, a page, a paper, a table or a terminal. And the store is shown to this machine alone."""
 
 import csv
-import html.parser
 import io
 import json
 import re
@@ -10,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from _page import tags_of
 
 from bench.text import inert
 from reports import export
@@ -68,24 +68,12 @@ def test_a_cell_is_inert(value, cell):
     assert inert(value) == cell
 
 
-class _Reader(html.parser.HTMLParser):
-    """Every tag and attribute of a page."""
-
-    def __init__(self):
-        super().__init__()
-        self.tags = []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-
 def test_html(written):
     page = written[0]["index.html"]
-    reader = _Reader()
-    reader.feed(page)
-    assert [tag for tag, _ in reader.tags].count("script") == 1  # our own
-    assert not ACTIVE & {tag for tag, _ in reader.tags}
-    for tag, attributes in reader.tags:
+    tags = tags_of(page)
+    assert [tag for tag, _ in tags].count("script") == 1  # our own
+    assert not ACTIVE & {tag for tag, _ in tags}
+    for tag, attributes in tags:
         assert not [key for key in attributes if key.startswith("on")], tag
         assert all(attributes.get(key, "#").startswith(("#", "data:")) for key in ("href", "src", "xlink:href")), tag
     assert "7*7" in page  # a template's braces are text

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from bench.errors import UsageError
-from reports import paper, plots
+from reports import paper, plots, render
 from reports.across import section
 from reports.render import tables_of, write_all
 from runner import main
@@ -20,7 +20,7 @@ def printed(optimizers, losses, grid_suite):
     for records, suite in ((optimizers, None), (losses, grid_suite)):
         tables = tables_of(records, sort="score")
         across = section(tables, records, plots.styles(records), suite)
-        out.append((paper.texts(tables, across), paper.figures(tables, records, suite)))
+        out.append((paper.texts(tables, across), paper.figures(tables, records, across)))
     return out
 
 
@@ -33,6 +33,16 @@ def test_files(printed):
     for files in (figures, heats):
         named = re.findall(r"\{(\w+\.pdf)\}", files["figures.tex"].decode())
         assert sorted([*named, "figures.tex"]) == sorted(files)
+
+
+def test_a_report_with_figures_looks_across_its_tables_once(printed, optimizers, tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(render, "section", lambda *given: calls.append(given) or section(*given))
+    written = render.render(optimizers, tmp_path / "report", title="t", sort="score", latex=tmp_path / "report" / ".." / "report")
+    assert len(calls) == 1
+    figures = printed[0][1]
+    assert {p.name: p.read_bytes() for p in (tmp_path / "report").iterdir() if p.name in figures} == figures  # the page's drawings change nothing
+    assert {p.name for p in written} == {p.name for p in (tmp_path / "report").iterdir()}
 
 
 def test_tables_say_what_the_page_says(printed):

@@ -2,7 +2,8 @@ import math
 
 import pytest
 
-from reports.table import Column, differences, title_of
+from bench.cards import differences
+from reports.table import Column, title_of
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,103 @@
+"""How results come on record: each lies whole in its run directory first, then enters the store, once. What the store does not take waits there."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from bench.record import TrialRecord
+from bench.records import Records
+from bench.rundir import Held, RunDir, RunDirs
+from bench.tracking import Away, Store
+from bench.training import Point
+
+_PAUSE = 30.0  # seconds before a store that did not answer is asked again
+_T = TypeVar("_T")
+
+
+class Ledger:
+    """The records of one suite: its run directories, and the store that takes them in while it answers."""
+
+    def __init__(self, suite: str, out: Path, uri: str | None = None, tell: Callable[[str], None] = print) -> None:
+        """Open the store; without an answer from a server work goes on.
+
+        Args:
+            suite: the suite's name.
+            out: the output folder.
+            uri: the store, where it is not the default one (see `Store`).
+            tell: what hears that the store does not answer, or does so again.
+
+        Raises:
+            UsageError: the store can never be opened.
+        """
+        self.folders = RunDirs(suite, out)
+        self._where, self._tell = (suite, out, uri), tell
+        self._store: Store | None = None
+        self._missed, self._again = False, 0.0  # whether it is away, and when it is asked again
+        self._connected()
+
+    @property
+    def records(self) -> Records:
+        """Where to read: the store, or the run directories while it is away."""
+        return self._ask(Store.itself) or self.folders
+
+    def curves(self, record: TrialRecord, points: Sequence[Point]) -> None:
+        """Show the curves of a trial that is under way."""
+        self._ask(lambda store: store.curves(store.begin(record), points))
+
+    def put(self, folder: RunDir) -> bool:
+        """Take in the record of a run directory, unless the store holds it, or another runner has begun the trial afresh. Returns whether it did."""
+
+        def take(store: Store) -> bool:
+            if missing := (attempt := folder.attempt()) is not None and not store.holds(attempt):
+                store.put(folder.read(), folder.results)
+            return missing
+
+        with contextlib.suppress(Held), folder.held():
+            return bool(self._ask(take))
+        return False
+
+    def sync(self) -> int:
+        """Take in every record that the store does not hold, oldest first. Returns how many there were."""
+        known = self._ask(lambda store: store.attempts())
+        missing = [folder for attempt, folder in self.folders.attempts().items() if known is not None and attempt not in known]
+        return sum(self.put(folder) for folder in missing)
+
+    def note(self, trial_id: str, about: Mapping[str, str]) -> None:
+        """Change what a suite says of a trial on record: its name and its place."""
+        self.folders.note(trial_id, about)
+        self._ask(lambda store: store.note(trial_id, about))
+
+    def _ask(self, question: Callable[[Store], _T]) -> _T | None:
+        """The store's answer; None while it is away."""
+        if (store := self._connected()) is None:
+            return None
+        try:
+            return question(store)
+        except Away as error:
+            self._lose(error)
+            return None
+
+    def _connected(self) -> Store | None:
+        """The store. One that was away and answers again first takes in what had to wait."""
+        if self._store is None and time.monotonic() >= self._again:
+            try:
+                self._store = Store(*self._where)
+            except Away as error:
+                self._lose(error)
+                return None
+            if self._missed:
+                self._missed = False
+                count = self.sync()
+                if not self._missed:
+                    self._tell(f"the tracking store answers again: {count} results that had to wait have entered it")
+        return self._store
+
+    def _lose(self, error: Away) -> None:
+        """It does not answer; the user hears of it once."""
+        if not self._missed:
+            self._tell(f"{error}. Work goes on; results wait in {self.folders.uri} and follow when it answers, or with `runner.py sync`")
+        self._missed, self._store, self._again = True, None, time.monotonic() + _PAUSE

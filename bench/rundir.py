@@ -1,0 +1,130 @@
+"""The folder of a trial, OUT/SUITE/trials/ID: checkpoints while it runs, its record afterwards. One process at a time works in it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.errors import UsageError
+from bench.record import FRAMES, TrialRecord, read_head, read_record, write_head, write_record
+from bench.records import Records, noted, tags_at_end, tags_at_start
+
+_LOCK = "lock"
+
+
+class Held(Exception):
+    """Another process works on this trial."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunDir:
+    """The folder of one trial. `record/record.json` is written last: where it stands, the record is whole."""
+
+    path: Path
+
+    @property
+    def results(self) -> Path:
+        """The files of the record."""
+        return self.path / "record"
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes out; the system frees the folder when this one dies, however it dies.
+
+        Raises:
+            Held: another process is in it.
+            UsageError: it cannot be made.
+        """
+        from filelock import FileLock, Timeout
+
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / _LOCK)
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise Held(str(self.path)) from error
+        except OSError as error:
+            raise UsageError(f"cannot work in {self.path}: {error.strerror}; give another --out") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def attempt(self) -> str | None:
+        """The name of the attempt whose record lies here; None where there is no whole record."""
+        try:
+            return str(read_head(self.results)["attempt"])
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def clear(self) -> None:
+        """Forget what came of the trial, and its checkpoints."""
+        for entry in self.path.glob("*"):
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry.name != _LOCK:
+                entry.unlink()
+
+    def close(self, record: TrialRecord) -> None:
+        """Write the record, then drop the checkpoints: the last weights are among its files.
+
+        Raises:
+            UsageError: the disk is full or the folder cannot be written.
+        """
+        write_record(record, self.results)
+        for leftover in self.path.glob("*.safetensors"):
+            leftover.unlink()
+
+    def read(self) -> TrialRecord:
+        """The record, its gallery included."""
+        return read_record(self.results)
+
+
+class RunDirs(Records):
+    """The records in the run directories of a suite: as good as those of the store, and there while no store answers."""
+
+    def __init__(self, suite: str, out: Path) -> None:
+        self.folder = out / suite / "trials"
+        self.uri = str(self.folder)
+
+    def of(self, trial_id: str) -> RunDir:
+        """The folder of a trial, whether it is there or not."""
+        return RunDir(self.folder / trial_id)
+
+    def attempts(self) -> dict[str, RunDir]:
+        """Attempt -> its folder, oldest first, of every whole record."""
+        return {head["attempt"]: folder for folder, head in self._heads() if head.get("attempt")}
+
+    def done(self) -> dict[str, dict[str, str]]:
+        """Trial id -> tags, oldest first."""
+        empty = {name: pd.DataFrame(columns=list(columns)) for name, columns in FRAMES.items()}
+        records = (TrialRecord.from_json(head | empty) for _, head in self._heads())
+        return {r.trial_id: tags_at_start(r) | tags_at_end(r) for r in records}
+
+    def read(self, trial_ids: Iterable[str], scratch: Path | None = None) -> list[TrialRecord]:
+        """The records of these trials; galleries stay where they are."""
+        return [self.newest(i) for i in trial_ids if (self.of(i).results / "record.json").is_file()]
+
+    def newest(self, trial_id: str) -> TrialRecord:
+        """The record of one trial."""
+        return self.of(trial_id).read()
+
+    def note(self, trial_id: str, about: Mapping[str, str]) -> None:
+        """Change the name and place of a trial, where its record lies here."""
+        folder = self.of(trial_id)
+        if folder.attempt() is not None:
+            write_head(noted(folder.read(), about), folder.results)
+
+    def _heads(self) -> list[tuple[RunDir, dict[str, Any]]]:
+        found = []
+        for file in self.folder.glob("*/record/record.json"):
+            with contextlib.suppress(OSError, json.JSONDecodeError):  # another process clears it just now; or a disk lost it
+                found.append((RunDir(file.parent.parent), read_head(file.parent)))
+        return sorted(found, key=lambda pair: (pair[1].get("ended", 0.0), pair[0].path.name))

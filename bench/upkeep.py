@@ -1,0 +1,53 @@
+"""`runner.py sync` and `rebuild`: what lies in run directories goes into the store that lacks it, or into a new one."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.errors import UsageError
+from bench.ledger import Ledger
+from bench.tracking import Store, store_uri
+
+
+def sync(out: Path, uri: str | None) -> int:
+    """Put every result below `out` that the store lacks into it, in the order in which they came, once. Returns the exit code.
+
+    Raises:
+        UsageError: there are no results below `out`, or the store does not answer.
+    """
+    console = Console(soft_wrap=True)
+    for suite in _suites(out):
+        Store(suite, out, uri)  # raises where it is away: there is nothing else to do today
+        count = Ledger(suite, out, uri).sync()
+        console.print(f"{suite}: {count} results went into {store_uri(out, uri)}", highlight=False, markup=False)
+    return 0
+
+
+def rebuild(out: Path) -> int:
+    """Make the database below `out` anew from the run directories; the old one and its artifacts move aside. Returns the exit code.
+
+    Raises:
+        UsageError: there are no results below `out`, or the old store cannot be moved.
+    """
+    _suites(out)
+    aside = next(folder for i in itertools.count(1) if not (folder := out / f"old-store-{i}").exists())
+    old = [path for name in ("mlflow.db", "mlflow.db-wal", "mlflow.db-shm", "mlflow.db-journal", "artifacts") if (path := out / name).exists()]
+    try:
+        aside.mkdir()
+        for path in old:
+            shutil.move(path, aside)
+    except OSError as error:
+        raise UsageError(f"cannot move the old store to {aside}: {error.strerror}") from error
+    Console(soft_wrap=True).print(f"the old store lies in {aside}: delete it once the new one holds all that you miss", highlight=False, markup=False)
+    return sync(out, None)
+
+
+def _suites(out: Path) -> list[str]:
+    found = sorted({file.parents[3].name for file in out.glob("*/trials/*/record/record.json")})
+    if not found:
+        raise UsageError(f"there are no results below {out}: give the --out of the runs")
+    return found

@@ -1,0 +1,69 @@
+"""How noisy the gradients of a workload are: what its trials measured (see `bench.noise`), in a line of a table."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from bench.record import TrialRecord
+from reports.table import Table
+
+_PLACES = ("start", "end")
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """Median over the trials of a workload with their range; `open` where the median is a lower bound."""
+
+    median: float
+    low: float
+    high: float
+    open: bool = False
+
+    @property
+    def text(self) -> str:
+        """The median; "> 4096" where it is a bound."""
+        return ("> " if self.open else "") + _number(self.median)
+
+    @property
+    def bracket(self) -> str:
+        """The range; empty where all are one."""
+        low, high = _number(self.low), _number(self.high)
+        return f"[{low}, {high}]" if low != high else ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Noise:
+    """A workload's gradient noise at the start and at the end of training; None where nothing was measured there."""
+
+    workload: str
+    batch: str  # examples an update
+    trials: int
+    scale: tuple[Estimate | None, ...]
+    tail: tuple[Estimate | None, ...]
+
+
+def of(table: Table, rows: Sequence[TrialRecord]) -> Noise | None:
+    """What the trials that are the rows of a table measured, or None where they measured nothing."""
+    told = [r for r in rows if "noise/examples" in r.summary]
+    if not told:
+        return None
+    most = max(r.summary["noise/examples"] for r in told)
+    scale, tail = (tuple(_estimate(told, f"noise/{place}/{key}", limit) for place in _PLACES) for key, limit in (("scale", most), ("tail", math.inf)))
+    return Noise(table.name, ", ".join(sorted({r.params.get("batch_size", "1") for r in told})), len(told), scale, tail)
+
+
+def _estimate(records: Sequence[TrialRecord], key: str, limit: float) -> Estimate | None:
+    values = [r.summary[key] for r in records if key in r.summary]
+    if not values:
+        return None
+    median = float(np.median(values))
+    return Estimate(median, min(values), max(values), median >= limit)
+
+
+def _number(value: float) -> str:
+    """Two decimals below 10, then none."""
+    return f"{value:.2f}" if value < 10 else f"{value:.0f}"

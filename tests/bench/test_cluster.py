@@ -1,0 +1,225 @@
+"""Trials on many processes: the same bits as one after another, each once, whatever dies on the way."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import safetensors.torch
+
+import runner
+from bench import cluster, trial
+from bench.errors import UsageError
+from bench.execute import Job
+from bench.registry import ROOT
+from bench.tracking import Store
+
+SUITE = """
+title = "Trials that share a machine"
+task = 'deblur[crop=32,tile=64,pictures=1,kernels=4,scenes=0,scene_share=0,blur="motion_blur[max_len=8]",metrics=("psnr",)]'
+sort = "psnr"
+methods = ["identity", "unet"]
+[tiers.smoke]
+evaluations = 3
+seeds = [0, 1]
+hp = { steps = 40, batch_size = 1 }
+methods.unet = { width = 4, optimizer = "adam[lr=0.03]" }
+"""
+
+MORTAL = '''"""A U-Net whose process dies.
+
+Departures: none
+"""
+import dataclasses
+import os
+import signal
+
+from bench.method import param
+from methods.restoration.unet import UNet
+
+
+class Mortal(UNet):
+    """Dies at an update unless its grave is there already, which it digs then."""
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class HP(UNet.HP):
+        """When and how often."""
+
+        at: int = param(20, "the update")
+        grave: str = param("", "a file; none: it dies every time")
+        width: int = param(4, "of the network")
+
+    def train(self, data):
+        """Regression, and an end."""
+        for logs in super().train(data):
+            yield logs
+            if self.t >= self.hp.at and not (self.hp.grave and Path(self.hp.grave).exists()):
+                if self.hp.grave:
+                    Path(self.hp.grave).touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+'''
+
+START = """
+import functools, sys
+import runner
+from bench import main
+main.Settings = functools.partial(main.Settings, checkpoint_seconds=-1.0)  # at every update
+sys.exit(runner.main(sys.argv[1:]))
+"""
+
+
+def start(*words, code=START):
+    """The runner in a process group of its own."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, "-c", code, *map(str, words)], cwd=ROOT, start_new_session=True, **pipes)
+
+
+def finish(process):
+    """Its exit code, what it said, and its complaints."""
+    said, complaints = process.communicate(timeout=300)
+    return process.returncode, said, complaints
+
+
+def results(out, name="shared"):
+    """(Method, seed) -> what must be the same wherever it ran; and how many closed runs the store has of each."""
+    found, store = {}, Store(name, out)
+    for record in store.read(store.done()):
+        weights = out / name / "trials" / record.trial_id / "record" / "weights.safetensors"
+        found[record.label, record.seed] = (
+            record.trial_id,
+            record.outcome,
+            record.final,
+            record.per_image.to_dict("list"),
+            record.curves.drop(columns="seconds").to_dict("list"),
+            {k: v.numpy().tobytes() for k, v in safetensors.torch.load_file(weights).items()} if weights.exists() else None,
+        )
+    return found, len(store._search(""))
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory):
+    """The command, but for the folder of results."""
+    folder = tmp_path_factory.mktemp("shared")
+    (folder / "shared.toml").write_text(SUITE)
+    (folder / "mortal.py").write_text(MORTAL)
+    return ["--suite", folder / "shared.toml", "--tier", "smoke", "--device", "cpu", "--threads", 1, "--plugin", folder / "mortal.py"]
+
+
+@pytest.fixture(scope="module")
+def alone(words, tmp_path_factory):
+    """What comes of the suite where its trials run one after another."""
+    out = tmp_path_factory.mktemp("alone")
+    code, _, complaints = finish(start(*words, "--out", out))
+    assert (code, complaints) == (0, "")
+    return results(out)
+
+
+def test_two_workers_give_the_bits_of_one_process(words, alone, tmp_path):
+    """And a trial whose process dies once goes on in another; one that always kills its process has failed, and the others do not notice."""
+    grave = tmp_path / "grave"
+    methods = ["--methods", "identity", "unet", f'mortal[grave="{grave}"]', "mortal"]
+    code, said, complaints = finish(start(*words, *methods, "--out", tmp_path / "many", "--workers", 2))
+    assert (code, complaints) == (1, "")
+    assert grave.exists()
+    (shared, runs), (single, _) = results(tmp_path / "many"), alone
+    assert {k: shared[k] for k in single} == single
+    assert runs == 8
+    assert "2 of 8 trials failed, the first of them mortal, seed 0: its process died 4 times, the last time with: " in said
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_what_runs(words, alone, tmp_path):
+    many = ["--out", tmp_path / "stopped", "--workers", 2, "--set", "steps=400"]
+    process = start(*words, *many)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("stopped/shared/trials/*/checkpoint.safetensors")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the group
+    code, said, complaints = finish(process)
+    assert (code, complaints) == (130, "")
+    assert "stopped; everything is saved: give the same command again to go on" in said
+    left = list(tmp_path.glob("stopped/shared/trials/*/checkpoint.safetensors"))
+    assert left
+    code, said, _ = finish(start(*words, *many[:-3], "1", "--set", "steps=400"))
+    assert code == 0
+
+
+TWO_NODES = """
+import glob, os, secrets, sys, threading, time
+os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+lost, out = cluster.add_node(num_cpus=1), sys.argv[sys.argv.index("--out") + 1]
+
+def lose():
+    while len(glob.glob(f"{out}/shared/trials/*/checkpoint.safetensors")) < 2:  # one a node
+        time.sleep(0.01)
+    cluster.remove_node(lost, allow_graceful=False)
+    print("lost a node", flush=True)
+
+threading.Thread(target=lose, daemon=True).start()
+sys.argv += ["--ray", cluster.address]
+"""
+
+
+@pytest.mark.slow
+def test_a_cluster_that_loses_a_node(words, tmp_path):
+    """Two nodes, one of which is killed while it trains: every trial is there once, with the bits of one process."""
+    steps = ["--set", "steps=300"]
+    code, said, complaints = finish(start(*words, *steps, "--out", tmp_path / "lost", code=TWO_NODES + START))
+    assert code == 0, complaints
+    assert "lost a node" in said
+    assert finish(start(*words, *steps, "--out", tmp_path / "whole"))[0] == 0
+    assert results(tmp_path / "lost") == results(tmp_path / "whole")
+
+
+# -- what a node must have in common with the runner
+@pytest.fixture
+def job(tiny):
+    (tiny_trial,) = tiny.trials(methods=["unet"])
+    parts = trial.identify(tiny_trial, tiny.settings)
+    folder = trial.folder_of(tiny_trial, cluster.id_of(parts), tiny.settings)
+    folder.path.mkdir(parents=True)
+    return Job(0, tiny_trial, parts, None)
+
+
+def test_a_node_with_other_code_or_data_is_refused(tiny, job, monkeypatch):
+    cluster._same_place(job, tiny.settings)
+    there = {**job.parts, "code.method": "0" * 16}
+    monkeypatch.setattr(trial, "identify", lambda *args: there)
+    said = rf"node \S+ would compute something else: code\.method is 0{{16}} there, {job.parts['code.method']} here: give it the same"
+    with pytest.raises(UsageError, match=said):
+        cluster._same_place(job, tiny.settings)
+
+
+def test_a_node_that_does_not_see_the_output_folder_is_refused(tiny, job, tmp_path):
+    with pytest.raises(UsageError, match=r"node \S+ does not see .*: give an --out on storage that all nodes share"):
+        cluster._same_place(job, dataclasses.replace(tiny.settings, out=tmp_path / "elsewhere"))
+
+
+def test_news_is_told_once_a_second_and_only_the_newest(monkeypatch):
+    told = []
+    messenger = cluster._Messenger(None, 7)
+    monkeypatch.setattr(messenger, "tell", lambda: told.append(dict(messenger.news)) or setattr(messenger, "told", time.monotonic()))
+    for step in range(100):
+        messenger.update(step, 1.0, {"loss": 0.5})
+        messenger.stopped()
+    assert told == [{"update": (0, 1.0, {"loss": 0.5})}]
+    assert messenger.news == {"update": (99, 1.0, {"loss": 0.5})}
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--workers", "2", "--ray", "auto"], "--workers starts Ray on this machine, --ray uses a cluster that runs: give one of them"),
+        (["--workers", "0"], "Invalid value for '--workers'"),
+        (["--threads", "0"], "Invalid value for '--threads'"),
+    ],
+)
+def test_what_cannot_be(words, says, tmp_path, capsys):
+    assert runner.main(["--suite", "toy2d", "--tier", "smoke", "--out", str(tmp_path / "out"), *words]) == 2
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

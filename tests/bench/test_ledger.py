@@ -1,0 +1,255 @@
+"""Results come on record once, whatever happens to the store, to other runners and to the clock."""
+
+import dataclasses
+import json
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from _mlflow import Server
+
+import runner
+from bench import execute, ledger, trial
+from bench.ledger import Ledger
+from bench.registry import ROOT
+from bench.rundir import Held, RunDir
+from bench.tracking import Store
+
+
+class Onlooker:
+    """Says nothing; calls what it is given when a trial starts."""
+
+    def __init__(self, on_start=lambda: None):
+        self.on_start, self.ran = on_start, 0
+
+    def started(self):
+        self.ran += 1
+        self.on_start()
+
+    def update(self, *args): ...
+    def evaluating(self, *args): ...
+    def curves(self, points): ...
+
+
+def closed(store):
+    """Attempts of the closed runs, oldest first."""
+    return [run.data.tags["attempt"] for run in reversed(store._search("attributes.status != 'RUNNING'"))]
+
+
+def table(out):
+    """What the report says, but for the folders of the galleries, which bear the names of MLflow's runs."""
+    files = [out / "tiny" / "report" / f"leaderboard.{kind}" for kind in ("csv", "json", "tex")]
+    return [re.sub(r'"gallery": "[^"]*"', "", file.read_text()) for file in files]
+
+
+# -- a trial is run once
+def test_a_result_that_never_reached_the_store_enters_it_and_nothing_runs(tiny):
+    """As after a kill between the last byte of the record and the store."""
+    record = trial.run(tiny.trials()[1], tiny.settings, Onlooker(), lambda: False)
+    assert closed(tiny.store) == []
+    (again,), seen = tiny.run(methods=["unet"])
+    assert (seen.started, closed(tiny.store)) == ([], [record.attempt])
+    assert again.to_json() == record.to_json() | {"gallery": None}
+
+
+def test_a_result_enters_once(tiny):
+    (record,), _ = tiny.run(methods=["identity"])
+    for _ in range(2):
+        tiny.ledger.put(tiny.ledger.folders.of(record.trial_id))
+        assert Ledger("tiny", tiny.out).sync() == 0
+    assert closed(tiny.store) == [record.attempt]
+
+
+def test_a_run_that_was_open_when_the_runner_died_is_closed_not_doubled(tiny):
+    record = trial.run(tiny.trials()[1], tiny.settings, Onlooker(), lambda: False)
+    Store("tiny", tiny.out).begin(record)
+    tiny.run(methods=["unet"])
+    assert len(tiny.store._search("")) == 1
+    assert closed(tiny.store) == [record.attempt]
+
+
+def test_the_folder_of_a_trial_is_held_by_one(tmp_path):
+    folder = RunDir(tmp_path / "trial")
+    with folder.held(), pytest.raises(Held), RunDir(tmp_path / "trial").held():
+        pass
+    with folder.held():
+        (folder.path / "checkpoint.safetensors").touch()
+        (folder.results / "gallery").mkdir(parents=True)
+        folder.clear()
+        assert [p.name for p in folder.path.iterdir()] == ["lock"]
+
+
+def test_what_another_runner_did_meanwhile_is_taken_not_done_again(tiny):
+    job = tiny.trials()[1]
+    first = trial.run(job, tiny.settings, Onlooker(), lambda: False)
+    again = Onlooker()
+    assert trial.run(job, tiny.settings, again, lambda: False).attempt == first.attempt
+    assert trial.run(job, tiny.settings, again, lambda: False, stale="another").attempt == first.attempt
+    assert again.ran == 0
+    fresh = trial.run(job, tiny.settings, again, lambda: False, stale=first.attempt)
+    assert (again.ran, fresh.final) == (1, first.final)
+    assert fresh.attempt != first.attempt
+
+
+def test_trials_that_another_runner_is_at_come_last(tiny, monkeypatch):
+    monkeypatch.setattr(execute, "_HELD_AGAIN", 0.01)
+    first = tiny.trials()[0]
+    parts = trial.identify(first, tiny.settings)
+    folder = trial.folder_of(first, execute.id_of(parts), tiny.settings)
+    taken, free = threading.Event(), threading.Event()
+
+    def other():
+        with folder.held():
+            taken.set()
+            free.wait(20)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    assert taken.wait(20)
+    timer = threading.Timer(0.5, free.set)
+    timer.start()
+    records, seen = tiny.run()
+    thread.join()
+    assert [label for label, _ in seen.started] == ["unet", "identity"]
+    assert [r.label for r in records] == ["identity", "unet"]
+
+
+# -- the store is away
+@pytest.fixture
+def server(tmp_path, database, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setattr(ledger, "_PAUSE", 0.0)
+    shutil.copy(database, tmp_path / "server.db")
+    served = Server(tmp_path, tmp_path / "server.db", monkeypatch)
+    yield served
+    served.stop()
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+@pytest.fixture
+def remote(tiny, server, told):
+    tiny.ledger = Ledger("tiny", tiny.out, server.uri, told.append)
+    return tiny
+
+
+AWAY, BACK = "Work goes on; results wait in", "the tracking store answers again: {} results that had to wait have entered it"
+
+
+def test_away_at_the_start(tiny, server, told):
+    server.stop()
+    tiny.ledger = Ledger("tiny", tiny.out, server.uri, told.append)
+    records, seen = tiny.run()
+    assert [o for _, o in seen.ended] == ["finished", "finished"]
+    assert len(told) == 1
+    assert AWAY in told[0]
+    server.start()
+    assert tiny.run()[1].started == []
+    assert told[1:] == [BACK.format(2)]
+    assert closed(tiny.store) == [r.attempt for r in records]
+
+
+def test_away_in_the_middle(remote, server, told, monkeypatch):
+    life = execute.life.run
+
+    def run(job, *args):
+        record = life(job, *args)
+        server.stop() if job.label == "identity" else server.start()
+        return record
+
+    monkeypatch.setattr(execute.life, "run", run)
+    records, _ = remote.run()
+    assert [AWAY in told[0], told[1:]] == [True, [BACK.format(1)]]
+    assert closed(remote.store) == [r.attempt for r in records]  # in the order in which they came
+    assert [r.outcome for r in records] == ["finished", "finished"]
+
+
+def test_away_at_the_end(remote, server, told, capsys):
+    whole, _ = remote.run(methods=["identity"])
+    server.stop()
+    records, _ = remote.run()
+    assert [r.label for r in records] == ["identity", "unet"]
+    assert runner.main(["report", "--suite", str(remote.file), "--out", str(remote.out), "--tracking-uri", server.uri]) == 0
+    assert (remote.out / "tiny" / "report" / "index.html").is_file()
+    server.start()
+    for count in (1, 0):
+        capsys.readouterr()
+        assert runner.main(["sync", "--out", str(remote.out), "--tracking-uri", server.uri]) == 0
+        assert capsys.readouterr().out == f"tiny: {count} results went into {server.uri}\n"
+    assert closed(Store("tiny", remote.out, server.uri)) == [whole[0].attempt, records[1].attempt]
+
+
+def test_sync_without_results_or_without_a_store(tiny, server, tmp_path, capsys):
+    assert runner.main(["sync", "--out", str(tmp_path / "empty")]) == 2
+    assert capsys.readouterr().err == f"error: there are no results below {tmp_path / 'empty'}: give the --out of the runs\n"
+    tiny.run(methods=["identity"])
+    server.stop()
+    assert runner.main(["sync", "--out", str(tiny.out), "--tracking-uri", server.uri]) == 2
+    assert "check --tracking-uri" in capsys.readouterr().err
+
+
+# -- the store is damaged
+IN_ANOTHER_PROCESS = """
+import json, sys, runner
+print([runner.main(words) for words in json.loads(sys.argv[1])])
+"""
+
+
+def test_a_truncated_database_is_refused_and_rebuilt(tiny):
+    words, path = ["--suite", str(tiny.file), "--tier", "smoke", "--out", str(tiny.out)], tiny.out / "mlflow.db"
+    report = ["report", "--suite", str(tiny.file), "--out", str(tiny.out)]
+    assert [runner.main(w) for w in (words, [*words, "--fresh", "--methods", "unet"], report)] == [0, 0, 0]
+    before = table(tiny.out)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
+    commands = json.dumps([words, ["rebuild", "--out", str(tiny.out)], report])
+    done = subprocess.run([sys.executable, "-c", IN_ANOTHER_PROCESS, commands], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[2, 0, 0]"
+    assert "if it is damaged, `runner.py rebuild` makes it anew from the run directories" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert table(tiny.out) == before
+    assert sorted(p.name for p in (tiny.out / "old-store-1").iterdir()) == ["artifacts", "mlflow.db"]
+
+
+def test_a_rebuilt_store_knows_the_present_names(tiny):
+    tiny.run()
+    tiny.file.write_text(tiny.file.read_text().replace("A tiny suite", "Another").replace('"unet"]', '"unet[width=4]"]'))
+    records, seen = tiny.run()
+    assert (seen.started, [r.label for r in records]) == ([], ["identity", "unet[width=4]"])
+    runner.main(["rebuild", "--out", str(tiny.out)])
+    assert sorted(tags["label"] for tags in Store("tiny", tiny.out).done().values()) == ["identity", "unet[width=4]"]
+
+
+def test_a_record_that_a_disk_lost_is_made_again(tiny):
+    (record,), _ = tiny.run(methods=["unet"])
+    path = tiny.ledger.folders.of(record.trial_id).results / "record.json"
+    path.write_text(path.read_text()[:100])
+    tiny.ledger = Ledger("tiny", tiny.out, f"sqlite:///{tiny.out}/another.db")
+    (again,), seen = tiny.run(methods=["unet"])
+    assert [label for label, _ in seen.started] == ["unet"]
+    assert again.final == record.final
+
+
+# -- the clock
+def test_a_clock_that_is_set_back_leaves_the_newest_newest(tiny, monkeypatch):
+    tiny.run(methods=["unet"])
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now - 86_400)
+    (again,), _ = tiny.run(methods=["unet"], fresh=True)
+    assert tiny.store.newest(again.trial_id).attempt == again.attempt
+    assert tiny.store.done()[again.trial_id]["attempt"] == again.attempt
+
+
+def test_a_record_without_an_attempt_is_left_alone(tiny):
+    """Those of older versions."""
+    record = trial.run(tiny.trials()[0], tiny.settings, Onlooker(), lambda: False)
+    folder = tiny.ledger.folders.of(record.trial_id)
+    folder.close(dataclasses.replace(record, attempt=""))
+    assert tiny.ledger.sync() == 0
+    assert tiny.store.done() == {}

@@ -1,0 +1,205 @@
+"""A number is the same however the work is cut up: whatever the batches of an evaluation, the threads, the order in which a disk lists files."""
+
+import functools
+import itertools
+import math
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench import contract, feature, registry, suite
+from bench.errors import Unavailable, UsageError
+from bench.metrics import _kernel, _samples
+from bench.registry import Spec
+from bench.tasks import _classification, _generation, _pictures
+from bench.tasks._pictures import Exam
+from bench.training import judging
+from datasets._base import SPLITS, FileSource, Picture
+from datasets._samples import ImageFiles
+
+CPU = torch.device("cpu")
+TASKS = registry.names("task")
+SIZES = [  # of everything that is judged piece by piece: in use, and here
+    (_pictures, "_PIXELS", 1),
+    (_generation, "_AT_ONCE", 7),
+    (_classification, "_AT_ONCE", 7),
+    (feature, "_BATCH", 7),
+    (_kernel, "_ROWS", 7),
+    (_samples, "_BLOCK", 1000),
+]
+
+
+class Pool:
+    """A method that gives the samples of a pool in order: random numbers that are drawn in other portions would be others."""
+
+    def __init__(self, task):
+        self.x, self.given = torch.rand(task.samples, *task.shape, generator=torch.Generator().manual_seed(7)), 0
+
+    def sample(self, n):
+        """The next n."""
+        self.given += n
+        return self.x[self.given - n : self.given]
+
+    def modules(self):
+        """None."""
+        return {}
+
+
+@functools.cache
+def rows():
+    """Task -> the first row of a shipped suite, at its smallest, that trains a network on it."""
+    found = {}
+    for name in suite.names():
+        for trial in suite.expand(suite.load(name), "smoke"):
+            if "optimizer" in registry.settings(registry.find("method", trial.spec.name)):
+                found.setdefault(trial.task.name, trial)
+    return found
+
+
+def score(name):
+    """All numbers of a task, opened anew, about a method that was not trained."""
+    row = rows().get(name)
+    task = registry.make("task", row.task if row else name)
+    task.open(None, CPU)
+    torch.manual_seed(3)
+    spec = row.spec if row else Spec("descent")
+    method = Pool(task) if task.verb == "sample" else registry.find("method", spec.name)(task, **spec.options)
+    with judging(method):
+        scores = task.score(method, lambda done, total: None)
+    columns = {column: dict(zip(names, values, strict=True)) for column, (names, values) in scores.per_image.items()}
+    return scores.values | {f"{column}/{name}": value for column, values in columns.items() for name, value in values.items()}
+
+
+@functools.cache
+def undisturbed(name):
+    """The numbers as they are."""
+    found = score(name)
+    assert any(math.isfinite(value) for value in found.values())
+    return found
+
+
+def same(found, wanted):
+    assert found.keys() == wanted.keys()
+    for column, value in wanted.items():
+        assert found[column] == pytest.approx(value, rel=1e-6, abs=1e-9, nan_ok=True), column
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_size_of_batches_changes_no_number(name, monkeypatch):
+    wanted = undisturbed(name)
+    for module, constant, size in SIZES:
+        assert size != getattr(module, constant)
+        monkeypatch.setattr(module, constant, size)
+    same(score(name), wanted)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_threads_change_no_number(name):
+    wanted = undisturbed(name)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if before > 1 else 2)
+    try:
+        same(score(name), wanted)
+    finally:
+        torch.set_num_threads(before)
+
+
+RESTORING = [name for name in registry.names("method") if hasattr(registry.find("method", name), "restore")]
+
+
+@pytest.mark.parametrize("name", RESTORING)
+def test_a_picture_is_restored_alone_as_in_company(name, tmp_path):
+    """Those that draw random numbers on the way included: a picture has its own."""
+    method = contract.make(name)
+    contract.train(method, tmp_path)
+    batch = method.task.batch(3, torch.Generator().manual_seed(5))
+    pictures = [Picture(name=str(i), sharp=x) for i, x in enumerate(batch.target)]
+    exams = [Exam(["a", "b", "c"], batches, pictures) for batches in ([batch], [batch.pick(i) for i in range(3)])]
+    with judging(method):
+        together, alone = (torch.cat([y for _, y in exam.restore(method)]) for exam in exams)
+    torch.testing.assert_close(alone, together, rtol=1e-5, atol=2e-6)
+
+
+# -- the order of a listing
+def _reversed(listed):
+    return lambda *args, **options: reversed(list(listed(*args, **options)))
+
+
+@pytest.fixture
+def listing(monkeypatch):
+    """listing() turns round the order in which folders are listed."""
+
+    def turn():
+        for name in ("glob", "rglob", "iterdir"):
+            monkeypatch.setattr(Path, name, _reversed(getattr(Path, name)))
+
+    return turn
+
+
+def files_of(source, root):
+    """What a source lists, for every split."""
+    folder = source.find(root)
+    return [source.entries(folder, s) if isinstance(source, FileSource) else source.listed(folder, s) for s in SPLITS]
+
+
+LISTED = [
+    name
+    for name in registry.names("dataset")
+    if isinstance(part := registry.find("dataset", name), type) and issubclass(part, (FileSource, ImageFiles))
+]
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_the_order_of_a_listing_changes_no_set_at_hand(name, listing):
+    root = Path(os.environ.get("GANBENCH_DATA", "/nowhere"))
+    try:
+        wanted = files_of(registry.make("dataset", name), root)
+    except (Unavailable, UsageError):
+        pytest.skip(f"the data set {name} is not below GANBENCH_DATA")
+    listing()
+    assert files_of(registry.make("dataset", name), root) == wanted
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Pictures in every layout that users bring."""
+    from PIL import Image
+
+    root = tmp_path_factory.mktemp("pictures")
+    rng = torch.Generator().manual_seed(0)
+    for i, (side, part) in enumerate(itertools.product(["A", "B", "trainA", "trainB", "testA", "testB", ""], ["train", "test", ""])):
+        folder = root / side / part
+        folder.mkdir(parents=True, exist_ok=True)
+        for j, stem in enumerate(["b", "a", "C", "10", "9"]):
+            noise = torch.rand(5, 5, 3, generator=rng).mul(255).byte().numpy()
+            Image.fromarray(noise).resize((48, 40), Image.Resampling.BICUBIC).save(
+                folder / f"{stem}_{i}_{j}.png" if not side else folder / f"{stem}.png"
+            )
+    return root
+
+
+USERS = {
+    "folder": "denoise[data={},tile=0,crop=16,metrics=('psnr','ssim')]",
+    "folder_pair": "translate[data={},tile=32,crop=16,metrics=('l1','psnr'),set_metrics=('sliced_wasserstein',)]",
+    "folder_unpaired": "translate[data={},tile=32,crop=16,set_metrics=('sliced_wasserstein',)]",
+    "images": "generate[data={},samples=4,metrics=('sliced_wasserstein',),backbone=mlp]",
+}
+
+
+@pytest.mark.parametrize("name", USERS)
+def test_the_order_of_a_listing_changes_no_number(name, folders, listing):
+    """Each kind of folder through the task that reads it: names, order, fingerprints and scores."""
+
+    def judge():
+        task = registry.make("task", USERS[name].format(f'"{name}[path={folders}]"'))
+        task.open(None, CPU)
+        method = Pool(task) if task.verb == "sample" else registry.find("method", "identity")(task)
+        return task.fingerprint(), task.score(method, lambda done, total: None)
+
+    (prints, wanted) = judge()
+    listing()
+    again, found = judge()
+    assert again == prints
+    assert found == wanted
