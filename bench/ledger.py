@@ -50,14 +50,10 @@ class Ledger:
 
     def put(self, folder: RunDir) -> bool:
         """Take in the record of a run directory, unless the store holds it, or another runner has begun the trial afresh. Returns whether it did."""
-
-        def take(store: Store) -> bool:
-            if missing := (attempt := folder.attempt()) is not None and not store.holds(attempt):
-                store.put(folder.read(), folder.results)
-            return missing
-
         with contextlib.suppress(Held), folder.held():
-            return bool(self._ask(take))
+            if folder.attempt() is not None:
+                record = folder.read()
+                return bool(self._ask(lambda store: store.put(record, folder.results)))
         return False
 
     def sync(self) -> int:

@@ -20,7 +20,7 @@ from bench.record import FRAMES, TrialRecord, read_record
 from bench.records import Records, noted, tags_at_end, tags_at_start
 from bench.training import Point
 
-_BATCH = 1000  # metrics in one call: MLflow's own limit
+_BATCH, _PARAMS = 1000, 100  # metrics and parameters in one call: MLflow's own limits
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -88,6 +88,8 @@ class Store(Records):
             self.experiment: str = (
                 experiment.experiment_id if experiment else self.client.create_experiment(f"ganbench/{suite}", artifact_location=local)
             )
+            newest = self.client.search_runs([self.experiment], max_results=1)
+            self._last = max((run.info.start_time for run in newest), default=0)  # a clock may be set back: the newest run must start last
         except Exception as error:
             server, reason = self.uri.startswith("http"), f"cannot open the tracking store {self.uri}: {_first_line(error)}"
             if server:
@@ -103,24 +105,11 @@ class Store(Records):
 
     @_answered
     def begin(self, record: TrialRecord) -> str:
-        """Start the run of a trial, or take up the one that an interrupted attempt began. Returns the run id."""
-        from mlflow.entities import Param
-
-        if known := self._runs.get(record.trial_id):
-            return known
-        for run in self._search(f"tags.trial_id = '{record.trial_id}' and attributes.status = 'RUNNING'"):
-            run_id = self._runs[record.trial_id] = str(run.info.run_id)
-            self._logged[run_id] = max((m.step for m in self.client.get_metric_history(run_id, "images")), default=-1)
-            return run_id
-        newest = self.client.search_runs([self.experiment], max_results=1)  # a clock may be set back; the newest run stays the newest
-        begins = max(int(time.time() * 1000), *(run.info.start_time + 1 for run in newest), 0)
-        name = f"{record.title} seed {record.seed}"
-        run_id = str(self.client.create_run(self.experiment, begins, tags_at_start(record), name).info.run_id)
-        entries = [Param(key, str(value)[:6000]) for key, value in record.params.items()]
-        for i in range(0, len(entries), 100):
-            self.client.log_batch(run_id, params=entries[i : i + 100])
-        self._runs[record.trial_id] = run_id
-        return run_id
+        """Open the run of a trial that is under way, or take up the one that an interrupted attempt began. Returns the run id."""
+        if record.trial_id not in self._runs:
+            run_id = self._open(record, self._of(record.trial_id))
+            self._log(run_id, params=record.params)
+        return self._runs[record.trial_id]
 
     @_answered
     def curves(self, run_id: str, points: Sequence[Point]) -> None:
@@ -137,28 +126,25 @@ class Store(Records):
         self._logged[run_id] = max(clock, default=last)
 
     @_answered
-    def holds(self, attempt: str) -> bool:
-        """Whether this attempt of a trial is closed here."""
-        return bool(self._search(f"tags.attempt = '{attempt}' and attributes.status != 'RUNNING'"))
+    def put(self, record: TrialRecord, folder: Path) -> bool:
+        """Close the run of a trial: parameters, curves, scores and costs, its outcome as tags, the files of `folder` as artifacts.
 
-    @_answered
-    def put(self, record: TrialRecord, folder: Path) -> None:
-        """Close the run of a trial: its curves, scores and costs as metrics, its outcome as tags, the files of `folder` as artifacts."""
-        from mlflow.entities import Metric, RunTag
-
-        run_id = self.begin(record)
+        Returns:
+            Whether it did; not where this attempt of the trial is closed already.
+        """
+        if (run_id := self._runs.get(record.trial_id)) is None:
+            runs = self._of(record.trial_id)
+            if any(run.data.tags.get("attempt") == record.attempt and run.info.status != "RUNNING" for run in runs):
+                return False
+            run_id = self._open(record, runs)
         self.curves(run_id, list(record.curves.itertuples(index=False, name=None)))
-        now, step = int(time.time() * 1000), int(record.summary.get("steps", 0))
+        self.client.log_artifacts(run_id, str(folder), "trial")
         values = {f"final/{k}": v for k, v in record.final.items()} | {f"best/{k}": v for k, v in record.best.items()}
         values |= {f"summary/{k}": v for k, v in record.summary.items()} | {f"cost/{k}": v for k, v in record.costs.items()}
-        self.client.log_artifacts(run_id, str(folder), "trial")
-        self.client.log_batch(
-            run_id,
-            metrics=[Metric(_key(k), v, now, step) for k, v in values.items()],
-            tags=[RunTag(_key(k), v[:5000]) for k, v in tags_at_end(record).items()],
-        )
+        self._log(run_id, record.params, values, int(record.summary.get("steps", 0)), tags_at_end(record))
         self.client.set_terminated(run_id, "FAILED" if record.outcome == "failed" else "FINISHED")
         del self._runs[record.trial_id]
+        return True
 
     @_answered
     def note(self, trial_id: str, about: Mapping[str, str]) -> None:
@@ -188,6 +174,34 @@ class Store(Records):
         """The records of these trials, in their order; those without a closed run are left out. A `scratch` folder brings the galleries along."""
         runs = self._closed()
         return [self.record(runs[i], scratch) for i in trial_ids if i in runs]
+
+    def _of(self, trial_id: str) -> list[Any]:
+        return self._search(f"tags.trial_id = '{trial_id}'")
+
+    def _open(self, record: TrialRecord, runs: Sequence[Any]) -> str:
+        """The run that is open among those of the trial, or a new one."""
+        for run in runs:
+            if run.info.status == "RUNNING":
+                run_id = str(run.info.run_id)
+                self._logged[run_id] = max((m.step for m in self.client.get_metric_history(run_id, "images")), default=-1)
+                break
+        else:
+            self._last = max(int(time.time() * 1000), self._last + 1)
+            name = f"{record.title} seed {record.seed}"
+            run_id = str(self.client.create_run(self.experiment, self._last, tags_at_start(record), name).info.run_id)
+        self._runs[record.trial_id] = run_id
+        return run_id
+
+    def _log(self, run_id: str, params: Mapping[str, str], values: Mapping[str, float] = {}, step: int = 0, tags: Mapping[str, str] = {}) -> None:
+        """All in one call, but for more parameters than MLflow takes at once."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        now = int(time.time() * 1000)
+        entries = [Param(key, str(value)[:6000]) for key, value in params.items()]
+        for i in range(_PARAMS, len(entries), _PARAMS):
+            self.client.log_batch(run_id, params=entries[i : i + _PARAMS])
+        metrics = [Metric(_key(k), v, now, step) for k, v in values.items()]
+        self.client.log_batch(run_id, metrics, entries[:_PARAMS], [RunTag(_key(k), v[:5000]) for k, v in tags.items()])
 
     def _newest(self, trial_id: str) -> Any:
         return self._search(f"tags.trial_id = '{trial_id}' and attributes.status != 'RUNNING'")[0]

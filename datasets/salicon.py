@@ -6,12 +6,14 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from bench.errors import UsageError
 from bench.text import one_line
 from datasets._base import Entry, FileSource, Split, image_files, split_of
+from datasets._matlab import read_mat
 from datasets._saliency import Seen, density_of
 
 _LONGEST = 10_000  # pixels of a side: the pictures have 640
@@ -51,18 +53,19 @@ class Salicon(FileSource):
 
 def _fixations(path: Path) -> Tensor:
     """`gaze(i).fixations` holds the x and y of observer i, counted from 1; `resolution` is height, width."""
-    from scipy.io import loadmat
-
     try:
-        content = loadmat(path, simplify_cells=False)
+        content = read_mat(path)
         height, width = (int(n) for n in content["resolution"].ravel())
         if not (0 < height <= _LONGEST and 0 < width <= _LONGEST):
             raise ValueError(f"its resolution is {height} x {width}")
         seen = torch.zeros(1, height, width)
-        for observer in content["gaze"]["fixations"].ravel():
-            x, y = torch.as_tensor(observer.reshape(-1, 2).astype(int) - 1).unbind(1)
+        for observer in content["gaze"]:
+            points = observer["fixations"].reshape(-1, 2)
+            if not np.isfinite(points).all():
+                raise ValueError("a fixation is nowhere")
+            x, y = torch.as_tensor(points.astype(np.int64) - 1).unbind(1)
             seen[0, y.clamp(0, height - 1), x.clamp(0, width - 1)] = 1
-    except Exception as error:  # damaged files make the decoder raise nearly anything
+    except Exception as error:  # damaged files can break anything
         reason = one_line(f"cannot read the fixations {path}: {error}")
         raise UsageError(f"{reason}; replace it, or leave such files out with on_corrupt=skip") from error
     return seen

@@ -1,14 +1,18 @@
 """Suite files as a careless or ill-meaning world writes them: one line that names what is wrong, nothing is run, no folder is made."""
 
+import dataclasses
+import io
 import os
 import re
 import subprocess
 import sys
 
 import pytest
+from rich.console import Console
 
 import runner
 from bench import grid, schema, suite, tuning
+from bench.display import SuiteDisplay
 from bench.errors import UsageError
 
 HEAD = 'title = "T"\ntask = "deblur"\nsort = "psnr"\nmethods = ["identity", "unet"]\n'
@@ -276,6 +280,14 @@ def test_a_title_is_no_markup(tiny, capsys):
     tiny.file.write_text(tiny.file.read_text().replace("A tiny suite", "[/nothing] [red]a[/red]"))
     assert runner.main(["--suite", str(tiny.file), "--tier", "smoke", "--out", str(tiny.out), "--methods", "identity"]) == 0
     assert "[/nothing] [red]a[/red]\n" in capsys.readouterr().out
+
+
+def test_a_label_is_no_markup_on_a_terminal(tiny):
+    trial = dataclasses.replace(tiny.trials()[0], label="[/a] [red]unet[width=3]")
+    shown = io.StringIO()
+    with SuiteDisplay(Console(file=shown, force_terminal=True, width=200), 1, []) as display:
+        display.start(trial, 0, 1, "")
+    assert shown.getvalue().count("[/a] [red]unet[width=3]") > 1  # the line and the bar
 
 
 # -- parts without end

@@ -162,6 +162,16 @@ def test_the_order_of_a_listing_changes_no_set_at_hand(name, listing):
     assert files_of(registry.make("dataset", name), root) == wanted
 
 
+def test_of_two_copies_of_a_frame_the_same_one_counts(tmp_path, listing):
+    for name in ("kohler/BlurryImages/Blurry1_1.png", *(f"kohler/{copy}/GroundTruth1_1_{n}.png" for copy in "AB" for n in (1, 2))):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    wanted = files_of(registry.make("dataset", "kohler"), tmp_path)
+    assert len(wanted[2][0].files) == 3
+    listing()
+    assert files_of(registry.make("dataset", "kohler"), tmp_path) == wanted
+
+
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """Pictures in every layout that users bring."""
