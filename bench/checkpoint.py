@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,10 @@ import torch
 from torch import Tensor
 
 from bench.errors import UsageError
+
+
+class Damaged(ValueError):
+    """A checkpoint is not what was written, or is not there."""
 
 
 def save(path: Path, tree: Any) -> None:
@@ -21,7 +26,8 @@ def save(path: Path, tree: Any) -> None:
         TypeError: the tree holds something that is neither a tensor nor JSON.
     """
     tensors: dict[str, Tensor] = {}
-    write(path, tensors, {"tree": json.dumps(_flatten(tree, tensors))})
+    text = json.dumps(_flatten(tree, tensors))
+    write(path, tensors, {"tree": text, "sum": _sum(text, tensors)})
 
 
 def write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
@@ -47,17 +53,30 @@ def load(path: Path, device: torch.device | str = "cpu") -> Any:
     """Read what `save` wrote.
 
     Raises:
-        UsageError: no such file, or it is damaged.
+        Damaged: no such file, or not every bit is as it was written.
     """
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, "pt", device=str(device)) as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}
-            skeleton = json.loads((file.metadata() or {})["tree"])
-    except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise UsageError(f"cannot read the checkpoint {path}: {error}; delete it to start this trial afresh") from error
-    return _restore(skeleton, tensors)
+            metadata = file.metadata() or {}
+        text = metadata["tree"]
+        if metadata["sum"] != _sum(text, tensors):
+            raise ValueError("its checksum does not hold")
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise Damaged(f"cannot read the checkpoint {path}: {error}") from error
+    return _restore(json.loads(text), tensors)
+
+
+def _sum(text: str, tensors: dict[str, Tensor]) -> str:
+    """The CRC-32 of all that a checkpoint holds."""
+    value = zlib.crc32(text.encode())
+    for key in sorted(tensors):
+        tensor = tensors[key].cpu()
+        value = zlib.crc32(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode(), value)
+        value = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy(), value)
+    return f"{value:08x}"
 
 
 def _flatten(node: Any, tensors: dict[str, Tensor]) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import math
 import os
 import sqlite3
 import tempfile
@@ -20,7 +21,7 @@ from bench.record import FRAMES, TrialRecord, read_record
 from bench.records import Records, noted, tags_at_end, tags_at_start
 from bench.training import Point
 
-_BATCH, _PARAMS = 1000, 100  # metrics and parameters in one call: MLflow's own limits
+_METRICS, _OTHERS = 800, 100  # metrics, parameters and tags in one call: MLflow allows 1000 in all, and 100 of the others
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -113,17 +114,8 @@ class Store(Records):
 
     @_answered
     def curves(self, run_id: str, points: Sequence[Point]) -> None:
-        """Log the points that are not logged yet, against updates; images and seconds go along as curves of their own. One call a thousand points."""
-        from mlflow.entities import Metric
-
-        last, now = self._logged.get(run_id, -1), int(time.time() * 1000)
-        new = [p for p in points if p[1] > last]
-        clock = {step: (images, seconds) for _, step, images, seconds, _ in new}
-        rows = [Metric(_key(key), value, now, step) for key, step, _, _, value in new]
-        rows += [Metric(key, value, now, step) for step, pair in clock.items() for key, value in zip(("images", "seconds"), pair)]
-        for i in range(0, len(rows), _BATCH):
-            self.client.log_batch(run_id, metrics=rows[i : i + _BATCH])
-        self._logged[run_id] = max(clock, default=last)
+        """Log the points that are not logged yet, against updates; images and seconds go along as curves of their own."""
+        self._log(run_id, metrics=self._new(run_id, points))
 
     @_answered
     def put(self, record: TrialRecord, folder: Path) -> bool:
@@ -132,16 +124,19 @@ class Store(Records):
         Returns:
             Whether it did; not where this attempt of the trial is closed already.
         """
+        from mlflow.entities import Metric
+
         if (run_id := self._runs.get(record.trial_id)) is None:
             runs = self._of(record.trial_id)
             if any(run.data.tags.get("attempt") == record.attempt and run.info.status != "RUNNING" for run in runs):
                 return False
             run_id = self._open(record, runs)
-        self.curves(run_id, list(record.curves.itertuples(index=False, name=None)))
         self.client.log_artifacts(run_id, str(folder), "trial")
-        values = {f"final/{k}": v for k, v in record.final.items()} | {f"best/{k}": v for k, v in record.best.items()}
-        values |= {f"summary/{k}": v for k, v in record.summary.items()} | {f"cost/{k}": v for k, v in record.costs.items()}
-        self._log(run_id, record.params, values, int(record.summary.get("steps", 0)), tags_at_end(record))
+        groups = {"final": record.final, "best": record.best, "summary": record.summary, "cost": record.costs}
+        now, step = int(time.time() * 1000), int(record.summary.get("steps", 0))
+        scores = [Metric(_key(f"{group}/{k}"), v, now, step) for group, values in groups.items() for k, v in values.items()]
+        points = self._new(run_id, list(record.curves.itertuples(index=False, name=None)))
+        self._log(run_id, record.params, points + scores, tags_at_end(record))
         self.client.set_terminated(run_id, "FAILED" if record.outcome == "failed" else "FINISHED")
         del self._runs[record.trial_id]
         return True
@@ -192,16 +187,26 @@ class Store(Records):
         self._runs[record.trial_id] = run_id
         return run_id
 
-    def _log(self, run_id: str, params: Mapping[str, str], values: Mapping[str, float] = {}, step: int = 0, tags: Mapping[str, str] = {}) -> None:
-        """All in one call, but for more parameters than MLflow takes at once."""
-        from mlflow.entities import Metric, Param, RunTag
+    def _new(self, run_id: str, points: Sequence[Point]) -> list[Any]:
+        """The points that are not logged yet, as MLflow's metrics."""
+        from mlflow.entities import Metric
 
-        now = int(time.time() * 1000)
-        entries = [Param(key, str(value)[:6000]) for key, value in params.items()]
-        for i in range(_PARAMS, len(entries), _PARAMS):
-            self.client.log_batch(run_id, params=entries[i : i + _PARAMS])
-        metrics = [Metric(_key(k), v, now, step) for k, v in values.items()]
-        self.client.log_batch(run_id, metrics, entries[:_PARAMS], [RunTag(_key(k), v[:5000]) for k, v in tags.items()])
+        last, now = self._logged.get(run_id, -1), int(time.time() * 1000)
+        new = [p for p in points if p[1] > last]
+        clock = {step: (images, seconds) for _, step, images, seconds, _ in new}
+        self._logged[run_id] = max(clock, default=last)
+        rows = [Metric(_key(key), value, now, step) for key, step, _, _, value in new]
+        return rows + [Metric(key, value, now, step) for step, pair in clock.items() for key, value in zip(("images", "seconds"), pair)]
+
+    def _log(self, run_id: str, params: Mapping[str, str] = {}, metrics: Sequence[Any] = (), tags: Mapping[str, str] = {}) -> None:
+        """All in one call, or in as few as MLflow's limits allow."""
+        from mlflow.entities import Param, RunTag
+
+        settings = [Param(key, str(value)[:6000]) for key, value in params.items()]
+        marks = [RunTag(_key(k), v[:5000]) for k, v in tags.items()]
+        for i in range(max(math.ceil(len(metrics) / _METRICS), math.ceil(len(settings) / _OTHERS), math.ceil(len(marks) / _OTHERS))):
+            some, few = slice(i * _METRICS, (i + 1) * _METRICS), slice(i * _OTHERS, (i + 1) * _OTHERS)
+            self.client.log_batch(run_id, metrics[some], settings[few], marks[few])
 
     def _newest(self, trial_id: str) -> Any:
         return self._search(f"tags.trial_id = '{trial_id}' and attributes.status != 'RUNNING'")[0]

@@ -160,16 +160,15 @@ class _Attempt:
     stopped: Callable[[], bool]
 
     def live(self, settings: Settings) -> None:
-        """Build, train, judge; a divergence, a missing weight or an error is an outcome with its reason."""
+        """Build, train, judge; a divergence, a missing weight or an error is an outcome with its reason. Without a sound checkpoint it begins afresh."""
         shutil.rmtree(self.folder.results, ignore_errors=True)
         (self.folder.results / "gallery").mkdir(parents=True)
         try:
-            method = build(self.trial, self.task)
-            if self.trial.role == "row":
-                self.record.summary |= noise.remarks(method, self.trial.seed, "start")
-            run = self._train(method, settings)
-            if self.trial.role == "row":  # the others choose settings: validation is all they may see
-                self._score(method, run)
+            try:
+                self._go(settings)
+            except checkpoint.Damaged:
+                self._forget()
+                self._go(settings)
         except (Interrupted, UsageError):
             raise
         except Diverged as error:
@@ -184,6 +183,20 @@ class _Attempt:
                 raise UsageError(f"no space left for {self.folder.path}: free some or give another --out, then run the same command again") from error
             self._end("failed", f"{type(error).__name__}: {str(error).strip()}".splitlines()[0])
             (self.folder.results / "traceback.txt").write_text(traceback.format_exc())
+
+    def _go(self, settings: Settings) -> None:
+        method = build(self.trial, self.task)
+        if self.trial.role == "row":
+            self.record.summary |= noise.remarks(method, self.trial.seed, "start")
+        run = self._train(method, settings)
+        if self.trial.role == "row":  # the others choose settings: validation is all they may see
+            self._score(method, run)
+
+    def _forget(self) -> None:
+        """Begin afresh: what a disk damaged in one trial must not stop the others, and the same seed ends with the same bits."""
+        for file in self.folder.path.glob("*.safetensors"):
+            file.unlink()
+        self.record.tags["restarted"] = "its checkpoint was damaged, so training began afresh"
 
     def _train(self, method: Method, settings: Settings) -> Training:
         plan = Plan(

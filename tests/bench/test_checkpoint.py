@@ -97,7 +97,7 @@ def test_a_truncated_file_is_one_clear_error(tmp_path, keep):
     file = tmp_path / "x.safetensors"
     checkpoint.save(file, TREE)
     file.write_bytes(file.read_bytes()[:keep])
-    with pytest.raises(UsageError, match=rf"cannot read the checkpoint {file}: .*; delete it to start this trial afresh"):
+    with pytest.raises(checkpoint.Damaged, match=f"cannot read the checkpoint {file}: "):
         checkpoint.load(file)
 
 
@@ -108,7 +108,7 @@ def test_other_files_are_refused(tmp_path, other):
         safetensors.torch.save_file({"a": torch.ones(1)}, file)
     elif other == "pickle":
         torch.save({"a": torch.ones(1)}, file)
-    with pytest.raises(UsageError, match="cannot read the checkpoint"):
+    with pytest.raises(checkpoint.Damaged, match="cannot read the checkpoint"):
         checkpoint.load(file)
 
 
