@@ -1,4 +1,4 @@
-.PHONY: check test slow smoke bench
+.PHONY: check test slow faults smoke bench
 
 check:            ## lint, format, types
 	ruff check .
@@ -10,6 +10,9 @@ test:             ## the whole fast suite, on both cores
 
 slow:             ## the minutes-long tests
 	pytest -m slow
+
+faults:           ## what goes wrong, caused for real: writes docs/reliability.md
+	pytest -m fault --fault-matrix docs/reliability.md
 
 smoke:            ## the main job in about a minute
 	python runner.py --suite deblur --tier smoke --out runs/smoke

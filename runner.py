@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -41,8 +42,12 @@ def run(
     deterministic: Annotated[bool, typer.Option("--deterministic", help="The same bits on CUDA too; slower.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Train again what is on record.")] = False,
     max_seconds: Annotated[float | None, typer.Option(help="Cap on the training time of one trial; recorded.")] = None,
+    on_oom: Annotated[
+        str, typer.Option(help="Out of GPU memory: fail, or halve: again on half the batch, gradients accumulated over twice as many; recorded.")
+    ] = "fail",
     workers: Annotated[int | None, typer.Option(min=1, help="Trials at once on this machine, through Ray.")] = None,
     ray: Annotated[str | None, typer.Option(help="Address of a Ray cluster to run on, such as 10.0.0.1:6379, or auto.")] = None,
+    ranks: Annotated[int, typer.Option(min=1, help="Processes that share each trial, a GPU each, on parts of its batches.")] = 1,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of a trial (default: torch's; with --workers its share).")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before more than 10,000 trials.")] = False,
     plugin: Plugins = None,
@@ -57,7 +62,7 @@ def run(
     options = RunOptions(
         suite=suite, tier=tier, methods=methods or [], seeds=seeds, overrides=overrides or [], device=device, data_root=data_root, out=out,
         tracking_uri=tracking_uri, deterministic=deterministic, fresh=fresh, max_seconds=max_seconds, plugins=plugin or [], yes=yes,
-        workers=workers, ray=ray, threads=threads,
+        workers=workers, ray=ray, ranks=ranks, threads=threads, on_oom=on_oom,
     )  # fmt: skip
     raise typer.Exit(run_suite(options))
 
@@ -208,6 +213,11 @@ def main(argv: list[str] | None = None) -> int:
         return int(done.code or 0)
     except (UsageError, Unavailable) as error:
         print(f"error: {brief(one_line(error))}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"error: no space left for {error.filename or 'a file'}: free some, then give the same command again", file=sys.stderr)
         return 2
     return 0
 

@@ -79,6 +79,15 @@ def _sum(text: str, tensors: dict[str, Tensor]) -> str:
     return f"{value:08x}"
 
 
+def to(tree: Any, device: torch.device | str) -> Any:
+    """The tree with its tensors on a device."""
+    if isinstance(tree, Tensor):
+        return tree.to(device)
+    if isinstance(tree, dict):
+        return {k: to(v, device) for k, v in tree.items()}
+    return [to(v, device) for v in tree] if isinstance(tree, list) else tree
+
+
 def _flatten(node: Any, tensors: dict[str, Tensor]) -> Any:
     if isinstance(node, Tensor):
         key = str(len(tensors))

@@ -6,6 +6,7 @@ and its checkpoint there lets it go on where it was. The store is written by the
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import functools
@@ -20,17 +21,21 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from bench import trial as life
 from bench.errors import UsageError
 from bench.execute import Engine, Job
 from bench.identity import id_of
 from bench.record import TrialRecord
 from bench.rundir import Held
+from bench.text import first_line
 from bench.training import Interrupted, Point
 from bench.trial import Settings
 
 _TOLD_EVERY = 1.0  # seconds between messages of a trial
 _LOOK = 0.25  # seconds between looks at what the trials say
+_PATIENCE = 86_400  # seconds that the ranks of a trial wait for one another: the leader judges while the others wait
 _RETRIES = 3  # times that a trial is started again after its process or node died
 
 
@@ -61,39 +66,43 @@ def engine(workers: int | None, address: str | None, settings: Settings, gpus: f
         if address:
             ray.init(address=address, **common)
         else:
-            ray.init(num_cpus=workers, include_dashboard=False, _temp_dir=str(scratch), **common)
+            ray.init(num_cpus=(workers or 1) * settings.ranks, include_dashboard=False, _temp_dir=str(scratch), **common)
         cores = max(int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"])
-        threads = settings.threads or (1 if address else max(1, (os.cpu_count() or 1) // (workers or 1)))
-        per_trial = min(threads, cores) if address else 1
-        resources = {"num_cpus": per_trial, "num_gpus": gpus if settings.device.type == "cuda" else 0}
-        theirs = dataclasses.replace(settings, threads=threads, at_once=max(cores // per_trial, 1), out=settings.out.resolve())
-        yield functools.partial(_run, resources), theirs
+        threads = settings.threads or (1 if address else max(1, (os.cpu_count() or 1) // cores))
+        each = min(threads, cores) if address else 1  # CPUs of a process
+        theirs = dataclasses.replace(settings, threads=threads, at_once=max(cores // (each * settings.ranks), 1), out=settings.out.resolve())
+        yield functools.partial(_run, each, gpus if settings.device.type == "cuda" else 0), theirs
     except (ConnectionError, RuntimeError, ValueError) as error:
         if ray.is_initialized():
             raise
         where = f"the cluster at {address}" if address else "Ray"
-        raise UsageError(f"cannot reach {where}: {str(error).strip().splitlines()[0]}; see `ray status`") from error
+        raise UsageError(f"cannot reach {where}: {first_line(error)}; see `ray status`") from error
     finally:
         ray.shutdown()
         shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _run(
-    resources: dict[str, float], jobs: Sequence[Job], settings: Settings, stopped: Callable[[], bool], watch: Callable[[Job], life.Watcher]
+    cpus: int, gpus: float, jobs: Sequence[Job], settings: Settings, stopped: Callable[[], bool], watch: Callable[[Job], life.Watcher]
 ) -> Iterator[tuple[Job, TrialRecord]]:
-    """An `Engine`: all jobs at once, as many as there is room for; Ray keeps the others waiting."""
+    """An `Engine`: all jobs at once, as many as there is room for; Ray keeps the others waiting. Of those that take several devices each, a few."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     home = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)  # the board lives as long as the runner
     board = ray.remote(num_cpus=0, scheduling_strategy=home)(_Board).remote()
-    work = ray.remote(max_retries=_RETRIES, **resources)(_work)
+    if settings.ranks == 1:
+        work, room = ray.remote(max_retries=_RETRIES, num_cpus=cpus, num_gpus=gpus)(_work), len(jobs)
+    else:
+        work, room = ray.remote(max_retries=_RETRIES, num_cpus=0)(_work_together), settings.at_once
     for job in jobs:
         life.folder_of(job.trial, id_of(job.parts), settings).path.mkdir(parents=True, exist_ok=True)  # `_work` looks for it
-    running = {work.remote(job, settings, board): job for job in jobs}
-    watchers = {job.index: watch(job) for job in jobs}
-    asked = interrupted = False
-    while running:
+    watchers, waiting, running = {job.index: watch(job) for job in jobs}, collections.deque(jobs), dict[Any, Job]()
+    asked = False
+    while running or (waiting and not asked):
+        while waiting and len(running) < room and not asked:
+            job = waiting.popleft()
+            running[work.remote(job, settings, board)] = job
         ready, _ = ray.wait(list(running), timeout=_LOOK)
         for index, name, arguments in ray.get(board.take.remote()):
             getattr(watchers[index], name)(*arguments)
@@ -102,16 +111,16 @@ def _run(
             result = _result(ref, job, settings)
             if isinstance(result, TrialRecord):
                 yield job, result
-            elif isinstance(result, Held) and not asked:
-                running[work.remote(job, settings, board)] = job
-            elif isinstance(result, Interrupted | Held):
-                interrupted = True
+            elif isinstance(result, Held):
+                waiting.append(job)
+            elif isinstance(result, Interrupted):
+                asked = True
             else:
                 raise result
         if stopped() and not asked:
             asked = True
             ray.get(board.ask_to_stop.remote())
-    if interrupted:
+    if asked:
         raise Interrupted
 
 
@@ -124,8 +133,8 @@ def _result(ref: Any, job: Job, settings: Settings) -> TrialRecord | Exception:
     except ray.exceptions.RayTaskError as error:
         return error.cause if isinstance(error.cause, Exception) else error
     except (ray.exceptions.RayError, ray.exceptions.RaySystemError) as error:
-        reason = str(error).strip().splitlines()[0]
-        return life.give_up(job.trial, settings, f"its process died {_RETRIES + 1} times, the last time with: {reason}", job.stale)
+        reason = f"its process died {_RETRIES + 1} times, the last time with: {first_line(error)}"
+        return life.give_up(job.trial, settings, reason, job.stale)
     return result
 
 
@@ -134,6 +143,7 @@ class _Board:
 
     def __init__(self) -> None:
         self.said: list[tuple[int, str, tuple[Any, ...]]] = []
+        self.results: dict[int, Any] = {}
         self.stop = False
 
     def tell(self, said: list[tuple[int, str, tuple[Any, ...]]]) -> bool:
@@ -149,6 +159,14 @@ class _Board:
     def ask_to_stop(self) -> None:
         """From now on."""
         self.stop = True
+
+    def end(self, index: int, result: Any) -> None:
+        """What came of a trial of several processes."""
+        self.results[index] = result
+
+    def result(self, index: int) -> Any:
+        """The same, once."""
+        return self.results.pop(index)
 
 
 class _Messenger:
@@ -204,6 +222,49 @@ def _work(job: Job, settings: Settings, board: Any) -> TrialRecord | Exception:
         return error
     except (Interrupted, UsageError) as error:
         return error
+
+
+def _work_together(job: Job, settings: Settings, board: Any) -> TrialRecord | Exception:
+    """A trial on several processes with a device each, which Ray Train starts, and starts again where one of them dies."""
+    import ray
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    gpu = settings.device.type == "cuda"
+    trainer = TorchTrainer(
+        _rank, train_loop_config={"job": job, "settings": settings, "board": board},
+        torch_config=TorchConfig(backend="nccl" if gpu else "gloo", timeout_s=_PATIENCE),
+        scaling_config=ScalingConfig(num_workers=settings.ranks, use_gpu=gpu, resources_per_worker={"CPU": 1, "GPU": int(gpu)}),
+        run_config=RunConfig(storage_path=str(settings.out / job.trial.suite / "ranks"), failure_config=FailureConfig(max_failures=_RETRIES)),
+    )  # fmt: skip
+    try:
+        trainer.fit()
+    except Exception as error:
+        reason = f"one of its ranks died {_RETRIES + 1} times, the last time with: {first_line(error)}"
+        return life.give_up(job.trial, settings, reason, job.stale)
+    result: TrialRecord | Exception = ray.get(board.result.remote(job.index))
+    return result
+
+
+def _rank(config: dict[str, Any]) -> None:
+    """One process of a trial. The leader is the trial; the others train beside it."""
+    import ray
+    from ray.train import get_context
+    from ray.train.torch import get_device
+
+    from bench import parallel
+
+    job, settings, board = config["job"], config["settings"], config["board"]
+    if settings.device.type == "cuda":
+        torch.cuda.set_device(get_device())
+        settings = dataclasses.replace(settings, device=get_device())
+    _prepare(settings)
+    if get_context().get_world_rank() > 0:
+        life.follow(job.trial, settings)
+        return
+    result = _work(job, settings, board)
+    ray.get(board.end.remote(job.index, result))
+    parallel.dismiss(settings.device)
 
 
 @functools.cache

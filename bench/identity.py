@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -30,8 +31,8 @@ _JUDGED = (
 )
 
 
-def identify(trial: Trial, task: Task, device: torch.device, max_seconds: float, deterministic: bool) -> dict[str, str]:
-    """Everything that could change the result: hyper-parameters, task options, data, cards, code, seed, tier, budget, device, torch."""
+def identify(trial: Trial, task: Task, means: Mapping[str, Any]) -> dict[str, str]:
+    """Everything that could change the result: hyper-parameters, task options, data, cards, code, seed, tier, torch, and by what means it is run."""
     method = registry.find("method", trial.spec.name)
     hp = method.HP(**trial.spec.options)
     parts = {"method": trial.spec.name, "task": trial.task.name, "seed": trial.seed, "tier": trial.tier, "evaluations": trial.evaluations}
@@ -45,7 +46,7 @@ def identify(trial: Trial, task: Task, device: torch.device, max_seconds: float,
         name = registry.parse(spec).name
         parts[f"code.{kind}.{name}"] = code_hash(registry.find(kind, name))
     parts |= {"code.method": code_hash(method), "code.task": code_hash(type(task)), "code.training": code_hash(training)}
-    parts |= {"device": device.type, "torch": torch.__version__, "max_seconds": max_seconds, "deterministic": deterministic}
+    parts |= {"torch": torch.__version__, **means}
     if (file := Path(getattr(hp, "weights", "")).expanduser()).is_file():  # a path of the same name may hold other weights tomorrow
         parts["file.weights"] = weights.digest(file)
     return {k: str(v) for k, v in parts.items()}

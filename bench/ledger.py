@@ -11,10 +11,12 @@ from typing import TypeVar
 from bench.record import TrialRecord
 from bench.records import Records
 from bench.rundir import Held, RunDir, RunDirs
+from bench.text import one_line
 from bench.tracking import Away, Store
 from bench.training import Point
 
 _PAUSE = 30.0  # seconds before a store that did not answer is asked again
+_PATIENCE = 10.0  # times as long as it was waited for, at least: one that stalls takes a tenth of the time at most
 _T = TypeVar("_T")
 
 
@@ -48,11 +50,15 @@ class Ledger:
         """Show the curves of a trial that is under way."""
         self._ask(lambda store: store.curves(store.begin(record), points))
 
-    def put(self, folder: RunDir) -> bool:
+    def put(self, folder: RunDir, wait: float = 10.0) -> bool:
         """Take in the record of a run directory, unless the store holds it, or another runner has begun the trial afresh. Returns whether it did."""
-        with contextlib.suppress(Held), folder.held():
+        with contextlib.suppress(Held), folder.held(wait):  # another runner may be putting it there just now
             if folder.attempt() is not None:
-                record = folder.read()
+                try:
+                    record = folder.read()
+                except (OSError, ValueError) as error:
+                    self._tell(f"the record in {folder.path} is damaged ({one_line(str(error))}): it does not count, and the next run makes it again")
+                    return False
                 return bool(self._ask(lambda store: store.put(record, folder.results)))
         return False
 
@@ -60,7 +66,7 @@ class Ledger:
         """Take in every record that the store does not hold, oldest first. Returns how many there were."""
         known = self._ask(lambda store: store.attempts())
         missing = [folder for attempt, folder in self.folders.attempts().items() if known is not None and attempt not in known]
-        return sum(self.put(folder) for folder in missing)
+        return sum(self.put(folder, 0.0) for folder in missing)
 
     def note(self, trial_id: str, about: Mapping[str, str]) -> None:
         """Change what a suite says of a trial on record: its name and its place."""
@@ -71,19 +77,20 @@ class Ledger:
         """The store's answer; None while it is away."""
         if (store := self._connected()) is None:
             return None
+        asked = time.monotonic()
         try:
             return question(store)
         except Away as error:
-            self._lose(error)
+            self._lose(error, asked)
             return None
 
     def _connected(self) -> Store | None:
         """The store. One that was away and answers again first takes in what had to wait."""
-        if self._store is None and time.monotonic() >= self._again:
+        if self._store is None and (asked := time.monotonic()) >= self._again:
             try:
                 self._store = Store(*self._where)
             except Away as error:
-                self._lose(error)
+                self._lose(error, asked)
                 return None
             if self._missed:
                 self._missed = False
@@ -92,8 +99,9 @@ class Ledger:
                     self._tell(f"the tracking store answers again: {count} results that had to wait have entered it")
         return self._store
 
-    def _lose(self, error: Away) -> None:
-        """It does not answer; the user hears of it once."""
+    def _lose(self, error: Away, asked: float) -> None:
+        """It does not answer what it was asked then; the user hears of it once."""
         if not self._missed:
             self._tell(f"{error}. Work goes on; results wait in {self.folders.uri} and follow when it answers, or with `runner.py sync`")
-        self._missed, self._store, self._again = True, None, time.monotonic() + _PAUSE
+        now = time.monotonic()
+        self._missed, self._store, self._again = True, None, now + max(_PAUSE, _PATIENCE * (now - asked))

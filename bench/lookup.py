@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.errors import UsageError
 from bench.record import TrialRecord
+from bench.text import first_line
 from bench.tracking import Store
 
 _SHORTEST = 4  # letters of an id that may stand for it
@@ -58,7 +59,7 @@ def _runs(run: str, out: Path, tracking_uri: str | None) -> tuple[Any, dict[str,
         experiments = [e.experiment_id for e in client.search_experiments(filter_string="name LIKE 'ganbench/%'")]
         runs = client.search_runs(experiments, f"{whose} and attributes.status != 'RUNNING'") if experiments else []
     except Exception as error:
-        raise UsageError(f"cannot read the tracking store: {str(error).strip().splitlines()[0]}; check --tracking-uri and --out") from error
+        raise UsageError(f"cannot read the tracking store: {first_line(error)}; check --tracking-uri and --out") from error
     return client, {r.data.tags["trial_id"]: r for r in reversed(runs) if {"trial_id", "suite"} <= r.data.tags.keys()}
 
 

@@ -21,6 +21,7 @@ from bench.display import SuiteDisplay
 from bench.errors import UsageError
 from bench.execute import Engine
 from bench.ledger import Ledger
+from bench.memory import OnOOM
 from bench.record import TrialRecord
 from bench.records import Records
 from bench.schema import TIERS, Suite, Tier, TierName
@@ -56,6 +57,8 @@ class RunOptions:
     workers: int | None = None
     ray: str | None = None
     threads: int | None = None
+    ranks: int = 1
+    on_oom: str = "fail"
 
 
 def run_suite(options: RunOptions) -> int:
@@ -67,6 +70,10 @@ def run_suite(options: RunOptions) -> int:
     """
     if options.workers and options.ray:
         raise UsageError("--workers starts Ray on this machine, --ray uses a cluster that runs: give one of them")
+    if options.ranks > 1 and not (options.workers or options.ray):
+        raise UsageError("--ranks shares every trial out among processes of Ray: give --workers or --ray too")
+    if options.ranks > 1 and options.on_oom != "fail":
+        raise UsageError("--ranks and --on-oom exclude each other: more ranks make the share of each smaller")
     if options.suite == suites.CLAIMS:
         return _check_claims(options)
     console = Console(soft_wrap=True)
@@ -74,6 +81,7 @@ def run_suite(options: RunOptions) -> int:
     settings = Settings(
         out=options.out, device=device, data_root=_data_root(options.data_root), deterministic=options.deterministic,
         max_seconds=_positive("--max-seconds", options.max_seconds), threads=options.threads, plugins=tuple(p.resolve() for p in options.plugins),
+        on_oom=_on_oom(options.on_oom), ranks=options.ranks,
     )  # fmt: skip
     settings.prepare()
     suite = suites.load(options.suite)
@@ -229,7 +237,7 @@ def _check_claims(options: RunOptions) -> int:
     """Claims are checked on the CPU under one seed; what would change that is refused."""
     given = {k: v for k, v in vars(options).items() if v and v != getattr(RunOptions(suite=suites.CLAIMS), k)}
     names = {"seeds": "seeds", "overrides": "set", "max_seconds": "max-seconds", "deterministic": "deterministic", "plugins": "plugin"}
-    names |= {name: name for name in ("workers", "ray", "threads")}
+    names |= {name: name.replace("_", "-") for name in ("workers", "ray", "threads", "on_oom", "ranks")}
     for name in names.keys() & given.keys():
         raise UsageError(f"--{names[name]} means nothing to the claims: they run on the CPU under seed 0; --methods chooses papers or claims")
     if options.device not in ("auto", "cpu"):
@@ -294,6 +302,12 @@ def _data_root(path: Path | None) -> Path | None:
         raise UsageError(f"the data root {path} is no folder: mend --data-root or GANBENCH_DATA, or leave it out to use the bundled data")
     os.environ["GANBENCH_DATA"] = str(path.resolve())  # weights are looked for there too
     return path.resolve()
+
+
+def _on_oom(name: str) -> OnOOM:
+    if name not in ("fail", "halve"):
+        raise UsageError(f"--on-oom {name!r}: give fail or halve")
+    return name  # type: ignore[return-value]
 
 
 def _positive(name: str, value: float | None) -> float:

@@ -35,8 +35,8 @@ class RunDir:
         return self.path / "record"
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """Keep other processes out; the system frees the folder when this one dies, however it dies.
+    def held(self, wait: float = 0.0) -> Iterator[None]:
+        """Keep other processes out, waiting so many seconds for one that is in; the system frees the folder when this one dies, however it dies.
 
         Raises:
             Held: another process is in it.
@@ -47,7 +47,7 @@ class RunDir:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.path / _LOCK)
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=wait)
         except Timeout as error:
             raise Held(str(self.path)) from error
         except OSError as error:
@@ -79,7 +79,7 @@ class RunDir:
             UsageError: the disk is full or the folder cannot be written.
         """
         write_record(record, self.results)
-        for leftover in self.path.glob("*.safetensors"):
+        for leftover in self.path.glob("*.safetensors*"):  # one that a kill cut short too
             leftover.unlink()
 
     def read(self) -> TrialRecord:

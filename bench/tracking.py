@@ -10,7 +10,8 @@ import os
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlparse
@@ -19,6 +20,7 @@ from urllib.request import url2pathname
 from bench.errors import UsageError
 from bench.record import FRAMES, TrialRecord, read_record
 from bench.records import Records, noted, tags_at_end, tags_at_start
+from bench.text import first_line
 from bench.training import Point
 
 _METRICS, _OTHERS = 800, 100  # metrics, parameters and tags in one call: MLflow allows 1000 in all, and 100 of the others
@@ -47,7 +49,7 @@ def _answered(call: Callable[_P, _T]) -> Callable[_P, _T]:
         try:
             return call(*args, **kwargs)
         except (MlflowException, SQLAlchemyError, OSError) as error:
-            raise Away(f"the tracking store does not answer: {_first_line(error)}") from error
+            raise Away(f"the tracking store does not answer: {first_line(error)}") from error
 
     return ask
 
@@ -67,7 +69,8 @@ class Store(Records):
             Away: a server that does not answer.
             UsageError: the store cannot be opened; the message says which and why.
         """
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")  # seconds; MLflow's own two minutes are training time that is lost
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # the ledger asks again; MLflow would begin a run twice
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         self._runs: dict[str, str] = {}  # trial -> its open run
@@ -80,21 +83,20 @@ class Store(Records):
         try:
             from mlflow import MlflowClient
 
-            for name in ("mlflow", "alembic"):  # they announce every migration of a new database
-                logging.getLogger(name).setLevel(logging.ERROR)
-            _check_database(self.uri)
-            self.client = MlflowClient(tracking_uri=self.uri)
-            experiment = self.client.get_experiment_by_name(f"ganbench/{suite}")
+            for name in ("mlflow", "alembic"):  # they announce every migration of a new database, and print at length what they raise anyway
+                logging.getLogger(name).setLevel(logging.CRITICAL)
             local = None if "://" in self.uri and not self.uri.startswith("sqlite") else (out.resolve() / "artifacts" / suite).as_uri()
-            self.experiment: str = (
-                experiment.experiment_id if experiment else self.client.create_experiment(f"ganbench/{suite}", artifact_location=local)
-            )
+            with _opening(self.uri):
+                self.client = MlflowClient(tracking_uri=self.uri)
+                self.experiment = self._experiment(f"ganbench/{suite}", local)
             newest = self.client.search_runs([self.experiment], max_results=1)
             self._last = max((run.info.start_time for run in newest), default=0)  # a clock may be set back: the newest run must start last
         except Exception as error:
-            server, reason = self.uri.startswith("http"), f"cannot open the tracking store {self.uri}: {_first_line(error)}"
-            if server:
+            reason = f"cannot open the tracking store {self.uri}: {first_line(error)}"
+            if self.uri.startswith("http"):
                 raise Away(f"{reason}; check --tracking-uri") from error
+            if "database is locked" in reason:
+                raise Away(reason) from error
             mend = "; if it is damaged, `runner.py rebuild` makes it anew from the run directories" if self.uri.startswith("sqlite") else ""
             raise UsageError(f"{reason}; check --tracking-uri, or leave it out for a local one{mend}") from error
 
@@ -170,6 +172,18 @@ class Store(Records):
         runs = self._closed()
         return [self.record(runs[i], scratch) for i in trial_ids if i in runs]
 
+    def _experiment(self, name: str, artifacts: str | None) -> str:
+        """Its id; made where it is new."""
+        from mlflow.exceptions import MlflowException
+
+        if (known := self.client.get_experiment_by_name(name)) is None:
+            try:
+                return str(self.client.create_experiment(name, artifact_location=artifacts))
+            except MlflowException:
+                if (known := self.client.get_experiment_by_name(name)) is None:  # else another runner was quicker
+                    raise
+        return str(known.experiment_id)
+
     def _of(self, trial_id: str) -> list[Any]:
         return self._search(f"tags.trial_id = '{trial_id}'")
 
@@ -235,7 +249,7 @@ class Store(Records):
                 return noted(read_record(Path(path).parent), tags)
         except Exception as error:
             label = run.data.tags.get("label")
-            raise UsageError(f"the artifacts of run {run_id} ({label}) cannot be read: {_first_line(error)}; run it again with --fresh") from error
+            raise UsageError(f"the artifacts of run {run_id} ({label}) cannot be read: {first_line(error)}; run it again with --fresh") from error
 
     def _search(self, query: str) -> list[Any]:
         found: list[Any] = []
@@ -248,20 +262,42 @@ class Store(Records):
                 return found
 
 
-def _check_database(uri: str) -> None:
-    """Raise sqlite3.DatabaseError for a database that a disk or a copy has damaged, which SQLite itself notices only where it reads."""
+@contextlib.contextmanager
+def _opening(uri: str) -> Iterator[None]:
+    """A database in a file is made and migrated by one process at a time, and a new one in full before it gets its name: either cut short breaks it.
+
+    Raises:
+        sqlite3.DatabaseError: a disk or a copy has damaged it, which SQLite itself notices only where it reads.
+    """
     path = Path(uri.removeprefix("sqlite:///").partition("?")[0])
-    if uri.startswith("sqlite:///") and path.is_file():
-        with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
-            (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise sqlite3.DatabaseError(verdict)
+    if not uri.startswith("sqlite:///"):
+        yield
+        return
+    from filelock import FileLock
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        if path.is_file():
+            with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
+                (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
+            if verdict != "ok":
+                raise sqlite3.DatabaseError(verdict)
+        else:
+            _make(path)
+        yield
+
+
+def _make(path: Path) -> None:
+    """A new database."""
+    from mlflow import MlflowClient
+
+    for left in path.parent.glob(f"{path.name}.new-*"):  # by a runner that was killed here
+        left.unlink()
+    new = path.with_name(f"{path.name}.new-{uuid.uuid4().hex}")  # MLflow keeps connections by name
+    MlflowClient(tracking_uri=f"sqlite:///{new}").search_experiments(max_results=1)
+    os.replace(new, path)
 
 
 def _key(text: str) -> str:
     """MLflow allows letters, digits and `_-. /:` in the name of a metric or tag."""
     return "".join(c if c.isalnum() or c in "_-. /:" else "_" for c in text)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

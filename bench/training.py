@@ -8,7 +8,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -101,23 +101,24 @@ class Training:
             self.method.calibrate(self.stream)
             self._validate()
         self.tick = time.perf_counter()
-        for logs in self._updates():
-            self._collect(logs)
-            self._lap()
-            self.capped = self.spent > self.plan.max_seconds
-            if self.method.t in self.milestones or self.capped:
-                self._validate()
-            if stopped():
-                self.save()
-                raise Interrupted
-            if self.capped:
-                break
-            if time.monotonic() - self.saved_at > self.plan.checkpoint_seconds:
-                self.save()
-            self.tick = time.perf_counter()  # what came since the last lap was no training
+        with contextlib.closing(self._updates()) as updates:
+            for logs in updates:
+                self._collect(logs)
+                self._lap()
+                self.capped = self.spent > self.plan.max_seconds
+                if self.method.t in self.milestones or self.capped:
+                    self._validate()
+                if stopped():
+                    self.save()
+                    raise Interrupted
+                if self.capped:
+                    break
+                if time.monotonic() - self.saved_at > self.plan.checkpoint_seconds:
+                    self.save()
+                self.tick = time.perf_counter()  # what came since the last lap was no training
         self.save()
 
-    def _updates(self) -> Iterator[Logs]:
+    def _updates(self) -> Generator[Logs, None, None]:
         """What the method's `train` yields, held to its contract. Under a cap an update that does not come is waited for no longer than that.
 
         Raises:
@@ -174,7 +175,7 @@ class Training:
         if not path.exists():
             return False
         tree = checkpoint.load(path)
-        self.method.load_state(_on(tree["method"], self.stream.task.device))
+        self.method.load_state(checkpoint.to(tree["method"], self.stream.task.device))
         self.stream.drawn, self.spent, self.pending = tree["drawn"], tree["spent"], tree["pending"]
         self.points, self.history = tree["points"], tree["history"]
         torch.set_rng_state(tree["rng"])
@@ -262,12 +263,3 @@ def collapse_step(history: Sequence[tuple[int, float]], higher_is_better: bool) 
     floor = (values[0] + values[best]) / 2
     lost = [i for i in range(best + 1, len(values)) if all(not v > floor for v in values[i:])]
     return history[lost[0]][0] if lost else None
-
-
-def _on(tree: Any, device: torch.device) -> Any:
-    """Tensors of a method's state on its device (an optimiser's own `load_state_dict` moves its state itself)."""
-    if isinstance(tree, Tensor):
-        return tree.to(device)
-    if isinstance(tree, dict):
-        return {k: _on(v, device) for k, v in tree.items()}
-    return [_on(v, device) for v in tree] if isinstance(tree, list) else tree

@@ -18,8 +18,9 @@ from typing import Any, Protocol
 import pandas as pd
 import torch
 
-from bench import checkpoint, identity, noise, registry
+from bench import accumulation, checkpoint, identity, memory, noise, parallel, registry
 from bench.cards import Card
+from bench.codehash import code_hash
 from bench.environment import environment
 from bench.errors import Unavailable, UsageError
 from bench.method import Method
@@ -47,7 +48,18 @@ class Settings:
     checkpoint_seconds: float = 30.0
     threads: int | None = None  # that a process computes with; None: torch's own choice
     at_once: int = 1  # trials that run at the same time, which their times suffer from
+    ranks: int = 1  # processes that share each trial, a device each, see `bench.parallel`
     plugins: tuple[Path, ...] = ()
+    on_oom: memory.OnOOM = "fail"  # or begin again on micro-batches of half the size, see `bench.accumulation`
+
+    def means(self) -> dict[str, Any]:
+        """What of this could change a result; what came later counts only where it is used, so that older records keep their ids."""
+        means = {"device": self.device.type, "max_seconds": self.max_seconds, "deterministic": self.deterministic}
+        if self.on_oom != "fail":
+            means |= {"on_oom": self.on_oom, "code.accumulation": code_hash(accumulation)}
+        if self.ranks > 1:
+            means |= {"ranks": self.ranks, "code.parallel": code_hash(parallel)}
+        return means
 
     def prepare(self) -> None:
         """Make this process such a one."""
@@ -81,7 +93,7 @@ def open_task(spec: str, root: Path | None, device: torch.device) -> Task:
 def identify(trial: Trial, settings: Settings) -> dict[str, str]:
     """What decides the result of a trial (see `bench.identity`)."""
     task = open_task(str(trial.task), settings.data_root, settings.device)
-    return identity.identify(trial, task, settings.device, settings.max_seconds, settings.deterministic)
+    return identity.identify(trial, task, settings.means())
 
 
 def folder_of(trial: Trial, trial_id: str, settings: Settings) -> RunDir:
@@ -116,7 +128,15 @@ def run(trial: Trial, settings: Settings, watcher: Watcher, stopped: Callable[[]
         _Attempt(trial, task, record, folder, watcher, stopped).live(settings)
         record.ended = time.time()
         folder.close(record)
+        memory.tidy(folder.path)
     return record
+
+
+def follow(trial: Trial, settings: Settings) -> None:
+    """Train beside the process that runs the trial, on a share of its batches."""
+    task = open_task(str(trial.task), settings.data_root, settings.device)
+    method = build(trial, task)
+    parallel.follow(method, Stream(task, trial.seed, getattr(method.hp, "batch_size", 1)))
 
 
 def give_up(trial: Trial, settings: Settings, reason: str, stale: str | None) -> TrialRecord:
@@ -160,7 +180,7 @@ class _Attempt:
     stopped: Callable[[], bool]
 
     def live(self, settings: Settings) -> None:
-        """Build, train, judge; a divergence, a missing weight or an error is an outcome with its reason. Without a sound checkpoint it begins afresh."""
+        """Build, train, judge, afresh where a checkpoint is damaged; a divergence, a missing weight or an error is an outcome with its reason."""
         shutil.rmtree(self.folder.results, ignore_errors=True)
         (self.folder.results / "gallery").mkdir(parents=True)
         try:
@@ -169,7 +189,7 @@ class _Attempt:
             except checkpoint.Damaged:
                 self._forget()
                 self._go(settings)
-        except (Interrupted, UsageError):
+        except (Interrupted, UsageError, parallel.RankLost):
             raise
         except Diverged as error:
             self._end("diverged", str(error))
@@ -177,7 +197,9 @@ class _Attempt:
         except Unavailable as error:
             self._end("skipped", str(error))
         except torch.OutOfMemoryError as error:
-            self._end("failed", _out_of_memory(error, self.record))
+            self._end("failed", memory.advice(error, self.record.params, settings.on_oom))
+        except memory.TooLargeToJudge as error:
+            self._end("failed", str(error))
         except (Exception, SystemExit) as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise UsageError(f"no space left for {self.folder.path}: free some or give another --out, then run the same command again") from error
@@ -185,27 +207,51 @@ class _Attempt:
             (self.folder.results / "traceback.txt").write_text(traceback.format_exc())
 
     def _go(self, settings: Settings) -> None:
-        method = build(self.trial, self.task)
-        if self.trial.role == "row":
-            self.record.summary |= noise.remarks(method, self.trial.seed, "start")
-        run = self._train(method, settings)
+        method, run = self._train(settings)
         if self.trial.role == "row":  # the others choose settings: validation is all they may see
-            self._score(method, run)
+            with memory.judged():
+                self._score(method, run)
 
     def _forget(self) -> None:
         """Begin afresh: what a disk damaged in one trial must not stop the others, and the same seed ends with the same bits."""
-        for file in self.folder.path.glob("*.safetensors"):
+        for file in self.folder.path.rglob("*.safetensors*"):
             file.unlink()
         self.record.tags["restarted"] = "its checkpoint was damaged, so training began afresh"
 
-    def _train(self, method: Method, settings: Settings) -> Training:
-        plan = Plan(
-            self.folder.path, self.trial.evaluations, self.task.ranked_by().higher_is_better, settings.max_seconds, settings.checkpoint_seconds
-        )  # fmt: skip
-        batches = Stream(self.task, self.trial.seed, getattr(method.hp, "batch_size", 1))
-        run = Training(method, batches, lambda: self.task.validate(method), plan, self.watcher)
+    def _train(self, settings: Settings) -> tuple[Method, Training]:
+        """Build and train; out of memory, and where `on_oom` says so, again from the first update on smaller micro-batches."""
+        batch, before = int(self.record.params.get("batch_size", 1)), (self.record.summary, self.record.costs)
+
+        def train(size: int, folder: Path) -> tuple[Method, Training]:
+            self.record.summary, self.record.costs = map(dict, before)
+            return self._train_on(size, batch, folder, settings)
+
+        return memory.until_it_fits(train, batch, self.folder.path, settings.on_oom)
+
+    def _train_on(self, size: int, batch: int, folder: Path, settings: Settings) -> tuple[Method, Training]:
+        """Build and train on micro-batches of a size that divides the batch, with checkpoints in `folder`."""
+        trial, turns = self.trial, batch // size
+        if turns > 1:
+            what = f"batch of {batch} as {turns} x {size}"
+            self.record.tags["on_oom"] = f"{what}: out of GPU memory; batch statistics are those of {size}"
+            trial = dataclasses.replace(trial, spec=Spec(trial.spec.name, {**trial.spec.options, "batch_size": size}))
+        method = build(trial, self.task)
+        if turns > 1:
+            accumulation.accumulate(method, turns)
+        if self.trial.role == "row":
+            self.record.summary |= noise.remarks(method, self.trial.seed, "start")
+
+        def validate() -> dict[str, float]:
+            with memory.judged():
+                return self.task.validate(method)
+
+        better = self.task.ranked_by().higher_is_better
+        plan = Plan(folder, self.trial.evaluations, better, settings.max_seconds, settings.checkpoint_seconds)
+        run = Training(method, Stream(self.task, self.trial.seed, size), validate, plan, self.watcher)
         if not run.steps:
-            return run
+            return method, run
+        if settings.ranks > 1:
+            parallel.lead(method)
         try:
             run.run(self.stopped)
         finally:
@@ -216,7 +262,7 @@ class _Attempt:
             self.record.tags["capped"] = f"training stopped after {settings.max_seconds:g} s"
         if self.trial.role == "row":
             _save_weights(method, self.folder.results / "weights.safetensors")
-        return run
+        return method, run
 
     def _score(self, method: Method, run: Training) -> None:
         """Judge the last weights, keep pictures and costs of them; judge those that were best on validation where they are others."""
@@ -243,7 +289,7 @@ class _Attempt:
             return self.task.score(method, progress)
 
     def _end(self, outcome: Any, reason: str) -> None:
-        self.record.outcome, self.record.reason = outcome, reason
+        self.record.outcome, self.record.reason = outcome, "; ".join(filter(None, [reason, self.record.tags.get("on_oom")]))
 
 
 def blank(trial: Trial, settings: Settings) -> TrialRecord:
@@ -297,8 +343,3 @@ def _save_weights(method: Method, path: Path) -> None:
     states = {name: network.state_dict() for name, network in method.networks().items()}
     tensors = {f"{name}.{key}": value.cpu().contiguous().clone() for name, state in states.items() for key, value in state.items()}
     checkpoint.write(path, tensors, {"method": type(method).__name__})
-
-
-def _out_of_memory(error: Exception, record: TrialRecord) -> str:
-    sizes = ", ".join(f"{k}={v}" for k, v in record.params.items() if k in ("batch_size", "ngf", "width"))
-    return f"out of GPU memory ({str(error).splitlines()[0]}) with {sizes}: lower it with --set batch_size=... or --set crop=..."

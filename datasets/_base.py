@@ -56,7 +56,10 @@ class PictureSet(Sequence[Picture]):
     def __getitem__(self, index: int) -> Picture:  # type: ignore[override]
         if not -len(self) <= index < len(self):
             raise IndexError(index)
-        return self._load(index % len(self))
+        picture = self._load(index % len(self))
+        if not all(bool(image.sum().isfinite()) for image in (picture.sharp, picture.blurred, picture.small) if image is not None):
+            raise UsageError(f"the picture {picture.name} holds values that are not finite (NaN or infinity): replace it")
+        return picture
 
     def __iter__(self) -> Iterator[Picture]:
         return (self[i] for i in range(len(self)))

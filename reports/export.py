@@ -77,7 +77,7 @@ def _flat(table: Table) -> list[dict[str, Any]]:
             "rank": row.rank,
             "label": row.label,
             "outcome": "diverged" if row.diverged else "finished",
-            "reason": row.note,
+            "reason": ", ".join(filter(None, [row.note, *(table.footnotes[n] for n in row.notes)])),
         }
         flat |= {"tier": row.tier, "seeds": " ".join(map(str, row.seeds)), "spec": row.spec}
         for column in table.columns:
@@ -116,7 +116,7 @@ def to_markdown(tables: Sequence[Table], title: str) -> str:
     for table in tables:
         head = ["#", "method", *(_md(f"{c.title} {arrow(c)}{f' {c.unit}' if c.unit else ''}") for c in table.columns), "n", "seeds"]
         out += [f"## {_md(_heading(table))}", "", _pipe(head), _pipe(["--:", "---", *["--:"] * (len(head) - 2)])]
-        out += [_pipe([_rank(row), _md(_name(row)), *(_md_cell(row, c) for c in table.columns), over(row, table), _seeds(row)]) for row in table.rows]
+        out += [_pipe([_rank(row), _md_name(row), *(_md_cell(row, c) for c in table.columns), over(row, table), _seeds(row)]) for row in table.rows]
         out += ["", f"{tier(table)} {LEGEND}", *(f"\n[{i}] {_md(note)}" for i, note in enumerate(table.footnotes, 1)), ""]
         out += [f"- {_md(f'{r.label}, seed {r.seed}: {r.outcome}: {r.reason}')}" for r in table.unfinished] + [""] * bool(table.unfinished)
     return "\n".join(out)
@@ -145,6 +145,15 @@ def _rank(row: Row) -> str:
 
 def _name(row: Row) -> str:
     return f"{row.label} ({row.note})" if row.note else row.label
+
+
+def _md_name(row: Row) -> str:
+    return " ".join([_md(_name(row)), *(f"\\[{n + 1}\\]" for n in row.notes)])
+
+
+def _tex_name(row: Row) -> str:
+    notes = "".join(f"[{n + 1}]" for n in row.notes)
+    return tex_escape(_name(row)) + (rf"\textsuperscript{{{notes}}}" if notes else "")
 
 
 def _seeds(row: Row) -> str:
@@ -177,7 +186,7 @@ def to_tex(tables: Sequence[Table]) -> str:
 def _tex_table(table: Table) -> str:
     head = ["", "method", *(tex_escape(c.title) + f" {_TEX[arrow(c)]}" for c in table.scores), "n"]
     units = ["", "", *(tex_escape(c.unit) for c in table.scores), ""]
-    rows = [[_rank(r), tex_escape(_name(r)), *(_tex_cell(r, c) for c in table.scores), tex_escape(over(r, table))] for r in table.rows]
+    rows = [[_rank(r), _tex_name(r), *(_tex_cell(r, c) for c in table.scores), tex_escape(over(r, table))] for r in table.rows]
     notes = [tex_escape(tier(table)), *(f"[{i}] {tex_escape(note)}" for i, note in enumerate(table.footnotes, 1))]
     body = tex_tabular("rl" + "r" * (len(table.scores) + 1), [head, units], rows)
     return "\n".join([f"% {plain(table.task)}: {LEGEND}", body, *(rf"\par\footnotesize {note}" for note in notes if note)])
@@ -225,7 +234,8 @@ def terminal(table: Table, title: str = "", only: Sequence[str] = ()) -> RichTab
 
     counts = dict.fromkeys(over(r, table) for r in table.rows if table.sort in r.cells)
     below = [f"{tier(table)} ±: half the 95 % interval over {' or '.join(counts)}."] if counts else []
-    below += [*table.footnotes, *(f"{r.label}, seed {r.seed}: {r.outcome}: {r.reason}" for r in table.unfinished)]
+    below += [f"[{i}] {note}" for i, note in enumerate(table.footnotes, 1)]
+    below += [f"{r.label}, seed {r.seed}: {r.outcome}: {r.reason}" for r in table.unfinished]
     caption = Text("\n".join(map(plain, below)), "dim") if below else None
     out = RichTable(title=Text(plain(title)) if title else None, caption=caption, caption_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     columns = [c for c in table.scores if c.key in only or not only]
@@ -235,7 +245,8 @@ def terminal(table: Table, title: str = "", only: Sequence[str] = ()) -> RichTab
     for column in columns:
         out.add_column(Text(plain(f"{column.title} {arrow(column)}\n{column.unit}".strip()), overflow="fold"), justify="right")
     for row in table.rows:
-        name = Text.assemble(plain(row.label), (f"\n{plain(row.note)}" if row.note else "", "yellow"))
+        notes = "".join(f" [{n + 1}]" for n in row.notes)
+        name = Text.assemble(plain(row.label), (notes, "dim"), (f"\n{plain(row.note)}" if row.note else "", "yellow"))
         out.add_row(_rank(row), name, *(_rich_cell(row, c, c.key == table.sort) for c in columns))
     return out
 

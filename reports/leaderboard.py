@@ -15,6 +15,7 @@ from bench.errors import UsageError
 from bench.record import TrialRecord
 from reports.table import COSTS, Cell, Column, Row, Table, title_of
 
+_MARKS = ("on_oom", "capped", "restarted", "at_once")  # tags that a reader of the row must know
 Notes = dict[tuple[str, str], tuple[int, ...]]  # (column, label) -> its footnotes
 
 
@@ -42,6 +43,8 @@ def leaderboard(records: Sequence[TrialRecord], *, sort: str, mix_cards: bool = 
     finished = [r for r in records if r.outcome == "finished"]
     columns, footnotes, notes = _columns(finished, mix_cards)
     rows = [_row(group, columns, notes) for group in groups.values() if any(r.outcome in ("finished", "diverged") for r in group)]
+    for row in rows:
+        row.notes = _marks(groups[row.label], footnotes)
     keys = [c.key for c in columns]
     sort = sort if sort in keys or not keys else keys[0]
     unfinished, workload = [r for r in records if r.outcome != "finished"], records[0].workload if records else ""
@@ -118,6 +121,19 @@ def _row(group: list[TrialRecord], columns: list[Column], notes: Notes) -> Row:
     diverged = sum(r.outcome == "diverged" for r in group)
     seeds = tuple(sorted(r.seed for r in done))
     return Row(first.label, first.spec, first.tier, seeds, len(group), diverged, cells, first.tags.get("oracle", ""))
+
+
+def _marks(group: Sequence[TrialRecord], footnotes: list[str]) -> tuple[int, ...]:
+    """The footnotes of a row, one a mark that its trials bear; those that are not there yet are added."""
+    ran = [r for r in group if r.outcome in ("finished", "diverged")]
+    texts = []
+    for tag in _MARKS:
+        for text in dict.fromkeys(r.tags[tag] for r in ran if tag in r.tags):
+            seeds = sorted(r.seed for r in ran if r.tags.get(tag) == text)
+            some = f" (seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))})" if len(seeds) < len(ran) else ""
+            texts.append(text + some)
+    footnotes += [text for text in texts if text not in footnotes]
+    return tuple(map(footnotes.index, texts))
 
 
 def _order(table: Table) -> None:

@@ -75,6 +75,7 @@ class Row:
     oracle: str  # what it was told and others were not, such as "PSF"
     competes: bool = True
     rank: int | None = None
+    notes: tuple[int, ...] = ()  # of the table's footnotes
 
     @property
     def note(self) -> str:

@@ -36,6 +36,7 @@ Departures: none
 import dataclasses
 import os
 import signal
+from pathlib import Path
 
 from bench.method import param
 from methods.restoration.unet import UNet
@@ -117,6 +118,11 @@ def alone(words, tmp_path_factory):
     return results(out)
 
 
+@pytest.mark.fault(
+    "process: a worker of two dies",
+    cause="a method kills its own process once, and another one every time",
+    expected="the first goes on in another process; the second has failed after four times; the others have the bits of a serial run",
+)
 def test_two_workers_give_the_bits_of_one_process(words, alone, tmp_path):
     """And a trial whose process dies once goes on in another; one that always kills its process has failed, and the others do not notice."""
     grave = tmp_path / "grave"
@@ -130,6 +136,11 @@ def test_two_workers_give_the_bits_of_one_process(words, alone, tmp_path):
     assert "2 of 8 trials failed, the first of them mortal, seed 0: its process died 4 times, the last time with: " in said
 
 
+@pytest.mark.fault(
+    "process: Ctrl-C with several workers",
+    cause="SIGINT to the whole process group, as a terminal sends it",
+    expected="what runs is saved, exit 130; the same command goes on",
+)
 @pytest.mark.slow
 def test_ctrl_c_saves_what_runs(words, alone, tmp_path):
     many = ["--out", tmp_path / "stopped", "--workers", 2, "--set", "steps=400"]
@@ -165,6 +176,11 @@ sys.argv += ["--ray", cluster.address]
 """
 
 
+@pytest.mark.fault(
+    "node: one of two is killed",
+    cause="its processes are killed while both nodes train",
+    expected="every trial is there once, with the bits of a serial run",
+)
 @pytest.mark.slow
 def test_a_cluster_that_loses_a_node(words, tmp_path):
     """Two nodes, one of which is killed while it trains: every trial is there once, with the bits of one process."""
@@ -174,6 +190,22 @@ def test_a_cluster_that_loses_a_node(words, tmp_path):
     assert "lost a node" in said
     assert finish(start(*words, *steps, "--out", tmp_path / "whole"))[0] == 0
     assert results(tmp_path / "lost") == results(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_a_trial_of_two_ranks(words, tmp_path):
+    """It ends where one process ends, but for rounding; one of whose ranks dies goes on; what needs no training needs no ranks."""
+    grave = tmp_path / "grave"
+    chosen = ["--set", "batch_size=4", "--methods", "identity", f'mortal[grave="{grave}"]', "--seeds", "1"]
+    code, said, complaints = finish(start(*words, *chosen, "--out", tmp_path / "two", "--workers", 1, "--ranks", 2))
+    assert code == 0, said + complaints
+    assert grave.exists()
+    assert finish(start(*words, *chosen, "--out", tmp_path / "one"))[0] == 0
+    (two, _), (one, _) = results(tmp_path / "two"), results(tmp_path / "one")
+    assert two.keys() == one.keys()
+    for key, (trial_id, outcome, final, *_) in one.items():
+        assert two[key][0] != trial_id
+        assert (two[key][1], two[key][2]) == (outcome, pytest.approx(final, rel=1e-3))
 
 
 # -- what a node must have in common with the runner
@@ -186,6 +218,11 @@ def job(tiny):
     return Job(0, tiny_trial, parts, None)
 
 
+@pytest.mark.fault(
+    "node: other code or data",
+    cause="a node whose parts of the identity differ",
+    expected="refused in one line that names the difference",
+)
 def test_a_node_with_other_code_or_data_is_refused(tiny, job, monkeypatch):
     cluster._same_place(job, tiny.settings)
     there = {**job.parts, "code.method": "0" * 16}
@@ -217,6 +254,8 @@ def test_news_is_told_once_a_second_and_only_the_newest(monkeypatch):
         (["--workers", "2", "--ray", "auto"], "--workers starts Ray on this machine, --ray uses a cluster that runs: give one of them"),
         (["--workers", "0"], "Invalid value for '--workers'"),
         (["--threads", "0"], "Invalid value for '--threads'"),
+        (["--ranks", "2"], "--ranks shares every trial out among processes of Ray: give --workers or --ray too"),
+        (["--ranks", "2", "--workers", "1", "--on-oom", "halve"], "--ranks and --on-oom exclude each other"),
     ],
 )
 def test_what_cannot_be(words, says, tmp_path, capsys):

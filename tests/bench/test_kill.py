@@ -1,21 +1,14 @@
-"""A trial that is killed again and again ends with the bits of one that was left alone; Ctrl-C stops it cleanly.
+"""A runner that is killed again and again ends with the bits of one that was left alone; Ctrl-C and SIGTERM stop it cleanly."""
 
-The processes are forked from one that has everything imported, so that a start costs little.
-"""
-
-import functools
-import multiprocessing
 import os
 import random
-import shutil
 import signal
-import sys
 import time
-from pathlib import Path
 
 import pytest
 import safetensors.torch
 import torch
+from _runners import Runners, finish, said, until
 
 from bench.tracking import Store
 
@@ -26,114 +19,116 @@ sort = "psnr"
 methods = ["keras_deblurgan"]
 [tiers.smoke]
 evaluations = 3
-hp = { steps = 60, batch_size = 1, content = "l1", ngf = 2, ndf = 2, blocks = 1 }
+hp = { steps = 40, batch_size = 1, content = "l1", ngf = 2, ndf = 2, blocks = 1 }
 """
-
-
-def work(arguments, out):
-    """`runner.py` in a child, with a checkpoint at every update."""
-    os.setsid()
-    for stream, name in ((1, "stdout"), (2, "stderr")):
-        os.dup2(os.open(f"{out}.{name}", os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
-    torch.set_num_threads(1)
-    import runner
-    from bench import main
-
-    main.Settings = functools.partial(main.Settings, checkpoint_seconds=-1.0)
-    sys.exit(runner.main([*arguments, "--out", str(out)]))
 
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory, database):
     """Start the runner on the suite with results in a folder; returns the process."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["bench.main", "mlflow.store.tracking.sqlalchemy_store", "reports.render", "methods.restoration.unet", "datasets.photos"]
-    )
-    file = tmp_path_factory.mktemp("suite") / "second.toml"
-    file.write_text(SUITE)
-
-    def go(out):
-        if not out.exists():
-            out.mkdir()
-            shutil.copy(database, out / "mlflow.db")
-        process = context.Process(target=work, args=(["--suite", str(file), "--tier", "smoke", "--device", "cpu"], out))
-        process.start()
-        return process
-
-    return go
+    return Runners(tmp_path_factory.mktemp("suite"), SUITE, database)
 
 
-def finish(process):
-    process.join(120)
-    assert not process.is_alive()
-    return process.exitcode
+def newest(out, file):
+    """When the newest file of that name in a trial's folder was written; None where there is none."""
+    times = []
+    for path in out.glob(f"suite/trials/*/{file}"):
+        try:
+            times.append(path.stat().st_mtime_ns)
+        except FileNotFoundError:  # it is gone just now
+            continue
+    return max(times, default=None)
 
 
-def checkpoint_after(out, before, process):
-    """Wait for a checkpoint that is newer; returns its time, None where the process ended first."""
-    while process.is_alive():
-        for file in out.glob("second/trials/*/checkpoint.safetensors"):
-            try:
-                if (now := file.stat().st_mtime_ns) != before:
-                    return now
-            except FileNotFoundError:  # it ended
-                continue
-        time.sleep(0.002)
-    return None
-
-
-def result(out):
-    (weights,) = out.glob("second/trials/*/record/weights.safetensors")
-    (record,) = Store("second", out).board("smoke", Path(out))
-    points = [(key, step, images, value) for key, step, images, _, value in record.curves.itertuples(index=False)]
-    return safetensors.torch.load_file(weights), points, record
+def results(out):
+    """Seed -> weights, curves and scores, from the run directories and the store."""
+    found = {}
+    for record in (store := Store("suite", out)).read(store.done()):
+        weights = safetensors.torch.load_file(out / "suite" / "trials" / record.trial_id / "record" / "weights.safetensors")
+        points = [(key, step, images, value) for key, step, images, _, value in record.curves.itertuples(index=False)]
+        found[record.seed] = weights, points, (record.final, record.best, record.outcome)
+    return found
 
 
 @pytest.fixture(scope="module")
 def undisturbed(start, tmp_path_factory):
-    out = tmp_path_factory.mktemp("kill") / "undisturbed"
-    assert finish(start(out)) == 0, Path(f"{out}.stderr").read_text()
-    return result(out)
+    """What comes of so many seeds where nobody disturbs them; computed once for each number."""
+    known = {}
+
+    def of(seeds):
+        if seeds not in known:
+            out = tmp_path_factory.mktemp("kill") / "undisturbed"
+            assert finish(start(out, "--seeds", seeds), 600) == 0, said(out, "stderr")
+            known[seeds] = results(out)
+        return known[seeds]
+
+    return of
 
 
 def same(out, undisturbed):
-    weights, points, record = result(out)
-    assert weights.keys() == undisturbed[0].keys()
-    assert all(torch.equal(weights[k], v) for k, v in undisturbed[0].items())
-    assert points == undisturbed[1]
-    assert (record.final, record.best, record.outcome) == (undisturbed[2].final, undisturbed[2].best, "finished")
-    client = (store := Store("second", out)).client
-    (run,) = store._search("")
-    steps = [m.step for m in client.get_metric_history(run.info.run_id, "train/generator")]
-    assert steps == list(range(1, 61))
-    assert [p.name for p in next(out.glob("second/trials/*")).glob("*.safetensors*")] == []
+    """Every trial is there once, with the same bits; nothing is left over."""
+    found = results(out)
+    assert found.keys() == undisturbed.keys()
+    for seed, (weights, points, scores) in found.items():
+        assert weights.keys() == undisturbed[seed][0].keys()
+        assert all(torch.equal(weights[k], v) for k, v in undisturbed[seed][0].items())
+        assert (points, scores) == undisturbed[seed][1:]
+    runs = (store := Store("suite", out))._search("")
+    assert [run.info.status for run in runs] == ["FINISHED"] * len(found)
+    assert len({run.data.tags["trial_id"] for run in runs}) == len(found)
+    for run in runs:
+        steps = [m.step for m in store.client.get_metric_history(run.info.run_id, "train/generator")]
+        assert steps == list(range(1, 41))
+    assert not list(out.glob("suite/trials/*/*.safetensors*"))
 
 
-def test_killed_at_random_moments(start, undisturbed, tmp_path):
-    rng, out, seen, codes = random.Random(0), tmp_path / "killed", 0, []
-    for _ in range(5):
-        process = start(out)
-        seen = checkpoint_after(out, seen, process)
-        time.sleep(rng.uniform(0, 0.1))
+MOMENTS = {"training": "checkpoint.safetensors", "judging": "record/weights.safetensors", "record": "record/*.parquet", "store": "record/record.json"}
+
+
+@pytest.mark.fault(
+    "process: the runner is killed at random moments",
+    cause="kill -9 while it starts, trains, judges, writes a record or writes to the store",
+    expected="finished results all there, none twice, weights, curves and scores bit for bit those of a run left alone",
+)
+@pytest.mark.parametrize(("kills", "seeds"), [(5, 2), pytest.param(100, 40, marks=pytest.mark.slow)])
+def test_killed_at_random_moments(start, undisturbed, tmp_path, record_property, kills, seeds):
+    rng, out, hit = random.Random(kills), tmp_path / "killed", []
+    while len(hit) < kills:
+        process = start(out, "--seeds", seeds)
+        if (moment := rng.choice(["start", "training", "training", *MOMENTS])) == "start":
+            time.sleep(rng.uniform(0, 3))
+        else:
+            before = newest(out, MOMENTS[moment])
+            until(lambda: newest(out, MOMENTS[moment]) not in (None, before), process)  # noqa: B023 (it is called here)
+            time.sleep(rng.uniform(0, 0.1))
         process.kill()
-        codes.append(finish(process))
-    assert set(codes) <= {-signal.SIGKILL, 0}
-    assert codes.count(-signal.SIGKILL) >= 3
-    assert finish(start(out)) == 0
-    same(out, undisturbed)
+        if finish(process) == -signal.SIGKILL:
+            hit.append(moment)
+        elif moment != "start":  # all was done
+            break
+    record_property("count", len(hit))
+    assert len(hit) >= kills - 2  # a short suite may end before
+    assert kills < 100 or set(hit) == {"start", *MOMENTS}
+    assert finish(start(out, "--seeds", seeds), 600) == 0
+    assert said(out, "stderr") == ""
+    same(out, undisturbed(seeds))
 
 
+@pytest.mark.fault(
+    "process: the runner is asked to stop",
+    cause="SIGINT (Ctrl-C) or SIGTERM (a scheduler) while it trains",
+    expected="it saves, says so and exits with 130; the same command goes on to the same bits",
+)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_asked_to_stop(start, undisturbed, tmp_path, number):
     out = tmp_path / "stopped"
-    process = start(out)
-    checkpoint_after(out, 0, process)
+    process = start(out, "--seeds", 2)
+    assert until(lambda: newest(out, MOMENTS["training"]), process)
     os.kill(process.pid, number)
     assert finish(process) == 130
-    assert "stopped; everything is saved: give the same command again to go on" in Path(f"{out}.stdout").read_text()
-    assert Path(f"{out}.stderr").read_text() == ""
-    assert len(list(out.glob("second/trials/*/checkpoint.safetensors"))) == 1
-    assert Store("second", out).done() == {}
-    assert finish(start(out)) == 0
-    same(out, undisturbed)
+    assert "stopped; everything is saved: give the same command again to go on" in said(out)
+    assert said(out, "stderr") == ""
+    assert len(list(out.glob("suite/trials/*/checkpoint.safetensors"))) == 1
+    assert Store("suite", out).done() == {}
+    assert finish(start(out, "--seeds", 2)) == 0
+    same(out, undisturbed(2))

@@ -47,6 +47,11 @@ def table(out):
 
 
 # -- a trial is run once
+@pytest.mark.fault(
+    "store: the runner died before it heard of a result",
+    cause="a record lies in its run directory, the store has no run",
+    expected="it enters the store, nothing is trained again",
+)
 def test_a_result_that_never_reached_the_store_enters_it_and_nothing_runs(tiny):
     """As after a kill between the last byte of the record and the store."""
     record = trial.run(tiny.trials()[1], tiny.settings, Onlooker(), lambda: False)
@@ -64,6 +69,11 @@ def test_a_result_enters_once(tiny):
     assert closed(tiny.store) == [record.attempt]
 
 
+@pytest.mark.fault(
+    "store: a run was left open",
+    cause="the runner ends with the run of a trial open in the store",
+    expected="that run is closed, there is no second one",
+)
 def test_a_run_that_was_open_when_the_runner_died_is_closed_not_doubled(tiny):
     record = trial.run(tiny.trials()[1], tiny.settings, Onlooker(), lambda: False)
     Store("tiny", tiny.out).begin(record)
@@ -95,6 +105,11 @@ def test_what_another_runner_did_meanwhile_is_taken_not_done_again(tiny):
     assert fresh.attempt != first.attempt
 
 
+@pytest.mark.fault(
+    "runners: a trial is held by another",
+    cause="a lock on its folder",
+    expected="the others come first, then it is waited for",
+)
 def test_trials_that_another_runner_is_at_come_last(tiny, monkeypatch):
     monkeypatch.setattr(execute, "_HELD_AGAIN", 0.01)
     first = tiny.trials()[0]
@@ -123,6 +138,7 @@ def test_trials_that_another_runner_is_at_come_last(tiny, monkeypatch):
 def server(tmp_path, database, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setattr(ledger, "_PAUSE", 0.0)
+    monkeypatch.setattr(ledger, "_PATIENCE", 0.0)
     shutil.copy(database, tmp_path / "server.db")
     served = Server(tmp_path, tmp_path / "server.db", monkeypatch)
     yield served
@@ -143,6 +159,11 @@ def remote(tiny, server, told):
 AWAY, BACK = "Work goes on; results wait in", "the tracking store answers again: {} results that had to wait have entered it"
 
 
+@pytest.mark.fault(
+    "tracking server: down at the start",
+    cause="it is stopped before the run and started afterwards",
+    expected="work goes on; the results enter in order when it answers, once",
+)
 def test_away_at_the_start(tiny, server, told):
     server.stop()
     tiny.ledger = Ledger("tiny", tiny.out, server.uri, told.append)
@@ -156,6 +177,11 @@ def test_away_at_the_start(tiny, server, told):
     assert closed(tiny.store) == [r.attempt for r in records]
 
 
+@pytest.mark.fault(
+    "tracking server: down in the middle",
+    cause="it is stopped while a trial runs and started during the next",
+    expected="work goes on; the results enter in order when it answers, once",
+)
 def test_away_in_the_middle(remote, server, told, monkeypatch):
     life = execute.life.run
 
@@ -171,6 +197,11 @@ def test_away_in_the_middle(remote, server, told, monkeypatch):
     assert [r.outcome for r in records] == ["finished", "finished"]
 
 
+@pytest.mark.fault(
+    "tracking server: down at the end",
+    cause="it is stopped before the last trial; the report is asked for without it",
+    expected="the report comes from the run directories; runner.py sync takes in what waited, once",
+)
 def test_away_at_the_end(remote, server, told, capsys):
     whole, _ = remote.run(methods=["identity"])
     server.stop()
@@ -202,6 +233,11 @@ print([runner.main(words) for words in json.loads(sys.argv[1])])
 """
 
 
+@pytest.mark.fault(
+    "store: the database is truncated",
+    cause="two thirds of its bytes are cut off",
+    expected="refused in one line, exit 2; runner.py rebuild makes it anew, and every table is the same to the byte",
+)
 def test_a_truncated_database_is_refused_and_rebuilt(tiny):
     words, path = ["--suite", str(tiny.file), "--tier", "smoke", "--out", str(tiny.out)], tiny.out / "mlflow.db"
     report = ["report", "--suite", str(tiny.file), "--out", str(tiny.out)]
@@ -226,6 +262,11 @@ def test_a_rebuilt_store_knows_the_present_names(tiny):
     assert sorted(tags["label"] for tags in Store("tiny", tiny.out).done().values()) == ["identity", "unet[width=4]"]
 
 
+@pytest.mark.fault(
+    "record: half of it is lost",
+    cause="its head is truncated and the store is new",
+    expected="the trial runs again, to the same scores",
+)
 def test_a_record_that_a_disk_lost_is_made_again(tiny):
     (record,), _ = tiny.run(methods=["unet"])
     path = tiny.ledger.folders.of(record.trial_id).results / "record.json"
@@ -237,6 +278,11 @@ def test_a_record_that_a_disk_lost_is_made_again(tiny):
 
 
 # -- the clock
+@pytest.mark.fault(
+    "clock: set back",
+    cause="by a day, between two runs of one trial",
+    expected="the newest run is still the one that counts",
+)
 def test_a_clock_that_is_set_back_leaves_the_newest_newest(tiny, monkeypatch):
     tiny.run(methods=["unet"])
     now = time.time()

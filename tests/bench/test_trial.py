@@ -154,6 +154,11 @@ def test_scenes_are_judged_by_the_detector(tiny):
 
 
 # -- how it can end
+@pytest.mark.fault(
+    "NaN: in the loss",
+    cause="at its third update",
+    expected="the trial has diverged, with its step and the curves so far; the others do not notice; it is not trained again",
+)
 def test_diverged(tiny, plugin):
     made(plugin, "explodes", loss='float("nan") if self.t == 3 else 1.0')
     (record, fine), seen = tiny.run(methods=["explodes", "identity"])
@@ -166,6 +171,11 @@ def test_diverged(tiny, plugin):
     assert tiny.run(methods=["explodes"])[1].started == []  # a result: not trained again
 
 
+@pytest.mark.fault(
+    "process: a method raises",
+    cause="in training and in judging",
+    expected="the trial has failed with its reason and a traceback; the others finish; the next run tries it again",
+)
 @pytest.mark.parametrize("where", ["train", "restore"])
 def test_failed(tiny, plugin, where):
     bad = 'raise KeyError("first\\nsecond")'
@@ -188,13 +198,6 @@ def test_a_restored_picture_of_the_wrong_shape_fails_its_own_trial_alone(tiny, p
     (record, fine), _ = tiny.run(methods=["narrow", "identity"])
     assert (record.outcome, fine.outcome) == ("failed", "finished")
     assert re.search(r"Plugin\.restore returned .* for pictures of \(", record.reason)
-
-
-def test_out_of_memory_is_told_with_the_sizes(tiny, plugin):
-    made(plugin, "hungry", restore='raise torch.OutOfMemoryError("CUDA out of memory. Tried\\nto")')
-    (record,), _ = tiny.run(methods=["hungry[batch_size=3]"])
-    assert record.outcome == "failed"
-    assert record.reason.startswith("out of GPU memory (CUDA out of memory. Tried) with batch_size=3: lower it")
 
 
 def test_skipped_for_want_of_weights(tiny, monkeypatch, tmp_path):

@@ -12,9 +12,8 @@ import pytest
 
 from bench import execute, main, suite, target, tuning
 from bench.errors import Unavailable, UsageError
-from bench.record import CURVES, TrialRecord
+from bench.record import CURVES, TrialRecord, write_record
 from bench.schema import Space
-from bench.record import write_record
 from bench.training import Interrupted
 
 # x starts at 8 and descends x^2/2: one step of plain descent at rate r leaves 8 (1 - r), so 1 is the best rate and 2 or more never gets anywhere
