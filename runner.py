@@ -57,7 +57,8 @@ def run(
         return
     if suite is None:
         raise UsageError("nothing to do: give --suite NAME (see `runner.py list`), or a command (see --help)")
-    from bench.main import RunOptions, run_suite
+    from bench.main import run_suite
+    from bench.options import RunOptions
 
     options = RunOptions(
         suite=suite, tier=tier, methods=methods or [], seeds=seeds, overrides=overrides or [], device=device, data_root=data_root, out=out,

@@ -19,9 +19,9 @@ from bench.ledger import Ledger
 from bench.record import TrialRecord
 from bench.records import notes, tags_of
 from bench.rundir import Held, RunDir
+from bench.settings import Settings
 from bench.suite import Trial
 from bench.training import Interrupted, Point
-from bench.trial import Settings
 
 _LOGGED_EVERY = 5.0  # seconds between curves in the store, which takes longer than a small training
 _HELD_AGAIN = 1.0  # seconds before trials that another runner is at are looked at again

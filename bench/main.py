@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import os
 import sys
@@ -12,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
 from rich.console import Console
 
 from bench import execute, registry, theory, tuning
@@ -21,44 +19,20 @@ from bench.display import SuiteDisplay
 from bench.errors import UsageError
 from bench.execute import Engine
 from bench.ledger import Ledger
-from bench.memory import OnOOM
+from bench.options import RunOptions, data_root_of, seeds_of, tier_of
 from bench.record import TrialRecord
 from bench.records import Records
-from bench.schema import TIERS, Suite, Tier, TierName
+from bench.schema import Suite, Tier, TierName
+from bench.settings import Settings
 from bench.suite import Trial
 from bench.tracking import Store
 from bench.training import Interrupted
-from bench.trial import Settings, open_task
+from bench.trial import open_task
 
 if TYPE_CHECKING:
     from reports.published import PublishedTable
 
 _MANY = 10_000  # trials that are run without asking
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """The options of `runner.py --suite`, as given."""
-
-    suite: str
-    tier: str | None = None
-    methods: Sequence[str] = ()
-    seeds: str | None = None
-    overrides: Sequence[str] = ()
-    device: str = "auto"
-    data_root: Path | None = None
-    out: Path = Path("runs")
-    tracking_uri: str | None = None
-    deterministic: bool = False
-    fresh: bool = False
-    max_seconds: float | None = None
-    plugins: Sequence[Path] = ()
-    yes: bool = False
-    workers: int | None = None
-    ray: str | None = None
-    threads: int | None = None
-    ranks: int = 1
-    on_oom: str = "fail"
 
 
 def run_suite(options: RunOptions) -> int:
@@ -68,32 +42,21 @@ def run_suite(options: RunOptions) -> int:
         UsageError: bad input; nothing was run.
         Unavailable: the data of the suite are not here.
     """
-    if options.workers and options.ray:
-        raise UsageError("--workers starts Ray on this machine, --ray uses a cluster that runs: give one of them")
-    if options.ranks > 1 and not (options.workers or options.ray):
-        raise UsageError("--ranks shares every trial out among processes of Ray: give --workers or --ray too")
-    if options.ranks > 1 and options.on_oom != "fail":
-        raise UsageError("--ranks and --on-oom exclude each other: more ranks make the share of each smaller")
     if options.suite == suites.CLAIMS:
         return _check_claims(options)
     console = Console(soft_wrap=True)
-    device = resolve_device(options.device)
-    settings = Settings(
-        out=options.out, device=device, data_root=_data_root(options.data_root), deterministic=options.deterministic,
-        max_seconds=_positive("--max-seconds", options.max_seconds), threads=options.threads, plugins=tuple(p.resolve() for p in options.plugins),
-        on_oom=_on_oom(options.on_oom), ranks=options.ranks,
-    )  # fmt: skip
+    settings = options.settings()
     settings.prepare()
     suite = suites.load(options.suite)
-    tier = _tier(options.tier, device)
+    tier = tier_of(options.tier, settings.device)
     specs = [part for text in options.methods for part in registry.split(text)]
-    rows = suites.expand(suite, tier, methods=specs, seeds=_seeds(options.seeds), overrides=options.overrides)
+    rows = suites.expand(suite, tier, methods=specs, seeds=seeds_of(options.seeds), overrides=options.overrides)
     level = suite.tiers[tier]
     rows = tuning.prepare(rows, level)
     _agree(total := tuning.count(rows, level), options.yes)
     _check(suite, tier, rows, settings)
     ledger = Ledger(suite.name, options.out, options.tracking_uri, functools.partial(console.print, highlight=False, markup=False))
-    console.print(f"{suite.title}\n{total} trials, tier {tier}, {device}", markup=False, highlight=False)
+    console.print(f"{suite.title}\n{total} trials, tier {tier}, {settings.device}", markup=False, highlight=False)
     headline = [column for table in suite.tables for column in table.headline or [table.sort]]
     try:
         with _engine(options, settings, level) as (engine, theirs), SuiteDisplay(console, total, headline, theirs.at_once) as display:
@@ -170,28 +133,6 @@ def report_suite(name: str, tier: str | None, out: Path, tracking_uri: str | Non
     return 0
 
 
-def resolve_device(name: str) -> torch.device:
-    """`auto`, `cpu`, `cuda`, `cuda:1` or `mps` -> a device that is here.
-
-    Raises:
-        UsageError: no such device; the message says what there is.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"  # mps only when asked for: it lacks float64
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UsageError(f"unknown device {name!r}; give auto, cpu, cuda, cuda:N or mps") from None
-    count = torch.cuda.device_count()
-    if device.type == "cuda" and (device.index or 0) >= count:
-        raise UsageError(f"no device {name}: {f'there are cuda:0 to cuda:{count - 1}' if count else 'torch finds no CUDA GPU; use --device cpu'}")
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise UsageError("no device mps: torch finds no Apple GPU; use --device cpu")
-    if device.type not in ("cpu", "cuda", "mps"):
-        raise UsageError(f"device {name!r} is not supported; give auto, cpu, cuda, cuda:N or mps")
-    return device
-
-
 def _report(
     console: Console, suite: Suite, kept: Records, tier: str | None, out: Path, asked: Sequence[TrialRecord] = (), *, latex: Path | None = None
 ) -> Path:
@@ -242,7 +183,7 @@ def _check_claims(options: RunOptions) -> int:
         raise UsageError(f"--{names[name]} means nothing to the claims: they run on the CPU under seed 0; --methods chooses papers or claims")
     if options.device not in ("auto", "cpu"):
         raise UsageError(f"claims are checked on the CPU, not on {options.device}: leave out --device")
-    _data_root(options.data_root)
+    data_root_of(options.data_root)
     return theory.run(options.tier or "quick", options.methods, options.out, options.tracking_uri, options.fresh)
 
 
@@ -269,48 +210,3 @@ def _published(suite: Suite) -> list[PublishedTable]:
     from reports import published
 
     return published.load(published.FOLDER / f"{suite.published}.toml") if suite.published else []
-
-
-def _tier(name: str | None, device: torch.device) -> TierName:
-    if name is None:
-        return "standard" if device.type == "cuda" else "quick"
-    for tier in TIERS:
-        if name == tier:
-            return tier
-    raise UsageError(f"unknown tier {name!r}; known: {', '.join(TIERS)}")
-
-
-def _seeds(text: str | None) -> list[int] | None:
-    if text is None:
-        return None
-    try:
-        numbers = [int(part) for part in text.split(",")]
-    except ValueError:
-        raise UsageError(f"--seeds {text!r}: give how many (3) or which (0,4,7)") from None
-    if len(numbers) == 1 and numbers[0] > 1000:
-        raise UsageError(f"--seeds {text!r}: that many? give how many (3) or which (0,4,7)")
-    seeds = numbers if "," in text else list(range(numbers[0]))
-    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise UsageError(f"--seeds {text!r}: give at least one seed, none negative, none twice")
-    return seeds
-
-
-def _data_root(path: Path | None) -> Path | None:
-    if path is None:
-        return None
-    if not path.is_dir():
-        raise UsageError(f"the data root {path} is no folder: mend --data-root or GANBENCH_DATA, or leave it out to use the bundled data")
-    os.environ["GANBENCH_DATA"] = str(path.resolve())  # weights are looked for there too
-    return path.resolve()
-
-
-def _on_oom(name: str) -> OnOOM:
-    if name not in ("fail", "halve"):
-        raise UsageError(f"--on-oom {name!r}: give fail or halve")
-    return name  # type: ignore[return-value]
-
-
-def _positive(name: str, value: float | None) -> float:
-    if value is not None and not value > 0:
-        raise UsageError(f"{name} must be positive, not {value}")
-    return float("inf") if value is None else value

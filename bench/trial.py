@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import errno
 import functools
-import math
 import os
 import shutil
 import time
@@ -18,58 +17,19 @@ from typing import Any, Protocol
 import pandas as pd
 import torch
 
-from bench import accumulation, checkpoint, identity, memory, noise, parallel, registry
-from bench.cards import Card
-from bench.codehash import code_hash
+from bench import accumulation, checkpoint, costs, identity, memory, noise, parallel, registry
 from bench.environment import environment
 from bench.errors import Unavailable, UsageError
 from bench.method import Method
 from bench.record import CURVES, PER_IMAGE, TrialRecord
 from bench.registry import Spec
 from bench.rundir import RunDir, RunDirs
+from bench.settings import Settings
 from bench.stream import Stream, mix
 from bench.suite import Trial
 from bench.task import Scores, Task
 from bench.training import Diverged, Interrupted, Plan, Training, judging
 from bench.training import Watcher as TrainingWatcher
-
-_COSTS = {"ms_per_image": "time", "megapixels_per_s": "throughput", "peak_memory_mb": "memory", "parameters": "parameters", "gflops": "flops"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """Where and how trials run."""
-
-    out: Path
-    device: torch.device
-    data_root: Path | None = None
-    max_seconds: float = math.inf  # training time of one trial
-    deterministic: bool = False
-    checkpoint_seconds: float = 30.0
-    threads: int | None = None  # that a process computes with; None: torch's own choice
-    at_once: int = 1  # trials that run at the same time, which their times suffer from
-    ranks: int = 1  # processes that share each trial, a device each, see `bench.parallel`
-    plugins: tuple[Path, ...] = ()
-    on_oom: memory.OnOOM = "fail"  # or begin again on micro-batches of half the size, see `bench.accumulation`
-
-    def means(self) -> dict[str, Any]:
-        """What of this could change a result; what came later counts only where it is used, so that older records keep their ids."""
-        means = {"device": self.device.type, "max_seconds": self.max_seconds, "deterministic": self.deterministic}
-        if self.on_oom != "fail":
-            means |= {"on_oom": self.on_oom, "code.accumulation": code_hash(accumulation)}
-        if self.ranks > 1:
-            means |= {"ranks": self.ranks, "code.parallel": code_hash(parallel)}
-        return means
-
-    def prepare(self) -> None:
-        """Make this process such a one."""
-        for plugin in self.plugins:
-            registry.load_plugin(plugin)
-        if self.threads:
-            torch.set_num_threads(self.threads)
-        if self.deterministic:
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-            torch.use_deterministic_algorithms(True)
 
 
 class Watcher(TrainingWatcher, Protocol):
@@ -273,7 +233,7 @@ class _Attempt:
         self.record.per_image = pd.DataFrame(rows, columns=list(PER_IMAGE))
         self.record.summary |= noise.remarks(method, self.trial.seed, "end")
         with judging(method):
-            self.record.costs |= _costs(method, self.task)
+            self.record.costs |= costs.measured(method, self.task)
             self.task.gallery(method, self.folder.results / "gallery")
         if run.history and run.best_step() != method.t:
             run.load_best()
@@ -319,24 +279,10 @@ def blank(trial: Trial, settings: Settings) -> TrialRecord:
         parts=parts,
         tags=tags,
         summary={"load_average": os.getloadavg()[0]} if hasattr(os, "getloadavg") else {},  # how far the times can be trusted
-        cards={column: card.to_json() for column, card in {**task.cards(), **_cost_cards(task)}.items()},
+        cards={column: card.to_json() for column, card in {**task.cards(), **costs.cards(task)}.items()},
         environment=environment(str(settings.device)),
         attempt=uuid.uuid4().hex,
     )
-
-
-def _costs(method: Method, task: Task) -> dict[str, float]:
-    """What using the trained method costs; the harness measures it, whatever the task, where there is a use."""
-    with torch.device(task.device):
-        if (batch := task.sample()) is None:
-            return {}
-        costs = {column: float(registry.make("metric", name)(method, batch)) for column, name in _COSTS.items()}
-    return {column: value for column, value in costs.items() if math.isfinite(value)}
-
-
-def _cost_cards(task: Task) -> dict[str, Card]:
-    with torch.device(task.device):
-        return {column: registry.make("metric", name).card() for column, name in _COSTS.items()}
 
 
 def _save_weights(method: Method, path: Path) -> None:

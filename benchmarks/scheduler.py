@@ -15,7 +15,7 @@ import torch
 import bench  # noqa: F401  (sets the environment before torch is imported)
 from bench import cluster, execute, suite, trial
 from bench.ledger import Ledger
-from bench.trial import Settings
+from bench.settings import Settings
 
 SUITE = """
 title = "Trials of one update"

@@ -12,7 +12,7 @@ from _faults import pytest_addoption, pytest_configure  # noqa: F401
 
 from bench import execute, registry, suite
 from bench.ledger import Ledger
-from bench.trial import Settings
+from bench.settings import Settings
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of child processes: two workers share two cores
 torch.set_num_threads(1)

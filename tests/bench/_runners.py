@@ -24,10 +24,10 @@ def _work(words, log, environment):
     os.environ.update(environment)
     torch.set_num_threads(1)
     import runner
-    from bench import execute, main
+    from bench import execute, options
 
     execute._LOGGED_EVERY = -1.0  # curves at every validation: the run in the store is open while a trial trains
-    main.Settings = functools.partial(main.Settings, checkpoint_seconds=-1.0)
+    options.Settings = functools.partial(options.Settings, checkpoint_seconds=-1.0)
     sys.exit(runner.main(words))
 
 

@@ -11,9 +11,10 @@ import pytest
 import safetensors.torch
 
 import runner
-from bench import cluster, trial
+from bench import trial, worker
 from bench.errors import UsageError
 from bench.execute import Job
+from bench.identity import id_of
 from bench.registry import ROOT
 from bench.tracking import Store
 
@@ -66,8 +67,8 @@ class Mortal(UNet):
 START = """
 import functools, sys
 import runner
-from bench import main
-main.Settings = functools.partial(main.Settings, checkpoint_seconds=-1.0)  # at every update
+from bench import options
+options.Settings = functools.partial(options.Settings, checkpoint_seconds=-1.0)  # at every update
 sys.exit(runner.main(sys.argv[1:]))
 """
 
@@ -213,7 +214,7 @@ def test_a_trial_of_two_ranks(words, tmp_path):
 def job(tiny):
     (tiny_trial,) = tiny.trials(methods=["unet"])
     parts = trial.identify(tiny_trial, tiny.settings)
-    folder = trial.folder_of(tiny_trial, cluster.id_of(parts), tiny.settings)
+    folder = trial.folder_of(tiny_trial, id_of(parts), tiny.settings)
     folder.path.mkdir(parents=True)
     return Job(0, tiny_trial, parts, None)
 
@@ -224,22 +225,22 @@ def job(tiny):
     expected="refused in one line that names the difference",
 )
 def test_a_node_with_other_code_or_data_is_refused(tiny, job, monkeypatch):
-    cluster._same_place(job, tiny.settings)
+    worker._same_place(job, tiny.settings)
     there = {**job.parts, "code.method": "0" * 16}
     monkeypatch.setattr(trial, "identify", lambda *args: there)
     said = rf"node \S+ would compute something else: code\.method is 0{{16}} there, {job.parts['code.method']} here: give it the same"
     with pytest.raises(UsageError, match=said):
-        cluster._same_place(job, tiny.settings)
+        worker._same_place(job, tiny.settings)
 
 
 def test_a_node_that_does_not_see_the_output_folder_is_refused(tiny, job, tmp_path):
     with pytest.raises(UsageError, match=r"node \S+ does not see .*: give an --out on storage that all nodes share"):
-        cluster._same_place(job, dataclasses.replace(tiny.settings, out=tmp_path / "elsewhere"))
+        worker._same_place(job, dataclasses.replace(tiny.settings, out=tmp_path / "elsewhere"))
 
 
 def test_news_is_told_once_a_second_and_only_the_newest(monkeypatch):
     told = []
-    messenger = cluster._Messenger(None, 7)
+    messenger = worker.Messenger(None, 7)
     monkeypatch.setattr(messenger, "tell", lambda: told.append(dict(messenger.news)) or setattr(messenger, "told", time.monotonic()))
     for step in range(100):
         messenger.update(step, 1.0, {"loss": 0.5})

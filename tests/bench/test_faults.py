@@ -21,7 +21,7 @@ from _runners import Runners, finish, mounted, said, until
 from PIL import Image
 
 import runner
-from bench import checkpoint, execute, ledger, main, trial
+from bench import checkpoint, execute, ledger, options, trial
 from bench.ledger import Ledger
 from bench.registry import ROOT
 from bench.rundir import RunDir
@@ -194,7 +194,7 @@ def test_disk_full(disk, ran, monkeypatch, capsys, database, what):
             disk.fill()
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(main, "Settings", functools.partial(main.Settings, checkpoint_seconds=-1.0))
+    monkeypatch.setattr(options, "Settings", functools.partial(options.Settings, checkpoint_seconds=-1.0))
     monkeypatch.setattr(owner, name, full)
     assert runner.main(command(bench, "--methods", "unet")) == 2
     assert re.search(rf"{file}.*(No space left|os error 28|free some)", one_line(capsys))

@@ -14,8 +14,8 @@ from bench import identity, registry, suite
 from bench import trial as life
 from bench.record import CURVES, PER_IMAGE
 from bench.registry import Spec
+from bench.settings import Settings
 from bench.training import Interrupted
-from bench.trial import Settings
 
 PLUGIN = '''"""A method that goes wrong.
 

@@ -1,0 +1,178 @@
+"""A trial in a process of Ray, alone or as one of several ranks, and what it tells the runner: the other end of `bench.cluster`."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import platform
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from bench import trial as life
+from bench.errors import UsageError
+from bench.execute import Job
+from bench.identity import id_of
+from bench.record import TrialRecord
+from bench.rundir import Held
+from bench.settings import Settings
+from bench.text import first_line
+from bench.training import Interrupted, Point
+
+RETRIES = 3  # times that a trial is started again after its process or node died
+_TOLD_EVERY = 1.0  # seconds between messages of a trial
+_PATIENCE = 86_400  # seconds that the ranks of a trial wait for one another: the leader judges while the others wait
+
+
+class Board:
+    """What the trials say, until the runner looks; and whether the user asked to stop. An actor on the runner's node."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[int, str, tuple[Any, ...]]] = []
+        self.results: dict[int, Any] = {}
+        self.stop = False
+
+    def tell(self, said: list[tuple[int, str, tuple[Any, ...]]]) -> bool:
+        """News of a trial. Returns whether it has to stop."""
+        self.said += said
+        return self.stop
+
+    def take(self) -> list[tuple[int, str, tuple[Any, ...]]]:
+        """What was said since the last look."""
+        said, self.said = self.said, []
+        return said
+
+    def ask_to_stop(self) -> None:
+        """From now on."""
+        self.stop = True
+
+    def end(self, index: int, result: Any) -> None:
+        """What came of a trial of several processes."""
+        self.results[index] = result
+
+    def result(self, index: int) -> Any:
+        """The same, once."""
+        return self.results.pop(index)
+
+
+class Messenger:
+    """A `Watcher` that tells the board, at most once a second; of what is newer by then only the newest."""
+
+    def __init__(self, board: Any, index: int) -> None:
+        self.board, self.index = board, index
+        self.news: dict[str, tuple[Any, ...]] = {}
+        self.told, self.stop = 0.0, False
+
+    def started(self) -> None:
+        """It runs."""
+        self._note("started")
+
+    def update(self, *arguments: Any) -> None:
+        """A window of updates is done."""
+        self._note("update", *arguments)
+
+    def evaluating(self, *arguments: Any) -> None:
+        """Pictures judged so far."""
+        self._note("evaluating", *arguments)
+
+    def curves(self, points: Sequence[Point]) -> None:
+        """All points so far."""
+        self._note("curves", list(points))
+
+    def stopped(self) -> bool:
+        """Whether the user asked to stop; what is new goes to the board on this occasion."""
+        if time.monotonic() - self.told > _TOLD_EVERY:
+            self.tell()
+        return self.stop
+
+    def tell(self) -> None:
+        """Send all that is new."""
+        import ray
+
+        self.stop = ray.get(self.board.tell.remote([(self.index, name, arguments) for name, arguments in self.news.items()]))
+        self.news, self.told = {}, time.monotonic()
+
+    def _note(self, name: str, *arguments: Any) -> None:
+        self.news[name] = arguments
+
+
+def work(job: Job, settings: Settings, board: Any) -> TrialRecord | Exception:
+    """A trial, in a process of its own on some node."""
+    _prepare(settings)
+    messenger = Messenger(board, job.index)
+    try:
+        _same_place(job, settings)
+        if messenger.stopped():
+            return Interrupted()
+        record = life.run(job.trial, settings, messenger, messenger.stopped, job.stale)
+        messenger.tell()
+        return record
+    except Held as error:
+        time.sleep(_TOLD_EVERY)
+        return error
+    except (Interrupted, UsageError) as error:
+        return error
+
+
+def work_together(job: Job, settings: Settings, board: Any) -> TrialRecord | Exception:
+    """A trial on several processes with a device each, which Ray Train starts, and starts again where one of them dies."""
+    import ray
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    gpu = settings.device.type == "cuda"
+    trainer = TorchTrainer(
+        _rank, train_loop_config={"job": job, "settings": settings, "board": board},
+        torch_config=TorchConfig(backend="nccl" if gpu else "gloo", timeout_s=_PATIENCE),
+        scaling_config=ScalingConfig(num_workers=settings.ranks, use_gpu=gpu, resources_per_worker={"CPU": 1, "GPU": int(gpu)}),
+        run_config=RunConfig(storage_path=str(settings.out / job.trial.suite / "ranks"), failure_config=FailureConfig(max_failures=RETRIES)),
+    )  # fmt: skip
+    try:
+        trainer.fit()
+    except Exception as error:
+        reason = f"one of its ranks died {RETRIES + 1} times, the last time with: {first_line(error)}"
+        return life.give_up(job.trial, settings, reason, job.stale)
+    result: TrialRecord | Exception = ray.get(board.result.remote(job.index))
+    return result
+
+
+def _rank(config: dict[str, Any]) -> None:
+    """One process of a trial. The leader is the trial; the others train beside it."""
+    import ray
+    from ray.train import get_context
+    from ray.train.torch import get_device
+
+    from bench import parallel
+
+    job, settings, board = config["job"], config["settings"], config["board"]
+    if settings.device.type == "cuda":
+        torch.cuda.set_device(get_device())
+        settings = dataclasses.replace(settings, device=get_device())
+    _prepare(settings)
+    if get_context().get_world_rank() > 0:
+        life.follow(job.trial, settings)
+        return
+    result = work(job, settings, board)
+    ray.get(board.end.remote(job.index, result))
+    parallel.dismiss(settings.device)
+
+
+@functools.cache
+def _prepare(settings: Settings) -> None:
+    settings.prepare()
+
+
+def _same_place(job: Job, settings: Settings) -> None:
+    """Refuse to compute on a node that would compute something else.
+
+    Raises:
+        UsageError: its code, data or versions differ from the runner's, or it does not see the output folder.
+    """
+    node = platform.node()
+    if not life.folder_of(job.trial, id_of(job.parts), settings).path.is_dir():
+        raise UsageError(f"node {node} does not see {settings.out}: give an --out on storage that all nodes share")
+    parts = life.identify(job.trial, settings)
+    if different := [f"{k} is {parts.get(k)} there, {job.parts.get(k)} here" for k in {**job.parts, **parts} if parts.get(k) != job.parts.get(k)]:
+        raise UsageError(f"node {node} would compute something else: {'; '.join(different[:3])}: give it the same code, data and versions")
