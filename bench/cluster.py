@@ -98,11 +98,13 @@ def _run(
             job = waiting.popleft()
             running[work.remote(job, settings, board)] = job
         ready, _ = ray.wait(list(running), timeout=_LOOK)
-        for index, name, arguments in ray.get(board.take.remote()):
+        with _going_down(stopped):
+            news = ray.get(board.take.remote())
+        for index, name, arguments in news:
             getattr(watchers[index], name)(*arguments)
         for ref in ready:
             job = running.pop(ref)
-            result = _result(ref, job, settings)
+            result = _result(ref, job, settings, stopped)
             if isinstance(result, TrialRecord):
                 yield job, result
             elif isinstance(result, Held):
@@ -113,12 +115,26 @@ def _run(
                 raise result
         if stopped() and not asked:
             asked = True
-            ray.get(board.ask_to_stop.remote())
+            with _going_down(stopped):
+                ray.get(board.ask_to_stop.remote())
     if asked:
         raise Interrupted
 
 
-def _result(ref: Any, job: Job, settings: Settings) -> TrialRecord | Exception:
+@contextlib.contextmanager
+def _going_down(stopped: Callable[[], bool]) -> Iterator[None]:
+    """A scheduler sends the signal that stops us to every process, Ray's too."""
+    import ray
+
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        if stopped():
+            raise Interrupted from error
+        raise
+
+
+def _result(ref: Any, job: Job, settings: Settings, stopped: Callable[[], bool]) -> TrialRecord | Exception:
     """What came of a task; a trial whose process died every time is a failed one."""
     import ray
 
@@ -127,6 +143,8 @@ def _result(ref: Any, job: Job, settings: Settings) -> TrialRecord | Exception:
     except ray.exceptions.RayTaskError as error:
         return error.cause if isinstance(error.cause, Exception) else error
     except (ray.exceptions.RayError, ray.exceptions.RaySystemError) as error:
+        if stopped():
+            return Interrupted()
         reason = f"its process died {worker.RETRIES + 1} times, the last time with: {first_line(error)}"
         return life.give_up(job.trial, settings, reason, job.stale)
     return result

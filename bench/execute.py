@@ -116,8 +116,10 @@ def run_all(
 
     def watch(job: Job) -> _Onlooker:
         def start() -> View:
-            reason = why(job.parts, ledger, latest.get(_place(tags_of(job.trial))))
-            return views.setdefault(job.index, display.start(job.trial, job.index, len(trials), reason))
+            if job.index not in views:  # it is, where a process died and another goes on
+                reason = why(job.parts, ledger, latest.get(_place(tags_of(job.trial))))
+                views[job.index] = display.start(job.trial, job.index, len(trials), reason)
+            return views[job.index]
 
         return _Onlooker(start, lambda points: ledger.curves(life.blank(job.trial, settings), points))
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import platform
+import signal
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -88,10 +91,13 @@ class Messenger:
         return self.stop
 
     def tell(self) -> None:
-        """Send all that is new."""
+        """Send all that is new. Without the runner the trial has to stop: another one will go on with it."""
         import ray
 
-        self.stop = ray.get(self.board.tell.remote([(self.index, name, arguments) for name, arguments in self.news.items()]))
+        try:
+            self.stop |= ray.get(self.board.tell.remote([(self.index, name, arguments) for name, arguments in self.news.items()]))
+        except ray.exceptions.RayError:
+            self.stop = True
         self.news, self.told = {}, time.monotonic()
 
     def _note(self, name: str, *arguments: Any) -> None:
@@ -106,7 +112,8 @@ def work(job: Job, settings: Settings, board: Any) -> TrialRecord | Exception:
         _same_place(job, settings)
         if messenger.stopped():
             return Interrupted()
-        record = life.run(job.trial, settings, messenger, messenger.stopped, job.stale)
+        with _saved_by_sigterm(messenger):
+            record = life.run(job.trial, settings, messenger, messenger.stopped, job.stale)
         messenger.tell()
         return record
     except Held as error:
@@ -114,6 +121,23 @@ def work(job: Job, settings: Settings, board: Any) -> TrialRecord | Exception:
         return error
     except (Interrupted, UsageError) as error:
         return error
+
+
+@contextlib.contextmanager
+def _saved_by_sigterm(messenger: Messenger) -> Iterator[None]:
+    """A scheduler sends it to every process: the trial saves and stops. Ray's own answer to it would make it one that failed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: Any) -> None:
+        messenger.stop = True
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def work_together(job: Job, settings: Settings, board: Any) -> TrialRecord | Exception:

@@ -118,8 +118,21 @@ def to_markdown(tables: Sequence[Table], title: str) -> str:
         out += [f"## {_md(_heading(table))}", "", _pipe(head), _pipe(["--:", "---", *["--:"] * (len(head) - 2)])]
         out += [_pipe([_rank(row), _md_name(row), *(_md_cell(row, c) for c in table.columns), over(row, table), _seeds(row)]) for row in table.rows]
         out += ["", f"{tier(table)} {LEGEND}", *(f"\n[{i}] {_md(note)}" for i, note in enumerate(table.footnotes, 1)), ""]
-        out += [f"- {_md(f'{r.label}, seed {r.seed}: {r.outcome}: {r.reason}')}" for r in table.unfinished] + [""] * bool(table.unfinished)
+        out += [f"- {_md(line)}" for line in _unfinished(table)] + [""] * bool(table.unfinished)
     return "\n".join(out)
+
+
+def _unfinished(table: Table) -> list[str]:
+    """A line for every reason: which trials, how they ended, why."""
+    groups: dict[tuple[str, str], list[TrialRecord]] = {}
+    for r in table.unfinished:
+        groups.setdefault((r.outcome, r.reason), []).append(r)
+    lines = []
+    for (outcome, reason), records in groups.items():
+        labels, seeds = list(dict.fromkeys(r.label for r in records)), sorted({r.seed for r in records})
+        rows = " and ".join([*labels[:2], *([f"{len(labels) - 2} more"] if len(labels) > 2 else [])])
+        lines.append(f"{rows}, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}: {outcome}: {reason}")
+    return lines
 
 
 def _md(text: str) -> str:
@@ -235,7 +248,7 @@ def terminal(table: Table, title: str = "", only: Sequence[str] = ()) -> RichTab
     counts = dict.fromkeys(over(r, table) for r in table.rows if table.sort in r.cells)
     below = [f"{tier(table)} ±: half the 95 % interval over {' or '.join(counts)}."] if counts else []
     below += [f"[{i}] {note}" for i, note in enumerate(table.footnotes, 1)]
-    below += [f"{r.label}, seed {r.seed}: {r.outcome}: {r.reason}" for r in table.unfinished]
+    below += _unfinished(table)
     caption = Text("\n".join(map(plain, below)), "dim") if below else None
     out = RichTable(title=Text(plain(title)) if title else None, caption=caption, caption_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     columns = [c for c in table.scores if c.key in only or not only]

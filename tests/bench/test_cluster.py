@@ -1,5 +1,6 @@
 """Trials on many processes: the same bits as one after another, each once, whatever dies on the way."""
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 import safetensors.torch
 
@@ -157,6 +159,32 @@ def test_ctrl_c_saves_what_runs(words, alone, tmp_path):
     assert left
     code, said, _ = finish(start(*words, *many[:-3], "1", "--set", "steps=400"))
     assert code == 0
+
+
+@pytest.mark.fault(
+    "process: a scheduler stops several workers",
+    cause="SIGTERM to every process, Ray's own too, as SLURM sends it",
+    expected="exit 130, no trial counts as failed; the same command goes on, to the bits of a serial run",
+)
+@pytest.mark.slow
+def test_sigterm_to_every_process(words, tmp_path):
+    many = ["--out", tmp_path / "stopped", "--set", "steps=400"]
+    process = start(*words, *many, "--workers", 2)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("stopped/shared/trials/*/checkpoint.safetensors")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    runner_ = psutil.Process(process.pid)
+    for one in [runner_, *runner_.children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.send_signal(signal.SIGTERM)
+    code, said, complaints = finish(process)
+    assert (code, complaints) == (130, "")
+    assert "stopped; everything is saved: give the same command again to go on" in said
+    assert list(tmp_path.glob("stopped/shared/trials/*/checkpoint.safetensors"))
+    assert "failed" not in {outcome for _, outcome, *_ in results(tmp_path / "stopped")[0].values()}
+    assert finish(start(*words, *many))[0] == 0
+    assert finish(start(*words, "--out", tmp_path / "whole", "--set", "steps=400"))[0] == 0
+    assert results(tmp_path / "stopped") == results(tmp_path / "whole")
 
 
 TWO_NODES = """

@@ -70,6 +70,11 @@ def hungry(tiny, plugin, monkeypatch):
 
 
 # -- the life of a trial
+@pytest.mark.fault(
+    "memory: a batch does not fit, with --on-oom halve",
+    cause="a method raises the error of the device above 8 examples of 24",
+    expected="it trains on a fraction of the batch with the gradients of the whole, and the row says so",
+)
 def test_it_begins_again_until_it_fits(hungry):
     record = hungry(24, fit=8)
     assert hungry.bench.seen == [24, 12] + [6] * 16  # 4 updates of 4 turns
@@ -100,6 +105,11 @@ def test_sizes_divide_the_batch(tmp_path, batch, sizes):
     assert tried == sizes
 
 
+@pytest.mark.fault(
+    "memory: a batch does not fit",
+    cause="a method raises the error of the device",
+    expected="the trial has failed, with the settings to lower",
+)
 def test_without_the_option_it_fails_and_names_it(hungry):
     hungry.bench.settings = dataclasses.replace(hungry.bench.settings, on_oom="fail")
     record = hungry(9, fit=8)
@@ -149,6 +159,11 @@ def test_memory_that_runs_out_later_leaves_nothing_behind(hungry, tmp_path, data
     assert record.curves.drop(columns="seconds").equals(whole.curves.drop(columns="seconds"))
 
 
+@pytest.mark.fault(
+    "memory: halved, then stopped",
+    cause="a stop while a halved batch trains",
+    expected="the same command goes on to the same bits",
+)
 @pytest.mark.parametrize("stop", [Interrupted, KeyboardInterrupt])
 def test_stopped_between_two_turns_it_goes_on_to_the_same_bits(hungry, tmp_path, database, monkeypatch, stop):
     """Ctrl-C waits for the whole update; a process that dies in the middle of one goes on from the last whole one."""

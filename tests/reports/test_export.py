@@ -90,3 +90,13 @@ def test_terminal_table_fits_80_columns_and_shows_hostile_names_as_text(tables):
     assert "27.84" in text
     assert "deblur [bold]" in text
     assert "needs labels" in text
+
+
+def test_trials_that_ended_for_one_reason_share_a_line(make):
+    rows = [make("identity", 0)] + [make(name, seed, "skipped", "no weights") for name in ("a", "b", "c", "d") for seed in (0, 1)]
+    table = leaderboard([*rows, make("e", 2, "failed", "RuntimeError: on purpose")], sort="psnr")
+    lines = export.to_markdown([table], "t").splitlines()
+    assert [line for line in lines if line.startswith("- ")] == [
+        "- a and b and 2 more, seeds 0, 1: skipped: no weights",
+        "- e, seed 2: failed: RuntimeError: on purpose",
+    ]
