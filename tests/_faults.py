@@ -7,7 +7,7 @@ INTRODUCTION = """# Reliability
 What goes wrong overnight, caused for real by the tests, and what is left in the morning. `make faults` runs them all and writes this page (some
 fifteen minutes on two cores; the full disks need leave to mount a small file system, and are skipped without it).
 
-**What is guaranteed**, at the same code, data and versions, bit for bit on the CPU and with `--deterministic` on a GPU:
+**What is guaranteed**, at the same code, data and versions; bit for bit on the CPU:
 
 - A finished result is never lost, and is on record once. It lies whole in its run directory, `record.json` last, before the store hears of it, and
   enters the store under the name of its attempt: an attempt that is closed there does not enter again.
