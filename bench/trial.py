@@ -106,7 +106,8 @@ def give_up(trial: Trial, settings: Settings, reason: str, stale: str | None) ->
     with folder.held():
         if folder.attempt() not in (None, stale):
             return folder.read()
-        folder.results.mkdir(exist_ok=True)
+        folder.clear()
+        folder.results.mkdir()
         record.outcome, record.reason, record.ended = "failed", reason, time.time()
         folder.close(record)
     return record

@@ -25,6 +25,8 @@ def from_torch(rule: type[Optimizer], params: Sequence[Tensor], **options: Any) 
 class _Widened(Kept):
     """Steps on float32 copies of narrower parameters: so their state is float32, and a step is rounded once, to the parameters."""
 
+    _step: Callable[..., Any]  # that of the rule
+
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """As torch's."""
@@ -35,7 +37,7 @@ class _Widened(Kept):
         copies = {p: _copy(p) for group in self.param_groups for p in group["params"] if p.element_size() < 4 and p.grad is not None}
         self._replace(copies)
         try:
-            super().step()
+            self._step()
         finally:
             self._replace({copy: p for p, copy in copies.items()})
         for p, copy in copies.items():
@@ -55,7 +57,10 @@ class _Widened(Kept):
 
 @functools.cache
 def _widened(rule: type[Optimizer]) -> Any:
-    return type(rule.__name__, (_Widened, rule), {})
+    step = rule.step
+    if getattr(step, "hooked", False):  # torch wraps the step of a class that was ever used, to call hooks: which the step around this one does
+        step = step.__wrapped__
+    return type(rule.__name__, (_Widened, rule), {"_step": step})
 
 
 def _copy(p: Tensor) -> Tensor:

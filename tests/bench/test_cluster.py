@@ -7,18 +7,21 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import psutil
 import pytest
 import safetensors.torch
 
 import runner
-from bench import trial, worker
+from bench import cluster, trial, worker
 from bench.errors import UsageError
 from bench.execute import Job
 from bench.identity import id_of
 from bench.registry import ROOT
+from bench.rundir import Held
 from bench.tracking import Store
+from bench.training import Interrupted
 
 SUITE = """
 title = "Trials that share a machine"
@@ -261,9 +264,58 @@ def test_a_node_with_other_code_or_data_is_refused(tiny, job, monkeypatch):
         worker._same_place(job, tiny.settings)
 
 
+def test_a_trial_starts_only_on_a_node_like_the_runners(tiny, job, monkeypatch):
+    monkeypatch.setattr(worker.Messenger, "tell", lambda self: None)
+    monkeypatch.setattr(trial, "identify", lambda *args: {**job.parts, "code.method": "0" * 16})
+    refused = worker.work(job, tiny.settings, None)
+    assert isinstance(refused, UsageError)
+    assert "would compute something else" in str(refused)
+
+
 def test_a_node_that_does_not_see_the_output_folder_is_refused(tiny, job, tmp_path):
     with pytest.raises(UsageError, match=r"node \S+ does not see .*: give an --out on storage that all nodes share"):
         worker._same_place(job, dataclasses.replace(tiny.settings, out=tmp_path / "elsewhere"))
+
+
+@pytest.fixture
+def ray(monkeypatch):
+    """The part of Ray that is used, in this process: a task is done when somebody waits for it. `results` is what the tasks return in turn."""
+    fake, results = types.ModuleType("ray"), []
+
+    class Remote:
+        def __init__(self, call):
+            self.remote = call
+
+    class Actor:
+        def __init__(self, kind):
+            self.kind = kind
+
+        def remote(self):
+            board = self.kind()
+            return types.SimpleNamespace(**{name: Remote(getattr(board, name)) for name in ("tell", "take", "ask_to_stop")})
+
+    def remote(**options):
+        return lambda what: Actor(what) if isinstance(what, type) else Remote(lambda *given: object())
+
+    fake.remote, fake.get = remote, lambda ref: results.pop(0) if type(ref) is object else ref
+    fake.wait = lambda refs, timeout: (refs[:1], refs[1:])
+    fake.get_runtime_context = lambda: types.SimpleNamespace(get_node_id=lambda: "here")
+    fake.exceptions = types.SimpleNamespace(RayTaskError=KeyError, RayError=KeyError, RaySystemError=KeyError)
+    strategies = types.ModuleType("ray.util.scheduling_strategies")
+    strategies.NodeAffinitySchedulingStrategy = lambda *args, **kwargs: None
+    for name, module in (("ray", fake), ("ray.util", types.ModuleType("ray.util")), ("ray.util.scheduling_strategies", strategies)):
+        monkeypatch.setitem(sys.modules, name, module)
+    return results
+
+
+def test_a_trial_that_another_runner_is_at_is_looked_at_again(tiny, job, ray):
+    record = trial.blank(job.trial, tiny.settings)
+    ray[:] = [Held("taken"), Held("taken"), record]
+    assert list(cluster._run(1, 0, [job], tiny.settings, lambda: False, lambda job: None)) == [(job, record)]
+    ray[:] = [Held("taken"), Held("taken"), record]
+    with pytest.raises(Interrupted):  # the user asked to stop: whoever is at it goes on with it
+        list(cluster._run(1, 0, [job], tiny.settings, lambda: True, lambda job: None))
+    assert ray[-1:] == [record]
 
 
 def test_news_is_told_once_a_second_and_only_the_newest(monkeypatch):

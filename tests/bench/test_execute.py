@@ -73,6 +73,17 @@ def test_a_changed_data_option_runs_all(continued):
     assert seen.started == [("identity", "evaluations, task.crop, task.blur changed")]
 
 
+def test_a_long_list_of_reasons_is_cut(continued):
+    edited(edited(continued, "crop=32", "crop=24"), "pictures=2", "pictures=1")
+    edited(continued, "max_len=8", "max_len=9")
+    _, seen = edited(continued, "evaluations = 2", "evaluations = 1").run(methods=["identity"])
+    assert seen.started == [("identity", "evaluations, task.pictures, task.crop, task.blur changed")]
+    edited(edited(continued, "crop=24", "crop=16"), "pictures=1", "pictures=3")
+    edited(edited(continued, "max_len=9", "max_len=7"), "kernels=4", "kernels=5")
+    _, seen = edited(continued, "evaluations = 1", "evaluations = 3").run(methods=["identity"])
+    assert seen.started == [("identity", "evaluations, task.pictures, task.crop, task.blur and others changed")]
+
+
 def test_a_new_seed_is_new_not_changed(continued):
     records, seen = continued.run(methods=["identity"], seeds=[0, 1])
     assert seen.started == [("identity", "")]

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from bench import contract, noise, registry
+from bench.stream import Stream
 
 F64 = torch.float64
 
@@ -161,6 +162,23 @@ def test_a_measurement_leaves_no_trace():
     torch.rand(5)
     assert noise.remarks(method, 3, "end") == first  # its own seed, whatever was drawn meanwhile
     assert noise.remarks(method, 4, "end") != first
+
+
+def test_a_measurement_has_batches_of_its_own():
+    class Seen(Regression):
+        def batch(self, n, rng):
+            seen.append(super().batch(n, rng)[0])
+            return super().batch(n, rng)
+
+    task, seen = Seen(), []
+    noise.remarks(descent(task), 0, "start")
+    measured = list(seen)
+    seen.clear()
+    stream = Stream(task, 0, 4)
+    for _ in range(noise.BATCHES):
+        next(stream)
+    assert len(measured) == len(seen) == noise.BATCHES
+    assert not any(torch.equal(a, b) for a in measured for b in seen)
 
 
 # -- in a trial

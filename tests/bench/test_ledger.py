@@ -17,7 +17,7 @@ from bench import execute, ledger, trial
 from bench.ledger import Ledger
 from bench.registry import ROOT
 from bench.rundir import Held, RunDir
-from bench.tracking import Store
+from bench.tracking import Away, Store
 
 
 class Onlooker:
@@ -103,6 +103,39 @@ def test_what_another_runner_did_meanwhile_is_taken_not_done_again(tiny):
     fresh = trial.run(job, tiny.settings, again, lambda: False, stale=first.attempt)
     assert (again.ran, fresh.final) == (1, first.final)
     assert fresh.attempt != first.attempt
+
+
+def test_an_attempt_that_is_replaced_leaves_no_checkpoint_to_go_on_from(tiny):
+    """Its process died after the last byte of its record."""
+    job = tiny.trials()[1]
+    first = trial.run(job, tiny.settings, Onlooker(), lambda: False)
+    (tiny.ledger.folders.of(first.trial_id).path / "checkpoint.safetensors").write_bytes(b"of the first attempt")
+    assert "restarted" not in trial.run(job, tiny.settings, Onlooker(), lambda: False, stale=first.attempt).tags
+
+
+def test_a_trial_is_given_up_unless_it_came_to_a_record_meanwhile(tiny):
+    job = tiny.trials()[1]
+    first = trial.run(job, tiny.settings, Onlooker(), lambda: False)
+    assert trial.give_up(job, tiny.settings, "it died", None).attempt == first.attempt
+    lost = trial.give_up(job, tiny.settings, "it died", stale=first.attempt)
+    assert (lost.outcome, lost.reason, lost.trial_id) == ("failed", "it died", first.trial_id)
+    folder = tiny.ledger.folders.of(first.trial_id)
+    assert folder.attempt() == lost.attempt != first.attempt
+    assert not (folder.results / "weights.safetensors").exists()  # those of the attempt that was replaced
+
+
+def test_a_record_that_another_runner_replaces_just_now_waits(tiny):
+    record = trial.run(tiny.trials()[0], tiny.settings, Onlooker(), lambda: False)
+    folder, took = tiny.ledger.folders.of(record.trial_id), []
+    with folder.held():
+        other = threading.Thread(target=lambda: took.append(tiny.ledger.put(folder, 0.0)))
+        other.start()
+        other.join(20)
+    assert (took, closed(tiny.store)) == ([False], [])
+    assert tiny.ledger.put(folder)
+    assert closed(tiny.store) == [record.attempt]
+    folder.clear()
+    assert not tiny.ledger.put(folder)  # it was begun afresh
 
 
 @pytest.mark.fault(
@@ -226,6 +259,30 @@ def test_sync_without_results_or_without_a_store(tiny, server, tmp_path, capsys)
     assert "check --tracking-uri" in capsys.readouterr().err
 
 
+def test_a_store_that_is_away_is_asked_again_after_a_while(tiny, monkeypatch):
+    asked, clock = [], [0.0]
+
+    def away(*given):
+        asked.append(clock[0])
+        raise Away("gone")
+
+    monkeypatch.setattr(ledger.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(ledger.Store, "__init__", away)
+    lost = Ledger("tiny", tiny.out, "http://nowhere", lambda text: None)
+    for clock[0] in (1.0, 29.0, 31.0, 32.0):
+        assert lost.records is lost.folders
+    assert asked == [0.0, 31.0]
+
+
+def test_results_come_in_the_order_in_which_they_ended(tiny):
+    """Whatever the names of their folders."""
+    trials = tiny.trials(seeds=[0, 1, 2, 3], methods=["identity"])
+    ended = [trial.run(t, tiny.settings, Onlooker(), lambda: False).attempt for t in trials]
+    assert list(tiny.ledger.folders.attempts()) == ended
+    assert Ledger("tiny", tiny.out).sync() == 4
+    assert closed(tiny.store) == ended
+
+
 # -- the store is damaged
 IN_ANOTHER_PROCESS = """
 import json, sys, runner
@@ -258,8 +315,17 @@ def test_a_rebuilt_store_knows_the_present_names(tiny):
     tiny.file.write_text(tiny.file.read_text().replace("A tiny suite", "Another").replace('"unet"]', '"unet[width=4]"]'))
     records, seen = tiny.run()
     assert (seen.started, [r.label for r in records]) == ([], ["identity", "unet[width=4]"])
-    runner.main(["rebuild", "--out", str(tiny.out)])
-    assert sorted(tags["label"] for tags in Store("tiny", tiny.out).done().values()) == ["identity", "unet[width=4]"]
+    uri = f"sqlite:///{tiny.out}/another.db"  # under its own name: this process still holds the database of the old one open
+    assert Ledger("tiny", tiny.out, uri).sync() == 2
+    assert sorted(tags["label"] for tags in Store("tiny", tiny.out, uri).done().values()) == ["identity", "unet[width=4]"]
+
+
+def test_a_trial_whose_folder_is_gone_bears_its_present_name(tiny):
+    tiny.run(methods=["unet"])
+    shutil.rmtree(tiny.out / "tiny")
+    tiny.file.write_text(tiny.file.read_text().replace('"unet"]', '"unet[width=4]"]'))
+    (record,), seen = tiny.run(methods=["unet[width=4]"])
+    assert (seen.started, record.label) == ([], "unet[width=4]")
 
 
 @pytest.mark.fault(
@@ -283,13 +349,18 @@ def test_a_record_that_a_disk_lost_is_made_again(tiny):
     cause="by a day, between two runs of one trial",
     expected="the newest run is still the one that counts",
 )
-def test_a_clock_that_is_set_back_leaves_the_newest_newest(tiny, monkeypatch):
-    tiny.run(methods=["unet"])
+@pytest.mark.parametrize("reopened", [False, True])
+def test_a_clock_that_is_set_back_leaves_the_newest_newest(tiny, monkeypatch, reopened):
+    (first,), _ = tiny.run(methods=["unet"])
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now - 86_400)
+    if reopened:
+        tiny.ledger = Ledger("tiny", tiny.out)
     (again,), _ = tiny.run(methods=["unet"], fresh=True)
-    assert tiny.store.newest(again.trial_id).attempt == again.attempt
-    assert tiny.store.done()[again.trial_id]["attempt"] == again.attempt
+    made = tiny.ledger.folders.newest(again.trial_id).attempt
+    assert again.attempt == made != first.attempt
+    assert tiny.store.newest(again.trial_id).attempt == made
+    assert tiny.store.done()[again.trial_id]["attempt"] == made
 
 
 def test_a_record_without_an_attempt_is_left_alone(tiny):

@@ -148,6 +148,17 @@ def test_power_where_the_difference_is_real():
     assert found >= 48
 
 
+def test_ranks_without_the_mean_are_not_enough():
+    """Twenty small gains and one great loss: Wilcoxon's test rejects, the interval of the difference in means holds zero."""
+    base = np.arange(21.0)
+    rows = [base + 0.1 + base / 1000, base]
+    rows[0][20] -= 10
+    result = stats.compare(rows)
+    assert result.p[0, 1] < 0.05
+    assert result.low[0, 1] < 0 < result.high[0, 1]
+    assert not result.better.any()
+
+
 def test_a_report_is_the_same_every_time():
     rows = np.random.default_rng(8).normal(0, 1, (2, 3, 9))
     first, second = stats.compare(list(rows)), stats.compare(list(rows))

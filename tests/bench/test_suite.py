@@ -399,3 +399,12 @@ def test_a_name_and_a_place_do_not_decide_what_a_trial_is(tmp_path):
     assert trial.identify(dataclasses.replace(row, **about), settings) == parts
     assert trial.identify(dataclasses.replace(row, role="tuning"), settings) == parts | {"role": "tuning"}
     assert "role" not in parts
+
+
+def test_the_largest_grid_that_is_planned(tiny, monkeypatch):
+    tiny.file.write_text(tiny.file.read_text().replace("[tiers.smoke]", "[axes]\nwidth = [2, 3, 4]\n[tiers.smoke]", 1).replace("width = 4, ", ""))
+    monkeypatch.setattr(suite, "_MOST", 8)
+    assert len(tiny.trials(seeds=[0, 1])) == 8  # identity has no width
+    monkeypatch.setattr(suite, "_MOST", 7)
+    with pytest.raises(UsageError, match="a grid of 8 trials, and 7 is the most"):
+        tiny.trials(seeds=[0, 1])

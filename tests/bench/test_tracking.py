@@ -140,6 +140,13 @@ def test_a_resumed_trial_is_one_run_whose_curves_are_there_once(tiny, ran, after
     assert record.final == ran[1][1].final
 
 
+def test_fresh_drops_what_an_interrupted_trial_left(tiny):
+    with pytest.raises(Interrupted):
+        life.run(tiny.trials()[1], tiny.settings, stop := Stop(2), stop)
+    _, seen = tiny.run(methods=["unet"], fresh=True)
+    assert [step for step, _ in seen.updates] == [1, 2, 3, 4]
+
+
 # -- what may stand in the names
 def test_metrics_with_options_and_metrics_that_are_missing(tiny, monkeypatch, tmp_path):
     for name in ("GANBENCH_WEIGHTS", "GANBENCH_DATA", "TORCH_HOME"):
@@ -226,6 +233,16 @@ def test_lost_artifacts_are_told_with_the_label(continued):
 def test_a_file_that_is_no_database(tmp_path):
     (tmp_path / "mlflow.db").write_bytes(b"not a database, much longer than a header of a hundred bytes" * 9)
     with pytest.raises(UsageError, match=r"cannot open the tracking store sqlite:///.*mlflow\.db: ") as caught:
+        Store("tiny", tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_database_with_a_damaged_page_is_refused(tmp_path, database):
+    """SQLite itself notices only when it comes by."""
+    content = bytearray(database.read_bytes())
+    content[-4096:] = bytes(4096)
+    (tmp_path / "mlflow.db").write_bytes(content)
+    with pytest.raises(UsageError, match=r"cannot open the tracking store .*; if it is damaged, `runner\.py rebuild`") as caught:
         Store("tiny", tmp_path)
     assert "\n" not in str(caught.value)
 

@@ -1,6 +1,9 @@
 """The loop: windows, milestones, divergence, collapse, the cap, resume; and evaluation that leaves no trace."""
 
 import math
+import signal
+import threading
+import time
 
 import pytest
 import torch
@@ -10,7 +13,7 @@ from bench import checkpoint
 from bench.method import Method as Base
 from bench.method import TrainHP
 from bench.stream import Stream, mix
-from bench.training import Diverged, Interrupted, Plan, Training, collapse_step, judging
+from bench.training import Diverged, Interrupted, Plan, Training, collapse_step, judging, time_limit
 
 
 class Task:
@@ -104,6 +107,13 @@ def test_validations_are_evenly_spaced_and_get_all_points_so_far(tmp_path):
     assert [step for step, _ in run.history] == [0, 3, 5, 8, 10]
     assert run.watcher.sent[-1] == run.points
     assert [len(p) for p in run.watcher.sent] == sorted({len(p) for p in run.watcher.sent})
+
+
+def test_a_validation_closes_the_window_before_it(tmp_path):
+    run = training(tmp_path, Method(10, lambda t, loss: {"loss": float(t)}), evaluations=2)
+    run.window = 4
+    run.run(never)
+    assert train_values(run) == {4: 2.5, 5: 5.0, 9: 7.5, 10: 10.0}
 
 
 def test_more_evaluations_than_updates(tmp_path):
@@ -219,6 +229,30 @@ def test_the_cap_stops_validates_and_is_recorded(tmp_path):
     free = training(tmp_path / "..", Method(2))
     free.run(never)
     assert not free.capped
+
+
+def test_a_time_limit_leaves_the_alarm_as_it_was():
+    before = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(TimeoutError, match="too late"), time_limit(0.05, "too late"):
+        time.sleep(10)
+    for seconds in (60.0, math.inf):
+        with time_limit(seconds, "never"):
+            assert (signal.getitimer(signal.ITIMER_REAL)[0] > 0) == (seconds == 60)
+        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+        assert signal.getsignal(signal.SIGALRM) == before
+
+
+def test_a_time_limit_in_another_thread_lets_it_work():
+    done = []
+
+    def work():
+        with time_limit(60.0, "never"):
+            done.append(True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done == [True]
 
 
 @pytest.mark.parametrize("cut", [1, 3, 4, 7, 9])

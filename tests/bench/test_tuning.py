@@ -492,6 +492,15 @@ def test_optuna_asks_one_by_one_on_the_same_budget(grid, monkeypatch):
     assert [str(t.spec) for t in again.guess_tune()] == [str(t.spec) for t in tuned]
 
 
+def test_trials_that_failed_tell_optuna_nothing(grid, monkeypatch):
+    fake, bad = fake_optuna(), iter([True, False, False])
+    monkeypatch.setitem(sys.modules, "optuna", fake)
+    monkeypatch.setattr(tuning.importlib.util, "find_spec", lambda name: True)
+    rates = grid(rule="optuna", trials=3, studies=1)
+    tuning.tune(rates.rows(methods=["one/sgd"]), rates.level.tuning, failing(lambda trial: next(bad)))
+    assert [len(study.trials) for study in fake.made] == [0, 0, 1]
+
+
 def test_optuna_itself():
     pytest.importorskip("optuna")
     space, told = Space(rules=["sgd"], ranges={"lr": (1e-4, 1e2)}), []

@@ -17,7 +17,7 @@ from datasets.folder_pair import FolderPair
 from datasets.folder_unpaired import FolderUnpaired
 from datasets.photo_edges import PhotoEdges
 from datasets.photo_grey import PhotoGrey
-from datasets.photo_labels import PhotoLabels
+from datasets.photo_labels import _TERMS, PhotoLabels
 
 DATA = os.environ.get("GANBENCH_DATA")
 real = pytest.mark.skipif(not DATA, reason="needs the real data sets: set GANBENCH_DATA")
@@ -159,6 +159,26 @@ def test_labels_are_the_nearest_colour_terms_of_regions():
     assert len(labels.flatten(1).unique(dim=1).T) == 2
     read = registry.make("segmenter", "palette")(labels[None])
     assert read[0, 5, 5] != read[0, 5, 55]
+
+
+@pytest.mark.parametrize("term", _TERMS)
+def test_a_plain_picture_bears_the_mark_of_its_colour_term(term):
+    colour, mark = _TERMS[term]
+    labels = PhotoLabels().derive((torch.tensor(colour) / 255).view(3, 1, 1).expand(3, 40, 60))
+    assert (labels * 255).round().flatten(1).unique(dim=1).T.tolist() == [list(mark)]
+
+
+def test_what_makes_regions_coarser():
+    def regions(x, **options):
+        return PhotoLabels(**options).derive(x).flatten(1).unique(dim=1).shape[1]
+
+    white = torch.full((3, 40, 60), 0.97)
+    spot, halves = white.clone(), white.clone()
+    spot[:, 10:16, 10:16], halves[:, :, 30:] = 0.0, 0.5
+    dots = torch.where(torch.rand(1, 40, 60, generator=torch.Generator().manual_seed(0)) < 0.5, 0.0, white)
+    assert [regions(spot, smooth=0.0, least=n) for n in (36, 37)] == [2, 1]
+    assert [regions(halves, scale=s) for s in (100.0, 1e6)] == [2, 1]
+    assert [regions(dots, smooth=s, least=1) for s in (0.0, 10.0)] == [2, 1]
 
 
 def test_every_photo_has_several_labels():

@@ -1,6 +1,7 @@
 """What optimisers remember: an exact resume, precision under narrow parameters, closures, refusals, and rules that look ahead in any loop."""
 
 import dataclasses
+import inspect
 import itertools
 
 import pytest
@@ -11,6 +12,7 @@ from bench import checkpoint, contract, registry
 from bench.errors import UsageError
 from bench.method import Samples
 from methods._train import descend
+from methods.optimizers import _torch
 from methods.optimizers._rule import Rule
 
 NAMES = registry.names("optimizer")
@@ -204,3 +206,22 @@ def test_the_gpu_takes_the_same_steps(spec):
             descend(opt, sum((p**4).sum() for p in params))
         ends.append(torch.cat([p.detach().cpu() for p in params]))
     assert torch.allclose(*ends, rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("used_before", [False, True])
+def test_hooks_run_once_a_step_whoever_used_torchs_own_class(used_before, monkeypatch):
+    """A running average hangs on one."""
+    _torch._widened.cache_clear()
+    monkeypatch.setattr(torch.optim.SGD, "step", inspect.unwrap(torch.optim.SGD.step, stop=lambda f: not getattr(f, "hooked", False)))
+    parameter, calls = torch.nn.Parameter(torch.ones(2)), []
+    if used_before:
+        torch.optim.SGD([parameter])
+    opt = registry.make("optimizer", "sgd[lr=0.5]")([parameter])
+    torch.optim.SGD([parameter])
+    opt.register_step_post_hook(lambda *_: calls.append("after"))
+    opt.register_step_pre_hook(lambda *_: calls.append("before"))
+    parameter.grad = torch.ones(2)
+    opt.step()
+    _torch._widened.cache_clear()
+    assert calls == ["before", "after"]
+    assert parameter.tolist() == [0.5, 0.5]

@@ -100,3 +100,8 @@ def test_trials_that_ended_for_one_reason_share_a_line(make):
         "- a and b and 2 more, seeds 0, 1: skipped: no weights",
         "- e, seed 2: failed: RuntimeError: on purpose",
     ]
+
+
+def test_every_table_names_its_tier(tables):
+    for text in (export.to_markdown(tables, "t"), export.to_tex(tables), export.terminal(tables[0]).caption.plain):
+        assert "Tier quick." in text
