@@ -80,6 +80,8 @@ def _run(
     cpus: int, gpus: float, jobs: Sequence[Job], settings: Settings, stopped: Callable[[], bool], watch: Callable[[Job], life.Watcher]
 ) -> Iterator[tuple[Job, TrialRecord]]:
     """An `Engine`: all jobs at once, as many as there is room for; Ray keeps the others waiting. Of those that take several devices each, a few."""
+    if not jobs:
+        return
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 

@@ -178,7 +178,10 @@ def _rank(config: dict[str, Any]) -> None:
     if get_context().get_world_rank() > 0:
         life.follow(job.trial, settings)
         return
+    made = life.folder_of(job.trial, id_of(job.parts), settings).attempt() not in (None, job.stale)
     result = work(job, settings, board)
+    if isinstance(result, TrialRecord) and result.outcome == "failed" and not made:
+        raise RuntimeError(result.reason)  # the others wait in the middle of an update: they end with this process, and the next ones find the record
     ray.get(board.end.remote(job.index, result))
     parallel.dismiss(settings.device)
 

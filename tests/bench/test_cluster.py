@@ -69,6 +69,23 @@ class Mortal(UNet):
                 os.kill(os.getpid(), signal.SIGKILL)
 '''
 
+RAISES = '''"""A U-Net that raises in its third update.
+
+Departures: none
+"""
+from methods.restoration.unet import UNet
+
+
+class Raises(UNet):
+    """On purpose."""
+
+    def loss(self, batch):
+        """None."""
+        if self.t == 2:
+            raise RuntimeError("on purpose")
+        return super().loss(batch)
+'''
+
 START = """
 import functools, sys
 import runner
@@ -226,15 +243,18 @@ def test_a_cluster_that_loses_a_node(words, tmp_path):
 
 @pytest.mark.slow
 def test_a_trial_of_two_ranks(words, tmp_path):
-    """It ends where one process ends, but for rounding; one of whose ranks dies goes on; what needs no training needs no ranks."""
+    """It ends where one process ends, but for rounding, a killed rank or not; what needs no training needs no ranks; what raises has failed."""
     grave = tmp_path / "grave"
+    (tmp_path / "raises.py").write_text(RAISES)
     chosen = ["--set", "batch_size=4", "--methods", "identity", f'mortal[grave="{grave}"]', "--seeds", "1"]
-    code, said, complaints = finish(start(*words, *chosen, "--out", tmp_path / "two", "--workers", 1, "--ranks", 2))
-    assert code == 0, said + complaints
+    more = ["raises", "--plugin", tmp_path / "raises.py", "--workers", 1, "--ranks", 2]
+    code, said, complaints = finish(start(*words, *chosen[:-2], *more, *chosen[-2:], "--out", tmp_path / "two"))
+    assert code == 1, said + complaints
+    assert "1 of 3 trials failed, the first of them raises[batch_size=4], seed 0: RuntimeError: on purpose" in said
     assert grave.exists()
     assert finish(start(*words, *chosen, "--out", tmp_path / "one"))[0] == 0
     (two, _), (one, _) = results(tmp_path / "two"), results(tmp_path / "one")
-    assert two.keys() == one.keys()
+    assert {label.partition("[")[0] for label, _ in two} == {"identity", "mortal", "raises"}
     for key, (trial_id, outcome, final, *_) in one.items():
         assert two[key][0] != trial_id
         assert (two[key][1], two[key][2]) == (outcome, pytest.approx(final, rel=1e-3))
