@@ -110,7 +110,7 @@ def compare(
     n = int(common.sum())
     nothing = np.full((k, k), np.nan)
     if n < MIN_PAIRS:
-        reason = f"no verdict: {n} {over} scored by every row, and below {MIN_PAIRS} pairs no paired test can reach p < 0.05"
+        reason = f"no verdict: {n} {over if n != 1 else over[:-1]} scored by every row, and below {MIN_PAIRS} pairs no paired test can reach p < 0.05"
         return Comparison(nothing, nothing, nothing, nothing, np.zeros((k, k), bool), n, reason, over)
     stacks = [s[:, common] for s in stacks]
     means = np.stack([s.mean(0) for s in stacks])  # k x n
