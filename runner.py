@@ -49,6 +49,9 @@ def run(
     ray: Annotated[str | None, typer.Option(help="Address of a Ray cluster to run on, such as 10.0.0.1:6379, or auto.")] = None,
     ranks: Annotated[int, typer.Option(min=1, help="Processes that share each trial, a GPU each, on parts of its batches.")] = 1,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of a trial (default: torch's; with --workers its share).")] = None,
+    checkpoints: Annotated[
+        str | None, typer.Option(help="Copy checkpoints to a folder or URL (s3://, gs://, ...): the nodes of a cluster need no common disk then.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before more than 10,000 trials.")] = False,
     plugin: Plugins = None,
 ) -> None:
@@ -63,7 +66,7 @@ def run(
     options = RunOptions(
         suite=suite, tier=tier, methods=methods or [], seeds=seeds, overrides=overrides or [], device=device, data_root=data_root, out=out,
         tracking_uri=tracking_uri, deterministic=deterministic, fresh=fresh, max_seconds=max_seconds, plugins=plugin or [], yes=yes,
-        workers=workers, ray=ray, ranks=ranks, threads=threads, on_oom=on_oom,
+        workers=workers, ray=ray, ranks=ranks, threads=threads, on_oom=on_oom, checkpoints=checkpoints,
     )  # fmt: skip
     raise typer.Exit(run_suite(options))
 

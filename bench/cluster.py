@@ -21,6 +21,7 @@ from typing import Any
 
 from bench import trial as life
 from bench import worker
+from bench.attempt import Watcher
 from bench.errors import UsageError
 from bench.execute import Engine, Job
 from bench.identity import id_of
@@ -77,7 +78,7 @@ def engine(workers: int | None, address: str | None, settings: Settings, gpus: f
 
 
 def _run(
-    cpus: int, gpus: float, jobs: Sequence[Job], settings: Settings, stopped: Callable[[], bool], watch: Callable[[Job], life.Watcher]
+    cpus: int, gpus: float, jobs: Sequence[Job], settings: Settings, stopped: Callable[[], bool], watch: Callable[[Job], Watcher]
 ) -> Iterator[tuple[Job, TrialRecord]]:
     """An `Engine`: all jobs at once, as many as there is room for; Ray keeps the others waiting. Of those that take several devices each, a few."""
     if not jobs:

@@ -14,6 +14,7 @@ from rich.table import Table
 from torch import Tensor
 
 from bench import lookup, registry
+from bench.build import build, open_task
 from bench.dynamics import Game, Spectrum
 from bench.errors import UsageError
 from bench.method import Method, Samples
@@ -21,7 +22,6 @@ from bench.record import TrialRecord
 from bench.stream import Stream, mix
 from bench.suite import Trial, check_method
 from bench.task import Task
-from bench.trial import build, open_task
 from methods._gan import TwoPlayer
 
 _SHOWN = 4  # eigenvalues of each kind

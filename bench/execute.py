@@ -13,12 +13,14 @@ from types import FrameType
 from typing import Protocol
 
 from bench import trial as life
+from bench.attempt import Watcher
+from bench.build import build, open_task
 from bench.errors import Unavailable
 from bench.identity import id_of
 from bench.ledger import Ledger
 from bench.record import TrialRecord
 from bench.records import notes, tags_of
-from bench.rundir import Held, RunDir
+from bench.rundir import Held
 from bench.settings import Settings
 from bench.suite import Trial
 from bench.training import Interrupted, Point
@@ -67,14 +69,12 @@ class Engine(Protocol):
     """Runs jobs somewhere and yields each with its record as it ends, in any order."""
 
     def __call__(
-        self, jobs: Sequence[Job], settings: Settings, stopped: Callable[[], bool], watch: Callable[[Job], life.Watcher]
+        self, jobs: Sequence[Job], settings: Settings, stopped: Callable[[], bool], watch: Callable[[Job], Watcher]
     ) -> Iterator[tuple[Job, TrialRecord]]:
         """Raises Interrupted once `stopped()` is true and what runs is saved."""
 
 
-def here(
-    jobs: Sequence[Job], settings: Settings, stopped: Callable[[], bool], watch: Callable[[Job], life.Watcher]
-) -> Iterator[tuple[Job, TrialRecord]]:
+def here(jobs: Sequence[Job], settings: Settings, stopped: Callable[[], bool], watch: Callable[[Job], Watcher]) -> Iterator[tuple[Job, TrialRecord]]:
     """One after another in this process. What another runner is at comes last: it may have been done by then."""
     queue, held = collections.deque(jobs), 0
     while queue:
@@ -110,7 +110,7 @@ def run_all(
             ledger.note(ids[-1], notes(trial))
         outcome = known.get("outcome", "")
         if fresh or outcome in ("", "failed") or (outcome == "skipped" and _can_run_now(trial, settings)):
-            jobs.append(Job(index, trial, parts, _stale(life.folder_of(trial, ids[-1], settings), fresh)))
+            jobs.append(Job(index, trial, parts, _stale(trial, ids[-1], settings, fresh)))
     latest = {_place(tags): trial_id for trial_id, tags in done.items()}
     views: dict[int, View] = {}
 
@@ -126,6 +126,7 @@ def run_all(
     with graceful_stop() as stopped:
         for job, record in engine(jobs, settings, stopped, watch):
             ledger.put(life.folder_of(job.trial, record.trial_id, settings))
+            life.depot_of(job.trial, record.trial_id, settings).drop()
             if job.index in views:
                 views.pop(job.index).end(record)
         if stopped():  # while the last one was put on record: what would come after it is not wanted either
@@ -170,12 +171,15 @@ def why(parts: Mapping[str, str], ledger: Ledger, before: str | None) -> str:
     return f"{', '.join(changed[:4])}{' and others' if len(changed) > 4 else ''} changed"
 
 
-def _stale(folder: RunDir, fresh: bool) -> str | None:
+def _stale(trial: Trial, trial_id: str, settings: Settings, fresh: bool) -> str | None:
     """The attempt that a new one replaces; a half-done one is dropped where all is to be fresh."""
+    folder = life.folder_of(trial, trial_id, settings)
     attempt = folder.attempt()
-    if fresh and attempt is None and folder.path.is_dir():
-        with contextlib.suppress(Held), folder.held():
-            folder.clear()
+    if fresh and attempt is None:
+        life.depot_of(trial, trial_id, settings).drop()
+        if folder.path.is_dir():
+            with contextlib.suppress(Held), folder.held():
+                folder.clear()
     return attempt
 
 
@@ -188,7 +192,7 @@ def _place(tags: Mapping[str, str]) -> tuple[str, ...]:
 def _can_run_now(trial: Trial, settings: Settings) -> bool:
     """Whether what was missing when the trial was skipped, such as a weight, has come."""
     try:
-        life.build(trial, life.open_task(str(trial.task), settings.data_root, settings.device))
+        build(trial, open_task(str(trial.task), settings.data_root, settings.device))
     except Unavailable:
         return False
     return True

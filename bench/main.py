@@ -15,6 +15,7 @@ from rich.console import Console
 
 from bench import execute, registry, theory, tuning
 from bench import suite as suites
+from bench.build import open_task
 from bench.display import SuiteDisplay
 from bench.errors import UsageError
 from bench.execute import Engine
@@ -27,7 +28,6 @@ from bench.settings import Settings
 from bench.suite import Trial
 from bench.tracking import Store
 from bench.training import Interrupted
-from bench.trial import open_task
 
 if TYPE_CHECKING:
     from reports.published import PublishedTable
@@ -178,7 +178,7 @@ def _check_claims(options: RunOptions) -> int:
     """Claims are checked on the CPU under one seed; what would change that is refused."""
     given = {k: v for k, v in vars(options).items() if v and v != getattr(RunOptions(suite=suites.CLAIMS), k)}
     names = {"seeds": "seeds", "overrides": "set", "max_seconds": "max-seconds", "deterministic": "deterministic", "plugins": "plugin"}
-    names |= {name: name.replace("_", "-") for name in ("workers", "ray", "threads", "on_oom", "ranks")}
+    names |= {name: name.replace("_", "-") for name in ("workers", "ray", "threads", "on_oom", "ranks", "checkpoints")}
     for name in names.keys() & given.keys():
         raise UsageError(f"--{names[name]} means nothing to the claims: they run on the CPU under seed 0; --methods chooses papers or claims")
     if options.device not in ("auto", "cpu"):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from bench import depot
 from bench.errors import UsageError
 from bench.memory import OnOOM
 from bench.schema import TIERS, TierName
@@ -38,6 +39,7 @@ class RunOptions:
     threads: int | None = None
     ranks: int = 1
     on_oom: str = "fail"
+    checkpoints: str | None = None
 
     def settings(self) -> Settings:
         """Where and how trials run.
@@ -51,10 +53,12 @@ class RunOptions:
             raise UsageError("--ranks shares every trial out among processes of Ray: give --workers or --ray too")
         if self.ranks > 1 and self.on_oom != "fail":
             raise UsageError("--ranks and --on-oom exclude each other: more ranks make the share of each smaller")
+        if self.ranks > 1 and self.checkpoints:
+            raise UsageError("--ranks and --checkpoints exclude each other: ranks share an --out on storage that all nodes see")
         return Settings(
             out=self.out, device=resolve_device(self.device), data_root=data_root_of(self.data_root), deterministic=self.deterministic,
             max_seconds=_positive("--max-seconds", self.max_seconds), threads=self.threads, plugins=tuple(p.resolve() for p in self.plugins),
-            on_oom=_on_oom(self.on_oom), ranks=self.ranks,
+            on_oom=_on_oom(self.on_oom), ranks=self.ranks, checkpoints=None if self.checkpoints is None else depot.whole(self.checkpoints),
         )  # fmt: skip
 
 

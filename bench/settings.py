@@ -27,6 +27,7 @@ class Settings:
     threads: int | None = None  # that a process computes with; None: torch's own choice
     at_once: int = 1  # trials that run at the same time, which their times suffer from
     ranks: int = 1  # processes that share each trial, a device each, see `bench.parallel`
+    checkpoints: str | None = None  # an fsspec URL where checkpoints are copied to, see `bench.depot`
     plugins: tuple[Path, ...] = ()
     on_oom: memory.OnOOM = "fail"  # or begin again on micro-batches of half the size, see `bench.accumulation`
 

@@ -56,6 +56,7 @@ class Plan:
     higher_is_better: bool  # of the first validation score
     max_seconds: float = math.inf
     checkpoint_seconds: float = 30.0
+    kept: Callable[[Path], object] = bool  # told of every checkpoint that is written
 
 
 @contextlib.contextmanager
@@ -163,7 +164,7 @@ class Training:
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
             "points": self.points, "history": self.history, "pending": self.pending,
         }  # fmt: skip
-        checkpoint.save(self.plan.folder / "checkpoint.safetensors", tree)
+        self._keep("checkpoint.safetensors", tree)
         self.saved_at = time.monotonic()
 
     def load_best(self) -> None:
@@ -221,7 +222,11 @@ class Training:
         self.watcher.curves(self.points)
         self.history.append((self.method.t, next(iter(scores.values()))))
         if self.best_step() == self.method.t:
-            checkpoint.save(self.plan.folder / "best.safetensors", self.method.state())
+            self._keep("best.safetensors", self.method.state())
+
+    def _keep(self, name: str, tree: dict[str, Any]) -> None:
+        checkpoint.save(path := self.plan.folder / name, tree)
+        self.plan.kept(path)
 
     def _record(self, values: dict[str, float]) -> None:
         self.points += [(key, self.method.t, self.images, self.spent, value) for key, value in values.items()]

@@ -75,7 +75,7 @@ def test_below_six_pairs_there_is_no_verdict():
     assert d.verdict == "no verdict: 5 images scored by both"
     assert (d.n, math.isnan(d.p), math.isnan(d.effect)) == (5, True, True)
     (d,) = compare.differences(side("a", [[1.0]], images=False), side("b", [[0.0]], images=False))
-    assert d.verdict == "no verdict: 1 seeds scored by both"
+    assert d.verdict == "no verdict: 1 seed scored by both"
 
 
 def test_two_protocols_are_told_and_not_tested():

@@ -21,7 +21,7 @@ from _runners import Runners, finish, mounted, said, until
 from PIL import Image
 
 import runner
-from bench import checkpoint, execute, ledger, options, trial
+from bench import attempt, checkpoint, execute, ledger, options, trial
 from bench.ledger import Ledger
 from bench.registry import ROOT
 from bench.rundir import RunDir
@@ -171,7 +171,7 @@ PLACES = {
     "a checkpoint": ((Training, "save"), 1, "checkpoint.safetensors"),
     "the best weights": ((Training, "_validate"), 0, "best.safetensors"),
     "the last weights": ((trial, "_save_weights"), 0, "weights.safetensors"),
-    "the pictures of a result": ((trial._Attempt, "_score"), 0, "trials"),
+    "the pictures of a result": ((attempt.Attempt, "_score"), 0, "trials"),
     "a record": ((RunDir, "close"), 0, "record"),
     "a report": ((render, "render"), 0, "report"),
 }

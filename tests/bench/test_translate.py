@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from bench import registry
+from bench.build import build
 from bench.errors import UsageError
 from bench.segmenters.palette import FACADES
 from bench.stream import Stream
@@ -17,7 +18,6 @@ from bench.suite import Trial
 from bench.task import Scores
 from bench.tasks.translate import Translate
 from bench.training import judging
-from bench.trial import build
 
 SETS = ("sliced_wasserstein[directions=16]",)
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from bench import identity, registry, suite
 from bench import trial as life
+from bench.build import build, open_task
 from bench.record import CURVES, PER_IMAGE
 from bench.registry import Spec
 from bench.settings import Settings
@@ -104,8 +105,8 @@ def test_an_untrained_trial(ran):
 def test_the_weights_are_those_that_were_judged(ran):
     bench, (_, record), _ = ran
     trial = bench.trials()[1]
-    task = life.open_task(str(trial.task), None, torch.device("cpu"))
-    method = life.build(trial, task)
+    task = open_task(str(trial.task), None, torch.device("cpu"))
+    method = build(trial, task)
     weights = safetensors.torch.load_file(bench.out / "tiny" / "trials" / record.trial_id / "record" / "weights.safetensors")
     assert {k.partition(".")[0] for k in weights} == {"G"}
     method.G.load_state_dict({k.removeprefix("G."): v for k, v in weights.items()})
@@ -359,12 +360,12 @@ def test_data_content_changes_the_identity(ran, tmp_path):
     Image.new("RGB", (64, 64), "red").save(folder / "a.png")
 
     def digest():
-        life.open_task.cache_clear()
+        open_task.cache_clear()
         return parts(ran[0].trials(overrides=[f"data=folder[path={folder},split=test]"])[1])
 
     before = digest()
     Image.new("RGB", (64, 64), "blue").save(folder / "a.png")
     after = digest()
-    life.open_task.cache_clear()
+    open_task.cache_clear()
     assert {k.rpartition("/")[2] for k in before if before[k] != after[k]} == {"test"}
     assert identity.protocol_of(before) != identity.protocol_of(after)

@@ -1,0 +1,102 @@
+"""Copies of a trial's checkpoints at an fsspec URL (a folder, s3://, gs://, ...): a machine that does not see this one's disk goes on from them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UsageError
+from bench.text import first_line
+
+
+class Depot:
+    """The copies of one trial. There are none: it keeps to its own disk."""
+
+    def fetch(self) -> None:
+        """Bring the copies here, unless there is a checkpoint here already."""
+
+    def keep(self, path: Path) -> None:
+        """Copy a checkpoint; an earlier copy stays whole until the new one is."""
+
+    def drop(self) -> None:
+        """Delete the copies."""
+
+    def remarks(self) -> dict[str, str]:
+        """A mark on the trial where copies failed."""
+        return {}
+
+
+@dataclasses.dataclass
+class Remote(Depot):
+    """Copies at a URL.
+
+    A copy that fails is no reason to stop: the file itself lies in `folder`, and a trial that finds none begins afresh and ends with the same bits.
+
+    Attributes:
+        folder: where the trial works.
+        url: where its copies lie.
+        missed: what went wrong with them last; empty where nothing did.
+    """
+
+    folder: Path
+    url: str
+    missed: str = ""
+
+    def fetch(self) -> None:  # noqa: D102
+        if any(self.folder.rglob("checkpoint.safetensors")):
+            return
+        with self._opened() as (files, root):
+            for name in sorted(files.find(root)):  # "best" comes before "checkpoint", without which it means nothing
+                if name.endswith(".safetensors"):
+                    path = self.folder / os.path.relpath(name, root)
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    files.get_file(name, f"{path}.part")
+                    os.replace(f"{path}.part", path)
+
+    def keep(self, path: Path) -> None:  # noqa: D102
+        with self._opened() as (files, root):
+            name = f"{root}/{path.relative_to(self.folder).as_posix()}"
+            files.makedirs(name.rpartition("/")[0], exist_ok=True)
+            files.put_file(str(path), f"{name}.part")
+            files.mv(f"{name}.part", name)
+
+    def drop(self) -> None:  # noqa: D102
+        with self._opened() as (files, root):
+            if files.exists(root):
+                files.rm(root, recursive=True)
+
+    def remarks(self) -> dict[str, str]:  # noqa: D102
+        return {"checkpoints": self.missed} if self.missed else {}
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[tuple[Any, str]]:
+        try:
+            yield _open(self.url)
+        except Exception as error:  # every kind of storage has its own
+            self.missed = f"its checkpoints could not all be copied to {self.url}: {first_line(error)}"
+
+
+def whole(url: str) -> str:
+    """The URL of a place for copies: with its protocol, without a slash at its end.
+
+    Raises:
+        UsageError: there is no such kind of storage, or it does not answer.
+    """
+    try:
+        files, root = _open(url)
+        files.exists(root)
+    except Exception as error:
+        raise UsageError(f"cannot use --checkpoints {url}: {first_line(error)}") from error
+    return url.rstrip("/") if "://" in url else files.unstrip_protocol(root)
+
+
+def _open(url: str) -> tuple[Any, str]:
+    """The file system and the path in it."""
+    import fsspec
+
+    files, root = fsspec.core.url_to_fs(url)
+    return files, root.rstrip("/")
