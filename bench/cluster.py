@@ -1,7 +1,7 @@
 """Trials on many processes and machines, by Ray. Only `--workers` and `--ray` import it.
 
 A trial is one Ray task. Ray starts it again where its process or node dies; the lock and the record of its run directory turn that into exactly once,
-and its checkpoint there lets it go on where it was. The store is written by the runner alone.
+and its checkpoint there, or the copy of it in a depot, lets it go on where it was. The store is written by the runner alone.
 """
 
 from __future__ import annotations
@@ -35,14 +35,17 @@ _LOOK = 0.25  # seconds between looks at what the trials say
 
 
 @contextlib.contextmanager
-def engine(workers: int | None, address: str | None, settings: Settings, gpus: float) -> Iterator[tuple[Engine, Settings]]:
+def engine(
+    workers: int | None, address: str | None, settings: Settings, *, gpus: float | None = None, alone: bool = False
+) -> Iterator[tuple[Engine, Settings]]:
     """Ray on this machine with so many workers, or the cluster at an address; and the settings that its trials run under.
 
     Args:
         workers: trials at once on this machine.
         address: of a cluster that runs already, such as `10.0.0.1:6379` or `auto`.
         settings: of this process.
-        gpus: what a trial takes of a GPU, where they run on GPUs.
+        gpus: what a trial takes of a GPU, where they run on GPUs; None: as much as it needs, which is measured.
+        alone: whether each trial has a node to itself; where nodes differ, one of the largest.
 
     Raises:
         UsageError: Ray is not installed, or there is no such cluster.
@@ -64,9 +67,10 @@ def engine(workers: int | None, address: str | None, settings: Settings, gpus: f
             ray.init(num_cpus=(workers or 1) * settings.ranks, include_dashboard=False, _temp_dir=str(scratch), **common)
         cores = max(int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"])
         threads = settings.threads or (1 if address else max(1, (os.cpu_count() or 1) // cores))
-        each = min(threads, cores) if address else 1  # CPUs of a process
+        each = cores if alone else min(threads, cores) if address else 1  # CPUs of a process
         theirs = dataclasses.replace(settings, threads=threads, at_once=max(cores // (each * settings.ranks), 1), out=settings.out.resolve())
-        yield functools.partial(_run, each, gpus if settings.device.type == "cuda" else 0), theirs
+        share = 0.0 if settings.device.type != "cuda" else 1.0 if alone or settings.ranks > 1 else gpus
+        yield functools.partial(_run, each, _Gpus(share)), theirs
     except (ConnectionError, RuntimeError, ValueError) as error:
         if ray.is_initialized():
             raise
@@ -77,8 +81,41 @@ def engine(workers: int | None, address: str | None, settings: Settings, gpus: f
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Gpus:
+    """What trials take of the GPUs that Ray hands out: what is `given`, else what a trial of their row was found to need."""
+
+    given: float | None
+    known: dict[tuple[str, str], float] = dataclasses.field(default_factory=dict)
+
+    def of(self, job: Job) -> float:
+        """A share, 1 for a whole one."""
+        return self.known.get((job.trial.workload, job.trial.label), 1.0) if self.given is None else self.given
+
+    def measure(self, jobs: Sequence[Job], settings: Settings, stopped: Callable[[], bool]) -> None:
+        """Find out what is not known; where every trial can have a GPU to itself there is no need.
+
+        Raises:
+            Interrupted: `stopped()` became true.
+        """
+        import ray
+
+        if self.given is not None or len(jobs) <= ray.cluster_resources().get("GPU", 0):
+            return
+        first = {(job.trial.workload, job.trial.label): job for job in reversed(jobs)}
+        measuring = {ray.remote(num_gpus=1)(worker.measure).remote(job, settings): row for row, job in first.items() if row not in self.known}
+        while measuring:
+            ready, _ = ray.wait(list(measuring), timeout=_LOOK)
+            for ref in ready:
+                row = measuring.pop(ref)
+                with contextlib.suppress(ray.exceptions.RayError):  # what kills its process will kill the trial's too, which then tells
+                    self.known[row] = ray.get(ref)
+            if stopped():
+                raise Interrupted
+
+
 def _run(
-    cpus: int, gpus: float, jobs: Sequence[Job], settings: Settings, stopped: Callable[[], bool], watch: Callable[[Job], Watcher]
+    cpus: int, gpus: _Gpus, jobs: Sequence[Job], settings: Settings, stopped: Callable[[], bool], watch: Callable[[Job], Watcher]
 ) -> Iterator[tuple[Job, TrialRecord]]:
     """An `Engine`: all jobs at once, as many as there is room for; Ray keeps the others waiting. Of those that take several devices each, a few."""
     if not jobs:
@@ -86,10 +123,11 @@ def _run(
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+    gpus.measure(jobs, settings, stopped)
     home = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)  # the board lives as long as the runner
     board = ray.remote(num_cpus=0, scheduling_strategy=home)(worker.Board).remote()
     if settings.ranks == 1:
-        work, room = ray.remote(max_retries=worker.RETRIES, num_cpus=cpus, num_gpus=gpus)(worker.work), len(jobs)
+        work, room = ray.remote(max_retries=worker.RETRIES, num_cpus=cpus)(worker.work), len(jobs)
     else:
         work, room = ray.remote(max_retries=worker.RETRIES, num_cpus=0)(worker.work_together), settings.at_once
     for job in jobs:
@@ -99,7 +137,7 @@ def _run(
     while running or (waiting and not asked):
         while waiting and len(running) < room and not asked:
             job = waiting.popleft()
-            running[work.remote(job, settings, board)] = job
+            running[work.options(num_gpus=gpus.of(job) if settings.ranks == 1 else 0).remote(job, settings, board)] = job
         ready, _ = ray.wait(list(running), timeout=_LOOK)
         with _going_down(stopped):
             news = ray.get(board.take.remote())
@@ -142,12 +180,16 @@ def _result(ref: Any, job: Job, settings: Settings, stopped: Callable[[], bool])
     import ray
 
     try:
-        result: TrialRecord | Exception = ray.get(ref)
+        result: TrialRecord | bytes | str | Exception = ray.get(ref)
     except ray.exceptions.RayTaskError as error:
         return error.cause if isinstance(error.cause, Exception) else error
     except (ray.exceptions.RayError, ray.exceptions.RaySystemError) as error:
         if stopped():
             return Interrupted()
-        reason = f"its process died {worker.RETRIES + 1} times, the last time with: {first_line(error)}"
-        return life.give_up(job.trial, settings, reason, job.stale)
-    return result
+        result = f"its process died {worker.RETRIES + 1} times, the last time with: {first_line(error)}"
+    try:
+        if isinstance(result, bytes):
+            return life.take_in(job.trial, result, settings, job.stale)
+        return life.give_up(job.trial, settings, result, job.stale) if isinstance(result, str) else result
+    except Held as error:
+        return error

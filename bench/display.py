@@ -15,10 +15,10 @@ _EVERY = 15.0  # seconds between plain lines of one trial
 
 
 class SuiteDisplay:
-    """Shows the suite and every running trial: updates, images/s, losses, time left, evaluation. Use as a context manager."""
+    """Shows the suite and every running trial, one or `several` at once: updates, images/s, losses, time left, evaluation. A context manager."""
 
-    def __init__(self, console: Console, total: int, headline: Sequence[str], at_once: int = 1) -> None:
-        self.console, self.total, self.headline, self.at_once = console, total, headline, at_once
+    def __init__(self, console: Console, total: int, headline: Sequence[str], several: bool = False) -> None:
+        self.console, self.total, self.headline, self.several = console, total, headline, several
         self.passed = self.started = 0  # trials of the phases before this one: tuning, rows, sensitivity; and all that began to run
         columns = (TextColumn("{task.description}", markup=False), BarColumn(28), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
         note = TextColumn("{task.fields[note]}", markup=False)
@@ -37,10 +37,10 @@ class SuiteDisplay:
         self.started += 1
         at = self.passed + index
         place = f"[{at + 1}/{self.total}]"
-        if self.at_once == 1:
+        if not self.several:
             self.bars.update(self.suite, completed=at)
         self.line(f"{place} {trial.title}, seed {trial.seed}{f': re-run, {why}' if why else ''}")
-        return TrialDisplay(self, trial, "   " if self.at_once == 1 else place)
+        return TrialDisplay(self, trial, place if self.several else "   ")
 
     def line(self, text: str) -> None:
         """A line that stays."""

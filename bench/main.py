@@ -59,7 +59,7 @@ def run_suite(options: RunOptions) -> int:
     console.print(f"{suite.title}\n{total} trials, tier {tier}, {settings.device}", markup=False, highlight=False)
     headline = [column for table in suite.tables for column in table.headline or [table.sort]]
     try:
-        with _engine(options, settings, level) as (engine, theirs), SuiteDisplay(console, total, headline, theirs.at_once) as display:
+        with _engine(options, settings, level) as (engine, theirs), SuiteDisplay(console, total, headline, engine is not execute.here) as display:
             run = functools.partial(execute.run_all, settings=theirs, ledger=ledger, display=display, fresh=options.fresh, engine=engine)
             records, failed = _train(rows, level, run, display)
     except (Interrupted, KeyboardInterrupt):
@@ -81,7 +81,7 @@ def _engine(options: RunOptions, settings: Settings, level: Tier) -> Iterator[tu
         return
     from bench import cluster
 
-    with cluster.engine(options.workers, options.ray, settings, level.gpus) as pair:
+    with cluster.engine(options.workers, options.ray, settings, gpus=level.gpus, alone=level.alone) as pair:
         yield pair
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import json
 import shutil
+import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -85,6 +87,28 @@ class RunDir:
     def read(self) -> TrialRecord:
         """The record, its gallery included."""
         return read_record(self.results)
+
+    def pack(self) -> bytes:
+        """The files of the record in one archive, for a machine that does not see this disk."""
+        with io.BytesIO() as packed:
+            with tarfile.open(fileobj=packed, mode="w") as archive:
+                archive.add(self.results, arcname=".")
+            return packed.getvalue()
+
+    def unpack(self, packed: bytes) -> None:
+        """Put such an archive here, in place of what came of the trial before.
+
+        Raises:
+            UsageError: the disk is full or the folder cannot be written.
+        """
+        part = self.path / "record.part"
+        try:
+            self.clear()
+            with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+                archive.extractall(part, filter="data")
+            part.rename(self.results)
+        except OSError as error:
+            raise UsageError(f"cannot write the record {self.results}: {error}; free some space or give another --out") from error
 
 
 class RunDirs(Records):

@@ -120,7 +120,8 @@ class Tier(_Strict):
     sensitivity: Sensitivity | None = None
     workloads: dict[str, Override] = {}  # by name
     seeds: Seeds = [0]
-    gpus: Positive = 1.0  # that a trial takes where Ray hands them out: small networks share one
+    gpus: Positive | None = None  # that a trial takes where Ray hands them out: small networks share one; None: measured, see `bench.shares`
+    alone: bool = False  # times are what this suite is about: under Ray each trial has a node to itself
     evaluations: Count = 5  # on the validation split, evenly spaced over training
     task: dict[str, Any] = {}  # for every task that has the key
     hp: dict[str, Any] = {}  # for every method that has the key

@@ -1,4 +1,4 @@
-"""The life of a trial: seed, build, train, evaluate, write its record. A pure function of (trial, data), but for the clock."""
+"""The life of a trial: an attempt, its record, each once. A pure function of (trial, data), but for the clock."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from bench.rundir import RunDir, RunDirs
 from bench.settings import Settings
 from bench.stream import Stream
 from bench.suite import Trial
+
+_PATIENCE = 10.0  # seconds for another runner that puts a record into the store
 
 
 def identify(trial: Trial, settings: Settings) -> dict[str, str]:
@@ -81,10 +83,14 @@ def follow(trial: Trial, settings: Settings) -> None:
 
 
 def give_up(trial: Trial, settings: Settings, reason: str, stale: str | None) -> TrialRecord:
-    """Write the record of a trial that killed every process that ran it, unless another one has been written meanwhile."""
+    """Write the record of a trial that killed every process that ran it, unless another one has been written meanwhile.
+
+    Raises:
+        Held: another process runs it.
+    """
     record = blank(trial, settings)
     folder = folder_of(trial, record.trial_id, settings)
-    with folder.held():
+    with folder.held(_PATIENCE):
         if folder.attempt() not in (None, stale):
             return folder.read()
         folder.clear()
@@ -92,6 +98,19 @@ def give_up(trial: Trial, settings: Settings, reason: str, stale: str | None) ->
         record.outcome, record.reason, record.ended = "failed", reason, time.time()
         folder.close(record)
     return record
+
+
+def take_in(trial: Trial, packed: bytes, settings: Settings, stale: str | None) -> TrialRecord:
+    """Unpack the record of a trial that ran on another machine's disk, unless another one has been written meanwhile.
+
+    Raises:
+        Held: another process runs it.
+    """
+    folder = folder_of(trial, identity.id_of(identify(trial, settings)), settings)
+    with folder.held(_PATIENCE):
+        if folder.attempt() in (None, stale):
+            folder.unpack(packed)
+        return folder.read()
 
 
 def blank(trial: Trial, settings: Settings) -> TrialRecord:

@@ -7,13 +7,16 @@ import dataclasses
 import functools
 import platform
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from bench import shares
 from bench import trial as life
 from bench.errors import UsageError
 from bench.execute import Job
@@ -104,23 +107,39 @@ class Messenger:
         self.news[name] = arguments
 
 
-def work(job: Job, settings: Settings, board: Any) -> TrialRecord | Exception:
-    """A trial, in a process of its own on some node."""
+def work(job: Job, settings: Settings, board: Any) -> TrialRecord | bytes | Exception:
+    """A trial, in a process of its own on some node. Bytes are a record from a disk that the runner does not see."""
     _prepare(settings)
     messenger = Messenger(board, job.index)
     try:
         _same_place(job, settings)
         if messenger.stopped():
             return Interrupted()
-        with _saved_by_sigterm(messenger):
-            record = life.run(job.trial, settings, messenger, messenger.stopped, job.stale)
-        messenger.tell()
-        return record
+        with _desk(settings) as own, _saved_by_sigterm(messenger):
+            record = life.run(job.trial, own, messenger, messenger.stopped, job.stale)
+            messenger.tell()
+            return record if own is settings else life.folder_of(job.trial, record.trial_id, own).pack()
     except Held as error:
         time.sleep(_TOLD_EVERY)
         return error
     except (Interrupted, UsageError) as error:
         return error
+
+
+def measure(job: Job, settings: Settings) -> float:
+    """What a trial takes of a GPU, of which this process has a whole one."""
+    _prepare(settings)
+    return shares.measure(job.trial, settings)
+
+
+@contextlib.contextmanager
+def _desk(settings: Settings) -> Iterator[Settings]:
+    """Where copies of checkpoints lie where every node finds them, a trial needs no disk but that of its node, and that only for a while."""
+    if settings.checkpoints is None:
+        yield settings
+        return
+    with tempfile.TemporaryDirectory(prefix="ganbench-") as out:
+        yield dataclasses.replace(settings, out=Path(out))
 
 
 @contextlib.contextmanager
@@ -198,8 +217,8 @@ def _same_place(job: Job, settings: Settings) -> None:
         UsageError: its code, data or versions differ from the runner's, or it does not see the output folder.
     """
     node = platform.node()
-    if not life.folder_of(job.trial, id_of(job.parts), settings).path.is_dir():
-        raise UsageError(f"node {node} does not see {settings.out}: give an --out on storage that all nodes share")
+    if settings.checkpoints is None and not life.folder_of(job.trial, id_of(job.parts), settings).path.is_dir():
+        raise UsageError(f"node {node} does not see {settings.out}: give an --out on storage that all nodes share, or --checkpoints URL")
     parts = life.identify(job.trial, settings)
     if different := [f"{k} is {parts.get(k)} there, {job.parts.get(k)} here" for k in {**job.parts, **parts} if parts.get(k) != job.parts.get(k)]:
         raise UsageError(f"node {node} would compute something else: {'; '.join(different[:3])}: give it the same code, data and versions")

@@ -89,7 +89,7 @@ def main(trials: int = 200) -> None:
         bare = alone(folders[0], trials)
         settings = Settings(out=folders[1], device=torch.device("cpu"), threads=1)
         here = run(folders[1], execute.here, settings, trials)
-        with cluster.engine(2, None, Settings(out=folders[2], device=torch.device("cpu"), threads=1), 1.0) as (engine, theirs):
+        with cluster.engine(2, None, Settings(out=folders[2], device=torch.device("cpu"), threads=1)) as (engine, theirs):
             many = run(folders[2], engine, theirs, trials)
     print(f"a trial of one update {bare:.0f} ms; with the store {here:.0f} ms, so {here - bare:.0f} ms for going on record")
     print(f"two workers: one more on record every {many:.0f} ms ({many / here:.2f} of one process)")

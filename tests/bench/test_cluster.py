@@ -57,11 +57,21 @@ class Mortal(UNet):
 
         at: int = param(20, "the update")
         grave: str = param("", "a file; none: it dies every time")
+        log: str = param("", "a file for its updates; beside it one for what Ray gave it")
         width: int = param(4, "of the network")
 
     def train(self, data):
         """Regression, and an end."""
+        if self.hp.log:
+            import ray
+
+            given = ray.get_runtime_context().get_assigned_resources()
+            with open(f"{self.hp.log}.resources", "a") as file:
+                print(*(f"{name} {given[name]}" for name in sorted(given) if name in ("CPU", "GPU")), file=file)
         for logs in super().train(data):
+            if self.hp.log:
+                with open(self.hp.log, "a") as file:
+                    print(self.t, file=file)
             yield logs
             if self.t >= self.hp.at and not (self.hp.grave and Path(self.hp.grave).exists()):
                 if self.hp.grave:
@@ -241,6 +251,53 @@ def test_a_cluster_that_loses_a_node(words, tmp_path):
     assert results(tmp_path / "lost") == results(tmp_path / "whole")
 
 
+@pytest.mark.fault(
+    "node: its disk is its own",
+    cause="trials work in folders that neither the runner nor each other sees, with --checkpoints URL; a worker of two dies",
+    expected="its trial goes on in another process from the copy, records come back, the bits are those of a serial run, no copy is left",
+)
+@pytest.mark.slow
+def test_nodes_without_a_common_disk(words, alone, tmp_path):
+    grave, log = tmp_path / "grave", tmp_path / "log"
+    methods = ["--methods", "identity", "unet", f'mortal[grave="{grave}",log="{log}"]', "--checkpoints", tmp_path / "copies"]
+    code, said, complaints = finish(start(*words, *methods, "--out", tmp_path / "many", "--workers", 2))
+    assert (code, complaints) == (0, ""), said
+    (shared, runs), (single, _) = results(tmp_path / "many"), alone
+    assert {k: shared[k] for k in single} == single
+    assert runs == 6
+    assert grave.exists()
+    updates = log.read_text().split()
+    assert updates.count("1") == 2  # one a seed: whoever went on did not begin again
+    assert not [p for p in (tmp_path / "copies").rglob("*") if p.is_file()]
+
+
+ONE_GPU = """
+import os, secrets, sys
+os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "num_gpus": 1, "include_dashboard": False})
+sys.argv += ["--ray", cluster.address]
+from bench import cluster, worker
+real, worker.measure = cluster._Gpus, lambda job, settings: 0.25
+cluster._Gpus = lambda given: real(None)  # as on GPUs
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("alone", "code", "more", "resources"), [(False, ONE_GPU, [], "CPU 1.0 GPU 0.25"), (True, "", ["--workers", 2], "CPU 2.0")])
+def test_what_a_trial_takes(words, tmp_path, alone, code, more, resources):
+    """A quarter of a GPU where that was measured; all CPUs of a node where times are what the suite is about."""
+    text = SUITE.replace("evaluations", f"alone = {str(alone).lower()}\nevaluations")
+    (tmp_path / "shared.toml").write_text(text)
+    chosen = ["--methods", f'mortal[at=100,log="{tmp_path / "log"}"]', "--out", tmp_path / "out", *more]
+    exit_code, said, complaints = finish(start(*words[:1], tmp_path / "shared.toml", *words[2:], *chosen, code=code + START))
+    assert exit_code == 0, said + complaints
+    assert set((tmp_path / "log").with_suffix(".resources").read_text().splitlines()) == {resources}
+    times = "its times were taken while 2 trials ran at once"
+    store = Store("shared", tmp_path / "out")
+    assert {record.tags.get("at_once") for record in store.read(store.done())} == {None if alone else times}
+
+
 @pytest.mark.slow
 def test_a_trial_of_two_ranks(words, tmp_path):
     """It ends where one process ends, but for rounding, a killed rank or not; what needs no training needs no ranks; what raises has failed."""
@@ -306,6 +363,9 @@ def ray(monkeypatch):
         def __init__(self, call):
             self.remote = call
 
+        def options(self, **resources):
+            return self
+
     class Actor:
         def __init__(self, kind):
             self.kind = kind
@@ -331,10 +391,10 @@ def ray(monkeypatch):
 def test_a_trial_that_another_runner_is_at_is_looked_at_again(tiny, job, ray):
     record = trial.blank(job.trial, tiny.settings)
     ray[:] = [Held("taken"), Held("taken"), record]
-    assert list(cluster._run(1, 0, [job], tiny.settings, lambda: False, lambda job: None)) == [(job, record)]
+    assert list(cluster._run(1, cluster._Gpus(0.0), [job], tiny.settings, lambda: False, lambda job: None)) == [(job, record)]
     ray[:] = [Held("taken"), Held("taken"), record]
     with pytest.raises(Interrupted):  # the user asked to stop: whoever is at it goes on with it
-        list(cluster._run(1, 0, [job], tiny.settings, lambda: True, lambda job: None))
+        list(cluster._run(1, cluster._Gpus(0.0), [job], tiny.settings, lambda: True, lambda job: None))
     assert ray[-1:] == [record]
 
 

@@ -1,0 +1,173 @@
+"""Copies of checkpoints: a trial goes on where no disk of its first machine is, and nothing stops where copies fail."""
+
+import dataclasses
+import itertools
+import os
+
+import fsspec
+import pytest
+import safetensors.torch
+from conftest import Watcher
+
+import runner
+from bench import depot, trial, worker
+from bench.depot import Remote
+from bench.errors import UsageError
+from bench.execute import Job
+from bench.training import Interrupted
+
+
+class Onlooker(Watcher):
+    """Of one trial."""
+
+    def __init__(self):
+        super().__init__()
+        self.started = lambda: None
+
+    def curves(self, points):
+        """Nothing."""
+
+
+def weights(folder):
+    """What was trained."""
+    return {k: v.numpy().tobytes() for k, v in safetensors.torch.load_file(folder.results / "weights.safetensors").items()}
+
+
+@pytest.fixture
+def unet(tiny):
+    (unet,) = tiny.trials(methods=["unet"])
+    return unet
+
+
+@pytest.fixture
+def settings(tiny, tmp_path):
+    """A checkpoint at every update, and copies of it."""
+    return dataclasses.replace(tiny.settings, checkpoint_seconds=-1.0, checkpoints=depot.whole(str(tmp_path / "copies")))
+
+
+def elsewhere(settings, tmp_path):
+    """Another machine: it sees the copies alone."""
+    return dataclasses.replace(settings, out=tmp_path / "elsewhere")
+
+
+# -- one file
+@pytest.mark.parametrize("where", ["memory://copies/a", "file://{}/copies/a"])
+def test_what_was_kept_is_fetched_elsewhere(tmp_path, where):
+    here, there = tmp_path / "here", tmp_path / "there"
+    for name in ("best.safetensors", "checkpoint.safetensors", "batch_2/checkpoint.safetensors"):
+        (here / name).parent.mkdir(parents=True, exist_ok=True)
+        (here / name).write_text(name)
+        Remote(here, where.format(tmp_path)).keep(here / name)
+    there.mkdir()
+    second = Remote(there, where.format(tmp_path))
+    second.fetch()
+    found = {str(p.relative_to(there)): p.read_text() for p in there.rglob("*.*")}
+    assert found == {name: name for name in ("best.safetensors", "checkpoint.safetensors", "batch_2/checkpoint.safetensors")}
+    second.drop()
+    second.drop()  # of nothing
+    files, root = fsspec.core.url_to_fs(where.format(tmp_path))
+    assert not files.exists(root)
+    assert second.remarks() == {}
+
+
+def test_a_checkpoint_that_is_here_stays(tmp_path):
+    (tmp_path / "checkpoint.safetensors").write_text("of here")
+    there = Remote(tmp_path, "memory://copies/b")
+    there.keep(tmp_path / "checkpoint.safetensors")
+    (tmp_path / "checkpoint.safetensors").write_text("newer")
+    there.fetch()
+    assert (tmp_path / "checkpoint.safetensors").read_text() == "newer"
+
+
+def test_half_a_copy_is_none(tmp_path):
+    with fsspec.open("memory://copies/c/checkpoint.safetensors.part", "wb") as file:
+        file.write(b"half")
+    Remote(tmp_path, "memory://copies/c").fetch()
+    assert list(tmp_path.iterdir()) == []
+
+
+# -- a trial
+def test_a_trial_goes_on_elsewhere_to_the_same_bits(unet, settings, tmp_path, ran):
+    updates = itertools.count()
+    with pytest.raises(Interrupted):
+        trial.run(unet, settings, Onlooker(), lambda: next(updates) == 1)
+    seen, there = Onlooker(), elsewhere(settings, tmp_path)
+    record = trial.run(unet, there, seen, lambda: False)
+    assert [step for step, _ in seen.updates] == [3, 4]
+    assert weights(trial.folder_of(unet, record.trial_id, there)) == weights(trial.folder_of(unet, ran[1][1].trial_id, ran[0].settings))
+    assert record.final == ran[1][1].final
+    assert record.trial_id == ran[1][1].trial_id  # copies change no result
+    assert "checkpoints" not in record.tags
+
+
+def test_copies_are_dropped_when_the_result_is_on_record(tiny, settings, tmp_path, monkeypatch):
+    kept, put = [], tiny.ledger.put
+    monkeypatch.setattr(tiny.ledger, "put", lambda folder: kept.append(list((tmp_path / "copies").rglob("*.safetensors"))) or put(folder))
+    tiny.settings = settings
+    tiny.run(methods=["unet"])
+    assert sorted(p.name for p in kept[0]) == ["best.safetensors", "checkpoint.safetensors"]
+    assert not [p for p in (tmp_path / "copies").rglob("*") if p.is_file()]
+
+
+def test_fresh_forgets_the_copies(tiny, unet, settings, tmp_path):
+    updates = itertools.count()
+    with pytest.raises(Interrupted):
+        trial.run(unet, settings, Onlooker(), lambda: next(updates) == 1)
+    tiny.settings = elsewhere(settings, tmp_path)
+    _, seen = tiny.run(fresh=True)
+    assert [step for step, _ in seen.updates] == [1, 2, 3, 4]
+
+
+@pytest.mark.fault(
+    "disk: the storage of checkpoint copies fails",
+    cause="every copy to --checkpoints URL raises",
+    expected="the trial ends with the same bits, its record says that copies failed, and how",
+)
+def test_failing_copies_stop_nothing(unet, settings, ran, tmp_path):
+    (tmp_path / "copies").write_text("a file where a folder is to be made")
+    record = trial.run(unet, settings, Onlooker(), lambda: False)
+    assert record.final == ran[1][1].final
+    assert record.tags["checkpoints"].startswith(f"its checkpoints could not all be copied to {settings.checkpoints}/tiny/{record.trial_id}: ")
+
+
+# -- a worker whose disk nobody sees
+def test_a_record_travels_as_bytes(unet, settings, ran, monkeypatch, tmp_path):
+    monkeypatch.setattr(worker.Messenger, "tell", lambda self: None)
+    job = Job(0, unet, trial.identify(unet, settings), None)
+    packed = worker.work(job, settings, None)
+    assert isinstance(packed, bytes)
+    assert not list(settings.out.glob("tiny/trials/*"))  # it worked elsewhere, and left nothing
+    record = trial.take_in(unet, packed, settings, None)
+    assert record.final == ran[1][1].final
+    assert any(record.gallery.glob("*.png"))
+    again = trial.take_in(unet, worker.work(job, settings, None), settings, None)
+    assert again.attempt == record.attempt  # the first counts
+    other = trial.take_in(unet, worker.work(job, settings, None), settings, record.attempt)
+    assert other.attempt != record.attempt  # unless it is to be replaced
+
+
+# -- what cannot be
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("nowhere://x", "cannot use --checkpoints nowhere://x: Protocol not known: nowhere"),
+        ("s3://bucket/x", "cannot use --checkpoints s3://bucket/x: Install s3fs to access S3"),
+    ],
+)
+def test_storage_that_is_not_there(url, says, tmp_path, capsys):
+    assert runner.main(["--suite", "toy2d", "--tier", "smoke", "--out", str(tmp_path / "out"), "--checkpoints", url]) == 2
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_is_found_from_everywhere(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert depot.whole("copies/") == f"file://{tmp_path}/copies"
+    assert depot.whole("memory://copies/") == "memory://copies"
+
+
+def test_ranks_share_a_disk():
+    from bench.options import RunOptions
+
+    with pytest.raises(UsageError, match="--ranks and --checkpoints exclude each other"):
+        RunOptions(suite="toy2d", ranks=2, workers=2, checkpoints=os.curdir).settings()
