@@ -18,9 +18,9 @@ from bench.build import build
 from bench.errors import Unavailable, UsageError
 from bench.method import Method
 from bench.record import CURVES, PER_IMAGE, TrialRecord
-from bench.registry import Spec
 from bench.rundir import RunDir
 from bench.settings import Settings
+from bench.spec import Spec
 from bench.stream import Stream
 from bench.suite import Trial
 from bench.task import Scores, Task

@@ -16,6 +16,7 @@ from rich.table import Table
 from bench import registry
 from bench import suite as suites
 from bench.errors import UsageError
+from bench.spec import parse
 
 
 def print_list(as_json: bool, plugins: Sequence[Path]) -> None:
@@ -40,7 +41,7 @@ def print_part(text: str, plugins: Sequence[Path]) -> None:
     """
     for plugin in plugins:
         registry.load_plugin(plugin)
-    spec = registry.parse(text)
+    spec = parse(text)
     kinds = [kind for kind in registry.FOLDERS if spec.name in registry.names(kind)]
     if not kinds:
         raise UsageError(f"nothing is called {spec.name!r}; see `runner.py list`")

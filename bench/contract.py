@@ -19,7 +19,7 @@ from bench import registry
 from bench._toys import TOYS
 from bench.errors import Unavailable, UsageError
 from bench.method import Method
-from bench.registry import Spec
+from bench.spec import Spec
 from bench.stream import Stream, mix
 from bench.suite import check_method
 from bench.task import Task

@@ -19,6 +19,7 @@ from bench.dynamics import Game, Spectrum
 from bench.errors import UsageError
 from bench.method import Method, Samples
 from bench.record import TrialRecord
+from bench.spec import parse
 from bench.stream import Stream, mix
 from bench.suite import Trial, check_method
 from bench.task import Task
@@ -62,14 +63,14 @@ def print_diagnosis(run: str, samples: int | None, root: Path | None, out: Path,
 
 def _rebuild(record: TrialRecord, weights: Path | None, root: Path | None) -> tuple[TwoPlayer, Task]:
     """The method at its recorded weights, in float64, and its task."""
-    spec = registry.parse(record.spec)
+    spec = parse(record.spec)
     cls = registry.find("method", spec.name)
     if not (inspect.isclass(cls) and issubclass(cls, TwoPlayer)):
         raise UsageError(f"{record.label} is no game of two players (a TwoPlayer of methods/_gan.py): there are no dynamics to diagnose")
     if weights is None:
         raise UsageError(f"the run of {record.label}, seed {record.seed}, left no weights: it is recorded as {record.outcome} ({record.reason})")
     task = open_task(record.task, root, torch.device("cpu"))
-    trial = Trial(record.suite, registry.parse(record.task), record.label, check_method(spec), record.seed, record.tier, 1)
+    trial = Trial(record.suite, parse(record.task), record.label, check_method(spec), record.seed, record.tier, 1)
     method: Any = build(trial, task)
     method.prepare(Stream(task, record.seed, method.hp.batch_size))  # what it keeps of the first data is not among the weights
     _load(method, weights)

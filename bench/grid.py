@@ -12,8 +12,8 @@ from typing import Any
 
 from bench import registry
 from bench.errors import UsageError
-from bench.registry import Spec
 from bench.schema import Suite, Table, Workload
+from bench.spec import Spec, parse, value_of
 
 AND = " + "  # between the values in a crossed row's label
 
@@ -41,7 +41,7 @@ def cross(suite: Suite, table: Table | Workload, methods: Sequence[str], axes: M
     rows = []
     shown = {key: _shown(key, values, suite.axes.get(key, [])) for key, values in axes.items()}
     for text in methods:
-        method = registry.parse(text)
+        method = parse(text)
         mine = _mine(method, axes)
         for values in itertools.product(*(zip(axes[key], shown[key], strict=True) for key in mine)):
             names = [] if isinstance(table, Workload) and mine else [str(method)]
@@ -51,7 +51,7 @@ def cross(suite: Suite, table: Table | Workload, methods: Sequence[str], axes: M
 
 def size(methods: Sequence[str], axes: Mapping[str, Sequence[Any]]) -> int:
     """How many rows `cross` would make; none is made."""
-    return sum(math.prod(len(axes[key]) for key in _mine(registry.parse(text), axes)) for text in methods)
+    return sum(math.prod(len(axes[key]) for key in _mine(parse(text), axes)) for text in methods)
 
 
 def _mine(method: Spec, axes: Mapping[str, Sequence[Any]]) -> list[str]:
@@ -64,7 +64,7 @@ def _shown(key: str, values: Sequence[Any], of_suite: Sequence[Any]) -> list[str
     """Each value of an axis: a part by its name where that tells it from the axis' other values; anything else as key=value."""
     if kind_of(key) not in registry.FOLDERS:
         return [f"{key}={value}" for value in values]
-    specs = {v: registry.parse(v) for v in [*values, *of_suite] if isinstance(v, str) and v}
+    specs = {v: parse(v) for v in [*values, *of_suite] if isinstance(v, str) and v}
     here, there = (collections.Counter(specs[v].name for v in axis if v in specs) for axis in (values, of_suite))
     common = set(of_suite)
 
@@ -106,7 +106,7 @@ def overrides(texts: Sequence[str], rows: Sequence[Row]) -> dict[tuple[str, str]
     """--set, sorted by where it goes: (table, method), or (table, "") for its task."""
     takers: dict[tuple[str, str], Mapping[str, Any]] = {}
     for row in rows:
-        takers[row.table.name, ""] = registry.settings(registry.find("task", registry.parse(row.table.task).name))
+        takers[row.table.name, ""] = registry.settings(registry.find("task", parse(row.table.task).name))
         takers[row.table.name, row.spec.name] = registry.settings(registry.find("method", row.spec.name))
     given: dict[tuple[str, str], dict[str, Any]] = {taker: {} for taker in takers}
     for text in texts:
@@ -119,5 +119,5 @@ def overrides(texts: Sequence[str], rows: Sequence[Row]) -> dict[tuple[str, str]
             known = {k for keys in named.values() for k in keys} if named else {n for taker in takers for n in taker if n}
             raise UsageError(f"--set {key.strip()}: no such key; known: {', '.join(sorted(known))}")
         for taker in found:
-            given[taker][inner] = registry.value_of(value)
+            given[taker][inner] = value_of(value)
     return given

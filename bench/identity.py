@@ -13,6 +13,7 @@ import torch
 
 from bench import registry, training, weights
 from bench.codehash import code_hash
+from bench.spec import parse
 from bench.suite import Trial, parts_of, unfolded
 from bench.task import Task
 
@@ -43,7 +44,7 @@ def identify(trial: Trial, task: Task, means: Mapping[str, Any]) -> dict[str, st
     parts |= {f"data.{k}": v for k, v in task.fingerprint().items()}
     parts |= {f"card.{column}": card.hash for column, card in task.cards().items()}
     for kind, spec in unfolded([*parts_of(hp), *task.parts()]):
-        name = registry.parse(spec).name
+        name = parse(spec).name
         parts[f"code.{kind}.{name}"] = code_hash(registry.find(kind, name))
     parts |= {"code.method": code_hash(method), "code.task": code_hash(type(task)), "code.training": code_hash(training)}
     parts |= {"torch": torch.__version__, **means}

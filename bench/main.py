@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from bench import execute, registry, theory, tuning
+from bench import execute, theory, tuning
 from bench import suite as suites
 from bench.build import open_task
 from bench.display import SuiteDisplay
@@ -25,6 +25,7 @@ from bench.record import TrialRecord
 from bench.records import Records
 from bench.schema import Suite, Tier, TierName
 from bench.settings import Settings
+from bench.spec import parse, split
 from bench.suite import Trial
 from bench.tracking import Store
 from bench.training import Interrupted
@@ -49,7 +50,7 @@ def run_suite(options: RunOptions) -> int:
     settings.prepare()
     suite = suites.load(options.suite)
     tier = tier_of(options.tier, settings.device)
-    specs = [part for text in options.methods for part in registry.split(text)]
+    specs = [part for text in options.methods for part in split(text)]
     rows = suites.expand(suite, tier, methods=specs, seeds=seeds_of(options.seeds), overrides=options.overrides)
     level = suite.tiers[tier]
     rows = tuning.prepare(rows, level)
@@ -196,7 +197,7 @@ def _check(suite: Suite, tier: TierName, rows: Sequence[Trial], settings: Settin
         task = first[table.name].task
         known = open_task(str(task), settings.data_root, settings.device).cards()
         change = level.workloads[table.name].task if table.name in level.workloads else {}
-        own = {**registry.parse(table.task).options, **level.task, **change}
+        own = {**parse(table.task).options, **level.task, **change}
         where = f"suite {suite.name!r}" + (f", workload {table.name!r}," if table.name else "")
         if table.sort not in known and task.options.get("metrics") == own.get("metrics"):
             raise UsageError(f"{where} sorts by {table.sort!r}, which the task {task.name} does not score; known: {', '.join(known)}")

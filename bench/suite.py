@@ -17,8 +17,9 @@ from pydantic import ValidationError
 
 from bench import grid, record, registry
 from bench.errors import Unavailable, UsageError
-from bench.registry import ROOT, Spec
+from bench.registry import ROOT
 from bench.schema import Override, Suite, Table, Tier, TierName, Workload, explain
+from bench.spec import Spec, parse
 from bench.text import one_line
 
 SUITES = ROOT / "bench" / "suites"
@@ -211,7 +212,7 @@ def unfolded(parts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
             continue
         seen.add(found)
         yield found
-        spec = registry.parse(text)
+        spec = parse(text)
         part = registry.find(kind, spec.name)
         defaults = {p.name: p.default for p in inspect.signature(getattr(part, "HP", part)).parameters.values()}
         values = {k: v for k, v in {**defaults, **spec.options}.items() if isinstance(v, str) and v}
@@ -220,7 +221,7 @@ def unfolded(parts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
 
 def _is_part(kind: str, text: str) -> bool:
     try:
-        return kind in registry.FOLDERS and registry.parse(text).name in registry.names(kind)
+        return kind in registry.FOLDERS and parse(text).name in registry.names(kind)
     except UsageError:  # any other text
         return False
 
@@ -248,14 +249,14 @@ def _check_level(suite: Suite, level: Tier, rows: Sequence[grid.Row]) -> None:
 
 def _shared(tables: Sequence[Table | Workload], of_tier: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Table -> those of the tier's options for all tasks that its task has (one that no task has is told as its own)."""
-    known = {t.name: registry.settings(registry.find("task", registry.parse(t.task).name)) for t in tables}
+    known = {t.name: registry.settings(registry.find("task", parse(t.task).name)) for t in tables}
     somewhere = {key for keys in known.values() for key in keys}
     return {name: {k: v for k, v in of_tier.items() if k in keys or k not in somewhere} for name, keys in known.items()}
 
 
 def _task(table: Table | Workload, options: Mapping[str, Any]) -> Spec:
     """A table's task with options changed."""
-    spec = registry.parse(table.task)
+    spec = parse(table.task)
     task = Spec(spec.name, {**spec.options, **options})
     registry.bind(registry.find("task", task.name), task.options, f"task {task.name!r}")
     return task

@@ -15,9 +15,9 @@ from bench.depot import Depot, Remote
 from bench.environment import environment
 from bench.method import Method
 from bench.record import TrialRecord
-from bench.registry import Spec
 from bench.rundir import RunDir, RunDirs
 from bench.settings import Settings
+from bench.spec import Spec
 from bench.stream import Stream
 from bench.suite import Trial
 

@@ -24,8 +24,8 @@ from bench.errors import Unavailable, UsageError
 from bench.grid import kind_of
 from bench.identity import id_of
 from bench.record import TrialRecord
-from bench.registry import Spec
 from bench.schema import Sensitivity, Space, Tier, Tuning
+from bench.spec import Spec, parse
 from bench.suite import Trial, check_method
 from bench.target import final, higher_is_better
 
@@ -210,7 +210,7 @@ def with_options(trial: Trial, option: str, settings: Mapping[str, Any]) -> Tria
         UsageError: the part has no such option, or not that value.
     """
     hp = registry.find("method", trial.spec.name).HP(**trial.spec.options)
-    part = registry.parse(getattr(hp, option))
+    part = parse(getattr(hp, option))
     options = registry.bind(registry.find(kind_of(option), part.name), {**part.options, **settings}, f"{kind_of(option)} {part.name!r}")
     changed = Spec(part.name, options)
     return dataclasses.replace(trial, spec=check_method(Spec(trial.spec.name, {**trial.spec.options, option: str(changed)})))
@@ -256,7 +256,7 @@ def _rule(row: Trial, option: str) -> str:
     """The name of the part that the row's method has as this option; empty where it has none."""
     hp = registry.find("method", row.spec.name).HP(**row.spec.options)
     value = getattr(hp, option, "")
-    return registry.parse(value).name if isinstance(value, str) and value else ""
+    return parse(value).name if isinstance(value, str) and value else ""
 
 
 def _space(row: Trial, tuning: Tuning) -> Space:

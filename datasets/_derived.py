@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bench import registry
 from bench.errors import UsageError
-from bench.registry import Spec
+from bench.spec import Spec, parse
 from datasets._base import Picture, PictureSet, Source, Split
 
 
@@ -47,7 +47,7 @@ class Derived(Source):
 
     @property
     def _photographs(self) -> Source:
-        spec = registry.parse(self.of)
+        spec = parse(self.of)
         source = registry.make("dataset", Spec(spec.name, {"on_corrupt": self.on_corrupt, **spec.options}))
         if not isinstance(source, Source):
             raise UsageError(f"{self.of} is no source of pictures")

@@ -13,12 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench import registry
 from bench.claims._scalar_game import Scalar
 from bench.claims._tools import play, quantiles
 from bench.figure import Arrows, Line
 from bench.method import Samples
-from bench.registry import Spec
+from bench.spec import Spec, parse
 from methods._train import alternate
 
 STEP, STEPS, START = 0.2, 500, (1.0, 1.0)  # of the paper's figures
@@ -31,7 +30,7 @@ def dirac(spec: str, place: Place = (0.0, 0.0), step: float = STEP) -> Any:
 
     D(x) = -psi x: a critic's loss is low where D is high on real samples, while the paper's psi makes it high on fakes.
     """
-    part = registry.parse(spec)
+    part = parse(spec)
     options = {**part.options, "optimizer": f"sgd[lr={step}]", "steps": 10**15}  # so many that nothing anneals
     theta, psi = Scalar(place[0], lambda w, z: w.expand(len(z), 1)), Scalar(place[1], lambda w, x: -w * x[:, 0])
     return play(str(Spec(part.name, options)), theta, psi)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from bench import registry
 from bench.errors import Unavailable
+from bench.spec import parse
 
 
 def optimizer(spec: str, params: Sequence[Tensor]) -> torch.optim.Optimizer:
@@ -19,7 +20,7 @@ def optimizer(spec: str, params: Sequence[Tensor]) -> torch.optim.Optimizer:
         UsageError: an unknown option.
     """
     if not registered(spec):
-        raise Unavailable(f"the optimizer {registry.parse(spec).name} is not registered")
+        raise Unavailable(f"the optimizer {parse(spec).name} is not registered")
     opt: torch.optim.Optimizer = registry.make("optimizer", spec)(params)
     return opt
 
@@ -27,7 +28,7 @@ def optimizer(spec: str, params: Sequence[Tensor]) -> torch.optim.Optimizer:
 def registered(*specs: str) -> list[str]:
     """Those of the specs whose optimiser is registered, so that a claim about a family covers who is there."""
     known = registry.names("optimizer")
-    return [spec for spec in specs if registry.parse(spec).name in known]
+    return [spec for spec in specs if parse(spec).name in known]
 
 
 def path(spec: str, start: Tensor, loss: Callable[[Tensor], Tensor], steps: int) -> Tensor:

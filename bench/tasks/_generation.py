@@ -10,10 +10,10 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from bench import registry
 from bench.cards import Card
 from bench.method import Method
 from bench.metric import SampleMetric
+from bench.spec import parse
 from bench.task import Scores, Task
 from bench.tasks._metrics import usable
 from datasets._base import Split
@@ -148,4 +148,4 @@ class Generation(Task):
 
 def _column(name: str, spec: str) -> str:
     """A number's name with the options of the metric that yields it: precision[net=squeezenet1_0]."""
-    return str(dataclasses.replace(registry.parse(spec), name=name))
+    return str(dataclasses.replace(parse(spec), name=name))

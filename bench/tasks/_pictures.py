@@ -13,7 +13,7 @@ from torch import Tensor
 from bench import registry
 from bench.errors import UsageError
 from bench.method import Batch, Method
-from bench.registry import Spec
+from bench.spec import Spec, parse
 from bench.stream import mix
 from datasets._base import Picture, PictureSet, Source, Split
 
@@ -24,7 +24,7 @@ _PRELOAD = 512  # pictures of a training set that live on the device whole
 
 def open_split(spec: str, root: Path | None, split: Split, on_corrupt: str) -> PictureSet:
     """The pictures of a split of the data set `spec`. Raises like `datasets.Source.open`."""
-    parsed = registry.parse(spec)
+    parsed = parse(spec)
     source = registry.make("dataset", Spec(parsed.name, {"on_corrupt": on_corrupt, **parsed.options}))
     if not isinstance(source, Source):
         raise UsageError(f"{spec} is no datasets.Source")

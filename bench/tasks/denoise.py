@@ -18,7 +18,7 @@ from bench import registry
 from bench.colour import luma
 from bench.errors import UsageError
 from bench.method import Batch, Method
-from bench.registry import Spec
+from bench.spec import Spec, parse
 from bench.stream import mix
 from bench.task import Scores
 from bench.tasks._picture_task import EXAM_SEED
@@ -60,7 +60,7 @@ class Denoise(Restoration):
     @property
     def offers(self) -> frozenset[str]:
         """Those of any restoration; more measurements of one picture where noise is simulated."""
-        return super().offers | (set() if registry.parse(self.noise).name == "real" else {"noise"})
+        return super().offers | (set() if parse(self.noise).name == "real" else {"noise"})
 
     # -- what decides a result
     def parts(self) -> list[tuple[str, str]]:
@@ -102,7 +102,7 @@ class Denoise(Restoration):
 
     @functools.cache  # noqa: B019 (a task lives as long as its process)
     def _noise(self, sigma: Level | None) -> Noise:
-        spec = registry.parse(self.noise)
+        spec = parse(self.noise)
         takes = "sigma" in registry.settings(registry.find("degradation", spec.name))
         given = {"sigma": self.sigma if sigma is None else sigma} if takes else {}
         noise = registry.make("degradation", Spec(spec.name, given | dict(spec.options)))

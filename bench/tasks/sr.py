@@ -12,9 +12,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from bench import registry
 from bench.errors import UsageError
 from bench.method import Batch
+from bench.spec import parse
 from bench.tasks._pictures import Exam, exam
 from bench.tasks._restoration import Restoration
 from datasets._base import Picture, PictureSet, Split
@@ -70,6 +70,6 @@ class SuperResolution(Restoration):
         if picture.small is None:
             return self.degrade(picture.sharp[None], torch.Generator())
         if picture.sharp.shape[1:] != tuple(self.scale * n for n in picture.small.shape[1:]):
-            name = registry.parse(self.data).name
+            name = parse(self.data).name
             raise UsageError(f"the small pictures of {self.data} are not {self.scale} times smaller: give --set 'data={name}[scale={self.scale}]'")
         return Batch(picture.small[None], picture.sharp[None])

@@ -20,7 +20,7 @@ from bench.errors import UsageError
 from bench.method import Batch, Method
 from bench.metric import SampleMetric
 from bench.metrics.fcn_score import FCNScore
-from bench.registry import Spec
+from bench.spec import Spec, parse
 from bench.task import Scores
 from bench.tasks._metrics import usable
 from bench.tasks._pictures import Crops, Exam, cut, exam, open_split
@@ -57,7 +57,7 @@ class Translate(Restoration):
     @functools.cached_property
     def paired(self) -> bool:
         """Whether A and B belong together; a source with a `domain` holds either apart."""
-        return "domain" not in registry.settings(registry.find("dataset", registry.parse(self.data).name))
+        return "domain" not in registry.settings(registry.find("dataset", parse(self.data).name))
 
     # -- what decides a result
     @property
@@ -132,7 +132,7 @@ class Translate(Restoration):
         return PictureSet(names, load, f"{a.fingerprint}, {b.fingerprint}", [*a.skipped, *b.skipped])
 
     def _opened(self, split: Split, domain: str = "") -> PictureSet:
-        spec = registry.parse(self.data)
+        spec = parse(self.data)
         spec = Spec(spec.name, {**spec.options, "domain": domain}) if domain else spec
         found = open_split(str(spec), self.root, split, self.on_corrupt)
         if not len(found):

@@ -13,7 +13,7 @@ from bench import contract, registry
 from bench.dynamics import Game, Spectrum, spectrum
 from bench.errors import UsageError
 from bench.method import Samples
-from bench.registry import Spec
+from bench.spec import Spec
 from methods._backbones import MLPGenerator, mlp_critic
 from methods._gan import TwoPlayer
 from runner import main

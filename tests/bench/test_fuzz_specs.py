@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bench import registry
 from bench.errors import Unavailable, UsageError
-from bench.registry import Spec, parse, value_of
+from bench.spec import Spec, parse, value_of
 
 FEW = settings(max_examples=200, derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 GRAMMAR = st.text("ab_1[](){},='\"\\ .-+eEjJ0x\n\t:#@βu", max_size=25)

@@ -12,6 +12,7 @@ from bench import registry, suite
 from bench.contract import Silent
 from bench.errors import UsageError
 from bench.method import Samples
+from bench.spec import parse
 from bench.stream import Stream
 from bench.tasks import _sheets
 from bench.training import Plan, Training, judging
@@ -282,6 +283,6 @@ def test_every_tier_of_every_suite_expands(name):
 
 def test_the_suites_hold_every_generative_method():
     here = {p.stem for family in ("gan", "vae") for p in Path(registry.ROOT, "methods", family).glob("[!_]*.py")}
-    assert {registry.parse(m).name for m in suite.load("generate").methods} == here
+    assert {parse(m).name for m in suite.load("generate").methods} == here
     only_pictures = {"dcgan", "dcgan_keras", "virtual_batchnorm_gan", "linear_vae"}
-    assert {registry.parse(m).name for m in suite.load("toy2d").methods} == here - only_pictures
+    assert {parse(m).name for m in suite.load("toy2d").methods} == here - only_pictures

@@ -9,7 +9,8 @@ import pytest
 
 from bench import registry
 from bench.errors import UsageError
-from bench.registry import FOLDERS, ROOT, Spec, parse, split, value_of
+from bench.registry import FOLDERS, ROOT
+from bench.spec import Spec, parse, split, value_of
 
 METHOD = """
 import dataclasses
@@ -221,7 +222,7 @@ def test_missing_plugin(tmp_path):
 
 
 def test_a_doubtful_escape_is_text_and_says_nothing(recwarn):
-    assert registry.value_of(r"'C:\data'") == r"'C:\data'"
+    assert value_of(r"'C:\data'") == r"'C:\data'"
     assert not recwarn.list
 
 

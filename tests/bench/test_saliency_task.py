@@ -11,6 +11,7 @@ from PIL import Image
 from bench import registry
 from bench.errors import UsageError
 from bench.method import Method
+from bench.spec import Spec
 from bench.tasks._truth import Truth, resized
 from bench.tasks.saliency import Saliency
 from datasets._base import PictureSet
@@ -207,7 +208,7 @@ def test_denoised_pictures_are_scored_beside_the_maps():
     t.open(None, torch.device("cpu"))
     small = {"encoder": "small", "width": 4, "denoiser_width": 4, "ndf": 4}
     for ablation in ("noisy", "joint"):
-        m = registry.make("method", registry.Spec("dsal_gan", {**small, "ablation": ablation}))(t)
+        m = registry.make("method", Spec("dsal_gan", {**small, "ablation": ablation}))(t)
         values = t.score(m, lambda done, total: None).values
         psnr = registry.make("metric", "psnr")
         batch = t._test.batches[0]

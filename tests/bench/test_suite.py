@@ -8,6 +8,7 @@ import pytest
 
 from bench import registry, suite, tuning
 from bench.errors import Unavailable, UsageError
+from bench.spec import parse
 
 BASE = {
     "": {"title": '"T"', "task": '"deblur"', "sort": '"psnr"', "methods": '["identity", "unet", "deblurgan[content=l1]"]'},
@@ -35,7 +36,7 @@ def refused(*args, **kwargs):
 
 def spec_of(trials, name):
     (spec,) = {str(t.spec) for t in trials if t.spec.name == name}
-    return registry.parse(spec)
+    return parse(spec)
 
 
 # -- reading
@@ -171,7 +172,7 @@ def test_tier_hp_reaches_the_methods_that_have_the_key(tmp_path):
 def test_task_options(tmp_path):
     file = written(tmp_path, task='"deblur[tile=128,crop=99]"')
     (task,) = {str(t.task) for t in suite.expand(suite.load(file), "smoke", overrides=["kernels=7"])}
-    assert registry.parse(task).options == {"tile": 128, "crop": 32, "kernels": 7}
+    assert parse(task).options == {"tile": 128, "crop": 32, "kernels": 7}
 
 
 # -- --set

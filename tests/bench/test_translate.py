@@ -13,6 +13,7 @@ from bench import registry
 from bench.build import build
 from bench.errors import UsageError
 from bench.segmenters.palette import FACADES
+from bench.spec import parse
 from bench.stream import Stream
 from bench.suite import Trial
 from bench.task import Scores
@@ -196,7 +197,7 @@ def test_translators_deblur(spec):
         "task", 'deblur[crop=32,tile=64,pictures=2,kernels=4,scenes=0,scene_share=0,blur="motion_blur[max_len=8]",metrics=("psnr",)]'
     )
     task.open(None, torch.device("cpu"))
-    trial = Trial("s", registry.parse("deblur"), spec, registry.parse(spec), 0, "smoke", 1)
+    trial = Trial("s", parse("deblur"), spec, parse(spec), 0, "smoke", 1)
     method = build(trial, task)
     list(method.train(iter([task.batch(1, rng(i)) for i in range(4)])))
     assert task.score(method, lambda done, total: None).values["psnr"] > 0

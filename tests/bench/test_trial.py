@@ -14,8 +14,8 @@ from bench import identity, registry, suite
 from bench import trial as life
 from bench.build import build, open_task
 from bench.record import CURVES, PER_IMAGE
-from bench.registry import Spec
 from bench.settings import Settings
+from bench.spec import Spec, parse
 from bench.training import Interrupted
 
 PLUGIN = '''"""A method that goes wrong.
@@ -63,7 +63,7 @@ def test_a_trained_trial(ran):
     assert (record.label, record.outcome, record.reason, record.seed, record.tier, record.suite) == ("unet", "finished", "", 0, "smoke", "tiny")
     assert list(record.final) == ["psnr", "ssim"]
     assert (record.params["steps"], record.params["width"], record.params["optimizer"]) == ("4", "4", "adam[lr=0.03]")
-    assert suite.check_method(life.registry.parse(record.spec)).options["width"] == 4
+    assert suite.check_method(parse(record.spec)).options["width"] == 4
     assert record.cards.keys() >= {"psnr", "ssim", "parameters"}
     assert record.summary.keys() >= {"steps", "best_step", "auc"}
     assert (record.summary["steps"], record.summary["opt.fused"]) == (4, 1)
@@ -332,8 +332,8 @@ def test_every_task_option_changes_identity_and_protocol(ran, option, names):
     ],
 )
 def test_parts_inside_parts(kind, spec, inner):
-    found = [(k, registry.parse(text).name) for k, text in suite.unfolded([(kind, spec)])]
-    assert found[0] == (kind, registry.parse(spec).name)
+    found = [(k, parse(text).name) for k, text in suite.unfolded([(kind, spec)])]
+    assert found[0] == (kind, parse(spec).name)
     assert set(found[1:]) == inner
 
 

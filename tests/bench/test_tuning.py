@@ -14,6 +14,7 @@ from bench import execute, main, suite, target, tuning
 from bench.errors import Unavailable, UsageError
 from bench.record import CURVES, TrialRecord, write_record
 from bench.schema import Space
+from bench.spec import parse
 from bench.training import Interrupted
 
 # x starts at 8 and descends x^2/2: one step of plain descent at rate r leaves 8 (1 - r), so 1 is the best rate and 2 or more never gets anywhere
@@ -170,7 +171,7 @@ def _guessed(trial):
 
 
 def rate(trial):
-    return suite.registry.parse(trial.spec.options["optimizer"]).options["lr"]
+    return parse(trial.spec.options["optimizer"]).options["lr"]
 
 
 # -- points

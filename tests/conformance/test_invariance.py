@@ -12,7 +12,7 @@ import torch
 from bench import contract, feature, registry, suite
 from bench.errors import Unavailable, UsageError
 from bench.metrics import _kernel, _samples
-from bench.registry import Spec
+from bench.spec import Spec
 from bench.tasks import _classification, _generation, _pictures
 from bench.tasks._pictures import Exam
 from bench.training import judging

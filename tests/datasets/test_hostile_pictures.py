@@ -15,8 +15,8 @@ from _page import tags_of
 from PIL import Image
 
 import runner
-from bench import registry
 from bench.errors import UsageError
+from bench.spec import Spec
 from bench.text import one_line
 from datasets._base import image_files, read_image
 from datasets.folder import Folder
@@ -255,7 +255,7 @@ def test_strange_names_through_task_and_report(strange, tiny, capsys):
     """A broken file among them: refused in one line; left out, it is named in the report, and nothing in a name becomes markup."""
     for broken in ("<script>broken\n\x1b[2J.png", '"><img src=x onerror=alert(1)>.png'):
         (strange / broken).write_bytes(b"no picture")
-    spec = registry.Spec("folder", {"path": str(strange), "split": "test"})
+    spec = Spec("folder", {"path": str(strange), "split": "test"})
     words = [
         "--suite",
         str(tiny.file),

@@ -12,6 +12,7 @@ from skimage.transform import iradon_sart
 from bench import ct, registry
 from bench.errors import Unavailable, UsageError
 from bench.method import Batch
+from bench.spec import Spec, parse
 from datasets.degrade.low_dose import LowDose
 from datasets.ellipses import Ellipses
 from methods.classical import tv_ct
@@ -39,9 +40,9 @@ def task_of(crop=32, channels=1):
 
 def small(spec, **options):
     torch.manual_seed(0)
-    parsed = registry.parse(spec)
+    parsed = parse(spec)
     size = {"wgan_vgg": {"width": 8, "ndf": 4, "hidden": 16, "last_relu": False}, "red_cnn": {"width": 8}}[parsed.name]
-    return registry.make("method", registry.Spec(parsed.name, {**size, **parsed.options, **options}))(task_of())
+    return registry.make("method", Spec(parsed.name, {**size, **parsed.options, **options}))(task_of())
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +191,7 @@ def test_what_cannot_be_built():
         registry.make("method", "wgan_vgg[content=mse]")(task_of(crop=16))
     for spec, message in {"wgan_vgg[adversarial='',content='']": "an adversarial or a content loss", "red_cnn[size=4]": "size must be odd"}.items():
         with pytest.raises(ValueError, match=message):
-            registry.find("method", registry.parse(spec).name).HP(**registry.parse(spec).options)
+            registry.find("method", parse(spec).name).HP(**parse(spec).options)
 
 
 # -- reconstruction
@@ -302,6 +303,6 @@ def test_what_is_tuned_is_best_on_the_scans_it_was_tuned_on(name, scan):
 
 @pytest.mark.parametrize("spec", ["fbp_hann[cutoff=0]", "sart[relax=2]", "sart[together=0]", "tv_ct[weight=-1]", "tv_ct[iterations=0]"])
 def test_impossible_settings(spec):
-    parsed = registry.parse(spec)
+    parsed = parse(spec)
     with pytest.raises(ValueError, match=r"must be"):
         registry.find("method", parsed.name).HP(**parsed.options)

@@ -13,7 +13,7 @@ from torch import nn
 from bench import registry
 from bench.errors import UsageError
 from bench.method import Samples
-from bench.registry import Spec
+from bench.spec import Spec
 from methods._backbones import MLPGenerator, mlp_critic
 from methods._penalties import js_penalty, zero_centred_penalty
 from methods._train import descend

@@ -11,6 +11,7 @@ from torch import nn
 from bench import contract, registry
 from bench.errors import UsageError
 from bench.method import Samples
+from bench.spec import parse
 from methods._train import descend
 
 P, Q = torch.tensor([0.5, 0.3, 0.2]), torch.tensor([0.2, 0.2, 0.6])
@@ -71,7 +72,7 @@ def test_c1_1_value_of_the_game_between_gaussians(delta, value):
 
 @pytest.mark.parametrize(("spec", "sign"), [("gan", -1), ("gan[adversarial=saturating]", 1), ("dcgan", -1), ("dcgan_keras", -1)])
 def test_c1_2_the_generator_sees_one_minus_d_or_d(spec, sign):
-    parsed = registry.parse(spec)
+    parsed = parse(spec)
     m = contract.make(parsed.name, **parsed.options)
     scores = torch.tensor([-10.0, -5.0, 0.0], requires_grad=True)
     m.fake, m.D = lambda n: scores, nn.Identity()

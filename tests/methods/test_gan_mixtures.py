@@ -11,7 +11,7 @@ from torch import nn
 
 from bench import registry
 from bench.method import Samples
-from bench.registry import Spec
+from bench.spec import Spec
 from methods._backbones import MLPGenerator, conv_critic, mlp_critic
 
 

@@ -9,7 +9,7 @@ import torch
 
 from bench import registry
 from bench.method import Samples
-from bench.registry import Spec
+from bench.spec import Spec
 from methods._backbones import MLPGenerator, mlp_critic
 
 ANGLES = torch.arange(8) * math.pi / 4

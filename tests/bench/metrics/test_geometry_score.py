@@ -15,6 +15,7 @@ from bench import registry
 from bench.errors import UsageError
 from bench.metrics import _persistence, _witness
 from bench.metrics._living_times import Options, living_times, relative
+from bench.spec import Spec
 
 
 def _rng(seed=0):
@@ -165,7 +166,7 @@ def _slowly(intervals, alpha):
 
 
 def _metric(**options):
-    return registry.make("metric", registry.Spec("geometry_score", options))
+    return registry.make("metric", Spec("geometry_score", options))
 
 
 TOY = {"landmarks": 32, "gamma": 1 / 8, "i_max": 10, "repeats": 15}
