@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 import math
 import os
-import sqlite3
 import tempfile
 import time
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
+from bench import database
 from bench.errors import UsageError
 from bench.record import FRAMES, TrialRecord, read_record
 from bench.records import Records, noted, tags_at_end, tags_at_start
@@ -86,7 +84,7 @@ class Store(Records):
             for name in ("mlflow", "alembic"):  # they announce every migration of a new database, and print at length what they raise anyway
                 logging.getLogger(name).setLevel(logging.CRITICAL)
             local = None if "://" in self.uri and not self.uri.startswith("sqlite") else (out.resolve() / "artifacts" / suite).as_uri()
-            with _opening(self.uri):
+            with database.opening(self.uri):
                 self.client = MlflowClient(tracking_uri=self.uri)
                 self.experiment = self._experiment(f"ganbench/{suite}", local)
             newest = self.client.search_runs([self.experiment], max_results=1)
@@ -260,42 +258,6 @@ class Store(Records):
             token = page.token
             if not token:
                 return found
-
-
-@contextlib.contextmanager
-def _opening(uri: str) -> Iterator[None]:
-    """A database in a file is made and migrated by one process at a time, and a new one in full before it gets its name: either cut short breaks it.
-
-    Raises:
-        sqlite3.DatabaseError: a disk or a copy has damaged it, which SQLite itself notices only where it reads.
-    """
-    path = Path(uri.removeprefix("sqlite:///").partition("?")[0])
-    if not uri.startswith("sqlite:///"):
-        yield
-        return
-    from filelock import FileLock
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):
-        if path.is_file():
-            with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
-                (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
-            if verdict != "ok":
-                raise sqlite3.DatabaseError(verdict)
-        else:
-            _make(path)
-        yield
-
-
-def _make(path: Path) -> None:
-    """A new database."""
-    from mlflow import MlflowClient
-
-    for left in path.parent.glob(f"{path.name}.new-*"):  # by a runner that was killed here
-        left.unlink()
-    new = path.with_name(f"{path.name}.new-{uuid.uuid4().hex}")  # MLflow keeps connections by name
-    MlflowClient(tracking_uri=f"sqlite:///{new}").search_experiments(max_results=1)
-    os.replace(new, path)
 
 
 def _key(text: str) -> str:

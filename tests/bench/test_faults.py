@@ -170,7 +170,7 @@ def disk(tmp_path):
 PLACES = {
     "a checkpoint": ((Training, "save"), 1, "checkpoint.safetensors"),
     "the best weights": ((Training, "_validate"), 0, "best.safetensors"),
-    "the last weights": ((trial, "_save_weights"), 0, "weights.safetensors"),
+    "the last weights": ((attempt, "_save_weights"), 0, "weights.safetensors"),
     "the pictures of a result": ((attempt.Attempt, "_score"), 0, "trials"),
     "a record": ((RunDir, "close"), 0, "record"),
     "a report": ((render, "render"), 0, "report"),
