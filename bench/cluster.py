@@ -66,10 +66,13 @@ def engine(
         else:
             ray.init(num_cpus=(workers or 1) * settings.ranks, include_dashboard=False, _temp_dir=str(scratch), **common)
         cores = max(int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"])
-        threads = settings.threads or (1 if address else max(1, (os.cpu_count() or 1) // cores))
-        each = cores if alone else min(threads, cores) if address else 1  # CPUs of a process
+        if alone:
+            threads, each = settings.threads or (cores if address else os.cpu_count() or 1), cores
+        else:
+            threads = settings.threads or (1 if address else max(1, (os.cpu_count() or 1) // cores))
+            each = min(threads, cores) if address else 1  # CPUs of a process
         theirs = dataclasses.replace(settings, threads=threads, at_once=max(cores // (each * settings.ranks), 1), out=settings.out.resolve())
-        share = 0.0 if settings.device.type != "cuda" else 1.0 if alone or settings.ranks > 1 else gpus
+        share = 0.0 if settings.device.type != "cuda" or settings.ranks > 1 else 1.0 if alone else gpus
         yield functools.partial(_run, each, _Gpus(share)), theirs
     except (ConnectionError, RuntimeError, ValueError) as error:
         if ray.is_initialized():
@@ -121,14 +124,12 @@ def _run(
     if not jobs:
         return
     import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     gpus.measure(jobs, settings, stopped)
-    home = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)  # the board lives as long as the runner
-    board = ray.remote(num_cpus=0, scheduling_strategy=home)(worker.Board).remote()
+    board = _board()
     if settings.ranks == 1:
         work, room = ray.remote(max_retries=worker.RETRIES, num_cpus=cpus)(worker.work), len(jobs)
-    else:
+    else:  # Ray Train asks for the devices of the ranks
         work, room = ray.remote(max_retries=worker.RETRIES, num_cpus=0)(worker.work_together), settings.at_once
     for job in jobs:
         life.folder_of(job.trial, id_of(job.parts), settings).path.mkdir(parents=True, exist_ok=True)  # `worker` looks for it
@@ -137,7 +138,7 @@ def _run(
     while running or (waiting and not asked):
         while waiting and len(running) < room and not asked:
             job = waiting.popleft()
-            running[work.options(num_gpus=gpus.of(job) if settings.ranks == 1 else 0).remote(job, settings, board)] = job
+            running[work.options(num_gpus=gpus.of(job)).remote(job, settings, board)] = job
         ready, _ = ray.wait(list(running), timeout=_LOOK)
         with _going_down(stopped):
             news = ray.get(board.take.remote())
@@ -160,6 +161,15 @@ def _run(
                 ray.get(board.ask_to_stop.remote())
     if asked:
         raise Interrupted
+
+
+def _board() -> Any:
+    """A board on this node: it lives as long as the runner."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    home = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(num_cpus=0, scheduling_strategy=home)(worker.Board).remote()
 
 
 @contextlib.contextmanager
