@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 
+MOMENTS = {"training": "checkpoint.safetensors", "judging": "record/weights.safetensors", "record": "record/*.parquet", "store": "record/record.json"}
+"""What a trial is about to do when the newest such file in its folder is new."""
+
 PRELOAD = ["bench.main", "mlflow.store.tracking.sqlalchemy_store", "reports.render", "methods.restoration.unet", "datasets.photos"]
 
 
@@ -71,6 +74,17 @@ def until(condition, process=None):
             return found
         time.sleep(0.002)
     return None
+
+
+def newest(out, file):
+    """When the newest file of that name in a trial's folder was written; None where there is none."""
+    times = []
+    for path in out.glob(f"*/trials/*/{file}"):
+        try:
+            times.append(path.stat().st_mtime_ns)
+        except FileNotFoundError:  # it is gone just now
+            continue
+    return max(times, default=None)
 
 
 class Disk:

@@ -3,15 +3,19 @@
 import contextlib
 import dataclasses
 import os
+import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import types
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
 import safetensors.torch
+from _runners import MOMENTS, newest, until
 
 import runner
 from bench import cluster, trial, worker
@@ -104,6 +108,11 @@ options.Settings = functools.partial(options.Settings, checkpoint_seconds=-1.0) 
 sys.exit(runner.main(sys.argv[1:]))
 """
 
+UNDAUNTED = """
+from bench import worker
+worker.RETRIES = 1000  # a trial may lose its process as often as that
+"""
+
 
 def start(*words, code=START):
     """The runner in a process group of its own."""
@@ -113,7 +122,7 @@ def start(*words, code=START):
 
 def finish(process):
     """Its exit code, what it said, and its complaints."""
-    said, complaints = process.communicate(timeout=300)
+    said, complaints = process.communicate(timeout=600)
     return process.returncode, said, complaints
 
 
@@ -144,11 +153,18 @@ def words(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def alone(words, tmp_path_factory):
-    """What comes of the suite where its trials run one after another."""
-    out = tmp_path_factory.mktemp("alone")
-    code, _, complaints = finish(start(*words, "--out", out))
-    assert (code, complaints) == (0, "")
-    return results(out)
+    """What comes of the suite, with so many words more, where its trials run one after another; computed once for each."""
+    known = {}
+
+    def of(*more):
+        if more not in known:
+            out = tmp_path_factory.mktemp("alone")
+            code, _, complaints = finish(start(*words, *more, "--out", out))
+            assert (code, complaints) == (0, "")
+            known[more] = results(out)
+        return known[more]
+
+    return of
 
 
 @pytest.mark.fault(
@@ -163,10 +179,63 @@ def test_two_workers_give_the_bits_of_one_process(words, alone, tmp_path):
     code, said, complaints = finish(start(*words, *methods, "--out", tmp_path / "many", "--workers", 2))
     assert (code, complaints) == (1, "")
     assert grave.exists()
-    (shared, runs), (single, _) = results(tmp_path / "many"), alone
+    (shared, runs), (single, _) = results(tmp_path / "many"), alone()
     assert {k: shared[k] for k in single} == single
     assert runs == 8
     assert "2 of 8 trials failed, the first of them mortal, seed 0: its process died 4 times, the last time with: " in said
+
+
+def computing(process):
+    """The processes of Ray that are at a trial."""
+    found = []
+    with contextlib.suppress(psutil.NoSuchProcess):  # the runner has ended
+        for one in psutil.Process(process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if "".join(one.cmdline()[:1]).startswith("ray::work"):
+                    found.append(one)
+    return found
+
+
+@pytest.mark.fault(
+    "process: workers are killed at random moments",
+    cause="kill -9 of one of two, or of both, while it starts, trains, judges or writes a record; the number of times it goes on is raised",
+    expected="another process goes on; every trial on record once, none failed, weights, curves and scores bit for bit those of a serial run",
+)
+@pytest.mark.parametrize(("kills", "seeds"), [(5, 2), pytest.param(50, 40, marks=pytest.mark.slow)])
+def test_workers_killed_at_random_moments(words, alone, database, tmp_path, record_property, kills, seeds):
+    rng, out, hit = random.Random(kills), tmp_path / "killed", []
+    out.mkdir()
+    shutil.copy(database, out / "mlflow.db")
+    process = start(*words, "--seeds", seeds, "--out", out, "--workers", 2, code=UNDAUNTED + START)
+    with ThreadPoolExecutor() as pool:
+        ended = pool.submit(finish, process)  # Ray says much of each death: somebody must read it
+        while len(hit) < kills and not ended.done():
+            if (moment := rng.choice(["start", "training", "training", "training", *MOMENTS])) == "start":
+                time.sleep(rng.uniform(0, 3))
+            else:
+                before = newest(out, MOMENTS[moment])
+                until(lambda: newest(out, MOMENTS[moment]) not in (None, before) or ended.done())  # noqa: B023 (it is called here)
+                time.sleep(rng.uniform(0, 0.1))
+            found = computing(process)
+            for one in rng.sample(found, min(len(found), rng.randint(1, 2))):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.kill()
+                    hit.append(moment)
+    code, _, complaints = ended.result()
+    assert (code, complaints) == (0, "")
+    record_property("count", len(hit))
+    assert len(hit) >= kills - 2  # a short suite may end before
+    assert kills < 50 or set(hit) == {"start", *MOMENTS}
+    same(out, alone("--seeds", seeds))
+
+
+def same(out, single):
+    """Every trial is there once, with the same bits, and none has failed; nothing is left over."""
+    found, runs = results(out)
+    assert {outcome for _, outcome, *_ in found.values()} == {"finished"}
+    assert (found, runs) == single
+    assert runs == len(found)
+    assert not list(out.glob("shared/trials/*/*.safetensors*"))
 
 
 @pytest.mark.fault(
@@ -175,7 +244,7 @@ def test_two_workers_give_the_bits_of_one_process(words, alone, tmp_path):
     expected="what runs is saved, exit 130; the same command goes on",
 )
 @pytest.mark.slow
-def test_ctrl_c_saves_what_runs(words, alone, tmp_path):
+def test_ctrl_c_saves_what_runs(words, tmp_path):
     many = ["--out", tmp_path / "stopped", "--workers", 2, "--set", "steps=400"]
     process = start(*words, *many)
     deadline = time.monotonic() + 120
@@ -197,7 +266,7 @@ def test_ctrl_c_saves_what_runs(words, alone, tmp_path):
     expected="exit 130, no trial counts as failed; the same command goes on, to the bits of a serial run",
 )
 @pytest.mark.slow
-def test_sigterm_to_every_process(words, tmp_path):
+def test_sigterm_to_every_process(words, alone, tmp_path):
     many = ["--out", tmp_path / "stopped", "--set", "steps=400"]
     process = start(*words, *many, "--workers", 2)
     deadline = time.monotonic() + 120
@@ -213,42 +282,54 @@ def test_sigterm_to_every_process(words, tmp_path):
     assert list(tmp_path.glob("stopped/shared/trials/*/checkpoint.safetensors"))
     assert "failed" not in {outcome for _, outcome, *_ in results(tmp_path / "stopped")[0].values()}
     assert finish(start(*words, *many))[0] == 0
-    assert finish(start(*words, "--out", tmp_path / "whole", "--set", "steps=400"))[0] == 0
-    assert results(tmp_path / "stopped") == results(tmp_path / "whole")
+    assert results(tmp_path / "stopped") == alone("--set", "steps=400")
 
 
 TWO_NODES = """
-import glob, os, secrets, sys, threading, time
+import contextlib, glob, os, random, secrets, sys, threading, time
 os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
 from ray.cluster_utils import Cluster
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-lost, out = cluster.add_node(num_cpus=1), sys.argv[sys.argv.index("--out") + 1]
+out = sys.argv[sys.argv.index("--out") + 1]
+rng = random.Random(LOSSES)
 
-def lose():
-    while len(glob.glob(f"{out}/shared/trials/*/checkpoint.safetensors")) < 2:  # one a node
-        time.sleep(0.01)
-    cluster.remove_node(lost, allow_graceful=False)
-    print("lost a node", flush=True)
+def written():
+    with contextlib.suppress(FileNotFoundError):  # a trial ends just now
+        return [os.stat(file).st_mtime for file in glob.glob(f"{out}/shared/trials/*/checkpoint.safetensors")]
+    return []
 
-threading.Thread(target=lose, daemon=True).start()
+def lose(lost):
+    for number in range(LOSSES):
+        since = time.time()
+        while sum(at > since for at in written()) < 2:  # one a node
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.5))
+        cluster.remove_node(lost, allow_graceful=False)
+        print("lost a node", time.time(), flush=True)
+        if number < LOSSES - 1:
+            lost = cluster.add_node(num_cpus=1)
+
+threading.Thread(target=lose, args=[cluster.add_node(num_cpus=1)], daemon=True).start()
 sys.argv += ["--ray", cluster.address]
 """
 
 
 @pytest.mark.fault(
     "node: one of two is killed",
-    cause="its processes are killed while both nodes train",
+    cause="its processes are killed while both nodes train; again and again, a new node in its place",
     expected="every trial is there once, with the bits of a serial run",
 )
+@pytest.mark.parametrize(("losses", "steps"), [(1, 300), (10, 2000)])
 @pytest.mark.slow
-def test_a_cluster_that_loses_a_node(words, tmp_path):
-    """Two nodes, one of which is killed while it trains: every trial is there once, with the bits of one process."""
-    steps = ["--set", "steps=300"]
-    code, said, complaints = finish(start(*words, *steps, "--out", tmp_path / "lost", code=TWO_NODES + START))
+def test_a_cluster_that_loses_nodes(words, alone, tmp_path, record_property, losses, steps):
+    """The trials of a node that is killed while it trains go on elsewhere."""
+    steps = ["--set", f"steps={steps}"]
+    code, said, complaints = finish(start(*words, *steps, "--out", tmp_path / "lost", code=f"LOSSES = {losses}\n" + TWO_NODES + UNDAUNTED + START))
     assert code == 0, complaints
-    assert "lost a node" in said
-    assert finish(start(*words, *steps, "--out", tmp_path / "whole"))[0] == 0
-    assert results(tmp_path / "lost") == results(tmp_path / "whole")
+    print(said)
+    record_property("count", said.count("lost a node"))
+    assert said.count("lost a node") == losses
+    same(tmp_path / "lost", alone(*steps))
 
 
 @pytest.mark.fault(
@@ -262,7 +343,7 @@ def test_nodes_without_a_common_disk(words, alone, tmp_path):
     methods = ["--methods", "identity", "unet", f'mortal[grave="{grave}",log="{log}"]', "--checkpoints", tmp_path / "copies"]
     code, said, complaints = finish(start(*words, *methods, "--out", tmp_path / "many", "--workers", 2))
     assert (code, complaints) == (0, ""), said
-    (shared, runs), (single, _) = results(tmp_path / "many"), alone
+    (shared, runs), (single, _) = results(tmp_path / "many"), alone()
     assert {k: shared[k] for k in single} == single
     assert runs == 6
     assert grave.exists()

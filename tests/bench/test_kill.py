@@ -8,7 +8,7 @@ import time
 import pytest
 import safetensors.torch
 import torch
-from _runners import Runners, finish, said, until
+from _runners import MOMENTS, Runners, finish, newest, said, until
 
 from bench.tracking import Store
 
@@ -27,17 +27,6 @@ hp = { steps = 40, batch_size = 1, content = "l1", ngf = 2, ndf = 2, blocks = 1 
 def start(tmp_path_factory, database):
     """Start the runner on the suite with results in a folder; returns the process."""
     return Runners(tmp_path_factory.mktemp("suite"), SUITE, database)
-
-
-def newest(out, file):
-    """When the newest file of that name in a trial's folder was written; None where there is none."""
-    times = []
-    for path in out.glob(f"suite/trials/*/{file}"):
-        try:
-            times.append(path.stat().st_mtime_ns)
-        except FileNotFoundError:  # it is gone just now
-            continue
-    return max(times, default=None)
 
 
 def results(out):
@@ -80,9 +69,6 @@ def same(out, undisturbed):
         steps = [m.step for m in store.client.get_metric_history(run.info.run_id, "train/generator")]
         assert steps == list(range(1, 41))
     assert not list(out.glob("suite/trials/*/*.safetensors*"))
-
-
-MOMENTS = {"training": "checkpoint.safetensors", "judging": "record/weights.safetensors", "record": "record/*.parquet", "store": "record/record.json"}
 
 
 @pytest.mark.fault(

@@ -11,6 +11,7 @@ import time
 
 import pytest
 from _mlflow import Server
+from conftest import Watcher
 
 import runner
 from bench import execute, ledger, trial
@@ -18,6 +19,7 @@ from bench.ledger import Ledger
 from bench.registry import ROOT
 from bench.rundir import Held, RunDir
 from bench.tracking import Away, Store
+from bench.training import Training
 
 
 class Onlooker:
@@ -361,6 +363,29 @@ def test_a_clock_that_is_set_back_leaves_the_newest_newest(tiny, monkeypatch, re
     assert again.attempt == made != first.attempt
     assert tiny.store.newest(again.trial_id).attempt == made
     assert tiny.store.done()[again.trial_id]["attempt"] == made
+
+
+@pytest.mark.fault(
+    "clock: jumps ahead",
+    cause="by ten years in the middle of a trial, and back before the next run",
+    expected="the same bits, durations that no clock on the wall decides, one checkpoint; the run after it is the newest",
+)
+def test_a_clock_that_jumps_ahead_in_mid_trial(tiny, ran, monkeypatch):
+    now, jump, saved, save = time.time(), [0], [], Training.save
+    monkeypatch.setattr(time, "time", lambda: now + jump[0])
+    monkeypatch.setattr(Training, "save", lambda run: (saved.append(run.method.t), save(run)))
+    update = Watcher.update
+    monkeypatch.setattr(Watcher, "update", lambda self, *args: (jump.__setitem__(0, 315_360_000), update(self, *args)))
+    (first,), seen = tiny.run(methods=["unet"])
+    assert first.final == ran[1][1].final
+    assert 0 < first.costs["train_seconds"] < 3600
+    assert saved == [4]  # at the end
+    assert seen.ended == [("unet", "finished")]
+    jump[0] = 0
+    monkeypatch.undo()
+    (again,), _ = tiny.run(methods=["unet"], fresh=True)
+    assert closed(tiny.store) == [first.attempt, again.attempt]
+    assert tiny.store.done()[again.trial_id]["attempt"] == again.attempt
 
 
 def test_a_record_without_an_attempt_is_left_alone(tiny):
