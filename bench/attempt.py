@@ -47,7 +47,7 @@ class Attempt:
     settings: Settings
     record: TrialRecord
     folder: RunDir
-    kept: Callable[[Path], object]  # told of every checkpoint that is written
+    kept: Callable[[Path], None]  # told of every checkpoint that is written
     watcher: Watcher
     stopped: Callable[[], bool]
 

@@ -95,6 +95,13 @@ class _Gpus:
         """A share, 1 for a whole one."""
         return self.known.get((job.trial.workload, job.trial.label), 1.0) if self.given is None else self.given
 
+    def room(self, jobs: Sequence[Job]) -> int:
+        """How many of these the GPUs of a node hold at once."""
+        import ray
+
+        smallest = min(map(self.of, jobs))
+        return int(max(node["Resources"].get("GPU", 0) for node in ray.nodes()) / smallest) if smallest else len(jobs)
+
     def measure(self, jobs: Sequence[Job], settings: Settings, stopped: Callable[[], bool]) -> None:
         """Find out what is not known; where every trial can have a GPU to itself there is no need.
 
@@ -126,7 +133,7 @@ def _run(
     import ray
 
     gpus.measure(jobs, settings, stopped)
-    board = _board()
+    board, settings = _board(), dataclasses.replace(settings, at_once=min(settings.at_once, len(jobs), gpus.room(jobs)))
     if settings.ranks == 1:
         work, room = ray.remote(max_retries=worker.RETRIES, num_cpus=cpus)(worker.work), len(jobs)
     else:  # Ray Train asks for the devices of the ranks
@@ -150,6 +157,8 @@ def _run(
             if isinstance(result, TrialRecord):
                 yield job, result
             elif isinstance(result, Held):
+                waiting.append(job)
+            elif isinstance(result, Interrupted) and not (asked or stopped()):  # its machine was told to stop, we were not
                 waiting.append(job)
             elif isinstance(result, Interrupted):
                 asked = True

@@ -21,6 +21,11 @@ def code_hash(part: Any) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
+def file_hash(part: Any) -> str:
+    """Sixteen hex digits over the file that defines `part` alone: for what ties a trial together, and imports much that decides nothing."""
+    return _digest(Path(inspect.getfile(part)).resolve())[0][:16]
+
+
 def tree_hash() -> str:
     """Sixteen hex digits over all code of the project that can compute a number, and the network weights it carries."""
     files = sorted(f for folder in ("bench", "methods", "datasets") for f in (ROOT / folder).rglob("*") if f.suffix in (".py", ".safetensors"))

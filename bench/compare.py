@@ -26,6 +26,7 @@ _GROUPS = {  # kind of difference -> how its parts' names begin (see `bench.iden
     "data": ("data.",),
     "code": ("code.", "file."),
 }
+_WIDE = 10_000  # columns: a table may be wider than the terminal, for a number that breaks is misread
 _SEVERAL = "…"  # where a row's trials do not agree
 
 
@@ -78,7 +79,7 @@ def print_comparison(a: str, b: str, suite: str | None, tier: str | None, out: P
         sides = [_side(name, rows, suite, out, tracking_uri, Path(scratch) / str(i)) for i, name in enumerate((a, b))]
     if {r.trial_id for r in sides[0].records} == {r.trial_id for r in sides[1].records}:
         raise UsageError(f"{a} and {b} are the same {'trial' if len(sides[0].records) == 1 else 'trials'}")
-    _print(Console(soft_wrap=True), sides[0], sides[1], differences(sides[0], sides[1], _ranked(sides)), what_differs(*sides))
+    _print(sides[0], sides[1], differences(sides[0], sides[1], _ranked(sides)), what_differs(*sides))
 
 
 def differences(a: Side, b: Side, ranked: str = "") -> list[Difference]:
@@ -223,17 +224,18 @@ def _ranked(sides: Sequence[Side]) -> str:
 
 
 # -- what is printed
-def _print(console: Console, a: Side, b: Side, found: Sequence[Difference], differ: dict[str, list[str]]) -> None:
+def _print(a: Side, b: Side, found: Sequence[Difference], differ: dict[str, list[str]]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    console = Console(soft_wrap=True, width=_WIDE)
     for letter, side in (("A", a), ("B", b)):
         r = side.records[0]
         about = f"suite {r.suite}, task {r.task}, tier {r.tier}, seed{'s' * (len(side.records) > 1)} {', '.join(str(x.seed) for x in side.records)}"
         console.print(f"{letter}  {side.name}: {about}", markup=False, highlight=False)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for title in ("score", "A", "B", "A - B", "95 % interval", "p", "Cliff's delta", "pairs", "verdict"):
-        table.add_column(title, justify="left" if title in ("score", "verdict") else "right", overflow="fold")
+        table.add_column(title, justify="left" if title in ("score", "verdict") else "right", no_wrap=True)
     for d in found:
         interval = f"[{d.low:.4g}, {d.high:.4g}]" if math.isfinite(d.low) else "–"
         p = "–" if math.isnan(d.p) else "< 0.001" if d.p < 0.001 else f"{d.p:.3f}"

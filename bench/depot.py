@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,9 @@ class Remote(Depot):
         with self._opened() as (files, root):
             name = f"{root}/{path.relative_to(self.folder).as_posix()}"
             files.makedirs(name.rpartition("/")[0], exist_ok=True)
-            files.put_file(str(path), f"{name}.part")
-            files.mv(f"{name}.part", name)
+            part = f"{name}.{uuid.uuid4().hex}.part"  # another process may be at this trial too, where this one was taken for dead
+            files.put_file(str(path), part)
+            files.mv(part, name)
 
     def drop(self) -> None:  # noqa: D102
         with self._opened() as (files, root):

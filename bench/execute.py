@@ -15,7 +15,7 @@ from typing import Protocol
 from bench import trial as life
 from bench.attempt import Watcher
 from bench.build import build, open_task
-from bench.errors import Unavailable
+from bench.errors import Unavailable, UsageError
 from bench.identity import id_of
 from bench.ledger import Ledger
 from bench.record import TrialRecord
@@ -100,10 +100,10 @@ def run_all(
         Interrupted: the user asked to stop; what was finished is on record, the running trials are saved.
     """
     ledger.sync()
-    done = ledger.records.done()
-    ids, jobs = [], []
+    done = ledger.done()
+    ids, jobs, made = [], [], {}
     for index, trial in enumerate(trials):
-        parts = life.identify(trial, settings)
+        parts = life.identify(trial, settings) if fresh else _identify(trial, settings, done)
         ids.append(id_of(parts))
         known = done.get(ids[-1], {})
         if known and any(known.get(k, "") != v for k, v in notes(trial).items()):  # it ran before under another name
@@ -127,11 +127,15 @@ def run_all(
         for job, record in engine(jobs, settings, stopped, watch):
             ledger.put(life.folder_of(job.trial, record.trial_id, settings))
             life.depot_of(job.trial, record.trial_id, settings).drop()
+            made[record.trial_id] = record
             if job.index in views:
                 views.pop(job.index).end(record)
         if stopped():  # while the last one was put on record: what would come after it is not wanted either
             raise Interrupted
-    return ledger.records.read(ids)
+    made |= {record.trial_id: record for record in ledger.read(ids)}
+    if lost := [trial.title for trial, trial_id in zip(trials, ids, strict=True) if trial_id not in made]:
+        raise UsageError(f"{len(lost)} results, the first of them {lost[0]}, are on record in a store that no longer answers; try again when it does")
+    return [made[trial_id] for trial_id in ids]
 
 
 @dataclasses.dataclass
@@ -164,22 +168,33 @@ def why(parts: Mapping[str, str], ledger: Ledger, before: str | None) -> str:
     """What changed since `before`, the latest trial on record of the same row, seed and tier; empty where there is none."""
     if before is None:
         return ""
-    record = ledger.records.newest(before)
+    record = ledger.newest(before)
+    if record is None:
+        return ""
     changed = [k for k in {**parts, **record.parts} if record.parts.get(k) != parts.get(k)]  # options first, then data, cards, code
     if not changed:
         return {"failed": "it failed before", "skipped": "it can run now"}.get(record.outcome, "asked to run afresh")
     return f"{', '.join(changed[:4])}{' and others' if len(changed) > 4 else ''} changed"
 
 
+def _identify(trial: Trial, settings: Settings, done: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """What decides its result. One that fitted into memory as it is need not run again for being allowed to run in parts."""
+    if settings.on_oom != "fail":
+        whole = life.identify(trial, dataclasses.replace(settings, on_oom="fail"))
+        if done.get(id_of(whole), {}).get("outcome") == "finished":
+            return whole
+    return life.identify(trial, settings)
+
+
 def _stale(trial: Trial, trial_id: str, settings: Settings, fresh: bool) -> str | None:
     """The attempt that a new one replaces; a half-done one is dropped where all is to be fresh."""
     folder = life.folder_of(trial, trial_id, settings)
     attempt = folder.attempt()
-    if fresh and attempt is None:
+    if fresh or attempt is not None:  # copies that a runner which was killed then did not come to delete
         life.depot_of(trial, trial_id, settings).drop()
-        if folder.path.is_dir():
-            with contextlib.suppress(Held), folder.held():
-                folder.clear()
+    if fresh and attempt is None and folder.path.is_dir():
+        with contextlib.suppress(Held), folder.held():
+            folder.clear()
     return attempt
 
 

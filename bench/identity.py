@@ -60,7 +60,7 @@ def id_of(parts: Mapping[str, str]) -> str:
 
 def row_of(parts: Mapping[str, str]) -> str:
     """The same for all trials that differ in the seed alone: they make one row of a table."""
-    return id_of({k: v for k, v in parts.items() if k != "seed"})
+    return id_of({k: v for k, v in parts.items() if k not in ("seed", "on_oom", "code.accumulation")})  # a trial in parts is marked
 
 
 def protocol_of(parts: Mapping[str, str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -41,6 +41,21 @@ class Ledger:
         self._missed, self._again = False, 0.0  # whether it is away, and when it is asked again
         self._connected()
 
+    def done(self) -> dict[str, dict[str, str]]:
+        """Trial id -> tags of every trial on record, oldest first; of the run directories while the store is away."""
+        return self._of(lambda records: records.done())
+
+    def read(self, trial_ids: Iterable[str]) -> list[TrialRecord]:
+        """The records of these trials, in their order, of those that are found."""
+        return self._of(lambda records: records.read(trial_ids))
+
+    def newest(self, trial_id: str) -> TrialRecord | None:
+        """The record of one trial, found without a look at the others; None where it is being replaced and no store holds it."""
+        with contextlib.suppress(IndexError):
+            if (record := self._ask(lambda store: store.newest(trial_id))) is not None:
+                return record
+        return next(iter(self.folders.read([trial_id])), None)
+
     @property
     def records(self) -> Records:
         """Where to read: the store, or the run directories while it is away."""
@@ -72,6 +87,10 @@ class Ledger:
         """Change what a suite says of a trial on record: its name and its place."""
         self.folders.note(trial_id, about)
         self._ask(lambda store: store.note(trial_id, about))
+
+    def _of(self, question: Callable[[Records], _T]) -> _T:
+        answer = self._ask(question)
+        return question(self.folders) if answer is None else answer
 
     def _ask(self, question: Callable[[Store], _T]) -> _T | None:
         """The store's answer; None while it is away."""

@@ -63,8 +63,11 @@ def run_suite(options: RunOptions) -> int:
         with _engine(options, settings, level) as (engine, theirs), SuiteDisplay(console, total, headline, engine is not execute.here) as display:
             run = functools.partial(execute.run_all, settings=theirs, ledger=ledger, display=display, fresh=options.fresh, engine=engine)
             records, failed = _train(rows, level, run, display)
-    except (Interrupted, KeyboardInterrupt):
+    except Interrupted:
         console.print("stopped; everything is saved: give the same command again to go on")
+        return 130
+    except KeyboardInterrupt:
+        console.print("stopped at once; trials that ran go on from their last checkpoints: give the same command again")
         return 130
     if not display.started:
         console.print(f"all {total} trials are on record already: nothing to train (--fresh trains again)", highlight=False)
@@ -184,7 +187,8 @@ def _check_claims(options: RunOptions) -> int:
         raise UsageError(f"--{names[name]} means nothing to the claims: they run on the CPU under seed 0; --methods chooses papers or claims")
     if options.device not in ("auto", "cpu"):
         raise UsageError(f"claims are checked on the CPU, not on {options.device}: leave out --device")
-    data_root_of(options.data_root)
+    if root := data_root_of(options.data_root):
+        os.environ["GANBENCH_DATA"] = str(root)
     return theory.run(options.tier or "quick", options.methods, options.out, options.tracking_uri, options.fresh)
 
 

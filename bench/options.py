@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -128,7 +127,6 @@ def data_root_of(path: Path | None) -> Path | None:
         return None
     if not path.is_dir():
         raise UsageError(f"the data root {path} is no folder: mend --data-root or GANBENCH_DATA, or leave it out to use the bundled data")
-    os.environ["GANBENCH_DATA"] = str(path.resolve())  # weights are looked for there too
     return path.resolve()
 
 

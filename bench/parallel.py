@@ -48,8 +48,11 @@ def follow(method: Method, stream: Stream) -> None:
     Raises:
         ValueError: the batch cannot be shared out evenly.
     """
+    joined = False
     while (word := _spread(None, method.device)) is not None:
-        _join(method)
+        if not joined:  # once, though it may train several times: an initialiser that looks at data rehearses
+            _join(method)
+            joined = True
         state, stream.drawn = word
         method.load_state(checkpoint.to(state, method.device))
         updates = method.train(_Share(stream))

@@ -167,6 +167,14 @@ def read_record(folder: Path) -> TrialRecord:
 
 
 def read_head(folder: Path) -> dict[str, Any]:
-    """What record.json says: all but the frames."""
+    """What record.json says: all but the frames.
+
+    Raises:
+        OSError: there is none.
+        ValueError: it is damaged.
+    """
     data: dict[str, Any] = json.loads((folder / "record.json").read_text())
+    fields = {f.name: f.default is f.default_factory for f in dataclasses.fields(TrialRecord) if f.name not in FRAMES}  # whether it must be there
+    if not isinstance(data, dict) or data.keys() - fields.keys() or any(needed and name not in data for name, needed in fields.items()):
+        raise ValueError(f"{folder / 'record.json'} is no record of a trial")
     return data

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-import json
 import shutil
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -63,7 +62,7 @@ class RunDir:
         """The name of the attempt whose record lies here; None where there is no whole record."""
         try:
             return str(read_head(self.results)["attempt"])
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError):  # the last: one of an older version
             return None
 
     def clear(self) -> None:
@@ -149,6 +148,6 @@ class RunDirs(Records):
     def _heads(self) -> list[tuple[RunDir, dict[str, Any]]]:
         found = []
         for file in self.folder.glob("*/record/record.json"):
-            with contextlib.suppress(OSError, json.JSONDecodeError):  # another process clears it just now; or a disk lost it
+            with contextlib.suppress(OSError, ValueError):  # another process clears it just now; or a disk lost it
                 found.append((RunDir(file.parent.parent), read_head(file.parent)))
         return sorted(found, key=lambda pair: (pair[1].get("ended", 0.0), pair[0].path.name))

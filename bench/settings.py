@@ -42,6 +42,8 @@ class Settings:
 
     def prepare(self) -> None:
         """Make this process such a one."""
+        if self.data_root:
+            os.environ["GANBENCH_DATA"] = str(self.data_root)  # weights are looked for there too
         for plugin in self.plugins:
             registry.load_plugin(plugin)
         if self.threads:

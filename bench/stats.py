@@ -100,7 +100,7 @@ def compare(
         seeds: for each row the seeds that its scores' first axis stands for; rows of the same seeds are paired over them too.
 
     Returns:
-        The comparison; with fewer than six pairs `better` is all False and `reason` says why.
+        The comparison; where there are too few pairs for any test to tell two rows apart, `better` is all False and `reason` says why.
     """
     stacks = [np.atleast_2d(np.asarray(row, np.float64)) for row in rows]
     k = len(stacks)
@@ -123,7 +123,10 @@ def compare(
         low[row], high[row] = percentiles(_difference(boot[row], boot).T)
     total = means.mean(1)
     clear = (low > 0) if higher_is_better else (high < 0)
-    return Comparison(_difference(total[:, None], total), low, high, p, clear & (p < 1 - LEVEL), n, over=over)
+    reason = ""
+    if len(i) * 2.0 ** (1 - n) >= 1 - LEVEL:  # Wilcoxon's smallest p is 2 / 2^n
+        reason = f"no verdict: {n} {over} scored by every row, too few for any p < 0.05 after Holm's correction for {len(i)} pairs of rows"
+    return Comparison(_difference(total[:, None], total), low, high, p, clear & (p < 1 - LEVEL), n, reason, over)
 
 
 def holm(p: ArrayLike) -> Floats:

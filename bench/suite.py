@@ -153,7 +153,18 @@ def expand(
     count = collections.Counter((f"{t.workload}/{t.label}".strip("/"), t.seed) for t in trials)
     if twice := [name for name, n in count.items() if n > 1]:
         raise UsageError(f"suite {suite.name!r}: {twice[0][0]} with seed {twice[0][1]} is asked for twice")
+    _tell_apart(trials[:: max(len(chosen), 1)])
     return trials
+
+
+def _tell_apart(rows: Iterable[Trial]) -> None:
+    """Two rows (one trial of each) that are the same trial would be on record once, under one of the names."""
+    seen: dict[tuple[Any, ...], str] = {}
+    for t in rows:
+        hp = registry.find("method", t.spec.name).HP(**t.spec.options)
+        name = f"{t.workload}/{t.label}".strip("/")
+        if (other := seen.setdefault((str(t.task), t.spec.name, str(hp), t.evaluations), name)) != name:
+            raise UsageError(f"suite {t.suite!r}: {other} and {name} are the same trial: leave one of them out")
 
 
 @contextlib.contextmanager

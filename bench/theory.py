@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import json
@@ -28,10 +29,12 @@ from bench.identity import id_of
 from bench.ledger import Ledger
 from bench.record import TrialRecord
 from bench.records import Records
+from bench.rundir import Held, RunDir
 from bench.suite import CLAIMS, CLAIMS_TITLE
 
 TIERS = {"quick": ("fast",), "standard": ("fast", "slow")}  # tier -> costs of the claims it checks
 _MARK = {"holds": "✓", "holds with a deviation": "≈", "fails": "✗", "not checked": "–"}
+_WAIT = 1.0  # seconds for a claim that another runner is at; then others come first
 
 
 def run(tier: str, only: Sequence[str], out: Path, uri: str | None, fresh: bool) -> int:
@@ -56,16 +59,26 @@ def run(tier: str, only: Sequence[str], out: Path, uri: str | None, fresh: bool)
     console, code = Console(soft_wrap=True), tree_hash()
     ledger = Ledger(CLAIMS, out, uri, functools.partial(console.print, highlight=False, markup=False))
     ledger.sync()
-    done = ledger.records.done()
-    missing = [c for c in asked if fresh or id_of(_parts(c, code)) not in done]
+    done = ledger.done()
+    outcomes = [done.get(id_of(_parts(c, code)), {}).get("outcome", "skipped") for c in asked]
+    missing = [c for c, outcome in zip(asked, outcomes, strict=True) if fresh or outcome == "skipped"]  # what was missing may have come
+    stale = {c: ledger.folders.of(id_of(_parts(c, code))).attempt() for c in missing}
     console.print(f"{CLAIMS_TITLE}\n{len(asked)} claims, tier {tier}", highlight=False)
     with graceful_stop() as stopped:
-        for i, c in enumerate(missing, 1):
+        queue, i = collections.deque(missing), 0
+        while queue:
             if stopped():
                 console.print("stopped; what was checked is on record: give the same command again to go on")
                 return 130
-            checked = c.check()
-            _record(c, checked, code, ledger)
+            c = queue.popleft()
+            folder = ledger.folders.of(id_of(_parts(c, code)))
+            try:
+                checked = _once(c, code, folder, stale[c])
+            except Held:
+                queue.append(c)
+                continue
+            ledger.put(folder)
+            i += 1
             console.print(f"[{i}/{len(missing)}] {_MARK[checked.verdict]} {c.id}  {checked.reason}", markup=False, highlight=False)
     if not missing:
         console.print(f"all {len(asked)} claims are on record already: nothing to check (--fresh checks again)", highlight=False)
@@ -103,6 +116,7 @@ def report(console: Console, kept: Records, folder: Path) -> list[Entry]:
     chapters = claims.chapters()
     entries = {chapter: [Entry(c, found.get(c.id)) for c in chapter.claims] for chapter in chapters}
     rendered.render(entries, folder, title=CLAIMS_TITLE, environment=environment("cpu"))
+    console.width = max(console.width, 80)  # a table in less leaves columns out
     console.print(rendered.terminal(entries))
     console.print(f"report   {folder / 'index.html'}\nrecords  {kept.uri}", highlight=False)
     return [entry for part in entries.values() for entry in part]
@@ -117,7 +131,21 @@ def _parts(c: Claim, code: str) -> dict[str, str]:
     return {"claim": c.id, "code": code, "torch": torch.__version__, "data": os.environ.get("GANBENCH_DATA", "")}
 
 
-def _record(c: Claim, checked: Checked, code: str, ledger: Ledger) -> None:
+def _once(c: Claim, code: str, folder: RunDir, stale: str | None) -> Checked:
+    """Check a claim and write its record, unless another runner has done so since `stale`, the attempt that lay there.
+
+    Raises:
+        Held: another runner is at it.
+    """
+    with folder.held(_WAIT):
+        if folder.attempt() not in (None, stale):
+            return _read(folder.read())
+        checked = c.check()
+        _write(c, checked, code, folder)
+        return checked
+
+
+def _write(c: Claim, checked: Checked, code: str, folder: RunDir) -> None:
     parts = _parts(c, code)
     params = {"place": c.place, "statement": c.statement, "predicted": c.predicted, "how": c.how, "tolerance": f"{c.tolerance:g}"}
     cases = [f"{name}: " * bool(name) + f"{predicted:.6g} | {measured:.6g}" for name, predicted, measured in checked.cases]
@@ -130,14 +158,11 @@ def _record(c: Claim, checked: Checked, code: str, ledger: Ledger) -> None:
     )  # fmt: skip
     if len(checked.cases) == 1:
         record.final = {"predicted": checked.cases[0][1], "measured": checked.cases[0][2]}
-    folder = ledger.folders.of(record.trial_id)
-    with folder.held():
-        folder.clear()
-        (folder.results / "gallery").mkdir(parents=True)
-        plain = dataclasses.asdict(dataclasses.replace(checked, figure=[])) | {"figure": FIGURE.dump_python(checked.figure, mode="json")}
-        (folder.results / "gallery" / "checked.json").write_text(json.dumps(plain))
-        folder.close(record)
-    ledger.put(folder)
+    folder.clear()
+    (folder.results / "gallery").mkdir(parents=True)
+    plain = dataclasses.asdict(dataclasses.replace(checked, figure=[])) | {"figure": FIGURE.dump_python(checked.figure, mode="json")}
+    (folder.results / "gallery" / "checked.json").write_text(json.dumps(plain))
+    folder.close(record)
 
 
 def _read(record: TrialRecord) -> Checked:

@@ -89,6 +89,8 @@ class Store(Records):
                 self.experiment = self._experiment(f"ganbench/{suite}", local)
             newest = self.client.search_runs([self.experiment], max_results=1)
             self._last = max((run.info.start_time for run in newest), default=0)  # a clock may be set back: the newest run must start last
+        except UsageError:
+            raise
         except Exception as error:
             reason = f"cannot open the tracking store {self.uri}: {first_line(error)}"
             if self.uri.startswith("http"):
@@ -180,6 +182,8 @@ class Store(Records):
             except MlflowException:
                 if (known := self.client.get_experiment_by_name(name)) is None:  # else another runner was quicker
                     raise
+        if known.lifecycle_stage == "deleted":
+            raise UsageError(f"the experiment {name} of {self.uri} was deleted: `mlflow experiments restore -x {known.experiment_id}` brings it back")
         return str(known.experiment_id)
 
     def _of(self, trial_id: str) -> list[Any]:

@@ -19,6 +19,7 @@ from bench import checkpoint
 from bench.method import Logs, Method
 from bench.stream import Stream, mix
 
+_YEAR = 365 * 86400.0  # seconds: a longer time is no limit, and no timer of the system takes every number
 _GRACE = 60.0  # seconds beyond the cap on training for an update that is under way
 
 Point = tuple[str, int, int, float, float]
@@ -56,7 +57,7 @@ class Plan:
     higher_is_better: bool  # of the first validation score
     max_seconds: float = math.inf
     checkpoint_seconds: float = 30.0
-    kept: Callable[[Path], object] = bool  # told of every checkpoint that is written
+    kept: Callable[[Path], None] = lambda path: None  # told of every checkpoint that is written
 
 
 @contextlib.contextmanager
@@ -244,7 +245,7 @@ def time_limit(seconds: float, message: str) -> Iterator[None]:
     Raises:
         TimeoutError: with the message.
     """
-    if math.isinf(seconds) or not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+    if seconds > _YEAR or not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
 

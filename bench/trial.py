@@ -11,6 +11,7 @@ from collections.abc import Callable
 from bench import costs, identity, memory, parallel, registry
 from bench.attempt import Attempt, Watcher
 from bench.build import build, open_task
+from bench.codehash import file_hash
 from bench.depot import Depot, Remote
 from bench.environment import environment
 from bench.method import Method
@@ -27,7 +28,8 @@ _PATIENCE = 10.0  # seconds for another runner that puts a record into the store
 def identify(trial: Trial, settings: Settings) -> dict[str, str]:
     """What decides the result of a trial (see `bench.identity`)."""
     task = open_task(str(trial.task), settings.data_root, settings.device)
-    return identity.identify(trial, task, settings.means())
+    code = {"code.build": file_hash(build), "code.attempt": file_hash(Attempt)}
+    return identity.identify(trial, task, settings.means() | code)
 
 
 def folder_of(trial: Trial, trial_id: str, settings: Settings) -> RunDir:
@@ -121,7 +123,7 @@ def blank(trial: Trial, settings: Settings) -> TrialRecord:
     parts = identify(trial, settings)
     tags = task.remarks() | ({"oracle": "PSF"} if "psf" in method.needs else {})
     if settings.at_once > 1:
-        tags["at_once"] = f"its times were taken while {settings.at_once} trials ran at once"
+        tags["at_once"] = f"its times were taken while up to {settings.at_once} trials ran at once"
     return TrialRecord(
         suite=trial.suite,
         task=str(trial.task),

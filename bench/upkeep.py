@@ -43,7 +43,7 @@ def rebuild(out: Path) -> int:
     except OSError as error:
         raise UsageError(f"cannot move the old store to {aside}: {error.strerror}") from error
     Console(soft_wrap=True).print(f"the old store lies in {aside}: delete it once the new one holds all that you miss", highlight=False, markup=False)
-    return sync(out, None)
+    return sync(out, f"sqlite:///{out.resolve() / 'mlflow.db'}")  # whatever store the environment names
 
 
 def _suites(out: Path) -> list[str]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Entries = Mapping[Chapter, Sequence[Entry]]
 VERDICTS = ("holds", "holds with a deviation", "fails", "not checked")
 _NEW = "not asked for yet"
+_SIGNS = {"=": "", "<=": "≤ ", ">=": "≥ "}  # of a prediction that is a bound
 
 
 def render(entries: Entries, out: Path, *, title: str, environment: Mapping[str, str]) -> list[Path]:
@@ -88,8 +89,9 @@ def measured(entry: Entry) -> str:
         return entry.checked.reason
     agree = sum(entry.claim.agrees(p, m) for _, p, m in cases)
     name, p, m = max(cases, key=lambda case: _miss(entry.claim, case[1], case[2]))
-    pair = f"{number(m)} for {number(p)}"
-    return pair if len(cases) == 1 else f"{agree} of {len(cases)} cases, farthest off {name}: {pair}"
+    pair = f"{number(m)} for {_SIGNS[entry.claim.relation]}{number(p)}"
+    worst = "closest" if entry.claim.relation != "=" and agree == len(cases) else "farthest off"
+    return pair if len(cases) == 1 else f"{agree} of {len(cases)} cases, {worst} {name}: {pair}"
 
 
 def _miss(claim: Claim, predicted: float, found: float) -> float:
@@ -166,8 +168,9 @@ def terminal(entries: Entries) -> RichTable:
     left = sum(len(part) for part in entries.values()) - len(shown)
     caption += f"; {left} not asked for yet (--tier standard checks all)" if left else ""
     out = RichTable(caption=Text(caption), caption_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in ("claim", "place", "measured for predicted", "verdict"):
-        out.add_column(name, overflow="fold")
+    longest = max((len(e.claim.id) for _, e in shown), default=0)
+    for name, width in {"claim": longest, "place": 18, "measured for predicted": 24, "verdict": 12}.items():  # rather wider than the terminal
+        out.add_column(name, overflow="fold", no_wrap=name == "claim", min_width=width)
     style = {"holds": "", "holds with a deviation": "yellow", "fails": "bold red", "not checked": "dim"}
     for _, e in shown:
         texts = [e.claim.id, e.claim.place, measured(e)]

@@ -1,11 +1,14 @@
 """Claims: what a verdict means, how they run, what is on record, and that each of them holds."""
 
+import contextlib
+import io
 import json
 import math
 import shutil
 import subprocess
 
 import pytest
+import rich.console
 import torch
 
 import runner
@@ -14,6 +17,7 @@ from bench import theory
 from bench.claim import Finding, Paper, claim
 from bench.errors import Unavailable
 from bench.figure import FIGURE, Arrows, Bars, Heat, Line, Panel, Points
+from bench.rundir import RunDirs
 from reports import claims as rendered
 
 CHAPTERS = claims.chapters()
@@ -188,12 +192,77 @@ def test_the_table_compiles(page, tmp_path):
     assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
 
 
-def test_a_failing_claim_is_seen_and_told(page, monkeypatch, capsys):
-    wrong = one(1.0, 2.0)
-    chapter = claims.Chapter("theory", Paper(title="T", authors="A", venue="V", year=2000, lesson="L"), (wrong,))
-    monkeypatch.setattr(claims, "chapters", lambda: [chapter])
+@pytest.fixture
+def board(monkeypatch):
+    """Put other claims in the place of all."""
+
+    def put(*found):
+        chapter = claims.Chapter("theory", Paper(title="T", authors="A", venue="V", year=2000, lesson="L"), found)
+        monkeypatch.setattr(claims, "chapters", lambda: [chapter])
+        return chapter
+
+    return put
+
+
+def test_a_failing_claim_is_seen_and_told(page, board, capsys):
+    board(one(1.0, 2.0))
     assert theory.run("quick", [], page / "other", None, False) == 1
     assert "fails" in capsys.readouterr().out
+
+
+def test_a_claim_that_lacked_something_is_tried_again(tmp_path, board, capsys):
+    tried = []
+
+    @claim(place="", statement="", predicted="", how="")
+    def needy():
+        tried.append(True)
+        if len(tried) == 1:
+            raise Unavailable("no data")
+        return Finding({"": (1.0, 1.0)}, FIGURES)
+
+    board(needy)
+    assert [theory.run("quick", [], tmp_path, None, False) for _ in range(3)] == [0, 0, 0]
+    assert len(tried) == 2
+    text = capsys.readouterr().out
+    assert text.count("not checked") == 2  # in the first table and below it
+    assert text.count("1 holds") == 2
+
+
+def test_a_second_runner_waits_for_the_claim_that_another_is_at_and_takes_its_result(tmp_path, board, monkeypatch, capsys):
+    checked, other = [], contextlib.ExitStack()
+
+    @claim(place="", statement="", predicted="", how="")
+    def shared():
+        checked.append("shared")
+        return Finding({"": (1.0, 1.0)}, FIGURES)
+
+    @claim(place="", statement="", predicted="", how="")
+    def last():  # while the second is at it, the first is done
+        checked.append("last")
+        theory._write(shared, claims.Checked("holds", 0.1, (("", 1.0, 1.0),), FIGURES, "by the other"), theory.tree_hash(), folder)
+        other.close()
+        return Finding({"": (1.0, 1.0)}, FIGURES)
+
+    board(shared, last)
+    monkeypatch.setattr(theory, "_WAIT", 0.01)
+    folder = RunDirs("claims", tmp_path).of(theory.id_of(theory._parts(shared, theory.tree_hash())))
+    other.enter_context(folder.held())
+    assert theory.run("quick", [], tmp_path, None, False) == 0
+    assert checked == ["last"]
+    text = capsys.readouterr().out
+    assert "[1/2] ✓ test_claims/last" in text
+    assert "[2/2] ✓ test_claims/shared  by the other" in text
+
+
+def test_names_of_claims_do_not_break_in_the_table(board):
+    @claim(place="Proposition 1", statement="", predicted="", how="")
+    def the_gradient_of_the_distance_is_what_the_critic_says():
+        return Finding({}, [])
+
+    c = the_gradient_of_the_distance_is_what_the_critic_says
+    out = io.StringIO()
+    rich.console.Console(file=out, width=80, soft_wrap=True).print(rendered.terminal({board(c): [claims.Entry(c, claims.Checked("holds", 0.1))]}))
+    assert [c.id, "Proposition", "1", "holds"] in [line.split() for line in out.getvalue().splitlines()]
 
 
 @pytest.mark.parametrize(
@@ -220,5 +289,6 @@ def test_a_measurement_in_words():
 
     assert words(("", 1.0, 1.25)) == "1.25 for 1"
     assert words(("a", 1.0, 1.0), ("b", 1.0, -1.5), tolerance=0.1) == "1 of 2 cases, farthest off b: −1.5 for 1"
-    assert words(("a", 1.0, 0.5), ("b", 1.0, 9.0), relation=">=") == "1 of 2 cases, farthest off a: 0.5 for 1"
+    assert words(("a", 1.0, 0.5), ("b", 1.0, 9.0), relation=">=") == "1 of 2 cases, farthest off a: 0.5 for ≥ 1"
+    assert words(("a", 1.0, 0.5), ("b", 1.0, 0.25), relation="<=") == "2 of 2 cases, closest a: 0.5 for ≤ 1"
     assert rendered.measured(claims.Entry(one(0, 0), None)) == "not asked for yet"

@@ -374,7 +374,7 @@ def test_what_a_trial_takes(words, tmp_path, alone, code, more, resources):
     exit_code, said, complaints = finish(start(*words[:1], tmp_path / "shared.toml", *words[2:], *chosen, code=code + START))
     assert exit_code == 0, said + complaints
     assert set((tmp_path / "log").with_suffix(".resources").read_text().splitlines()) == {resources}
-    times = "its times were taken while 2 trials ran at once"
+    times = "its times were taken while up to 2 trials ran at once"
     store = Store("shared", tmp_path / "out")
     assert {record.tags.get("at_once") for record in store.read(store.done())} == {None if alone else times}
 
@@ -477,6 +477,12 @@ def test_a_trial_that_another_runner_is_at_is_looked_at_again(tiny, job, ray):
     with pytest.raises(Interrupted):  # the user asked to stop: whoever is at it goes on with it
         list(cluster._run(1, cluster._Gpus(0.0), [job], tiny.settings, lambda: True, lambda job: None))
     assert ray[-1:] == [record]
+
+
+def test_a_trial_whose_machine_was_told_to_stop_begins_again(tiny, job, ray):
+    record = trial.blank(job.trial, tiny.settings)
+    ray[:] = [Interrupted(), record]
+    assert list(cluster._run(1, cluster._Gpus(0.0), [job], tiny.settings, lambda: False, lambda job: None)) == [(job, record)]
 
 
 def test_news_is_told_once_a_second_and_only_the_newest(monkeypatch):

@@ -1,5 +1,6 @@
 import dataclasses
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -202,3 +203,14 @@ def test_a_label_in_several_tables_wants_its_workload():
         compare._side("adam", rows, "optimizers", None, None, None)
     found = compare._side("vae/adam", rows, "optimizers", None, None, None)
     assert [(r.workload, r.seed) for r in found.records] == [("vae", 0), ("vae", 1)]
+
+
+@pytest.mark.parametrize("columns", ["40", "80"])
+def test_no_cell_or_heading_of_the_table_breaks(columns, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", columns)
+    d = compare.Difference("psnr", 20.123, 31.315, -12.51, -9.874, 0.0004, "", -0.93, 64, "deblurgan[content=l1] is better")
+    compare._print(side("a", [[1.0]]), side("b", [[2.0]]), [d], {})
+    heading, row = capsys.readouterr().out.splitlines()[2:4]
+    assert re.split(" {2,}", heading.strip()) == ["score", "A", "B", "A - B", "95 % interval", "p", "Cliff's delta", "pairs", "verdict"]
+    cells = ["psnr", "20.12", "31.32", "-11.19", "[-12.51, -9.874]", "< 0.001", "-0.93", "64", "deblurgan[content=l1] is better"]
+    assert re.split(" {2,}", row.strip()) == cells

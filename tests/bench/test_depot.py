@@ -118,6 +118,16 @@ def test_fresh_forgets_the_copies(tiny, unet, settings, tmp_path):
     assert [step for step, _ in seen.updates] == [1, 2, 3, 4]
 
 
+def test_copies_that_a_killed_runner_left_beside_a_record_are_not_gone_on_from(tiny, settings, monkeypatch):
+    tiny.settings = settings
+    monkeypatch.setattr(Remote, "drop", lambda self: None)
+    tiny.run(methods=["unet"])
+    monkeypatch.undo()
+    tiny.settings = settings
+    _, seen = tiny.run(methods=["unet"], fresh=True)
+    assert [step for step, _ in seen.updates] == [1, 2, 3, 4]
+
+
 @pytest.mark.fault(
     "disk: the storage of checkpoint copies fails",
     cause="every copy to --checkpoints URL raises",

@@ -1,11 +1,14 @@
 """Which trials run: those that are missing, and the reason is told; Ctrl-C stops between two updates or two trials."""
 
+import dataclasses
 import os
 import signal
 
 import pytest
 
 from bench import execute
+from bench.errors import UsageError
+from bench.identity import id_of
 from bench.training import Interrupted
 
 WAITING = '''"""Waits for a file.
@@ -143,7 +146,7 @@ def test_reasons_are_found_when_their_trial_starts_without_listing_all_runs_agai
     def run(trial, settings, watcher, *args, **kwargs):
         watcher.started()
         seen.append(trial.label)
-        return ran[1][0]
+        return dataclasses.replace(ran[1][0], trial_id=id_of(execute.life.identify(trial, settings)))
 
     monkeypatch.setattr(execute.life, "run", run)
     edited(continued, "pictures=2", "pictures=3").run()
@@ -161,3 +164,35 @@ def test_the_first_signal_asks_the_second_insists(number):
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_a_replaced_record_needs_no_store_to_say_why(tiny, monkeypatch):
+    """Nothing but the run directory holds it, and that is cleared."""
+    (first,), _ = tiny.run(methods=["unet"])
+    monkeypatch.setattr(type(tiny.ledger), "_connected", lambda self: None)
+    (again,), seen = tiny.run(methods=["unet"], fresh=True)
+    assert seen.started == [("unet", "")]
+    assert (again.final, again.attempt == first.attempt) == (first.final, False)
+
+
+def test_a_store_that_goes_away_in_the_end_takes_nothing_along(continued, ran, monkeypatch):
+    """What ran is reported; what only the store holds is named."""
+    put = continued.ledger.put
+
+    def go_away(folder):
+        put(folder)
+        monkeypatch.setattr(type(continued.ledger), "_connected", lambda self: None)
+
+    monkeypatch.setattr(continued.ledger, "put", go_away)
+    records, _ = edited(continued, "width = 4", "width = 5").run(methods=["unet"])
+    assert [r.label for r in records] == ["unet"]
+    monkeypatch.undo()
+    monkeypatch.setattr(continued.ledger, "put", go_away)
+    with pytest.raises(UsageError, match="1 results, the first of them identity, are on record in a store that no longer answers"):
+        edited(continued, "width = 5", "width = 6").run()
+
+
+def test_what_fits_into_memory_is_not_run_again_for_being_allowed_to_run_in_parts(continued):
+    continued.settings = dataclasses.replace(continued.settings, on_oom="halve")
+    assert continued.run()[1].started == []
+    assert continued.run(seeds=[1])[1].started == [("identity", ""), ("unet", "")]

@@ -374,18 +374,21 @@ def test_a_disk_that_damages_every_checkpoint(tiny, plugin, monkeypatch):
 
 @pytest.mark.fault(
     "record: damaged before the store took it in",
-    cause="the scores of a record in its run directory are truncated",
-    expected="one line names it, the trial runs again, the others are taken in",
+    cause="the scores of a record in its run directory are truncated, or a byte of its head is another",
+    expected="one line names it where its scores are lost, the trial runs again, the others are taken in",
 )
-def test_damaged_record(tiny, ran):
+@pytest.mark.parametrize("damage", ["scores", b"\xff", b'"labex"'])
+def test_damaged_record(tiny, ran, damage):
     for job in tiny.trials():
         record = trial.run(job, tiny.settings, Onlooker(), lambda: False)
-    truncated(tiny.ledger.folders.of(record.trial_id).results / "per_image.parquet")
-    told = []
+    folder, told = tiny.ledger.folders.of(record.trial_id).results, []
+    if damage == "scores":
+        truncated(folder / "per_image.parquet")
+    else:
+        (folder / "record.json").write_bytes((folder / "record.json").read_bytes().replace(b'"label"', damage))
     tiny.ledger = Ledger("tiny", tiny.out, None, told.append)
     records, seen = tiny.run()
-    assert len(told) == 1
-    assert record.trial_id in told[0]
+    assert [record.trial_id in line for line in told] == [True] * (damage == "scores")
     assert [label for label, _ in seen.started] == ["unet"]
     assert [r.final for r in records] == [r.final for r in ran[1]]
 

@@ -14,7 +14,8 @@ from _mlflow import Server
 from conftest import Watcher
 
 import runner
-from bench import execute, ledger, trial
+from bench import execute, ledger, trial, upkeep
+from bench.errors import UsageError
 from bench.ledger import Ledger
 from bench.registry import ROOT
 from bench.rundir import Held, RunDir
@@ -310,6 +311,24 @@ def test_a_truncated_database_is_refused_and_rebuilt(tiny):
     assert done.stderr.count("\n") == 1
     assert table(tiny.out) == before
     assert sorted(p.name for p in (tiny.out / "old-store-1").iterdir()) == ["artifacts", "mlflow.db"]
+
+
+def test_the_database_here_is_rebuilt_whatever_store_the_environment_names(tiny, tmp_path, monkeypatch):
+    tiny.run()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/other.db")
+    monkeypatch.setattr(upkeep.shutil, "move", lambda path, aside: None)  # this process still holds the old one open
+    monkeypatch.setattr(upkeep, "sync", lambda out, uri: asked.append((out, uri)) or 0)
+    asked = []
+    assert upkeep.rebuild(tiny.out) == 0
+    assert asked == [(tiny.out, f"sqlite:///{tiny.out.resolve() / 'mlflow.db'}")]
+
+
+def test_a_deleted_experiment_is_named(tiny):
+    tiny.run()
+    store = tiny.store
+    store.client.delete_experiment(store.experiment)
+    with pytest.raises(UsageError, match=f"the experiment ganbench/tiny of sqlite.* was deleted: `mlflow experiments restore -x {store.experiment}`"):
+        Ledger("tiny", tiny.out)
 
 
 def test_a_rebuilt_store_knows_the_present_names(tiny):

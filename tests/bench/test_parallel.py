@@ -85,6 +85,14 @@ def test_players_of_a_game_stay_together_and_a_trial_that_was_stopped_goes_on(tm
         assert all(torch.equal(value, other[key]) for key, value in states[0].items())
 
 
+def test_an_initialiser_that_looks_at_data_rehearses_on_all_ranks(tmp_path):
+    """They train twice then, and still average once an update."""
+    first, second = on_two_ranks(tmp_path, ("dcgan", ToyGeneration, {"init": "lsuv"}))
+    ours, theirs = weights(first["state"]), weights(second["state"])
+    assert ours
+    assert all(torch.equal(value, theirs[key]) for key, value in ours.items())
+
+
 def test_followers_of_a_trial_that_needs_no_training_are_dismissed(monkeypatch):
     monkeypatch.setattr(parallel, "_spread", lambda word, device: word)
     method, stream = made(*REGRESSION)

@@ -112,3 +112,11 @@ def test_a_suite_leaves_the_share_open_unless_it_says_one():
     assert schema.Tier().gpus is None
     assert schema.Tier(gpus=0.25).gpus == 0.25
     assert not schema.Tier().alone
+
+
+def test_trials_at_once_are_as_many_as_the_gpus_of_a_node_hold(tiny, ray):
+    ray.nodes = lambda: [{"Resources": {"CPU": 16.0}}, {"Resources": {"CPU": 16.0, "GPU": 2.0}}]
+    jobs = jobs_of(tiny, [0, 1, 2])
+    assert cluster._Gpus(0.25).room(jobs) == 8
+    assert cluster._Gpus(0.0).room(jobs) == len(jobs) == 6
+    assert cluster._Gpus(None, {("", "unet"): 0.5}).room(jobs) == 4  # identity has a whole one

@@ -183,3 +183,14 @@ def test_rows_share_a_letter_exactly_when_they_tie():
         for i in range(7):
             for j in range(7):
                 assert bool(set(letters[i]) & set(letters[j])) == (i == j or not different[i, j])
+
+
+@pytest.mark.parametrize(("rows", "images", "told"), [(10, 8, True), (10, 11, False), (2, 6, False), (2, 5, True)])
+def test_too_few_for_holm_is_said(rows, images, told):
+    """45 pairs of rows need p < 0.05 / 45, and eight images reach 2 / 2^8."""
+    scores = [np.arange(images) * 0.01 + 10.0 * row for row in range(rows)]
+    result = stats.compare(scores, higher_is_better=True)
+    assert bool(result.reason) == told
+    assert result.better.any() != told
+    if rows == 10 and told:
+        assert result.reason == "no verdict: 8 images scored by every row, too few for any p < 0.05 after Holm's correction for 45 pairs of rows"

@@ -217,6 +217,13 @@ def test_methods_and_seeds_from_the_command_line(tmp_path):
     assert trials[0].spec.options == {"steps": 8, "width": 3}
 
 
+@pytest.mark.parametrize("twin", ["unet[content=l1]", "unet[width=8]", "unet[steps=8,width=8]"])
+def test_two_names_of_one_trial_are_refused(tmp_path, twin):
+    """It would be on record once, and one of the rows would be lost."""
+    told = refused(suite.load(written(tmp_path)), "smoke", methods=["identity", "unet", twin], seeds=[0, 1])
+    assert told == f"suite 'own': unet and {parse(twin)} are the same trial: leave one of them out"
+
+
 def test_missing_weights_do_not_stop_a_suite(tmp_path, monkeypatch):
     for name in ("GANBENCH_WEIGHTS", "GANBENCH_DATA", "TORCH_HOME"):
         monkeypatch.setenv(name, str(tmp_path))

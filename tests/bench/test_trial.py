@@ -10,9 +10,10 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from bench import identity, registry, suite
+from bench import identity, registry, suite, weights
 from bench import trial as life
 from bench.build import build, open_task
+from bench.codehash import file_hash
 from bench.record import CURVES, PER_IMAGE
 from bench.settings import Settings
 from bench.spec import Spec, parse
@@ -369,3 +370,14 @@ def test_data_content_changes_the_identity(ran, tmp_path):
     open_task.cache_clear()
     assert {k.rpartition("/")[2] for k in before if before[k] != after[k]} == {"test"}
     assert identity.protocol_of(before) != identity.protocol_of(after)
+
+
+def test_a_process_of_the_trials_finds_weights_below_the_data_root(tmp_path, monkeypatch):
+    monkeypatch.delenv("GANBENCH_DATA", raising=False)
+    Settings(out=tmp_path, device=torch.device("cpu"), data_root=tmp_path).prepare()
+    assert tmp_path / "weights" in weights.folders()
+
+
+def test_the_code_that_builds_and_judges_decides_the_result(tiny):
+    found = life.identify(tiny.trials()[1], tiny.settings)
+    assert (found["code.build"], found["code.attempt"]) == (file_hash(build), file_hash(life.Attempt))
