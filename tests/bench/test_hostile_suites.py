@@ -369,5 +369,6 @@ def test_many_trials_are_asked_about_before_anything_is_made(go, text, options, 
 
 def test_many_workloads_are_read_at_once(tmp_path):
     """Work that grows with the square of their number would take minutes."""
-    blocks = "".join(WORKLOAD.partition("[[")[2].replace('"a"', f'"a{i}"').join(["[[", ""]) for i in range(3000))
+    one = f"[[{WORKLOAD.partition('[[')[2]}"
+    blocks = "".join(one.replace('"a"', f'"a{i}"').replace('"unet"', f'"unet[width={i + 1}]"') for i in range(3000))
     assert read_or_refused(tmp_path, WORKLOAD.partition("[[")[0] + blocks) == 3000
