@@ -147,8 +147,9 @@ def _report(
         records: list[TrialRecord] = kept.board(tier, Path(scratch), asked)
         records = _in_order(records, suite) + kept.beside(records)
         sort, headline = {t.name: t.sort for t in suite.tables}, {t.name: t.headline for t in suite.tables}
-        render.render(records, folder, title=suite.title, sort=sort, published=_published(suite), suite=suite, latex=latex)
-        for table in render.tables_of(records, sort=sort):
+        tables = render.tables_of(records, sort=sort)
+        render.render(tables, records, folder, title=suite.title, published=_published(suite), suite=suite, latex=latex)
+        for table in tables:
             title = table.name if len(suite.tables) > 1 else ""
             shown = headline.get(table.workload, [])
             console.print(export.terminal(table, title, only=shown and [table.sort, *shown]))

@@ -91,11 +91,14 @@ class TrialRecord:
         """What its leaderboard is known by: the workload, or the task."""
         return self.workload or self.task
 
+    def head(self) -> dict[str, Any]:
+        """All but the frames as strict JSON values; numbers that are not finite become the strings "nan", "inf" and "-inf"."""
+        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in FRAMES}
+        return {k: strict(v) for k, v in (plain | {"gallery": str(self.gallery) if self.gallery else None}).items()}
+
     def to_json(self) -> dict[str, Any]:
-        """Strict JSON values; numbers that are not finite become the strings "nan", "inf" and "-inf"."""
-        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        frames = {name: plain[name].to_dict("list") for name in FRAMES}
-        return {k: strict(v) for k, v in (plain | frames | {"gallery": str(self.gallery) if self.gallery else None}).items()}
+        """The head, and the frames as lists of their columns."""
+        return self.head() | {name: strict(getattr(self, name).to_dict("list")) for name in FRAMES}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> TrialRecord:
@@ -142,7 +145,7 @@ def write_head(record: TrialRecord, folder: Path) -> None:
     Raises:
         UsageError: the disk is full or the folder cannot be written.
     """
-    data = {k: v for k, v in record.to_json().items() if k not in FRAMES} | {"gallery": None}
+    data = record.head() | {"gallery": None}
     part = folder / "record.json.part"
     try:
         part.write_text(json.dumps(data, indent=1, allow_nan=False))

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 LEVEL, REPS, SEED = 0.95, 2000, 0
 MIN_PAIRS = 6  # with n pairs no two-sided p lies below 2 / 2^n: n = 5 cannot reach 0.05
+_FEW = 13  # that SciPy too goes through all choices of signs for, slowly
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,13 +196,33 @@ def _difference(a: Floats, b: Floats) -> Floats:
 
 
 def _wilcoxon(differences: Floats) -> Floats:
-    """Two-sided p of each row of pairs x n differences; 1 where all are zero."""
+    """Two-sided p of each row of pairs x n differences; 1 where all are zero. Few with ties: all their signs; else as SciPy chooses."""
     from scipy.stats import wilcoxon
 
-    p = np.ones(len(differences))
-    if (some := differences.any(1)).any():
-        p[some] = [wilcoxon(d[d != 0]).pvalue for d in differences[some]]
+    p, alike = np.ones(len(differences)), dict[tuple[int, bool], list[int]]()
+    sizes = [np.abs(d[d != 0]) for d in differences]
+    for row, size in enumerate(sizes):
+        alike.setdefault((len(size), len(np.unique(size)) < len(size)), []).append(row)
+    for (n, tied), rows in alike.items():  # SciPy chooses its way by these two, for all rows of a call
+        if tied and n <= _FEW:
+            p[rows] = [_signed_ranks(differences[row]) for row in rows]
+        elif n:
+            p[rows] = wilcoxon(np.stack([differences[row][differences[row] != 0] for row in rows]), axis=1).pvalue
     return p
+
+
+def _signed_ranks(differences: Floats) -> float:
+    """Wilcoxon's exact two-sided p where sizes are tied: the sums of mid-ranks under every choice of signs."""
+    from scipy.stats import rankdata
+
+    found = differences[differences != 0]
+    ranks = np.rint(2 * rankdata(np.abs(found))).astype(int)  # mid-ranks are halves
+    ways = np.ones(1)  # how many choices of signs give each sum of the positive ones
+    for rank in ranks:
+        ways = np.pad(ways, (0, rank)) + np.pad(ways, (rank, 0))
+    below = ways.cumsum() / ways.sum()
+    total = ranks[found > 0].sum()
+    return float(min(1, 2 * min(below[total], below[-1 - total])))
 
 
 def _over_seeds(stacks: Sequence[Floats], names: Sequence[tuple[int, ...]], i: NDArray[np.intp], j: NDArray[np.intp]) -> Floats:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
@@ -16,10 +14,11 @@ import torch
 from torch import Tensor
 
 from bench import checkpoint
+from bench.errors import Unavailable, UsageError
 from bench.method import Logs, Method
 from bench.stream import Stream, mix
+from bench.time_limit import time_limit
 
-_YEAR = 365 * 86400.0  # seconds: a longer time is no limit, and no timer of the system takes every number
 _GRACE = 60.0  # seconds beyond the cap on training for an update that is under way
 
 Point = tuple[str, int, int, float, float]
@@ -124,6 +123,7 @@ class Training:
         """What the method's `train` yields, held to its contract. Under a cap an update that does not come is waited for no longer than that.
 
         Raises:
+            Diverged: it raises after its weights stopped being finite.
             RuntimeError: it ends before its last update, goes on after it, or does not count.
             TimeoutError: it gave no update in time.
         """
@@ -131,7 +131,7 @@ class Training:
         updates = iter(self.method.train(self.stream))
         while True:
             before = self.method.t
-            with time_limit(limit, f"{who} gave no update within --max-seconds and a minute more"):
+            with self._nan_is_no_failure(), time_limit(limit, f"{who} gave no update within --max-seconds and a minute more"):
                 logs = next(updates, None)
             if logs is None:
                 break
@@ -142,6 +142,23 @@ class Training:
             yield logs
         if self.method.t < self.steps:
             raise RuntimeError(f"{who} ended at update {self.method.t} of {self.steps}")
+
+    @contextlib.contextmanager
+    def _nan_is_no_failure(self) -> Iterator[None]:
+        """What a routine raises because it is given weights that are not finite is a divergence.
+
+        Raises:
+            Diverged: that happened.
+        """
+        try:
+            yield
+        except (UsageError, Unavailable, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            for name, network in self.method.networks().items():
+                if not all(p.isfinite().all() for p in network.parameters()):
+                    raise self._diverged(f"a weight of {name}") from error
+            raise
 
     def best_step(self) -> int:
         """The step with the best first validation score."""
@@ -199,17 +216,17 @@ class Training:
         keys = dict.fromkeys(key for logs in self.pending for key in logs)
         values = {key: float(torch.stack([logs[key].float() for logs in self.pending if key in logs]).mean()) for key in keys}
         if not all(map(math.isfinite, values.values())):
-            raise self._diverged()
+            raise self._diverged("the mean of a window")
         self._lap()
         self.pending = []
         self._record({f"train/{k}": v for k, v in values.items()})
         self.watcher.update(self.method.t, self.images / max(self.spent, 1e-9), values)
 
-    def _diverged(self) -> Diverged:
-        """The first update since the last point that logged a value which is not finite."""
+    def _diverged(self, otherwise: str) -> Diverged:
+        """At the first update since the last point that logged a value which is not finite; where all are, what is not is called `otherwise`."""
         first = self.method.t - len(self.pending) + 1
         bad = ((step, key) for step, logs in enumerate(self.pending, first) for key, value in logs.items() if not value.isfinite())
-        return Diverged(*next(bad, (self.method.t, "the mean of a window")))
+        return Diverged(*next(bad, (self.method.t, otherwise)))
 
     def _validate(self) -> None:
         if self.pending:
@@ -236,29 +253,6 @@ class Training:
     def images(self) -> int:
         """Training images seen so far."""
         return self.stream.drawn * self.stream.batch_size
-
-
-@contextlib.contextmanager
-def time_limit(seconds: float, message: str) -> Iterator[None]:
-    """Break the body off after so much time, where this system and thread can; a call that never comes back to Python cannot be.
-
-    Raises:
-        TimeoutError: with the message.
-    """
-    if seconds > _YEAR or not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ring(*_: Any) -> None:
-        raise TimeoutError(message)
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def collapse_step(history: Sequence[tuple[int, float]], higher_is_better: bool) -> int | None:

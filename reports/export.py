@@ -103,8 +103,7 @@ def _heading(table: Table) -> str:
 
 def to_json(tables: Sequence[Table], records: Sequence[TrialRecord], title: str) -> str:
     """Tables and trials (their scalars) as strict JSON."""
-    frames = ("per_image", "curves")
-    trials = [{k: v for k, v in r.to_json().items() if k not in frames} for r in records]
+    trials = [r.head() for r in records]
     rows = [flat for table in tables for flat in _flat(table)]
     footnotes = {table.workload or table.task: table.footnotes for table in tables}
     return json.dumps(strict({"title": title, "leaderboard": rows, "footnotes": footnotes, "trials": trials}), indent=1, ensure_ascii=False) + "\n"
@@ -149,7 +148,7 @@ def _md_cell(row: Row, column: Column) -> str:
         return "–"
     mean = {"best": "**{}**", "second": "<u>{}</u>"}.get(cell.mark, "{}").format(column.text(cell.value))
     tie = f" <sup>{cell.tie}</sup>" if cell.tie else ""
-    return " ".join([mean + tie, *filter(None, [_md(bracket(cell, column))]), *(f"\\[{n + 1}\\]" for n in cell.notes)])
+    return " ".join([mean + tie, *filter(None, [_md(bracket(cell, column))])])
 
 
 def _rank(row: Row) -> str:
@@ -220,8 +219,7 @@ def _tex_cell(row: Row, column: Column) -> str:
     if not (cell := row.cells.get(column.key)):
         return "--"
     mean = {"best": r"\textbf{%s}", "second": r"\underline{%s}"}.get(cell.mark, "%s") % tex_escape(column.text(cell.value))
-    notes = "".join(f"[{n + 1}]" for n in cell.notes)
-    tie = rf"\textsuperscript{{{cell.tie}{notes}}}" if cell.tie or notes else ""
+    tie = rf"\textsuperscript{{{cell.tie}}}" if cell.tie else ""
     interval = bracket(cell, column)
     return mean + tie + (rf" {{\scriptsize {tex_escape(interval)}}}" if interval else "")
 
@@ -272,5 +270,4 @@ def _rich_cell(row: Row, column: Column, with_interval: bool) -> Any:
     style = {"best": "bold", "second": "underline"}.get(cell.mark, "")
     half = column.text((cell.interval.high - cell.interval.low) / 2)
     interval = f" ±{half}" if with_interval and half != "–" else ""
-    notes = "".join(f" [{n + 1}]" for n in cell.notes)
-    return Text.assemble((column.text(cell.value), style), (f" {cell.tie}" if cell.tie else "", "dim"), (interval + notes, "dim"))
+    return Text.assemble((column.text(cell.value), style), (f" {cell.tie}" if cell.tie else "", "dim"), (interval, "dim"))

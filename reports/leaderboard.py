@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Sequence
 
@@ -16,10 +15,9 @@ from bench.record import TrialRecord
 from reports.table import COSTS, Cell, Column, Row, Table, title_of
 
 _MARKS = ("on_oom", "capped", "restarted", "at_once")  # tags that a reader of the row must know
-Notes = dict[tuple[str, str], tuple[int, ...]]  # (column, label) -> its footnotes
 
 
-def leaderboard(records: Sequence[TrialRecord], *, sort: str, mix_cards: bool = False) -> Table:
+def leaderboard(records: Sequence[TrialRecord], *, sort: str) -> Table:
     """Pool the seeds of each label and rank the labels.
 
     A label with a diverged seed comes last and wins no mark: a mean over the survivors flatters it. A label that was told more than the
@@ -30,7 +28,6 @@ def leaderboard(records: Sequence[TrialRecord], *, sort: str, mix_cards: bool = 
     Args:
         records: trials of one task.
         sort: the column to rank by; the first column where no record has it.
-        mix_cards: allow two protocols in one column: footnoted, and neither marked nor tested.
 
     Raises:
         UsageError: two protocols in one column, two specs under one label, or one seed twice.
@@ -41,8 +38,8 @@ def leaderboard(records: Sequence[TrialRecord], *, sort: str, mix_cards: bool = 
     for label, group in groups.items():
         _check_label(label, group)
     finished = [r for r in records if r.outcome == "finished"]
-    columns, footnotes, notes = _columns(finished, mix_cards)
-    rows = [_row(group, columns, notes) for group in groups.values() if any(r.outcome in ("finished", "diverged") for r in group)]
+    columns, footnotes = _columns(finished), list[str]()
+    rows = [_row(group, columns) for group in groups.values() if any(r.outcome in ("finished", "diverged") for r in group)]
     for row in rows:
         row.notes = _marks(groups[row.label], footnotes)
     keys = [c.key for c in columns]
@@ -50,7 +47,7 @@ def leaderboard(records: Sequence[TrialRecord], *, sort: str, mix_cards: bool = 
     unfinished, workload = [r for r in records if r.outcome != "finished"], records[0].workload if records else ""
     table = Table(records[0].task if records else "", sort, columns, rows, unfinished, footnotes, {}, workload)
     _order(table)
-    _compare(table, finished, {column for column, _ in notes})
+    _compare(table, finished)
     _rank(table)
     return table
 
@@ -63,32 +60,23 @@ def _check_label(label: str, group: Sequence[TrialRecord]) -> None:
         raise UsageError(f"{label!r} holds one seed twice: pass only the newest trial of each seed")
 
 
-def _columns(finished: Sequence[TrialRecord], mix_cards: bool) -> tuple[list[Column], list[str], Notes]:
-    """The columns; the footnotes; and (column, label) -> its footnotes where a column holds two cards."""
+def _columns(finished: Sequence[TrialRecord]) -> list[Column]:
+    """Scores in the order of the records, then costs."""
     columns: list[Column] = []
-    footnotes: list[str] = []
-    notes: Notes = {}
     for key in dict.fromkeys(k for r in finished for k in r.final):
         holders = [r for r in finished if key in r.final]
         if missing := [r.label for r in holders if key not in r.cards]:
             raise UsageError(f"column {key!r} of {missing[0]!r} has no card: score it again")
-        cards = {r.cards[key]["hash"]: r.cards[key] for r in holders}
-        first = holders[0].cards[key]
-        if len(cards) > 1:
-            first_of = {h: next(r.label for r in holders if r.cards[key]["hash"] == h) for h in cards}
-            a, b = itertools.islice(cards, 2)
-            if not mix_cards or len({(c["unit"], c["higher_is_better"]) for c in cards.values()}) > 1:
-                what = differences(cards[a], cards[b])
-                raise UsageError(f"column {key!r} holds two protocols, {what} ({first_of[a]} | {first_of[b]}): score both alike or allow mixed cards")
-            number = {h: len(footnotes) + i for i, h in enumerate(cards)}
-            footnotes += [f"{key}: card {h}" + (f", differs by {differences(first, c)}" if c is not first else "") for h, c in cards.items()]
-            notes |= {(key, r.label): (number[r.cards[key]["hash"]],) for r in holders}
+        first, other = holders[0].cards[key], next((r for r in holders if r.cards[key]["hash"] != holders[0].cards[key]["hash"]), None)
+        if other:
+            what = f"{differences(first, other.cards[key])} ({holders[0].label} | {other.label})"
+            raise UsageError(f"column {key!r} holds two protocols, {what}: score both alike")
         decimals = _decimals(r.final[key] for r in holders)
         columns.append(Column(key, title_of(key, first["unit"]), first["unit"], first["higher_is_better"], decimals, first))
     known = list(COSTS)
     for key in sorted({k for r in finished for k in r.costs}, key=lambda k: (known.index(k) if k in COSTS else len(known), k)):
         columns.append(Column(key, *COSTS.get(key, (key.replace("_", " "), "", False)), None))
-    return columns, footnotes, notes
+    return columns
 
 
 def _decimals(values: Iterable[float]) -> int | None:
@@ -100,7 +88,7 @@ def _decimals(values: Iterable[float]) -> int | None:
     return places if places >= 0 and min(sizes) >= 0.5 * 10**-places else None
 
 
-def _row(group: list[TrialRecord], columns: list[Column], notes: Notes) -> Row:
+def _row(group: list[TrialRecord], columns: list[Column]) -> Row:
     done = [r for r in group if r.outcome == "finished"]
     first = (done or group)[0]
     cells = {}
@@ -112,12 +100,10 @@ def _row(group: list[TrialRecord], columns: list[Column], notes: Notes) -> Row:
         values = [(r.final if is_score else r.costs)[column.key] for r in holders]
         images = holders[0].per_image if is_score and len(holders) == 1 else None
         per_image = images.loc[images["column"] == column.key, "value"].to_numpy(float) if images is not None else ()
-        if len({r.cards[column.key]["hash"] for r in holders if is_score}) > 1:
-            raise UsageError(f"the seeds of {first.label!r} have two protocols in column {column.key!r}: score them alike")
         interval = (
             stats.interval(values, per_image) if is_score else stats.Interval(float(np.mean(values)), math.nan, math.nan, len(values), "nothing")
         )
-        cells[column.key] = Cell(interval, notes=notes.get((column.key, first.label), ()))
+        cells[column.key] = Cell(interval)
     diverged = sum(r.outcome == "diverged" for r in group)
     seeds = tuple(sorted(r.seed for r in done))
     return Row(first.label, first.spec, first.tier, seeds, len(group), diverged, cells, first.tags.get("oracle", ""))
@@ -150,12 +136,12 @@ def _order(table: Table) -> None:
         row.competes = not row.diverged and (not row.oracle or not blind)
 
 
-def _compare(table: Table, finished: Sequence[TrialRecord], mixed: set[str]) -> None:
+def _compare(table: Table, finished: Sequence[TrialRecord]) -> None:
     """Marks and tie letters of every score, among the rows whose every seed held; columns without a verdict say why, once for all that share it."""
     reasons: dict[str, list[str]] = {}
     for column in table.scores:
         rows = [r for r in table.rows if not r.diverged and not math.isnan(r.value(column.key))]
-        if column.key in mixed or len(rows) < 2:
+        if len(rows) < 2:
             continue
         if (found := _pairs(column, rows, finished)) is None:
             continue

@@ -22,25 +22,23 @@ if TYPE_CHECKING:
 
 
 def render(
+    tables: Sequence[Table],
     records: Sequence[TrialRecord],
     out: Path,
     *,
     title: str,
-    sort: str | Mapping[str, str],
     published: Sequence[PublishedTable] = (),
-    mix_cards: bool = False,
     suite: Suite | None = None,
     latex: Path | None = None,
 ) -> list[Path]:
     """Write index.html, leaderboard.{csv,md,json,tex} and the fragments that `paper.texts` names into `out`, and a paper's figures into `latex`.
 
     Args:
-        records: the trials of a suite, rows at most one a (workload, task, label, seed), and those that tuned and varied them.
+        tables: the leaderboards, from `tables_of`.
+        records: the trials of the suite, rows and those that tuned and varied them.
         out: the folder; made where absent.
         title: the report's heading.
-        sort: the column to rank by, or one for each workload.
         published: the papers' numbers, from `reports.published.load`.
-        mix_cards: allow two protocols in one column, footnoted.
         suite: its axes and references, for what is said across tables.
         latex: a folder for what `paper.figures` draws; none: no figures.
 
@@ -48,11 +46,8 @@ def render(
         The files written, index.html first, the figures last.
 
     Raises:
-        UsageError: there are no records, `leaderboard` refuses them, or a file cannot be written (the earlier report stays).
+        UsageError: a file cannot be written (the earlier report stays).
     """
-    if not records:
-        raise UsageError(f"no trials to report on in {title!r}: run the suite first")
-    tables = tables_of(records, sort=sort, mix_cards=mix_cards)
     across = section(tables, records, plots.styles(records), suite)
     texts: dict[str, str | bytes] = {
         "index.html": page(tables, records, title=title, published=published, across=across),
@@ -69,8 +64,12 @@ def render(
     return written
 
 
-def tables_of(records: Sequence[TrialRecord], *, sort: str | Mapping[str, str], mix_cards: bool = False) -> list[Table]:
-    """One leaderboard a workload, or a task, in the order of the records. One that lacks the column `sort` is ranked by its own first one.
+def tables_of(records: Sequence[TrialRecord], *, sort: str | Mapping[str, str]) -> list[Table]:
+    """One leaderboard a workload, or a task, in the order of the records. One that lacks the column it is to be ranked by is ranked by its first.
+
+    Args:
+        records: the trials of a suite, rows at most one a (workload, task, label, seed).
+        sort: the column to rank by, or one for each workload.
 
     Raises:
         UsageError: no task has that column, or `leaderboard` refuses the records.
@@ -80,7 +79,7 @@ def tables_of(records: Sequence[TrialRecord], *, sort: str | Mapping[str, str], 
         if record.role == "row":
             groups.setdefault((record.workload, record.task), []).append(record)
     column = {key: sort if isinstance(sort, str) else sort.get(key[0], "") for key in groups}
-    tables = [leaderboard(group, sort=column[key], mix_cards=mix_cards) for key, group in groups.items()]
+    tables = [leaderboard(group, sort=column[key]) for key, group in groups.items()]
     known = sorted({c.key for t in tables for c in t.columns})
     if isinstance(sort, str) and known and sort not in known:
         raise UsageError(f"cannot rank by {sort!r}: no trial has that column; known: {', '.join(known)}")

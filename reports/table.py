@@ -48,12 +48,11 @@ class Column:
 
 @dataclasses.dataclass
 class Cell:
-    """A mean with its interval. `mark` is "best", "second" or empty; `tie` holds letters; `notes` indexes the table's footnotes."""
+    """A mean with its interval. `mark` is "best", "second" or empty; `tie` holds letters."""
 
     interval: stats.Interval
     mark: str = ""
     tie: str = ""
-    notes: tuple[int, ...] = ()
 
     @property
     def value(self) -> float:

@@ -9,6 +9,7 @@ import warnings
 import pytest
 import torch
 from _faults import pytest_addoption, pytest_configure  # noqa: F401
+from _shared import alone, words  # noqa: F401
 
 from bench import execute, registry, suite
 from bench.ledger import Ledger

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,15 +40,21 @@ class SlicedWasserstein(FeatureMetric):
         rng = torch.Generator().manual_seed(self.seed)
         axes = torch.randn(self.directions, a.shape[1], generator=rng, dtype=torch.float64)
         axes = (axes / axes.norm(dim=1, keepdim=True)).to(a.device)
-        powers = [_wasserstein(a @ some.T, b @ some.T, self.order) for some in torch.split(axes, 64)]
+        powers = [_wasserstein(_ascending(some @ a.T), _ascending(some @ b.T), self.order) for some in torch.split(axes, 64)]
         return {"sliced_wasserstein": torch.cat(powers).mean() ** (1 / self.order)}
 
 
+def _ascending(rows: Tensor) -> Tensor:
+    """Each row sorted; on the CPU by NumPy, which takes a tenth of torch's time."""
+    return torch.from_numpy(np.sort(rows.numpy(), axis=1)) if rows.device.type == "cpu" else rows.sort(1).values
+
+
 def _wasserstein(a: Tensor, b: Tensor, p: int) -> Tensor:
-    """W_p^p of the columns of n x s and m x s: the integral over u of the distance of quantiles, s."""
-    n, m = len(a), len(b)
-    a, b = a.sort(0).values, b.sort(0).values
+    """W_p^p of the sorted rows of s x n and s x m: the integral over u of the distance of quantiles, s."""
+    n, m = a.shape[1], b.shape[1]
+    if n == m:
+        return (a - b).abs().pow(p).mean(1)
     steps = torch.cat((torch.arange(1, n + 1, device=a.device) * m, torch.arange(1, m + 1, device=a.device) * n)).sort().values  # times 1 / nm
     widths = steps.diff(prepend=steps.new_zeros(1)).double() / (n * m)
     i, j = ((steps - 1).div(side, rounding_mode="floor") for side in (m, n))  # the quantiles just below each step
-    return widths @ (a[i] - b[j]).abs().pow(p)
+    return (a[:, i] - b[:, j]).abs().pow(p) @ widths

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from bench import registry
 from bench.method import Batch, Logs, Method, TrainHP, param
+from methods._bernoulli import nll
 from methods._nets import PatchGAN, UNet, padded
 from methods._train import alternate
 from methods.saliency._networks import VGG16, EncoderDecoder, MapCritic, small
@@ -93,7 +94,7 @@ class DSALGAN(Method):
     def generator_loss(self, batch: Batch) -> Tensor:
         """The errors of map and picture, both games, and the cycle."""
         h, (x, y) = self.hp, self.outputs(batch)
-        loss = F.binary_cross_entropy(y, batch.target) + h.adversarial_weight * self.adversarial.generator(self.D["map"], y)
+        loss = nll(y, batch.target).mean() + h.adversarial_weight * self.adversarial.generator(self.D["map"], y)
         if h.ablation == "noisy":
             return loss
         loss = loss + h.denoise_weight * F.mse_loss(x, batch.clean) + h.adversarial_weight * self.adversarial.generator(self.D["picture"], x)

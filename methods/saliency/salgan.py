@@ -28,6 +28,7 @@ from torch import Tensor
 
 from bench import registry
 from bench.method import Batch, Logs, Method, TrainHP, param
+from methods._bernoulli import nll
 from methods._nets import padded
 from methods._train import alternate, regress
 from methods.saliency._networks import VGG16, EncoderDecoder, MapCritic, small
@@ -104,4 +105,4 @@ class SalGAN(Method):
         return padded(self.predict, batch.observed, self.G.multiple)
 
     def _bce(self, y: Tensor, target: Tensor) -> Tensor:
-        return F.binary_cross_entropy(*(F.avg_pool2d(m, self.hp.pool) for m in (y, target)))
+        return nll(*(F.avg_pool2d(m, self.hp.pool) for m in (y, target))).mean()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.method import Logs, Method, Samples
+from methods._bernoulli import nll
 from methods._train import descend
 
 _LOG_2PI = math.log(2 * math.pi)
@@ -23,7 +24,7 @@ class Bernoulli(nn.Module):
     """Every value of x in [0, 1] is a coin with probability `mean` (App. C.1): N x ... -> N nats. Its samples are shown as probabilities."""
 
     def forward(self, x: Tensor, mean: Tensor) -> Tensor:
-        return -nn.functional.binary_cross_entropy(mean, x, reduction="none").flatten(1).sum(1)
+        return -nll(mean, x).flatten(1).sum(1)
 
     def draw(self, mean: Tensor) -> Tensor:
         return mean

@@ -21,7 +21,7 @@ from bench.training import Interrupted, judging
 from methods._train import alternate, regress
 from reports import export
 from reports.leaderboard import leaderboard
-from reports.render import render
+from reports.render import render, tables_of
 
 HUNGRY = '''"""A U-Net whose batches are watched.
 
@@ -230,7 +230,7 @@ def test_the_row_says_so_everywhere(hungry, tmp_path):
     assert rf"\par\footnotesize [{number}] batch of 9 as 3 x 3: out of GPU memory" in tex
     assert f"\\[{number}\\]" in next(line for line in export.to_markdown([table], "t").splitlines() if "hungry" in line)
     assert mark in export.to_csv([table])
-    page = render(records, tmp_path / "report", title="t", sort="psnr")[0].read_text(encoding="utf-8")
+    page = render(tables_of(records, sort="psnr"), records, tmp_path / "report", title="t")[0].read_text(encoding="utf-8")
     assert f'<sup title="{mark} (seed 0)">[{number}]</sup>' in page
     assert f"<li>{mark} (seed 0)</li>" in page
 

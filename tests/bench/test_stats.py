@@ -68,6 +68,15 @@ def test_wilcoxon_is_holm_corrected_over_all_pairs():
     assert [p[0, 1], p[0, 2], p[1, 2]] == pytest.approx(stats.holm(raw))
 
 
+@pytest.mark.parametrize("n", [1, 2, 6, 9, 13, 14, 40])
+@pytest.mark.parametrize("digits", [0, 1, 9])
+def test_wilcoxon_with_ties_and_zeros_is_scipys(n, digits):
+    differences = np.random.default_rng(n).normal(0.3, 1, (9, n)).round(digits)
+    differences[0] = 0
+    expected = [scipy.stats.wilcoxon(d[d != 0]).pvalue if d.any() else 1 for d in differences]
+    assert stats._wilcoxon(differences).tolist() == pytest.approx(expected, rel=1e-12)
+
+
 def test_seeds_are_welch_tested():
     images = np.random.default_rng(2).normal(0, 1, 50)
     a, b = np.array([0.0, 0.3, 0.9]), np.array([-0.4, 0.2, 0.1, 0.0])

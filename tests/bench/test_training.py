@@ -10,10 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from bench import checkpoint
+from bench.errors import UsageError
 from bench.method import Method as Base
 from bench.method import TrainHP
 from bench.stream import Stream, mix
-from bench.training import Diverged, Interrupted, Plan, Training, collapse_step, judging, time_limit
+from bench.time_limit import time_limit
+from bench.training import Diverged, Interrupted, Plan, Training, collapse_step, judging
 
 
 class Task:
@@ -175,6 +177,40 @@ def test_a_validation_that_is_not_finite(tmp_path):
     run = training(tmp_path, method, validate=lambda: {"psnr": math.nan if method.t == 2 else 1.0})
     with pytest.raises(Diverged, match="validation/psnr is not finite at update 2"):
         run.run(never)
+
+
+def raising(value, error, **given):
+    """A method that raises after update 3; by then its weights are what `value` says."""
+
+    class Raises(Method):
+        def train(self, data):
+            for logs in super().train(data):
+                yield logs
+                if self.t == 3:
+                    torch.nn.init.constant_(self.net[0].weight, value)
+                    raise error
+
+    return Raises(**given)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("all elements of input should be between 0 and 1"), torch.linalg.LinAlgError("not converged")])
+def test_what_is_raised_over_weights_that_are_not_finite_is_a_divergence(tmp_path, error):
+    run = training(tmp_path, raising(math.nan, error))
+    with pytest.raises(Diverged, match="a weight of net is not finite at update 3"):
+        run.run(never)
+    run = training(tmp_path, raising(math.inf, error, logs=lambda t, loss: {"loss": math.inf if t == 2 else loss}), evaluations=1)
+    run.window = 5
+    with pytest.raises(Diverged, match="loss is not finite at update 2"):
+        run.run(never)
+
+
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [(1.0, RuntimeError("a bug")), (math.nan, UsageError("a corrupt picture")), (math.nan, torch.OutOfMemoryError("a batch too large"))],
+)
+def test_other_errors_are_none(tmp_path, value, error):
+    with pytest.raises(type(error), match=str(error)):
+        training(tmp_path, raising(value, error)).run(never)
 
 
 # -- best and collapse

@@ -42,6 +42,10 @@ def test_likelihoods():
     mean, x = torch.rand(4, 1, 3, 3), torch.rand(4, 1, 3, 3)
     coins = (x > 0.5).float()
     assert torch.allclose(_bound.Bernoulli()(coins, mean), Bernoulli(mean).log_prob(coins).flatten(1).sum(1))
+    sure = torch.tensor([[0.0, 1.0, math.nan]])
+    assert torch.allclose(_bound.Bernoulli()(sure[:, :2], sure[:, :2]), torch.zeros(1), atol=1e-6)
+    assert _bound.Bernoulli()(1 - sure[:, :2], sure[:, :2]).isfinite()
+    assert _bound.Bernoulli()(sure.nan_to_num(), sure).isnan()  # no error, so that training can say that it diverged
     gaussian = _bound.Gaussian()
     torch.nn.init.constant_(gaussian.log_variance, -0.7)
     assert torch.allclose(gaussian(x, mean), Normal(mean, math.exp(-0.35)).log_prob(x).flatten(1).sum(1), atol=1e-5)
@@ -49,6 +53,10 @@ def test_likelihoods():
 
 def test_draws_have_the_variance_that_was_learned_and_pictures_none():
     torch.manual_seed(0)
+    sure = torch.tensor([[0.0, 1.0, math.nan]])
+    assert torch.allclose(_bound.Bernoulli()(sure[:, :2], sure[:, :2]), torch.zeros(1), atol=1e-6)
+    assert _bound.Bernoulli()(1 - sure[:, :2], sure[:, :2]).isfinite()
+    assert _bound.Bernoulli()(sure.nan_to_num(), sure).isnan()  # no error, so that training can say that it diverged
     gaussian = _bound.Gaussian()
     torch.nn.init.constant_(gaussian.log_variance, math.log(0.25))
     assert gaussian.draw(torch.ones(20_000, 2)).std().item() == pytest.approx(0.5, rel=0.02)

@@ -11,7 +11,7 @@ import urllib.request
 import pytest
 
 from reports import published
-from reports.render import render
+from reports.render import render, tables_of
 
 CHROMIUM, DRIVER = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed")
@@ -54,7 +54,7 @@ class _Browser:
 def browser(records, tmp_path_factory):
     folder = tmp_path_factory.mktemp("browser")
     tables = published.load(published.FOLDER / "deblur.toml")
-    index = render(records, folder / "report", title="Deblur", sort="psnr", published=tables)[0]
+    index = render(tables_of(records, sort="psnr"), records, folder / "report", title="Deblur", published=tables)[0]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -14,7 +14,7 @@ from _page import tags_of
 from bench.text import inert
 from reports import export
 from reports.leaderboard import leaderboard
-from reports.render import render
+from reports.render import render, tables_of
 
 FORMULAS = ["=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(1)", "\t=1", "\r=1"]
 MARKUP = [
@@ -38,7 +38,7 @@ def written(make, tmp_path_factory):
         outcome = ("finished", "failed", "skipped", "diverged")[i % 4]
         records.append(make(name, 0, outcome, **(changes if outcome != "finished" else changes | {"reason": ""})))
     folder = tmp_path_factory.mktemp("report")
-    render(records, folder, title=NAMES[7] + NAMES[0], sort="psnr")
+    render(tables_of(records, sort="psnr"), records, folder, title=NAMES[7] + NAMES[0])
     return {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()}, records
 
 

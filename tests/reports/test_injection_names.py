@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from _page import tags_of
 
-from reports.render import render
+from reports.render import render, tables_of
 
 NAMES = [
     "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "</script><svg onload=alert(1)>", "=cmd|' /C calc'!A0", "@SUM(1)",
@@ -27,7 +27,7 @@ def written(make, tmp_path_factory):
             spec = f"deblur[data=\"folder[path='{name}']\"]"
             records.append(make(label, 0, workload=name, task=spec, suite=name, per_image=images, tags={"skipped_files": name, "oracle": name}))
     folder = tmp_path_factory.mktemp("report")
-    render(records, folder, title=NAMES[0], sort="psnr")
+    render(tables_of(records, sort="psnr"), records, folder, title=NAMES[0])
     return {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()}
 
 

@@ -85,27 +85,22 @@ def test_rows_that_tie_are_marked_alike(make):
     assert [r.rank for r in table.rows] == [1, 2, 2]
 
 
-def test_two_protocols_in_one_column_are_refused_or_footnoted(make, make_card):
+def test_two_protocols_in_one_column_are_refused(make, make_card):
     other = make("srgan", cards=make().cards | {"psnr": make_card("psnr", "dB", border=4, colour="rgb", data="photos", n=12)})
     with pytest.raises(UsageError, match=r"'psnr' holds two protocols, border = 0 \| 4 \(deblurgan \| srgan\)"):
         leaderboard([make(), other], sort="psnr")
-    table = leaderboard([make(), other], sort="psnr", mix_cards=True)
-    assert table.footnotes[1].endswith("differs by border = 0 | 4")
-    assert {r.label: r.cells["psnr"].notes for r in table.rows} == {"deblurgan": (0,), "srgan": (1,)}
-    assert {r.cells["psnr"].mark for r in table.rows} == {""}
-    assert set(table.comparisons) == {"ssim", "f1", "lpips_like"}
 
 
-def test_two_units_in_one_column_are_always_refused(make, make_card):
+def test_two_units_in_one_column_are_refused(make, make_card):
     other = make("srgan", cards=make().cards | {"psnr": make_card("psnr", "bel")})
     with pytest.raises(UsageError, match=r"unit = dB \| bel"):
-        leaderboard([make(), other], sort="psnr", mix_cards=True)
+        leaderboard([make(), other], sort="psnr")
 
 
 def test_seeds_of_one_row_never_mix_protocols(make, make_card):
     other = make(seed=1, cards=make().cards | {"psnr": make_card("psnr", "dB", border=4)})
-    with pytest.raises(UsageError, match="the seeds of 'deblurgan' have two protocols"):
-        leaderboard([make(), other], sort="psnr", mix_cards=True)
+    with pytest.raises(UsageError, match=r"holds two protocols, border = 0 \| 4.* \(deblurgan \| deblurgan\)"):
+        leaderboard([make(), other], sort="psnr")
 
 
 @pytest.mark.parametrize(

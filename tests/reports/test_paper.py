@@ -38,7 +38,9 @@ def test_files(printed):
 def test_a_report_with_figures_looks_across_its_tables_once(printed, optimizers, tmp_path, monkeypatch):
     calls = []
     monkeypatch.setattr(render, "section", lambda *given: calls.append(given) or section(*given))
-    written = render.render(optimizers, tmp_path / "report", title="t", sort="score", latex=tmp_path / "report" / ".." / "report")
+    written = render.render(
+        tables_of(optimizers, sort="score"), optimizers, tmp_path / "report", title="t", latex=tmp_path / "report" / ".." / "report"
+    )
     assert len(calls) == 1
     figures = printed[0][1]
     assert {p.name: p.read_bytes() for p in (tmp_path / "report").iterdir() if p.name in figures} == figures  # the page's drawings change nothing

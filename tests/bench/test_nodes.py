@@ -1,0 +1,162 @@
+"""Trials on several nodes: one that is lost, disks of their own, shares of a GPU, one trial on several devices."""
+
+import pytest
+from _shared import START, SUITE, UNDAUNTED, finish, results, same, start
+
+from bench.tracking import Store
+
+RAISES = '''"""A U-Net that raises in its third update.
+
+Departures: none
+"""
+from methods.restoration.unet import UNet
+
+
+class Raises(UNet):
+    """On purpose."""
+
+    def loss(self, batch):
+        """None."""
+        if self.t == 2:
+            raise RuntimeError("on purpose")
+        return super().loss(batch)
+'''
+
+SLOW = '''"""A U-Net that takes its time while there is a file.
+
+Departures: none
+"""
+import dataclasses
+import time
+from pathlib import Path
+
+from bench.method import param
+from methods.restoration.unet import UNet
+
+
+class Slow(UNet):
+    """Its bits do not depend on how long it takes."""
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class HP(UNet.HP):
+        """What slows it."""
+
+        file: str = param("", "where there is one, an update takes a tenth of a second more")
+        width: int = param(4, "of the network")
+
+    def train(self, data):
+        """Regression."""
+        for logs in super().train(data):
+            yield logs
+            time.sleep(0.1 * Path(self.hp.file).exists())
+'''
+
+TWO_NODES = """
+import os, pathlib, random, secrets, sys, threading, time
+os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+times, slow = int(sys.argv.pop(1)), pathlib.Path(sys.argv.pop(1))
+trials, rng = pathlib.Path(sys.argv[sys.argv.index("--out") + 1], "shared/trials"), random.Random(times)
+node = cluster.add_node(num_cpus=1)
+
+def lose():
+    global node
+    for _ in range(times):
+        before = time.time()
+        while sum(one.stat().st_mtime > before for one in trials.glob("*/checkpoint.safetensors")) < 2:  # one a node
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 1))
+        cluster.remove_node(node, allow_graceful=False)
+        print("lost a node", flush=True)
+        node = cluster.add_node(num_cpus=1)
+    slow.unlink()
+
+threading.Thread(target=lose, daemon=True).start()
+sys.argv += ["--ray", cluster.address]
+"""
+
+
+@pytest.mark.fault(
+    "node: one of two is killed",
+    cause="its processes are killed while both nodes train, and another node takes its place",
+    expected="every trial is there once, with the bits of a serial run",
+)
+@pytest.mark.slow
+@pytest.mark.parametrize(("losses", "seeds"), [(1, 2), (50, 20)])
+def test_a_cluster_that_loses_nodes(words, alone, tmp_path, record_property, losses, seeds):
+    slow = tmp_path / "slow"
+    slow.touch()
+    (tmp_path / "slow.py").write_text(SLOW)
+    chosen = ["--plugin", tmp_path / "slow.py", "--methods", f'slow[file="{slow}"]', "--seeds", seeds, "--set", "steps=300"]
+    code, said, complaints = finish(start(losses, slow, *words, *chosen, "--out", tmp_path / "lost", code=UNDAUNTED + TWO_NODES + START))
+    assert code == 0, complaints
+    assert said.count("lost a node") == losses
+    record_property("count", losses)
+    same(tmp_path / "lost", alone(*chosen))
+
+
+@pytest.mark.fault(
+    "node: its disk is its own",
+    cause="trials work in folders that neither the runner nor each other sees, with --checkpoints URL; a worker of two dies",
+    expected="its trial goes on in another process from the copy, records come back, the bits are those of a serial run, no copy is left",
+)
+@pytest.mark.slow
+def test_nodes_without_a_common_disk(words, alone, tmp_path):
+    grave, log = tmp_path / "grave", tmp_path / "log"
+    methods = ["--methods", "identity", "unet", f'mortal[grave="{grave}",log="{log}"]', "--checkpoints", tmp_path / "copies"]
+    code, said, complaints = finish(start(*words, *methods, "--out", tmp_path / "many", "--workers", 2))
+    assert (code, complaints) == (0, ""), said
+    (shared, runs), (single, _) = results(tmp_path / "many"), alone()
+    assert {k: shared[k] for k in single} == single
+    assert runs == 6
+    assert grave.exists()
+    updates = log.read_text().split()
+    assert updates.count("1") == 2  # one a seed: whoever went on did not begin again
+    assert not [p for p in (tmp_path / "copies").rglob("*") if p.is_file()]
+
+
+ONE_GPU = """
+import os, secrets, sys
+os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "num_gpus": 1, "include_dashboard": False})
+sys.argv += ["--ray", cluster.address]
+from bench import cluster, worker
+real, worker.measure = cluster._Gpus, lambda job, settings: 0.25
+cluster._Gpus = lambda given: real(None)  # as on GPUs
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("alone", "code", "more", "resources"), [(False, ONE_GPU, [], "CPU 1.0 GPU 0.25"), (True, "", ["--workers", 2], "CPU 2.0")])
+def test_what_a_trial_takes(words, tmp_path, alone, code, more, resources):
+    """A quarter of a GPU where that was measured; all CPUs of a node where times are what the suite is about."""
+    text = SUITE.replace("evaluations", f"alone = {str(alone).lower()}\nevaluations")
+    (tmp_path / "shared.toml").write_text(text)
+    chosen = ["--methods", f'mortal[at=100,log="{tmp_path / "log"}"]', "--out", tmp_path / "out", *more]
+    exit_code, said, complaints = finish(start(*words[:1], tmp_path / "shared.toml", *words[2:], *chosen, code=code + START))
+    assert exit_code == 0, said + complaints
+    assert set((tmp_path / "log").with_suffix(".resources").read_text().splitlines()) == {resources}
+    times = "its times were taken while up to 2 trials ran at once"
+    store = Store("shared", tmp_path / "out")
+    assert {record.tags.get("at_once") for record in store.read(store.done())} == {None if alone else times}
+
+
+@pytest.mark.slow
+def test_a_trial_of_two_ranks(words, tmp_path):
+    """It ends where one process ends, but for rounding, a killed rank or not; what needs no training needs no ranks; what raises has failed."""
+    grave = tmp_path / "grave"
+    (tmp_path / "raises.py").write_text(RAISES)
+    chosen = ["--set", "batch_size=4", "--methods", "identity", f'mortal[grave="{grave}"]', "--seeds", "1"]
+    more = ["raises", "--plugin", tmp_path / "raises.py", "--workers", 1, "--ranks", 2]
+    code, said, complaints = finish(start(*words, *chosen[:-2], *more, *chosen[-2:], "--out", tmp_path / "two"))
+    assert code == 1, said + complaints
+    assert "1 of 3 trials failed, the first of them raises[batch_size=4], seed 0: RuntimeError: on purpose" in said
+    assert grave.exists()
+    assert finish(start(*words, *chosen, "--out", tmp_path / "one"))[0] == 0
+    (two, _), (one, _) = results(tmp_path / "two"), results(tmp_path / "one")
+    assert {label.partition("[")[0] for label, _ in two} == {"identity", "mortal", "raises"}
+    for key, (trial_id, outcome, final, *_) in one.items():
+        assert two[key][0] != trial_id
+        assert (two[key][1], two[key][2]) == (outcome, pytest.approx(final, rel=1e-3))
