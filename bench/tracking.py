@@ -53,7 +53,7 @@ def _answered(call: Callable[_P, _T]) -> Callable[_P, _T]:
 
 
 class Store(Records):
-    """The runs of one suite. Opening it creates the database and the experiment."""
+    """The runs of one suite. Opening it creates the database, the first run the experiment."""
 
     def __init__(self, suite: str, out: Path, uri: str | None = None) -> None:
         """Connect.
@@ -83,11 +83,11 @@ class Store(Records):
 
             for name in ("mlflow", "alembic"):  # they announce every migration of a new database, and print at length what they raise anyway
                 logging.getLogger(name).setLevel(logging.CRITICAL)
-            local = None if "://" in self.uri and not self.uri.startswith("sqlite") else (out.resolve() / "artifacts" / suite).as_uri()
+            self._name, self._experiment = f"ganbench/{suite}", ""
+            self._artifacts = None if "://" in self.uri and not self.uri.startswith("sqlite") else (out.resolve() / "artifacts" / suite).as_uri()
             with database.opening(self.uri):
                 self.client = MlflowClient(tracking_uri=self.uri)
-                self.experiment = self._experiment(f"ganbench/{suite}", local)
-            newest = self.client.search_runs([self.experiment], max_results=1)
+                newest = self.client.search_runs([known], max_results=1) if (known := self._known()) else []
             self._last = max((run.info.start_time for run in newest), default=0)  # a clock may be set back: the newest run must start last
         except UsageError:
             raise
@@ -103,8 +103,21 @@ class Store(Records):
     @_answered
     def itself(self) -> Store:
         """The store, where it answers."""
-        self.client.get_experiment(self.experiment)
+        self.client.search_experiments(max_results=1)
         return self
+
+    @property
+    def experiment(self) -> str:
+        """The id of the experiment, which is made where there is none."""
+        from mlflow.exceptions import MlflowException
+
+        if not (known := self._known()):
+            try:
+                return str(self.client.create_experiment(self._name, artifact_location=self._artifacts))
+            except MlflowException:
+                if not (known := self._known()):  # else another runner was quicker
+                    raise
+        return known
 
     @_answered
     def begin(self, record: TrialRecord) -> str:
@@ -172,19 +185,14 @@ class Store(Records):
         runs = self._closed()
         return [self.record(runs[i], scratch) for i in trial_ids if i in runs]
 
-    def _experiment(self, name: str, artifacts: str | None) -> str:
-        """Its id; made where it is new."""
-        from mlflow.exceptions import MlflowException
-
-        if (known := self.client.get_experiment_by_name(name)) is None:
-            try:
-                return str(self.client.create_experiment(name, artifact_location=artifacts))
-            except MlflowException:
-                if (known := self.client.get_experiment_by_name(name)) is None:  # else another runner was quicker
-                    raise
-        if known.lifecycle_stage == "deleted":
-            raise UsageError(f"the experiment {name} of {self.uri} was deleted: `mlflow experiments restore -x {known.experiment_id}` brings it back")
-        return str(known.experiment_id)
+    def _known(self) -> str:
+        """The id of the experiment; empty where there is none yet. Raises UsageError where it was deleted."""
+        if not self._experiment and (known := self.client.get_experiment_by_name(self._name)):
+            if known.lifecycle_stage == "deleted":
+                mend = f"`mlflow experiments restore -x {known.experiment_id}` brings it back"
+                raise UsageError(f"the experiment {self._name} of {self.uri} was deleted: {mend}")
+            self._experiment = str(known.experiment_id)
+        return self._experiment
 
     def _of(self, trial_id: str) -> list[Any]:
         return self._search(f"tags.trial_id = '{trial_id}'")
@@ -256,8 +264,10 @@ class Store(Records):
     def _search(self, query: str) -> list[Any]:
         found: list[Any] = []
         token: str | None = None
+        if not (known := self._known()):
+            return []
         while True:
-            page = self.client.search_runs([self.experiment], query, max_results=1000, page_token=token)
+            page = self.client.search_runs([known], query, max_results=1000, page_token=token)
             found += page
             token = page.token
             if not token:

@@ -166,17 +166,18 @@ def work_together(job: Job, settings: Settings, board: Any) -> TrialRecord | Exc
     from ray.train.torch import TorchConfig, TorchTrainer
 
     gpu = settings.device.type == "cuda"
-    trainer = TorchTrainer(
-        _rank, train_loop_config={"job": job, "settings": settings, "board": board},
-        torch_config=TorchConfig(backend="nccl" if gpu else "gloo", timeout_s=_PATIENCE),
-        scaling_config=ScalingConfig(num_workers=settings.ranks, use_gpu=gpu, resources_per_worker={"CPU": 1, "GPU": int(gpu)}),
-        run_config=RunConfig(storage_path=str(settings.out / job.trial.suite / "ranks"), failure_config=FailureConfig(max_failures=RETRIES)),
-    )  # fmt: skip
-    try:
-        trainer.fit()
-    except Exception as error:
-        reason = f"one of its ranks died {RETRIES + 1} times, the last time with: {first_line(error)}"
-        return life.give_up(job.trial, settings, reason, job.stale)
+    with tempfile.TemporaryDirectory(dir=settings.out / job.trial.suite, prefix="ranks-") as notes:  # Ray Train's own
+        trainer = TorchTrainer(
+            _rank, train_loop_config={"job": job, "settings": settings, "board": board},
+            torch_config=TorchConfig(backend="nccl" if gpu else "gloo", timeout_s=_PATIENCE),
+            scaling_config=ScalingConfig(num_workers=settings.ranks, use_gpu=gpu, resources_per_worker={"CPU": 1, "GPU": int(gpu)}),
+            run_config=RunConfig(storage_path=notes, failure_config=FailureConfig(max_failures=RETRIES)),
+        )  # fmt: skip
+        try:
+            trainer.fit()
+        except Exception as error:
+            reason = f"one of its ranks died {RETRIES + 1} times, the last time with: {first_line(error)}"
+            return life.give_up(job.trial, settings, reason, job.stale)
     result: TrialRecord | Exception = ray.get(board.result.remote(job.index))
     return result
 

@@ -313,6 +313,36 @@ def test_a_truncated_database_is_refused_and_rebuilt(tiny):
     assert sorted(p.name for p in (tiny.out / "old-store-1").iterdir()) == ["artifacts", "mlflow.db"]
 
 
+HALF_A_WRITE = """
+import os, sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("PRAGMA cache_size = 1")  # pages go to the disk before the transaction ends
+database.execute("BEGIN")
+database.execute("UPDATE tags SET value = 'half'")
+database.execute("UPDATE runs SET name = 'half'")
+os._exit(0)
+"""
+
+
+@pytest.mark.fault(
+    "store: its writer dies in the middle of a write",
+    cause="a process ends within a transaction of which a part is in the file already",
+    expected="the next one that opens the store undoes that part; nothing is lost",
+)
+def test_half_a_write_is_undone(tiny):
+    report = ["report", "--suite", str(tiny.file), "--out", str(tiny.out)]
+    tiny.run()
+    assert runner.main(report) == 0
+    before, path = table(tiny.out), tiny.out / "mlflow.db"
+    whole = path.read_bytes()
+    subprocess.run([sys.executable, "-c", HALF_A_WRITE, str(path)], check=True)
+    assert path.with_name("mlflow.db-journal").stat().st_size > 0
+    assert path.read_bytes() != whole
+    done = subprocess.run([sys.executable, "-c", IN_ANOTHER_PROCESS, json.dumps([report])], cwd=ROOT, capture_output=True, text=True)
+    assert (done.stdout.splitlines()[-1], done.stderr) == ("[0]", "")
+    assert table(tiny.out) == before
+
+
 def test_the_database_here_is_rebuilt_whatever_store_the_environment_names(tiny, tmp_path, monkeypatch):
     tiny.run()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/other.db")

@@ -155,6 +155,7 @@ def test_a_trial_of_two_ranks(words, tmp_path):
     assert "1 of 3 trials failed, the first of them raises[batch_size=4], seed 0: RuntimeError: on purpose" in said
     assert grave.exists()
     assert finish(start(*words, *chosen, "--out", tmp_path / "one"))[0] == 0
+    assert [path.name for path in (tmp_path / "two" / "shared").iterdir() if path.name.startswith("ranks")] == []
     (two, _), (one, _) = results(tmp_path / "two"), results(tmp_path / "one")
     assert {label.partition("[")[0] for label, _ in two} == {"identity", "mortal", "raises"}
     for key, (trial_id, outcome, final, *_) in one.items():
