@@ -81,7 +81,7 @@ worker.RETRIES = 1000  # a trial may lose its process as often as that
 
 def start(*words, code=START):
     """The runner in a process group of its own."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen([sys.executable, "-c", code, *map(str, words)], cwd=ROOT, start_new_session=True, **pipes)
 
 

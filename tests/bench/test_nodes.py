@@ -1,5 +1,7 @@
 """Trials on several nodes: one that is lost, disks of their own, shares of a GPU, one trial on several devices."""
 
+import secrets
+
 import pytest
 from _shared import START, SUITE, UNDAUNTED, finish, results, same, start
 
@@ -52,28 +54,23 @@ class Slow(UNet):
 '''
 
 TWO_NODES = """
-import os, pathlib, random, secrets, sys, threading, time
-os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+import pathlib, random, sys, time
 from ray.cluster_utils import Cluster
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-times, slow = int(sys.argv.pop(1)), pathlib.Path(sys.argv.pop(1))
-trials, rng = pathlib.Path(sys.argv[sys.argv.index("--out") + 1], "shared/trials"), random.Random(times)
+times, slow, trials = int(sys.argv[1]), pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
+cluster, rng = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}), random.Random(times)
 node = cluster.add_node(num_cpus=1)
-
-def lose():
-    global node
-    for _ in range(times):
-        before = time.time()
-        while sum(one.stat().st_mtime > before for one in trials.glob("*/checkpoint.safetensors")) < 2:  # one a node
-            time.sleep(0.01)
-        time.sleep(rng.uniform(0, 1))
-        cluster.remove_node(node, allow_graceful=False)
-        print("lost a node", flush=True)
-        node = cluster.add_node(num_cpus=1)
-    slow.unlink()
-
-threading.Thread(target=lose, daemon=True).start()
-sys.argv += ["--ray", cluster.address]
+print("address", cluster.address, flush=True)
+for _ in range(times):
+    before = time.time()
+    while sum(one.stat().st_mtime > before for one in trials.glob("*/checkpoint.safetensors")) < 2:  # one a node
+        time.sleep(0.01)
+    time.sleep(rng.uniform(0, 1))
+    cluster.remove_node(node, allow_graceful=False)
+    print("lost", flush=True)
+    node = cluster.add_node(num_cpus=1)
+slow.unlink()
+sys.stdin.read()  # until the runner has ended
+cluster.shutdown()
 """
 
 
@@ -83,17 +80,22 @@ sys.argv += ["--ray", cluster.address]
     expected="every trial is there once, with the bits of a serial run",
 )
 @pytest.mark.slow
-@pytest.mark.parametrize(("losses", "seeds"), [(1, 2), (50, 20)])
-def test_a_cluster_that_loses_nodes(words, alone, tmp_path, record_property, losses, seeds):
-    slow = tmp_path / "slow"
+@pytest.mark.parametrize(("losses", "seeds"), [(1, 2), (25, 30)])
+def test_a_cluster_that_loses_nodes(words, alone, tmp_path, monkeypatch, record_property, losses, seeds):
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    slow, out = tmp_path / "slow", tmp_path / "lost"
     slow.touch()
     (tmp_path / "slow.py").write_text(SLOW)
     chosen = ["--plugin", tmp_path / "slow.py", "--methods", f'slow[file="{slow}"]', "--seeds", seeds, "--set", "steps=300"]
-    code, said, complaints = finish(start(losses, slow, *words, *chosen, "--out", tmp_path / "lost", code=UNDAUNTED + TWO_NODES + START))
-    assert code == 0, complaints
-    assert said.count("lost a node") == losses
+    nodes = start(losses, slow, out / "shared" / "trials", code=TWO_NODES)
+    address = next(line for line in nodes.stdout if line.startswith("address ")).split()[1]
+    code, said, complaints = finish(start(*words, *chosen, "--out", out, "--ray", address, code=UNDAUNTED + START))
+    lost, trouble = nodes.communicate(timeout=60)
+    assert code == 0, said + complaints
+    assert lost.count("lost") == losses, trouble
     record_property("count", losses)
-    same(tmp_path / "lost", alone(*chosen))
+    same(out, alone(*chosen))
 
 
 @pytest.mark.fault(
