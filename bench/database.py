@@ -26,9 +26,8 @@ def opening(uri: str) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
         if path.is_file():
-            with contextlib.closing(
-                sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True)
-            ) as database:
+            file = f"{path.resolve().as_uri()}?mode=rw"  # for writing too: SQLite must undo what a process began that was killed
+            with contextlib.closing(sqlite3.connect(file, uri=True)) as database:
                 (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
                 raise sqlite3.DatabaseError(verdict)
