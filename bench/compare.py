@@ -120,12 +120,12 @@ def _difference(column: str, a: Side, b: Side, first: Sequence[TrialRecord], sec
     result = stats.compare(stacks, higher_is_better=up, over="images" if images else "seeds", seeds=ids if images else ())
     if result.reason:
         return dataclasses.replace(blank, n=result.n, verdict=result.reason.partition(", and")[0].replace("every row", "both"))
-    pairs = stacks[0].mean(0) - stacks[1].mean(0)
+    pairs = stats.difference(stacks[0].mean(0), stacks[1].mean(0))
     several = images is not None and max(len(first), len(second)) > 1
     paired = sorted(ids[0]) == sorted(ids[1])
     of_seeds = f", paired t over {len(first)} seeds" if paired else f", Welch over {len(first)} and {len(second)} seeds"
     test = f"Wilcoxon over {result.n} {over}" + (of_seeds if several else "")
-    effect = effects.cliffs_delta(pairs[np.isfinite(pairs)])
+    effect = effects.cliffs_delta(pairs[~np.isnan(pairs)])
     return dataclasses.replace(
         blank, low=float(result.low[0, 1]), high=float(result.high[0, 1]), p=float(result.p[0, 1]), test=test, effect=effect, n=result.n
     )

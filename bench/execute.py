@@ -99,6 +99,7 @@ def run_all(
     Raises:
         Interrupted: the user asked to stop; what was finished is on record, the running trials are saved.
     """
+    before = ledger.folders.attempts()  # looked up first: what another runner ends from here on is not stale
     ledger.sync()
     done = ledger.done()
     ids, jobs, made = [], [], {}
@@ -110,7 +111,8 @@ def run_all(
             ledger.note(ids[-1], notes(trial))
         outcome = known.get("outcome", "")
         if fresh or outcome in ("", "failed") or (outcome == "skipped" and _can_run_now(trial, settings)):
-            jobs.append(Job(index, trial, parts, _stale(trial, ids[-1], settings, fresh)))
+            jobs.append(Job(index, trial, parts, before.get(ids[-1])))
+            _drop_leftovers(trial, ids[-1], settings, fresh, before)
     latest = {_place(tags): trial_id for trial_id, tags in done.items()}
     views: dict[int, View] = {}
 
@@ -168,7 +170,10 @@ def why(parts: Mapping[str, str], ledger: Ledger, before: str | None) -> str:
     """What changed since `before`, the latest trial on record of the same row, seed and tier; empty where there is none."""
     if before is None:
         return ""
-    record = ledger.newest(before)
+    try:
+        record = ledger.newest(before)
+    except UsageError:  # its files are damaged, which only those who need them mind
+        return ""
     if record is None:
         return ""
     changed = [k for k in {**parts, **record.parts} if record.parts.get(k) != parts.get(k)]  # options first, then data, cards, code
@@ -186,16 +191,15 @@ def _identify(trial: Trial, settings: Settings, done: Mapping[str, Mapping[str, 
     return life.identify(trial, settings)
 
 
-def _stale(trial: Trial, trial_id: str, settings: Settings, fresh: bool) -> str | None:
-    """The attempt that a new one replaces; a half-done one is dropped where all is to be fresh."""
+def _drop_leftovers(trial: Trial, trial_id: str, settings: Settings, fresh: bool, before: Mapping[str, str]) -> None:
+    """Drop what a new attempt must not go on from: copies that a runner which was killed did not come to delete; all, where it is to be fresh."""
     folder = life.folder_of(trial, trial_id, settings)
-    attempt = folder.attempt()
-    if fresh or attempt is not None:  # copies that a runner which was killed then did not come to delete
+    if fresh or trial_id in before:
         life.depot_of(trial, trial_id, settings).drop()
-    if fresh and attempt is None and folder.path.is_dir():
+    if fresh and trial_id not in before and folder.path.is_dir():
         with contextlib.suppress(Held), folder.held():
-            folder.clear()
-    return attempt
+            if folder.attempt() is None:
+                folder.clear()
 
 
 def _place(tags: Mapping[str, str]) -> tuple[str, ...]:

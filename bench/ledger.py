@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from bench.errors import UsageError
 from bench.record import TrialRecord
 from bench.records import Records
 from bench.rundir import Held, RunDir, RunDirs
-from bench.text import one_line
 from bench.tracking import Away, Store
 from bench.training import Point
 
@@ -38,6 +38,7 @@ class Ledger:
         self.folders = RunDirs(suite, out)
         self._where, self._tell = (suite, out, uri), tell
         self._store: Store | None = None
+        self._opened = False  # whether it ever answered: then nothing that happens to it ends a run
         self._missed, self._again = False, 0.0  # whether it is away, and when it is asked again
         self._connected()
 
@@ -71,8 +72,8 @@ class Ledger:
             if folder.attempt() is not None:
                 try:
                     record = folder.read()
-                except (OSError, ValueError) as error:
-                    self._tell(f"the record in {folder.path} is damaged ({one_line(str(error))}): it does not count, and the next run makes it again")
+                except UsageError as error:
+                    self._tell(f"{str(error).rpartition(':')[0]}: it does not count, and the next run makes it again")
                     return False
                 return bool(self._ask(lambda store: store.put(record, folder.results)))
         return False
@@ -80,8 +81,8 @@ class Ledger:
     def sync(self) -> int:
         """Take in every record that the store does not hold, oldest first. Returns how many there were."""
         known = self._ask(lambda store: store.attempts())
-        missing = [folder for attempt, folder in self.folders.attempts().items() if known is not None and attempt not in known]
-        return sum(self.put(folder, 0.0) for folder in missing)
+        missing = [trial_id for trial_id, attempt in self.folders.attempts().items() if known is not None and attempt not in known]
+        return sum(self.put(self.folders.of(trial_id), 0.0) for trial_id in missing)
 
     def note(self, trial_id: str, about: Mapping[str, str]) -> None:
         """Change what a suite says of a trial on record: its name and its place."""
@@ -108,9 +109,12 @@ class Ledger:
         if self._store is None and (asked := time.monotonic()) >= self._again:
             try:
                 self._store = Store(*self._where)
-            except Away as error:
+            except UsageError as error:
+                if not (self._opened or isinstance(error, Away)):
+                    raise
                 self._lose(error, asked)
                 return None
+            self._opened = True
             if self._missed:
                 self._missed = False
                 count = self.sync()
@@ -118,7 +122,7 @@ class Ledger:
                     self._tell(f"the tracking store answers again: {count} results that had to wait have entered it")
         return self._store
 
-    def _lose(self, error: Away, asked: float) -> None:
+    def _lose(self, error: UsageError, asked: float) -> None:
         """It does not answer what it was asked then; the user hears of it once."""
         if not self._missed:
             self._tell(f"{error}. Work goes on; results wait in {self.folders.uri} and follow when it answers, or with `runner.py sync`")

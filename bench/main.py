@@ -64,7 +64,8 @@ def run_suite(options: RunOptions) -> int:
             run = functools.partial(execute.run_all, settings=theirs, ledger=ledger, display=display, fresh=options.fresh, engine=engine)
             records, failed = _train(rows, level, run, display)
     except Interrupted:
-        console.print("stopped; everything is saved: give the same command again to go on")
+        again = "--fresh begins afresh again: leave it out to keep what has ended" if options.fresh else "give the same command again to go on"
+        console.print(f"stopped; everything is saved: {again}")
         return 130
     except KeyboardInterrupt:
         console.print("stopped at once; trials that ran go on from their last checkpoints: give the same command again")

@@ -51,7 +51,8 @@ class Records:
         protocols = {r.workload: identity.protocol_of(r.parts) for r in asked} or (newest if tags[-1].get("workload") else {"": tags[-1]["protocol"]})
         same = [t for t in tags if protocols.get(t.get("workload", "")) == t["protocol"]]
         rows = {_place(t): t["row"] for t in same} | {(r.workload, r.label): identity.row_of(r.parts) for r in asked}
-        return self.read((t["trial_id"] for t in same if t["row"] == rows[_place(t)]), scratch)
+        chosen = {(*_place(t), t["seed"]): t["trial_id"] for t in same if t["row"] == rows[_place(t)]}  # of a seed the newest, whole or in parts
+        return self.read((chosen | {(r.workload, r.label, str(r.seed)): r.trial_id for r in asked}).values(), scratch)
 
     def beside(self, rows: Iterable[TrialRecord]) -> list[TrialRecord]:
         """The trials that tuned and varied these rows, run with the same code, data and means as they; of each the newest."""

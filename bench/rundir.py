@@ -16,8 +16,10 @@ import pandas as pd
 from bench.errors import UsageError
 from bench.record import FRAMES, TrialRecord, read_head, read_record, write_head, write_record
 from bench.records import Records, noted, tags_at_end, tags_at_start
+from bench.text import one_line
 
 _LOCK = "lock"
+_NAMED = 10.0  # seconds that a new name waits for whoever works on a trial
 
 
 class Held(Exception):
@@ -84,8 +86,15 @@ class RunDir:
             leftover.unlink()
 
     def read(self) -> TrialRecord:
-        """The record, its gallery included."""
-        return read_record(self.results)
+        """The record, its gallery included.
+
+        Raises:
+            UsageError: it is damaged.
+        """
+        try:
+            return read_record(self.results)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"the record in {self.path} is damaged ({one_line(str(error))}): run it again with --fresh") from error
 
     def pack(self) -> bytes:
         """The files of the record in one archive, for a machine that does not see this disk."""
@@ -121,14 +130,13 @@ class RunDirs(Records):
         """The folder of a trial, whether it is there or not."""
         return RunDir(self.folder / trial_id)
 
-    def attempts(self) -> dict[str, RunDir]:
-        """Attempt -> its folder, oldest first, of every whole record."""
-        return {head["attempt"]: folder for folder, head in self._heads() if head.get("attempt")}
+    def attempts(self) -> dict[str, str]:
+        """Trial id -> its attempt, oldest first, of every whole record."""
+        return {folder.path.name: head["attempt"] for folder, head in self._heads() if head.get("attempt")}
 
     def done(self) -> dict[str, dict[str, str]]:
         """Trial id -> tags, oldest first."""
-        empty = {name: pd.DataFrame(columns=list(columns)) for name, columns in FRAMES.items()}
-        records = (TrialRecord.from_json(head | empty) for _, head in self._heads())
+        records = (_without_frames(head) for _, head in self._heads())
         return {r.trial_id: tags_at_start(r) | tags_at_end(r) for r in records}
 
     def read(self, trial_ids: Iterable[str], scratch: Path | None = None) -> list[TrialRecord]:
@@ -142,8 +150,10 @@ class RunDirs(Records):
     def note(self, trial_id: str, about: Mapping[str, str]) -> None:
         """Change the name and place of a trial, where its record lies here."""
         folder = self.of(trial_id)
-        if folder.attempt() is not None:
-            write_head(noted(folder.read(), about), folder.results)
+        with contextlib.suppress(Held, OSError, ValueError):  # whoever works on it gives it its present name; the store holds names too
+            if folder.path.is_dir():
+                with folder.held(_NAMED):
+                    write_head(noted(_without_frames(read_head(folder.results)), about), folder.results)
 
     def _heads(self) -> list[tuple[RunDir, dict[str, Any]]]:
         found = []
@@ -151,3 +161,7 @@ class RunDirs(Records):
             with contextlib.suppress(OSError, ValueError):  # another process clears it just now; or a disk lost it
                 found.append((RunDir(file.parent.parent), read_head(file.parent)))
         return sorted(found, key=lambda pair: (pair[1].get("ended", 0.0), pair[0].path.name))
+
+
+def _without_frames(head: dict[str, Any]) -> TrialRecord:
+    return TrialRecord.from_json(head | {name: pd.DataFrame(columns=list(columns)) for name, columns in FRAMES.items()})

@@ -117,17 +117,17 @@ def compare(
     means = np.stack([s.mean(0) for s in stacks])  # k x n
     i, j = np.triu_indices(k, 1)
     p = np.ones((k, k))
-    p[i, j] = p[j, i] = holm(np.maximum(_wilcoxon(_difference(means[i], means[j])), _over_seeds(stacks, names, i, j)))
+    p[i, j] = p[j, i] = holm(np.maximum(_wilcoxon(difference(means[i], means[j])), _over_seeds(stacks, names, i, j)))
     boot = _boot_means(stacks, names)  # k x reps
     low, high = (np.zeros((k, k)) for _ in range(2))
     for row in range(k):
-        low[row], high[row] = percentiles(_difference(boot[row], boot).T)
+        low[row], high[row] = percentiles(difference(boot[row], boot).T)
     total = means.mean(1)
     clear = (low > 0) if higher_is_better else (high < 0)
     reason = ""
     if len(i) * 2.0 ** (1 - n) >= 1 - LEVEL:  # Wilcoxon's smallest p is 2 / 2^n
         reason = f"no verdict: {n} {over} scored by every row, too few for any p < 0.05 after Holm's correction for {len(i)} pairs of rows"
-    return Comparison(_difference(total[:, None], total), low, high, p, clear & (p < 1 - LEVEL), n, reason, over)
+    return Comparison(difference(total[:, None], total), low, high, p, clear & (p < 1 - LEVEL), n, reason, over)
 
 
 def holm(p: ArrayLike) -> Floats:
@@ -189,7 +189,7 @@ def percentiles(samples: Floats) -> Floats:
     return bounds
 
 
-def _difference(a: Floats, b: Floats) -> Floats:
+def difference(a: Floats, b: Floats) -> Floats:
     """A - b, where two equal infinities differ by nothing (identical pictures have PSNR = inf)."""
     with np.errstate(invalid="ignore"):
         return np.where(a == b, 0.0, a - b)
@@ -230,7 +230,7 @@ def _over_seeds(stacks: Sequence[Floats], names: Sequence[tuple[int, ...]], i: N
     p = _welch(stacks, i, j)
     for pair, (a, b) in enumerate(zip(i, j, strict=True)):
         if len(names[a]) > 1 and names[a] == names[b]:
-            p[pair] = _paired(_difference(stacks[a].mean(1), stacks[b].mean(1)))
+            p[pair] = _paired(difference(stacks[a].mean(1), stacks[b].mean(1)))
     return p
 
 
@@ -254,5 +254,5 @@ def _welch(stacks: Sequence[Floats], i: NDArray[np.intp], j: NDArray[np.intp]) -
         spread = np.array([np.var(s.mean(1), ddof=1) / len(s) if len(s) > 1 else 0.0 for s in stacks])  # squared standard error
         share = np.where(seeds > 1, spread**2 / (seeds - 1), 0.0)
         freedom = (spread[i] + spread[j]) ** 2 / (share[i] + share[j])  # Welch and Satterthwaite
-        p = 2 * t.sf(np.abs(_difference(means[i], means[j])) / np.sqrt(spread[i] + spread[j]), freedom)
+        p = 2 * t.sf(np.abs(difference(means[i], means[j])) / np.sqrt(spread[i] + spread[j]), freedom)
     return np.where(means[i] == means[j], 1.0, np.where(np.isfinite(p), p, 0.0))

@@ -19,6 +19,7 @@ from bench.method import Logs, Method
 from bench.stream import Stream, mix
 from bench.time_limit import time_limit
 
+_BEST = "best.safetensors"
 _GRACE = 60.0  # seconds beyond the cap on training for an update that is under way
 
 Point = tuple[str, int, int, float, float]
@@ -101,6 +102,9 @@ class Training:
             self.method.prepare(self.stream)
             self.method.calibrate(self.stream)
             self._validate()
+        if self.spent > self.plan.max_seconds:  # it was stopped while it was judged
+            self.capped = True
+            return
         self.tick = time.perf_counter()
         with contextlib.closing(self._updates()) as updates:
             for logs in updates:
@@ -186,8 +190,15 @@ class Training:
         self.saved_at = time.monotonic()
 
     def load_best(self) -> None:
-        """Put the method into its best state on validation."""
-        self.method.load_state(checkpoint.load(self.plan.folder / "best.safetensors", self.stream.task.device))
+        """Put the method into its best state on validation.
+
+        Raises:
+            Damaged: the file is not, or not of that update: a run that was killed then went on in another way, as none does on the CPU without a cap.
+        """
+        tree = checkpoint.load(self.plan.folder / _BEST, self.stream.task.device)
+        if tree["t"] != self.best_step():
+            raise checkpoint.Damaged(f"{_BEST} is of update {tree['t']}, not {self.best_step()}")
+        self.method.load_state(tree["method"])
 
     def _resume(self) -> bool:
         path = self.plan.folder / "checkpoint.safetensors"
@@ -214,7 +225,7 @@ class Training:
     def _flush(self) -> None:
         """One point a key from the updates since the last: the only place where training waits for the device."""
         keys = dict.fromkeys(key for logs in self.pending for key in logs)
-        values = {key: float(torch.stack([logs[key].float() for logs in self.pending if key in logs]).mean()) for key in keys}
+        values = {key: _mean([logs[key].float() for logs in self.pending if key in logs]) for key in keys}
         if not all(map(math.isfinite, values.values())):
             raise self._diverged("the mean of a window")
         self._lap()
@@ -240,7 +251,7 @@ class Training:
         self.watcher.curves(self.points)
         self.history.append((self.method.t, next(iter(scores.values()))))
         if self.best_step() == self.method.t:
-            self._keep("best.safetensors", self.method.state())
+            self._keep(_BEST, {"t": self.method.t, "method": self.method.state()})
 
     def _keep(self, name: str, tree: dict[str, Any]) -> None:
         checkpoint.save(path := self.plan.folder / name, tree)
@@ -253,6 +264,11 @@ class Training:
     def images(self) -> int:
         """Training images seen so far."""
         return self.stream.drawn * self.stream.batch_size
+
+
+def _mean(values: Sequence[Tensor]) -> float:
+    """Of what may lie on two devices: a checkpoint's part comes back on the CPU."""
+    return float(torch.stack([value.to(values[-1].device) for value in values]).mean())
 
 
 def collapse_step(history: Sequence[tuple[int, float]], higher_is_better: bool) -> int | None:

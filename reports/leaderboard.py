@@ -22,8 +22,8 @@ def leaderboard(records: Sequence[TrialRecord], *, sort: str) -> Table:
 
     A label with a diverged seed comes last and wins no mark: a mean over the survivors flatters it. A label that was told more than the
     others (tag "oracle") is shown in its place but does not compete, unless all were. Labels whose every seed failed or was skipped have
-    no row and stand in `unfinished`. The rank of a row is one more than the number of competing rows that are better by `stats.compare`;
-    where not all could be tested, its place by mean.
+    no row and stand in `unfinished`. The rank of a row is one more than the number of competing rows that are better by `stats.compare`,
+    and at least that of every row with a better mean; where not all could be tested, it is its place by mean.
 
     Args:
         records: trials of one task.

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 import runner
-from bench import registry, suite
+from bench import main, registry, suite
+from bench.training import Interrupted
 
 ROOT = Path(runner.__file__).parent
 FAILING = '''"""Fails.
@@ -270,6 +271,15 @@ def test_the_report_is_of_what_was_asked(tiny_suite, out, capsys):
         assert runner.main([*words, "--set", f"pictures={pictures}"]) == 0
         tables.append(table_of(capsys.readouterr().out))
     assert tables[0] == tables[2] != tables[1]
+
+
+@pytest.mark.parametrize(
+    ("fresh", "says"), [([], "give the same command again to go on"), (["--fresh"], "--fresh begins afresh again: leave it out")]
+)
+def test_what_to_do_after_a_stop(tiny_suite, out, capsys, monkeypatch, fresh, says):
+    monkeypatch.setattr(main, "_train", lambda *given: (_ for _ in ()).throw(Interrupted))
+    assert runner.main(["--suite", tiny_suite, "--tier", "smoke", "--out", str(out), *fresh]) == 130
+    assert f"stopped; everything is saved: {says}" in capsys.readouterr().out
 
 
 def test_a_failed_trial_is_exit_code_1_and_the_others_go_on(tiny_suite, out, capsys, plugin, tmp_path):

@@ -47,6 +47,16 @@ def test_images_are_compared_image_by_image(rng):
     assert d.low < d.difference < d.high
 
 
+def test_infinite_scores_count_in_the_effect():
+    """An identical picture has an infinite PSNR."""
+    b = np.linspace(30, 31, 20)
+    a = np.where(np.arange(20) < 2, b - 1, np.inf)
+    (d,) = compare.differences(side("a", [a]), side("b", [b]))
+    assert d.effect == pytest.approx(effects.cliffs_delta([-1] * 2 + [1] * 18))
+    (d,) = compare.differences(side("a", [a]), side("b", [np.where(np.arange(20) < 10, b, np.inf)]))
+    assert d.effect == pytest.approx(effects.cliffs_delta([-1] * 2 + [1] * 8 + [0] * 10))
+
+
 def test_seeds_count_too(rng):
     a, b = rng.normal(0, 1, (3, 20)), rng.normal(0, 1, (2, 20)) + 0.2
     (d,) = compare.differences(side("a", a), side("b", b))

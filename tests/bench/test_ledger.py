@@ -8,13 +8,14 @@ import subprocess
 import sys
 import threading
 import time
+import types
 
 import pytest
 from _mlflow import Server
 from conftest import Watcher
 
 import runner
-from bench import execute, ledger, trial, upkeep
+from bench import execute, ledger, rundir, trial, upkeep
 from bench.errors import UsageError
 from bench.ledger import Ledger
 from bench.registry import ROOT
@@ -83,6 +84,73 @@ def test_a_run_that_was_open_when_the_runner_died_is_closed_not_doubled(tiny):
     tiny.run(methods=["unet"])
     assert len(tiny.store._search("")) == 1
     assert closed(tiny.store) == [record.attempt]
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+@pytest.mark.parametrize("told", [False, True])
+def test_what_another_runner_ends_while_this_one_starts_stands(tiny, monkeypatch, fresh, told):
+    """Between the look at what is on record and the look at the folder; with its record in the store by then, or not."""
+    done, ended = Ledger.done, []
+
+    def and_then(ledger):
+        known = done(ledger)
+        if not ended:
+            record = trial.run(tiny.trials()[1], tiny.settings, Onlooker(), lambda: False)
+            ended.append(record.attempt)
+            if told:
+                Ledger("tiny", tiny.out).put(tiny.ledger.folders.of(record.trial_id))
+        return known
+
+    monkeypatch.setattr(Ledger, "done", and_then)
+    (record,), seen = tiny.run(methods=["unet"], fresh=fresh)
+    assert ([record.attempt], seen.started, closed(tiny.store)) == (ended, [], ended)
+
+
+def test_a_name_waits_for_nobody_who_works_on_the_trial(tiny, monkeypatch):
+    (record,), _ = tiny.run(methods=["identity"])
+    monkeypatch.setattr(rundir, "_NAMED", 0.0)
+    about = {"label": "another", "workload": "", "plan": "", "tuning": ""}
+    with tiny.ledger.folders.of(record.trial_id).held():
+        tiny.ledger.folders.note(record.trial_id, about)
+    assert tiny.ledger.folders.newest(record.trial_id).label == "identity"
+    tiny.ledger.folders.note(record.trial_id, about)
+    assert tiny.ledger.folders.newest(record.trial_id).label == "another"
+
+
+@pytest.mark.fault(
+    "record: damaged after the store took it in",
+    cause="its curves lose their second half in the run directory, or in the store's artifacts",
+    expected="a new name is noted all the same; whoever needs the scores is told in one line, and what to do; that works",
+)
+def test_damaged_after_it_was_taken_in(tiny, capsys):
+    (record,), _ = tiny.run(methods=["unet"])
+    artifacts = next((tiny.out / "artifacts").rglob("curves.parquet"))
+    for file in (tiny.ledger.folders.of(record.trial_id).results / "curves.parquet", artifacts):
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    tiny.ledger.note(record.trial_id, {"label": "another", "workload": "", "plan": "", "tuning": ""})
+    assert tiny.store.done()[record.trial_id]["label"] == "another"
+    with pytest.raises(UsageError, match=r"the record in \S+ is damaged \(.*\): run it again with --fresh"):
+        tiny.ledger.folders.read([record.trial_id])
+    words = ["--suite", str(tiny.file), "--tier", "smoke", "--out", str(tiny.out), "--methods", "unet"]
+    assert runner.main(words) == 2
+    assert re.fullmatch(r"error: the artifacts of run \w+ \(\w+\) cannot be read: .*; run it again with --fresh\n", capsys.readouterr().err)
+    assert runner.main([*words, "--fresh"]) == 0
+    assert runner.main(words) == 0
+
+
+def test_a_store_that_once_answered_ends_no_run(tiny, monkeypatch):
+    """Whatever kind of database it is, and however it says no."""
+    tiny.run(methods=["identity"])
+    told, clock = [], [0.0]
+    monkeypatch.setattr(ledger, "time", types.SimpleNamespace(monotonic=lambda: clock[0]))
+    books = Ledger("tiny", tiny.out, None, told.append)
+    monkeypatch.setattr(Store, "__init__", lambda *where: (_ for _ in ()).throw(UsageError("cannot open the tracking store")))
+    books._lose(Away("it does not answer"), 0.0)
+    clock[0] = 1000.0
+    assert books.records is books.folders
+    assert len(told) == 1
+    with pytest.raises(UsageError, match="cannot open the tracking store"):
+        Ledger("tiny", tiny.out)
 
 
 def test_the_folder_of_a_trial_is_held_by_one(tmp_path):
@@ -281,7 +349,7 @@ def test_results_come_in_the_order_in_which_they_ended(tiny):
     """Whatever the names of their folders."""
     trials = tiny.trials(seeds=[0, 1, 2, 3], methods=["identity"])
     ended = [trial.run(t, tiny.settings, Onlooker(), lambda: False).attempt for t in trials]
-    assert list(tiny.ledger.folders.attempts()) == ended
+    assert list(tiny.ledger.folders.attempts().values()) == ended
     assert Ledger("tiny", tiny.out).sync() == 4
     assert closed(tiny.store) == ended
 

@@ -97,6 +97,17 @@ def test_what_fits_is_left_alone(hungry):
     assert (record.outcome, "on_oom" in record.tags) == ("finished", False)
 
 
+@pytest.mark.parametrize("how", ["halve", "fail"])
+def test_one_seed_that_ran_both_ways_stands_in_the_table_once(hungry, tmp_path, how):
+    first = hungry(9, fit=8 if how == "fail" else 9)
+    hungry.bench.settings = dataclasses.replace(hungry.bench.settings, on_oom=how)
+    second = hungry(9, fit=9)
+    (shown,) = hungry.bench.store.board(None, tmp_path)
+    assert (first.trial_id == second.trial_id, shown.trial_id) == (how == "halve", second.trial_id)
+    (shown,) = hungry.bench.store.board(None, tmp_path, [first])
+    assert shown.trial_id == first.trial_id
+
+
 @pytest.mark.parametrize(("batch", "sizes"), [(32, [32, 16, 8, 4, 2, 1]), (100, [100, 50, 25, 10, 5, 2, 1]), (7, [7, 1]), (1, [1])])
 def test_sizes_divide_the_batch(tmp_path, batch, sizes):
     tried = []

@@ -323,7 +323,41 @@ def test_resume_is_exact(tmp_path, cut, window):
         assert torch.equal(again.method.net.state_dict()[key], value)
     assert again.summary() == whole.summary()
     best = [checkpoint.load(tmp_path / name / "best.safetensors") for name in ("whole", "cut")]
-    assert torch.equal(*(b["net"]["0.weight"] for b in best))
+    assert torch.equal(*(b["method"]["net"]["0.weight"] for b in best))
+
+
+def test_the_best_weights_are_those_of_the_best_step(tmp_path):
+    """A run that is killed after a best validation and then goes on in another way, as one on a GPU may, has none."""
+    run = training(tmp_path, Method(4), validate=lambda: {"psnr": 1.0})
+    run.run(never)
+    run.load_best()
+    run.history[2] = (run.history[2][0], 2.0)
+    with pytest.raises(checkpoint.Damaged, match=r"best\.safetensors is of update 0, not 4"):
+        run.load_best()
+
+
+def test_a_capped_run_that_was_stopped_while_it_was_judged_is_not_trained_on(tmp_path):
+    run = training(tmp_path, Method(50), max_seconds=1e-9)
+    run.run(never)
+    again = training(tmp_path, Method(50), max_seconds=1e-9)
+    again.run(never)
+    assert (again.capped, again.method.t, again.history, again.points) == (True, 1, run.history, run.points)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_window_that_was_cut_is_closed_on_the_gpu(tmp_path):
+    def logs(t, loss):
+        return {"loss": loss.cuda(), "given": float(t)}
+
+    run = training(tmp_path, method := Method(8, logs), evaluations=1)
+    run.window = 8
+    with pytest.raises(Interrupted):
+        run.run(lambda: method.t == 3)
+    again = training(tmp_path, Method(8, logs), evaluations=1)
+    again.window = 8
+    again.run(never)
+    assert train_values(again, "train/given") == {8: 4.5}
 
 
 def test_a_finished_run_does_nothing_more(tmp_path):
