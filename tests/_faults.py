@@ -4,8 +4,8 @@ from pathlib import Path
 
 INTRODUCTION = """# Reliability
 
-What goes wrong overnight, caused for real by the tests, and what is left in the morning. `make faults` runs them all and writes this page (some
-fifteen minutes on two cores; the full disks need leave to mount a small file system, and are skipped without it).
+What goes wrong overnight, caused for real by the tests, and what is left in the morning. `make faults` runs them all and writes this page (half an
+hour on two cores; the full disks need leave to mount a small file system, and are skipped without it).
 
 **What is guaranteed**, at the same code, data and versions; bit for bit on the CPU:
 
