@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from bench import checkpoint
+from bench import checkpoint, history
 from bench.errors import Unavailable, UsageError
 from bench.method import Logs, Method
 from bench.stream import Stream, mix
@@ -166,18 +166,11 @@ class Training:
 
     def best_step(self) -> int:
         """The step with the best first validation score."""
-        sign = 1 if self.plan.higher_is_better else -1
-        return max(self.history, key=lambda item: (sign * item[1], -item[0]))[0] if self.history else 0
+        return history.best_step(self.history, self.plan.higher_is_better)
 
     def summary(self) -> dict[str, float]:
-        """Best step, area under the validation curve (its mean over updates), step of collapse where there was one."""
-        if len(self.history) < 2:
-            return {}
-        area = sum((b - a) * (u + v) / 2 for (a, u), (b, v) in zip(self.history, self.history[1:], strict=False))
-        out = {"best_step": float(self.best_step()), "auc": area / max(self.history[-1][0] - self.history[0][0], 1)}
-        if (step := collapse_step(self.history, self.plan.higher_is_better)) is not None:
-            out["collapse_step"] = float(step)
-        return out
+        """What `history.summary` says."""
+        return history.summary(self.history, self.plan.higher_is_better)
 
     def save(self) -> None:
         """Write the checkpoint."""
@@ -269,13 +262,3 @@ class Training:
 def _mean(values: Sequence[Tensor]) -> float:
     """Of what may lie on two devices: a checkpoint's part comes back on the CPU."""
     return float(torch.stack([value.to(values[-1].device) for value in values]).mean())
-
-
-def collapse_step(history: Sequence[tuple[int, float]], higher_is_better: bool) -> int | None:
-    """The first validation after the best from which on more than half of the gain over the start stays lost; None if there is none."""
-    sign = 1 if higher_is_better else -1
-    values = [sign * value for _, value in history]
-    best = max(range(len(values)), key=values.__getitem__)
-    floor = (values[0] + values[best]) / 2
-    lost = [i for i in range(best + 1, len(values)) if all(not v > floor for v in values[i:])]
-    return history[lost[0]][0] if lost else None

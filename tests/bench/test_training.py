@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from bench import checkpoint
 from bench.errors import UsageError
+from bench.history import collapse_step
 from bench.method import Method as Base
 from bench.method import TrainHP
 from bench.stream import Stream, mix
 from bench.time_limit import time_limit
-from bench.training import Diverged, Interrupted, Plan, Training, collapse_step, judging
+from bench.training import Diverged, Interrupted, Plan, Training, judging
 
 
 class Task:
