@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,27 +16,13 @@ from bench import aggregate, effects, target
 from bench.record import TrialRecord
 from bench.stats import MIN_PAIRS, Floats, Interval
 from reports import aggregate_plots as draw
-from reports import grid, noise
+from reports import grid, noise, tried
 from reports.plots import Style
 from reports.table import Table
+from reports.trials import Drawn, Trials, by_table, rows_of
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from bench.schema import Suite
-
-
-Trials = Mapping[tuple[str, str], Sequence[TrialRecord]]  # (workload, task) -> its trials
-
-
-@dataclasses.dataclass(frozen=True)
-class Drawn:
-    """A figure with its name among the report's files, and what it shows."""
-
-    name: str
-    title: str
-    caption: str
-    figure: Figure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,27 +89,14 @@ def section(tables: Sequence[Table], records: Sequence[TrialRecord], style: Mapp
     """
     tables, trials = [t for t in tables if t.rows and t.columns], by_table(records)
     noises = [n for t in tables if (n := noise.of(t, rows_of(t, trials)))]
-    figures = [*_swept(tables, trials, style), *_tuned(tables, trials, style)]
-    found = Across([], None, "", "", "", [], [], figures, _widths(tables, trials), noises, [])
+    figures = [*tried.swept(tables, trials, style), *tried.tuned(tables, trials, style)]
+    found = Across([], None, "", "", "", [], [], figures, tried.widths(tables, trials), noises, [])
     axes = {**suite.axes, **{k: v for w in suite.workloads for k, v in w.axes.items()}} if suite else {}
     found = dataclasses.replace(found, grids=[g for i, t in enumerate(tables) if (g := grid.of(t, rows_of(t, trials), list(axes), f"grid{i}"))])
     labels = [r.label for r in tables[0].rows if all(r.label in {row.label for row in t.rows} for t in tables)] if tables else []
     if len(tables) > 1 and len(labels) > 1:
         found = _compared(found, tables, trials, labels, style, list(suite.references) if suite else [])
     return found if found.standings or found.grids or found.figures or found.noise else None
-
-
-def by_table(records: Sequence[TrialRecord]) -> Trials:
-    """The trials of each table, by its workload and task."""
-    found: dict[tuple[str, str], list[TrialRecord]] = {}
-    for r in records:
-        found.setdefault((r.workload, r.task), []).append(r)
-    return found
-
-
-def rows_of(table: Table, trials: Trials, role: str = "row") -> list[TrialRecord]:
-    """The trials of that role that belong to the table."""
-    return [r for r in trials.get((table.workload, table.task), []) if r.role == role]
 
 
 def _scores(table: Table, trials: Trials, label: str) -> dict[int, float]:
@@ -183,11 +156,6 @@ def _sample(tables: Sequence[Table], runs: Sequence[Sequence[Floats]]) -> str:
 _NARROW = f"Below {aggregate.FEW_SEEDS} seeds a workload a bootstrap over them is too narrow: the brackets cover clearly less than 95 %."
 _RANKS = "Rows by their mean rank over the workloads, best left. A bar joins rows that Friedman's and Nemenyi's tests do not tell apart."
 _PROFILE = "Share of workloads on which a row reaches the target within a multiple of the fastest row's updates; one that never does stays below 1."
-_SWEPT = "Last validation score against one setting, the others as the row has them: median over seeds, their range; a cross where seeds diverged."
-_TUNED = (
-    "Expected best validation score of n tuning trials, by the order statistics of those on record. One that diverged counts as the worst that "
-    "did not, which flatters a row that diverges often: how many did stands beside its name, and beside the cost of tuning in the leaderboard."
-)
 
 
 def _verdict(labels: Sequence[str], ranks: aggregate.Ranks) -> str:
@@ -257,53 +225,3 @@ def _shares(table: Table, trials: Trials) -> tuple[float, float, float]:
     total = np.mean(parts, axis=0) if parts else np.full(3, math.nan)
     share = total / total.sum() if total.sum() > 0 else np.full(3, math.nan)
     return float(share[0]), float(share[1]), float(share[2])
-
-
-# -- what was tried besides the rows
-def _sensitivities(table: Table, trials: Trials) -> dict[str, tuple[str, effects.Sensitivity]]:
-    """Label -> what was varied, and how the last validation score depends on it."""
-    groups: dict[str, dict[float, list[float]]] = {}
-    key, swept = "", [r for r in rows_of(table, trials, "sensitivity") if r.outcome in ("finished", "diverged")]
-    up, tolerance = target.higher_is_better(*swept), _tolerance(target.card(swept))
-    for r in swept:
-        ((key, value),) = r.tried.items()
-        groups.setdefault(r.label, {}).setdefault(float(value), []).append(target.final(r, *swept))
-    return {
-        label: (key, effects.sensitivity(list(runs), list(runs.values()), higher_is_better=up, tolerance=tolerance)) for label, runs in groups.items()
-    }
-
-
-def _tolerance(card: Mapping[str, Any]) -> float | None:
-    """What a factor of 1.1 is on a score whose card says that it is a logarithm; None where it says no such thing."""
-    decades = math.log10(effects.NEAR)
-    return decades if card.get("protocol", {}).get("log10") is True else 10 * decades if card.get("unit") == "dB" else None
-
-
-def _swept(tables: Sequence[Table], trials: Trials, style: Mapping[str, Style]) -> list[Drawn]:
-    out = []
-    for i, table in enumerate(tables):
-        if found := _sensitivities(table, trials):
-            key = next(iter(found.values()))[0]
-            figure = draw.sensitivity({label: s for label, (_, s) in found.items()}, table.column(table.sort), style, key)
-            out.append(Drawn(f"sensitivity{i}", f"{table.name}: sensitivity", _SWEPT, figure))
-    return out
-
-
-def _widths(tables: Sequence[Table], trials: Trials) -> list[tuple[str, str, float, float]]:
-    return [(t.name, label, s.width, s.share_diverged) for t in tables for label, (_, s) in _sensitivities(t, trials).items()]
-
-
-def _tuned(tables: Sequence[Table], trials: Trials, style: Mapping[str, Style]) -> list[Drawn]:
-    out = []
-    for i, table in enumerate(tables):
-        groups: dict[str, list[float]] = {}
-        tried = [r for r in rows_of(table, trials, "tuning") if r.outcome in ("finished", "diverged")]
-        for r in tried:
-            groups.setdefault(r.label, []).append(target.final(r, *tried))
-        if tried:
-            up = target.higher_is_better(*tried)
-            curves = {label: effects.best_of(values, higher_is_better=up) for label, values in groups.items()}
-            lost = {label: (sum(r.label == label and r.outcome == "diverged" for r in tried), len(values)) for label, values in groups.items()}
-            notes = {label: f" ({k} of {n} diverged)" for label, (k, n) in lost.items() if k}
-            out.append(Drawn(f"tuning{i}", f"{table.name}: tuning", _TUNED, draw.best_of(curves, table.column(table.sort), style, notes)))
-    return out

@@ -11,10 +11,11 @@ from bench.errors import UsageError
 from bench.record import TrialRecord
 from bench.stats import Interval
 from reports import export, plots
-from reports.across import Across, Drawn, by_table, rows_of
+from reports.across import Across
 from reports.export import tex_escape, tex_tabular
 from reports.grid import Grid
 from reports.table import Table
+from reports.trials import Drawn, by_table, rows_of
 
 _COLUMN = 3.4  # inches of a column of a two-column paper: figures that are narrower keep their size
 

@@ -1,0 +1,38 @@
+"""The trials behind the tables of a report, and figures of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from bench.record import TrialRecord
+from reports.table import Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Trials = Mapping[tuple[str, str], Sequence[TrialRecord]]  # (workload, task) -> its trials
+
+
+@dataclasses.dataclass(frozen=True)
+class Drawn:
+    """A figure with its name among the report's files, and what it shows."""
+
+    name: str
+    title: str
+    caption: str
+    figure: Figure
+
+
+def by_table(records: Sequence[TrialRecord]) -> Trials:
+    """The trials of each table, by its workload and task."""
+    found: dict[tuple[str, str], list[TrialRecord]] = {}
+    for r in records:
+        found.setdefault((r.workload, r.task), []).append(r)
+    return found
+
+
+def rows_of(table: Table, trials: Trials, role: str = "row") -> list[TrialRecord]:
+    """The trials of that role that belong to the table."""
+    return [r for r in trials.get((table.workload, table.task), []) if r.role == role]
