@@ -75,6 +75,7 @@ class Ledger:
                 except UsageError as error:
                     self._tell(f"{str(error).rpartition(':')[0]}: it does not count, and the next run makes it again")
                     return False
+                folder.drop_checkpoints()  # whoever wrote the record may have been killed before that
                 return bool(self._ask(lambda store: store.put(record, folder.results)))
         return False
 

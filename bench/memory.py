@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -57,12 +56,6 @@ def until_it_fits(train: Callable[[int, Path], T], batch: int, folder: Path, on_
         tried[size].mkdir()
         gc.collect()  # what was trained is gone, but for cycles
         torch.cuda.empty_cache()
-
-
-def tidy(folder: Path) -> None:
-    """Drop the checkpoints on parts of the batch."""
-    for part in _halved(folder).values():
-        shutil.rmtree(part)
 
 
 def advice(error: Exception, params: Mapping[str, str], on_oom: OnOOM) -> str:

@@ -69,11 +69,7 @@ class RunDir:
 
     def clear(self) -> None:
         """Forget what came of the trial, and its checkpoints."""
-        for entry in self.path.glob("*"):
-            if entry.is_dir():
-                shutil.rmtree(entry)
-            elif entry.name != _LOCK:
-                entry.unlink()
+        self._delete_all_but(_LOCK)
 
     def close(self, record: TrialRecord) -> None:
         """Write the record, then drop the checkpoints: the last weights are among its files.
@@ -82,8 +78,16 @@ class RunDir:
             UsageError: the disk is full or the folder cannot be written.
         """
         write_record(record, self.results)
-        for leftover in self.path.glob("*.safetensors*"):  # one that a kill cut short too
-            leftover.unlink()
+        self.drop_checkpoints()
+
+    def drop_checkpoints(self) -> None:
+        """Delete them, those on parts of the batch and one that a kill cut short too."""
+        self._delete_all_but(_LOCK, self.results.name)
+
+    def _delete_all_but(self, *names: str) -> None:
+        for entry in self.path.glob("*"):
+            if entry.name not in names:
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
     def read(self) -> TrialRecord:
         """The record, its gallery included.

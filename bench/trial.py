@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 
-from bench import costs, identity, memory, parallel, registry
+from bench import costs, identity, parallel, registry
 from bench.attempt import Attempt, Watcher
 from bench.build import build, open_task
 from bench.codehash import file_hash
@@ -73,7 +73,6 @@ def run(trial: Trial, settings: Settings, watcher: Watcher, stopped: Callable[[]
         record.tags |= depot.remarks()
         record.ended = time.time()
         folder.close(record)
-        memory.tidy(folder.path)
     return record
 
 

@@ -60,7 +60,9 @@ def test_a_result_that_never_reached_the_store_enters_it_and_nothing_runs(tiny):
     """As after a kill between the last byte of the record and the store."""
     record = trial.run(tiny.trials()[1], tiny.settings, Onlooker(), lambda: False)
     assert closed(tiny.store) == []
+    (checkpoint := tiny.ledger.folders.of(record.trial_id).path / "checkpoint.safetensors").touch()
     (again,), seen = tiny.run(methods=["unet"])
+    assert not checkpoint.exists()
     assert (seen.started, closed(tiny.store)) == ([], [record.attempt])
     assert again.to_json() == record.to_json() | {"gallery": None}
 
