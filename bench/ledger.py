@@ -73,7 +73,7 @@ class Ledger:
                 try:
                     record = folder.read()
                 except UsageError as error:
-                    self._tell(f"{str(error).rpartition(':')[0]}: it does not count, and the next run makes it again")
+                    self._tell(str(error))
                     return False
                 folder.drop_checkpoints()  # whoever wrote the record may have been killed before that
                 return bool(self._ask(lambda store: store.put(record, folder.results)))

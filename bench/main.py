@@ -59,16 +59,16 @@ def run_suite(options: RunOptions) -> int:
     ledger = Ledger(suite.name, options.out, options.tracking_uri, functools.partial(console.print, highlight=False, markup=False))
     console.print(f"{suite.title}\n{total} trials, tier {tier}, {settings.device}", markup=False, highlight=False)
     headline = [column for table in suite.tables for column in table.headline or [table.sort]]
+    again = "--fresh begins afresh again: leave it out to keep what has ended" if options.fresh else "give the same command again to go on"
     try:
         with _engine(options, settings, level) as (engine, theirs), SuiteDisplay(console, total, headline, engine is not execute.here) as display:
             run = functools.partial(execute.run_all, settings=theirs, ledger=ledger, display=display, fresh=options.fresh, engine=engine)
             records, failed = _train(rows, level, run, display)
     except Interrupted:
-        again = "--fresh begins afresh again: leave it out to keep what has ended" if options.fresh else "give the same command again to go on"
         console.print(f"stopped; everything is saved: {again}")
         return 130
     except KeyboardInterrupt:
-        console.print("stopped at once; trials that ran go on from their last checkpoints: give the same command again")
+        console.print(f"stopped at once; trials that ran are saved up to their last checkpoints: {again}")
         return 130
     if not display.started:
         console.print(f"all {total} trials are on record already: nothing to train (--fresh trains again)", highlight=False)

@@ -98,7 +98,9 @@ class RunDir:
         try:
             return read_record(self.results)
         except (OSError, ValueError) as error:
-            raise UsageError(f"the record in {self.path} is damaged ({one_line(str(error))}): run it again with --fresh") from error
+            raise UsageError(
+                f"the record in {self.path} is damaged ({one_line(str(error))}): it does not count; run it again, with --fresh where it is on record"
+            ) from error
 
     def pack(self) -> bytes:
         """The files of the record in one archive, for a machine that does not see this disk."""
@@ -154,10 +156,9 @@ class RunDirs(Records):
     def note(self, trial_id: str, about: Mapping[str, str]) -> None:
         """Change the name and place of a trial, where its record lies here."""
         folder = self.of(trial_id)
-        with contextlib.suppress(Held, OSError, ValueError):  # whoever works on it gives it its present name; the store holds names too
-            if folder.path.is_dir():
-                with folder.held(_NAMED):
-                    write_head(noted(_without_frames(read_head(folder.results)), about), folder.results)
+        if folder.attempt() is not None:
+            with contextlib.suppress(Held, FileNotFoundError), folder.held(_NAMED):  # another process is at it, or has begun it afresh meanwhile
+                write_head(noted(_without_frames(read_head(folder.results)), about), folder.results)
 
     def _heads(self) -> list[tuple[RunDir, dict[str, Any]]]:
         found = []

@@ -200,28 +200,27 @@ def _wilcoxon(differences: Floats) -> Floats:
     from scipy.stats import wilcoxon
 
     p, alike = np.ones(len(differences)), dict[tuple[int, bool], list[int]]()
-    sizes = [np.abs(d[d != 0]) for d in differences]
-    for row, size in enumerate(sizes):
-        alike.setdefault((len(size), len(np.unique(size)) < len(size)), []).append(row)
+    found = [d[d != 0] for d in differences]
+    for row, d in enumerate(found):
+        alike.setdefault((len(d), len(np.unique(np.abs(d))) < len(d)), []).append(row)
     for (n, tied), rows in alike.items():  # SciPy chooses its way by these two, for all rows of a call
         if tied and n <= _FEW:
-            p[rows] = [_signed_ranks(differences[row]) for row in rows]
+            p[rows] = [_signed_ranks(found[row]) for row in rows]
         elif n:
-            p[rows] = wilcoxon(np.stack([differences[row][differences[row] != 0] for row in rows]), axis=1).pvalue
+            p[rows] = wilcoxon(np.stack([found[row] for row in rows]), axis=1).pvalue
     return p
 
 
 def _signed_ranks(differences: Floats) -> float:
-    """Wilcoxon's exact two-sided p where sizes are tied: the sums of mid-ranks under every choice of signs."""
+    """Wilcoxon's exact two-sided p of differences that are not zero: the sums of mid-ranks under every choice of signs."""
     from scipy.stats import rankdata
 
-    found = differences[differences != 0]
-    ranks = np.rint(2 * rankdata(np.abs(found))).astype(int)  # mid-ranks are halves
+    ranks = np.rint(2 * rankdata(np.abs(differences))).astype(int)  # mid-ranks are halves
     ways = np.ones(1)  # how many choices of signs give each sum of the positive ones
     for rank in ranks:
         ways = np.pad(ways, (0, rank)) + np.pad(ways, (rank, 0))
     below = ways.cumsum() / ways.sum()
-    total = ranks[found > 0].sum()
+    total = ranks[differences > 0].sum()
     return float(min(1, 2 * min(below[total], below[-1 - total])))
 
 

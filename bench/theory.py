@@ -58,11 +58,11 @@ def run(tier: str, only: Sequence[str], out: Path, uri: str | None, fresh: bool)
         raise UsageError(f"tier {tier} has none of the claims {', '.join(only)}: they are slow; add --tier standard")
     console, code = Console(soft_wrap=True), tree_hash()
     ledger = Ledger(CLAIMS, out, uri, functools.partial(console.print, highlight=False, markup=False))
+    before = ledger.folders.attempts()  # looked up first: what another runner ends from here on is not stale
     ledger.sync()
     done = ledger.done()
     outcomes = [done.get(id_of(_parts(c, code)), {}).get("outcome", "skipped") for c in asked]
     missing = [c for c, outcome in zip(asked, outcomes, strict=True) if fresh or outcome == "skipped"]  # what was missing may have come
-    stale = {c: ledger.folders.of(id_of(_parts(c, code))).attempt() for c in missing}
     console.print(f"{CLAIMS_TITLE}\n{len(asked)} claims, tier {tier}", highlight=False)
     with graceful_stop() as stopped:
         queue, i = collections.deque(missing), 0
@@ -73,7 +73,7 @@ def run(tier: str, only: Sequence[str], out: Path, uri: str | None, fresh: bool)
             c = queue.popleft()
             folder = ledger.folders.of(id_of(_parts(c, code)))
             try:
-                checked = _once(c, code, folder, stale[c])
+                checked = _once(c, code, folder, before.get(folder.path.name))
             except Held:
                 queue.append(c)
                 continue

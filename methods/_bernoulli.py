@@ -9,7 +9,7 @@ from torch import Tensor
 def nll(p: Tensor, x: Tensor) -> Tensor:
     """-x log p - (1 - x) log(1 - p), both in [0, 1], element by element; no probability counts as less than the smallest step from 0 or 1.
 
-    On a NaN, `F.binary_cross_entropy` raises on the CPU and takes the process down on CUDA; here it goes through, and training ends as diverged.
+    A NaN goes through, so that training ends as diverged; `F.binary_cross_entropy` raises on it, and on CUDA asserts on the device.
     """
     steps = torch.finfo(p.dtype)
     p = p.clamp(steps.tiny, 1 - steps.eps / 2)

@@ -47,7 +47,12 @@ class Style:
     @property
     def line(self) -> str:
         """Its dash pattern."""
-        return ("-", "--", ":", "-.")[self.index // len(PALETTE) % 4]
+        return ("-", "--", ":", "-.")[self.turn]
+
+    @property
+    def turn(self) -> int:
+        """How often its colour was given before; after four times it begins again."""
+        return self.index // len(PALETTE) % 4
 
     @property
     def marker(self) -> str:

@@ -16,6 +16,7 @@ from reports.html import page
 from reports.leaderboard import leaderboard
 from reports.published import PublishedTable
 from reports.table import Table
+from reports.trials import by_table
 
 if TYPE_CHECKING:
     from bench.schema import Suite
@@ -74,10 +75,7 @@ def tables_of(records: Sequence[TrialRecord], *, sort: str | Mapping[str, str]) 
     Raises:
         UsageError: no task has that column, or `leaderboard` refuses the records.
     """
-    groups: dict[tuple[str, str], list[TrialRecord]] = {}
-    for record in records:
-        if record.role == "row":
-            groups.setdefault((record.workload, record.task), []).append(record)
+    groups = by_table([record for record in records if record.role == "row"])
     column = {key: sort if isinstance(sort, str) else sort.get(key[0], "") for key in groups}
     tables = [leaderboard(group, sort=column[key]) for key, group in groups.items()]
     known = sorted({c.key for t in tables for c in t.columns})

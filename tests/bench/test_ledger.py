@@ -131,7 +131,7 @@ def test_damaged_after_it_was_taken_in(tiny, capsys):
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     tiny.ledger.note(record.trial_id, {"label": "another", "workload": "", "plan": "", "tuning": ""})
     assert tiny.store.done()[record.trial_id]["label"] == "another"
-    with pytest.raises(UsageError, match=r"the record in \S+ is damaged \(.*\): run it again with --fresh"):
+    with pytest.raises(UsageError, match=r"the record in \S+ is damaged \(.*\): it does not count; run it again, with --fresh where it is on record"):
         tiny.ledger.folders.read([record.trial_id])
     words = ["--suite", str(tiny.file), "--tier", "smoke", "--out", str(tiny.out), "--methods", "unet"]
     assert runner.main(words) == 2

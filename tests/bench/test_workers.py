@@ -86,9 +86,7 @@ def test_workers_killed_at_random_moments(words, alone, database, tmp_path, reco
 def test_ctrl_c_saves_what_runs(words, tmp_path):
     many = ["--out", tmp_path / "stopped", "--workers", 2, "--set", "steps=400"]
     process = start(*words, *many)
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("stopped/shared/trials/*/checkpoint.safetensors")) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    assert until(lambda: newest(tmp_path / "stopped", MOMENTS["training"]))
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the group
     code, said, complaints = finish(process)
     assert (code, complaints) == (130, "")
@@ -108,9 +106,7 @@ def test_ctrl_c_saves_what_runs(words, tmp_path):
 def test_sigterm_to_every_process(words, alone, tmp_path):
     many = ["--out", tmp_path / "stopped", "--set", "steps=400"]
     process = start(*words, *many, "--workers", 2)
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("stopped/shared/trials/*/checkpoint.safetensors")) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    assert until(lambda: newest(tmp_path / "stopped", MOMENTS["training"]))
     runner_ = psutil.Process(process.pid)
     for one in [runner_, *runner_.children(recursive=True)]:
         with contextlib.suppress(psutil.NoSuchProcess):

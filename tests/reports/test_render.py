@@ -8,7 +8,7 @@ import pytest
 from _page import tags_of
 
 from bench.errors import UsageError
-from reports import gallery, published
+from reports import gallery, plots, published
 from reports.across import section
 from reports.html import page
 from reports.render import render, tables_of, write_all
@@ -80,6 +80,15 @@ def test_two_tasks_have_two_leaderboards(make, tmp_path):
     records = [*_without_curves([make()]), make("identity"), dataclasses.replace(make("srgan"), task="denoise")]
     text = render(tables_of(records, sort="psnr"), records, tmp_path, title="t")[0].read_text(encoding="utf-8")
     assert text.count("leaderboard</h2>") == 2
+    assert set(re.findall(r'<a href="#(\w+)">', text)) == set(re.findall(r'<section id="(task\d)"', text)) == {"task0", "task1"}
+    assert text.count('<p class="headline">') == 2
+
+
+def test_rows_whose_colour_comes_again_have_another_dot(make, tmp_path):
+    records = [dataclasses.replace(make("identity"), label=f"row{i}") for i in range(2 * len(plots.PALETTE) + 1)]
+    text = render(tables_of(records, sort="psnr"), records, tmp_path, title="t")[0].read_text(encoding="utf-8")
+    dots = set(re.findall(r'<span class="dot (round\d)" style="--dot: var\(--(c\d)\)"></span>row(\d+)', text))
+    assert len(dots) == len({dot[:2] for dot in dots}) == len(records)
 
 
 @pytest.mark.parametrize("outcome", ["skipped", "failed", "diverged"])
