@@ -141,8 +141,7 @@ class Attempt:
         scores = self._judge(method)
         self.record.final = self.record.best = scores.values
         self.record.summary |= scores.summary
-        rows = [(column, *pair) for column, (names, values) in scores.per_image.items() for pair in zip(names, values, strict=True)]
-        self.record.per_image = pd.DataFrame(rows, columns=list(PER_IMAGE))
+        self.record.per_image = pd.DataFrame(scores.rows(), columns=list(PER_IMAGE))
         self.record.summary |= noise.remarks(method, self.trial.seed, "end")
         with judging(method):
             self.record.costs |= costs.measured(method, self.task)

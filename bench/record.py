@@ -7,6 +7,7 @@ import functools
 import json
 import math
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Outcome = Literal["finished", "diverged", "failed", "skipped"]
-PER_IMAGE = ("column", "image", "value")
+PER_IMAGE = ("column", "image", "value", "unit")
 CURVES = ("key", "step", "images", "seconds", "value")
+_TILE = re.compile(r"(?<=.)@\d+,\d+$")
 FRAMES = {"per_image": PER_IMAGE, "curves": CURVES}  # kept as parquet beside record.json
 
 
@@ -38,7 +40,8 @@ class TrialRecord:
         trial_id: hash of everything that could change the result; `parts` is what was hashed.
         reason: why the trial diverged, failed or was skipped; empty when it finished.
         final: column -> test score of the last weights. best: the same at the step chosen on validation.
-        per_image: test scores of the last weights; columns `PER_IMAGE`; each image once a column.
+        per_image: test scores of the last weights; columns `PER_IMAGE`; each image once a column, with the unit that it belongs to: the
+            photograph, patient or video that it was taken from, its own name where it stands for itself.
         curves: training losses ("train/...") and validation scores ("validation/..."); columns `CURVES`.
         summary: auc (of the validation score over training), best_step, collapse_step, ...
         costs: train_seconds, images_per_s, peak_memory_mb, parameters, gflops, ms_per_image.
@@ -107,7 +110,13 @@ class TrialRecord:
 
         numbers = {k: {c: float(v) for c, v in data.get(k, {}).items()} for k in ("final", "best", "summary", "costs", "tried")}
         frames = {k: pd.DataFrame(data[k]).astype({"value": float}) for k in FRAMES}
+        frames["per_image"] = _with_units(frames["per_image"])
         return cls(**(data | numbers | frames | {"gallery": Path(data["gallery"]) if data["gallery"] else None}))
+
+
+def _with_units(frame: pd.DataFrame) -> pd.DataFrame:
+    """Scores that were recorded before units were: a tile, `photo@top,left`, belongs to its photo, any other image to itself."""
+    return frame if "unit" in frame else frame.assign(unit=[_TILE.sub("", name) for name in frame["image"]])
 
 
 def title(workload: str, label: str, role: str, tried: Mapping[str, float]) -> str:

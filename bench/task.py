@@ -17,15 +17,24 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Scores:
-    """What a judge says: one value a column, the per-image values behind it where there are any, and side remarks for the record."""
+    """What a judge says: one value a column, the per-image values behind it where there are any, and side remarks for the record.
+
+    `units` says of images what they were taken from (see `datasets._base.Picture`); an image that is missing there is its own unit.
+    """
 
     values: dict[str, float]
     per_image: dict[str, tuple[list[str], list[float]]] = dataclasses.field(default_factory=dict)  # column -> (image names, values)
     summary: dict[str, float] = dataclasses.field(default_factory=dict)
+    units: dict[str, str] = dataclasses.field(default_factory=dict)  # image -> unit
 
     def joined(self, other: Scores) -> Scores:
         """Both together."""
-        return Scores(self.values | other.values, self.per_image | other.per_image, self.summary | other.summary)
+        return Scores(self.values | other.values, self.per_image | other.per_image, self.summary | other.summary, self.units | other.units)
+
+    def rows(self) -> list[tuple[str, str, float, str]]:
+        """The per-image values as (column, image, value, unit)."""
+        pairs = ((column, *pair) for column, (names, values) in self.per_image.items() for pair in zip(names, values, strict=True))
+        return [(column, name, value, self.units.get(name) or name) for column, name, value in pairs]
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)

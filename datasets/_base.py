@@ -30,6 +30,8 @@ class Picture:
 
     Real pairs bring `blurred` (same size), some their `psf` (K x K, sum 1), sets for super-resolution `small`
     (3 x H / scale x W / scale), detection sets `boxes` (n x 4, x0 y0 x1 y1 in pixels) and `labels` (n, int64).
+    `unit` is what the picture was taken from: a photograph, a patient, a video, the background of a scene. Pictures of one unit are not
+    independent of each other; empty: the picture itself.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Picture:
     small: Tensor | None = None
     boxes: Tensor | None = None
     labels: Tensor | None = None
+    unit: str = ""
 
 
 class PictureSet(Sequence[Picture]):

@@ -65,7 +65,8 @@ class DetectionExam:
         }
         f1 = precision_recall_f1(restored.counts)[:, 2]
         summary = {"gain_low": gain.low, "gain_high": gain.high, "blurred/f1": blurred.f1, "sharp/f1": sharp.f1, "blurred/ap50": blurred.ap50}
-        return Scores(values, {"f1": (self.exam.names, f1.nan_to_num(0.0).tolist())}, summary | {"sharp/ap50": sharp.ap50})
+        per_image = {"f1": (self.exam.names, f1.nan_to_num(0.0).tolist())}
+        return Scores(values, per_image, summary | {"sharp/ap50": sharp.ap50}, self.exam.units)
 
     @functools.cached_property
     def _references(self) -> list[Detections]:

@@ -51,7 +51,7 @@ def cut(picture: Picture, size: int, least_contrast: float) -> Iterator[Picture]
             sharp = picture.sharp[window]
             if float(sharp.flatten(1).std(dim=1).mean()) >= least_contrast:
                 blurred = None if picture.blurred is None else picture.blurred[window]
-                yield Picture(name=f"{picture.name}@{top},{left}", sharp=sharp, blurred=blurred)
+                yield Picture(name=f"{picture.name}@{top},{left}", sharp=sharp, blurred=blurred, unit=picture.unit or picture.name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +64,11 @@ class Exam:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Picture -> its unit (see `Picture`)."""
+        return {picture.name: picture.unit or picture.name for picture in self.pictures}
 
     def restore(self, method: Method, progress: Callable[[int], None] = lambda done: None) -> Iterator[tuple[Batch, Tensor]]:
         """Each batch with what the method makes of it, clipped to [0, 1]. The method does not see the truth.

@@ -18,7 +18,7 @@ CARD = {"metric": "psnr", "definition": "d", "unit": "dB", "higher_is_better": T
 
 def record(label, seed, scores, *, images=True, **changes):
     """A trial with these scores of images, or without them with their mean alone."""
-    rows = [("psnr", f"i{i}", float(v)) for i, v in enumerate(scores)] if images else []
+    rows = [("psnr", f"i{i}", float(v), f"i{i}") for i, v in enumerate(scores)] if images else []
     fields = {
         "final": {"psnr": float(np.mean(scores))}, "per_image": pd.DataFrame(rows, columns=list(PER_IMAGE)), "cards": {"psnr": CARD},
         "parts": {"method": label, "hp.lr": "0.1", "seed": str(seed), "card.psnr": "a1", "data.photos": "f00", "code.method": label, "torch": "2.15"},
@@ -116,7 +116,7 @@ def test_p_is_holm_corrected_over_the_scores_and_the_ranked_one_comes_first(rng)
         scores = {
             c: np.random.default_rng(i).normal(0, 1, 10) + np.random.default_rng([i, len(label)]).normal(shift, 1, 10) for i, c in enumerate("xy")
         }
-        frame = pd.DataFrame([(c, str(i), v) for c, values in scores.items() for i, v in enumerate(values)], columns=list(PER_IMAGE))
+        frame = pd.DataFrame([(c, str(i), v, str(i)) for c, values in scores.items() for i, v in enumerate(values)], columns=list(PER_IMAGE))
         return Side(
             label, [record(label, 0, [0.0], final={c: v.mean() for c, v in scores.items()}, per_image=frame, cards={"x": CARD, "y": CARD})]
         ), scores

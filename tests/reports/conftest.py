@@ -57,7 +57,7 @@ def record(label="deblurgan", seed=0, outcome="finished", reason="", n=12, galle
         "f1": np.clip(0.45 + 0.05 * gain + rng.normal(0, 0.1, n), 0, 1),
         "lpips_like": 0.2 - 0.02 * gain + rng.normal(0, 0.004, n),
     }
-    rows = [(c, f"img{i:02}", float(v)) for c, values in scores.items() for i, v in enumerate(values)]
+    rows = [(c, f"img{i:02}", float(v), f"img{i:02}") for c, values in scores.items() for i, v in enumerate(values)]
     final = {c: float(v.mean()) for c, v in scores.items()}
     trained = label in TRAINED
     done = outcome == "finished"
@@ -75,7 +75,7 @@ def record(label="deblurgan", seed=0, outcome="finished", reason="", n=12, galle
         "parts": {"data": "photos", "code": "1f3a"},
         "final": final if done else {},
         "best": {c: v + 0.1 for c, v in final.items()} if done and trained else {},
-        "per_image": pd.DataFrame(rows if done else [], columns=["column", "image", "value"]),
+        "per_image": pd.DataFrame(rows if done else [], columns=list(PER_IMAGE)),
         "summary": {"auc": 26.1, "best_step": 450.0} if done and trained else {},
         "costs": costs if done else {},
         "cards": CARDS if done else {},
@@ -152,7 +152,7 @@ def trial(label, seed, workload, score, *, key="score", role="row", tried=None, 
     steps = np.arange(10, 101, 10)
     curve = [(f"validation/{key}", int(s), int(s), s / 10, float(score * (1 - np.exp(-s / 30)))) for s in steps]
     rng = np.random.default_rng(seed)
-    rows = [(key, f"i{i}", float(score + rng.normal())) for i in range(images)]
+    rows = [(key, f"i{i}", float(score + rng.normal()), f"i{i}") for i in range(images)]
     outcome, reason = ("diverged", "nan") if diverged else ("finished", "")
     final = {} if diverged or role != "row" else {key: float(score)}
     frames = {"per_image": pd.DataFrame(rows, columns=list(PER_IMAGE)), "curves": pd.DataFrame(curve, columns=list(CURVES))}

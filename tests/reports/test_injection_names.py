@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from _page import tags_of
 
+from bench.record import PER_IMAGE
 from reports.render import render, tables_of
 
 NAMES = [
@@ -23,7 +24,7 @@ def written(make, tmp_path_factory):
     records = []
     for name in NAMES:
         for label in ("unet", "identity"):
-            images = pd.DataFrame([("psnr", f"{name}{i}", 20.0 + i) for i in range(4)], columns=["column", "image", "value"])
+            images = pd.DataFrame([("psnr", f"{name}{i}", 20.0 + i, name) for i in range(4)], columns=list(PER_IMAGE))
             spec = f"deblur[data=\"folder[path='{name}']\"]"
             records.append(make(label, 0, workload=name, task=spec, suite=name, per_image=images, tags={"skipped_files": name, "oracle": name}))
     folder = tmp_path_factory.mktemp("report")

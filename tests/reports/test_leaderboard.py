@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from bench.errors import UsageError
+from bench.record import PER_IMAGE
 from reports.leaderboard import leaderboard
 
 
@@ -129,13 +130,13 @@ def test_scores_that_are_nan_rank_below_and_spoil_nothing(make):
 def test_without_scores_there_is_still_a_table(make):
     table = leaderboard([make(outcome="failed", reason="x")], sort="psnr")
     assert (table.rows, len(table.unfinished), table.leader) == ([], 1, None)
-    bare = make(per_image=pd.DataFrame(columns=["column", "image", "value"]))
+    bare = make(per_image=pd.DataFrame(columns=list(PER_IMAGE)))
     assert leaderboard([bare, make("srgan")], sort="unknown").sort == "psnr"
 
 
 def test_equal_values_share_a_place_where_nothing_can_be_tested(make):
     values = {"a": 3.0, "b": 2.0, "c": 2.0, "d": 1.0}
-    blank = dataclasses.replace(make("identity"), per_image=pd.DataFrame(columns=["column", "image", "value"]))
+    blank = dataclasses.replace(make("identity"), per_image=pd.DataFrame(columns=list(PER_IMAGE)))
     rows = leaderboard(
         [dataclasses.replace(blank, label=name, final={**blank.final, "psnr": value}) for name, value in values.items()], sort="psnr"
     ).rows
@@ -144,7 +145,7 @@ def test_equal_values_share_a_place_where_nothing_can_be_tested(make):
 
 def _scored(make, label, values):
     """Trials of one label with a score that has no images, one a seed."""
-    bare = pd.DataFrame(columns=["column", "image", "value"])
+    bare = pd.DataFrame(columns=list(PER_IMAGE))
     return [make(label, seed, final={"psnr": v}, per_image=bare, spec=label) for seed, v in enumerate(values)]
 
 
