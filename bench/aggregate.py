@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench.stats import LEVEL, MIN_PAIRS, REPS, SEED, Floats, Interval, percentiles
+from bench.paired import MIN_PAIRS
+from bench.stats import LEVEL, REPS, SEED, Floats, Interval, percentiles
 
 R_MAX = 4.0  # AlgoPerf's: slower than four times the fastest earns nothing
 FEW_SEEDS = 4  # a workload: with fewer a bootstrap over them covers well below its 95 %

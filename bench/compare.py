@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from bench import effects, lookup, stats
+from bench import effects, lookup, paired, stats
 from bench import suite as suites
 from bench.cards import differences as of_cards
 from bench.errors import UsageError
+from bench.image_scores import ImageScores, compare, gather, on_shared_images
 from bench.record import TrialRecord
-from bench.stats import Floats
 from bench.tracking import Store
 
 _GROUPS = {  # kind of difference -> how its parts' names begin (see `bench.identity`)
@@ -27,6 +27,7 @@ _GROUPS = {  # kind of difference -> how its parts' names begin (see `bench.iden
     "code": ("code.", "file."),
 }
 _WIDE = 10_000  # columns: a table may be wider than the terminal, for a number that breaks is misread
+_TIED = "cannot be told apart"
 _SEVERAL = "…"  # where a row's trials do not agree
 
 
@@ -94,41 +95,44 @@ def differences(a: Side, b: Side, ranked: str = "") -> list[Difference]:
         lost = [f"{s.name} {r.outcome}" for s in (a, b) for r in s.records[:1] if r.outcome != "finished"]
         raise UsageError(f"{a.name} and {b.name} share no score: {', '.join(lost) or 'their tasks score other things'}")
     common.sort(key=lambda c: c != ranked)
+    (first, second), _ = on_shared_images([first, second])
     found = [_difference(column, a, b, first, second) for column in common]
     tested = [i for i, d in enumerate(found) if math.isfinite(d.p)]
-    for i, p in zip(tested, stats.holm([found[i].p for i in tested]).tolist(), strict=True):
-        d = found[i]
-        up = first[0].cards[d.column]["higher_is_better"]
-        clear = (d.low > 0 or d.high < 0) and p < 1 - stats.LEVEL
-        verdict = f"{(a if (d.low > 0) == up else b).name} is better" if clear else "cannot be told apart"
-        found[i] = dataclasses.replace(d, p=p, verdict=_diverged(a, b) or verdict)
+    for i, p in zip(tested, paired.holm([found[i].p for i in tested]).tolist(), strict=True):
+        verdict = found[i].verdict if p < 1 - stats.LEVEL else _TIED
+        found[i] = dataclasses.replace(found[i], p=p, verdict=_diverged(a, b) or verdict)
     return found
 
 
 def _difference(column: str, a: Side, b: Side, first: Sequence[TrialRecord], second: Sequence[TrialRecord]) -> Difference:
-    """The paired comparison in one score, image by image where both have scores of images, else seed by seed."""
+    """The comparison in one score, image by image where both have scores of images, else over their seeds."""
     means = [float(np.mean([r.final[column] for r in group])) for group in (first, second)]
     cards = [{r.cards[column]["hash"] for r in group} for group in (first, second)]
     blank = Difference(column, means[0], means[1], math.nan, math.nan, math.nan, "", math.nan, 0, "")
     if cards[0] != cards[1]:
         return dataclasses.replace(blank, verdict="no verdict: two protocols (see cards)")
-    up = bool(first[0].cards[column]["higher_is_better"])
-    images, seeds = _by_image(column, first, second), _by_seed(column, first, second)
-    over = "images" if images else "seeds"
-    stacks = images or seeds
-    ids = [[r.seed for r in group] for group in (first, second)]
-    result = stats.compare(stacks, higher_is_better=up, over="images" if images else "seeds", seeds=ids if images else ())
+    found = gather(column, [first, second])
+    result = compare(column, [first, second], found)
     if result.reason:
         return dataclasses.replace(blank, n=result.n, verdict=result.reason.partition(", and")[0].replace("every row", "both"))
-    pairs = stats.difference(stacks[0].mean(0), stacks[1].mean(0))
-    several = images is not None and max(len(first), len(second)) > 1
-    paired = sorted(ids[0]) == sorted(ids[1])
-    of_seeds = f", paired t over {len(first)} seeds" if paired else f", Welch over {len(first)} and {len(second)} seeds"
-    test = f"Wilcoxon over {result.n} {over}" + (of_seeds if several else "")
+    if found:
+        pairs = stats.difference(found.rows[0].mean(0), found.rows[1].mean(0))
+    else:
+        pairs = np.subtract.outer(*([r.final[column] for r in group] for group in (first, second))).ravel()
+    low, high, p = (float(m[0, 1]) for m in (result.low, result.high, result.p))
     effect = effects.cliffs_delta(pairs[~np.isnan(pairs)])
-    return dataclasses.replace(
-        blank, low=float(result.low[0, 1]), high=float(result.high[0, 1]), p=float(result.p[0, 1]), test=test, effect=effect, n=result.n
-    )
+    verdict = f"{(a if result.better[0, 1] else b).name} is better" if result.better.any() else _TIED
+    return dataclasses.replace(blank, low=low, high=high, p=p, test=_test(found, result, first, second), effect=effect, n=result.n, verdict=verdict)
+
+
+def _test(found: ImageScores | None, result: paired.Comparison, first: Sequence[TrialRecord], second: Sequence[TrialRecord]) -> str:
+    """What was tested over what, and what a single seed leaves open."""
+    name = "t" if found is None or all(np.isfinite(stack).all() for stack in found.rows) else "Wilcoxon"
+    images = f"{result.n} images" if result.groups == result.n else f"{result.groups} groups of {result.n} images"
+    seeds = f"{len(first)} and {len(second)} seeds" if found is None or max(len(first), len(second)) > 1 else ""
+    lone = any(group[0].trained and len(group) == 1 for group in (first, second))
+    weights = " (one training seed: about these weights, not the method)" if lone else ""
+    return f"{name} over {' and '.join(filter(None, [images if found else '', seeds]))}{weights}"
 
 
 def _diverged(a: Side, b: Side) -> str:
@@ -139,22 +143,6 @@ def _diverged(a: Side, b: Side) -> str:
 
 def _blew(side: Side) -> bool:
     return any(r.outcome == "diverged" for r in side.records)
-
-
-def _by_image(column: str, first: Sequence[TrialRecord], second: Sequence[TrialRecord]) -> list[Floats] | None:
-    """Both sides' scores, seeds x images that all of them have, in one order; None where some trial has no scores of images."""
-    scores = [[dict(f[f["column"] == column][["image", "value"]].to_numpy().tolist()) for f in (r.per_image for r in g)] for g in (first, second)]
-    if not all(s for group in scores for s in group):
-        return None
-    common = sorted(set.intersection(*(set(s) for group in scores for s in group)))
-    return [np.array([[s[i] for i in common] for s in group], np.float64).reshape(len(group), -1) for group in scores]
-
-
-def _by_seed(column: str, first: Sequence[TrialRecord], second: Sequence[TrialRecord]) -> list[Floats]:
-    """Both sides' scores of the seeds that both have: 1 x seeds."""
-    values = [{r.seed: r.final[column] for r in group} for group in (first, second)]
-    common = sorted(values[0].keys() & values[1].keys())
-    return [np.array([[v[s] for s in common]], np.float64) for v in values]
 
 
 def what_differs(a: Side, b: Side) -> dict[str, list[str]]:

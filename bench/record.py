@@ -90,6 +90,11 @@ class TrialRecord:
         return title(self.workload, self.label, self.role, self.tried)
 
     @property
+    def trained(self) -> bool:
+        """Whether it was trained, so that its scores depend on the seed."""
+        return "train_seconds" in self.costs
+
+    @property
     def table(self) -> str:
         """What its leaderboard is known by: the workload, or the task."""
         return self.workload or self.task

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench import aggregate, effects, target
+from bench.paired import MIN_PAIRS
 from bench.record import TrialRecord
-from bench.stats import MIN_PAIRS, Floats, Interval
+from bench.stats import Floats, Interval
 from reports import aggregate_plots as draw
 from reports import grid, noise, tried
 from reports.plots import Style

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 
-from bench import stats
+from bench import paired, stats
 from bench.cards import differences
 from bench.errors import UsageError
+from bench.image_scores import compare, gather, on_shared_images
 from bench.record import TrialRecord
 from reports.table import COSTS, Cell, Column, Row, Table, title_of
 
@@ -22,8 +23,8 @@ def leaderboard(records: Sequence[TrialRecord], *, sort: str) -> Table:
 
     A label with a diverged seed comes last and wins no mark: a mean over the survivors flatters it. A label that was told more than the
     others (tag "oracle") is shown in its place but does not compete, unless all were. Labels whose every seed failed or was skipped have
-    no row and stand in `unfinished`. The rank of a row is one more than the number of competing rows that are better by `stats.compare`,
-    and at least that of every row with a better mean; where not all could be tested, it is its place by mean.
+    no row and stand in `unfinished`. The rank of a row is one more than the number of competing rows that `paired.compare` shows to be
+    better, and at least that of every row with a better mean: rows that cannot be told apart share it.
 
     Args:
         records: trials of one task.
@@ -32,14 +33,15 @@ def leaderboard(records: Sequence[TrialRecord], *, sort: str) -> Table:
     Raises:
         UsageError: two protocols in one column, two specs under one label, or one seed twice.
     """
-    groups: dict[str, list[TrialRecord]] = {}
-    for record in records:
-        groups.setdefault(record.label, []).append(record)
+    groups = _by_label(records)
     for label, group in groups.items():
         _check_label(label, group)
-    finished = [r for r in records if r.outcome == "finished"]
-    columns, footnotes = _columns(finished), list[str]()
-    rows = [_row(group, columns) for group in groups.values() if any(r.outcome in ("finished", "diverged") for r in group)]
+    labels = [label for label, group in groups.items() if any(r.outcome == "finished" for r in group)]
+    rows_of, left_out = on_shared_images([[r for r in groups[label] if r.outcome == "finished"] for label in labels])
+    finished = dict(zip(labels, rows_of, strict=True))
+    columns, footnotes = _columns([r for row in rows_of for r in row]), [f"{column}: {note}" for column, note in left_out.items()]
+    ran = {label: group for label, group in groups.items() if any(r.outcome in ("finished", "diverged") for r in group)}
+    rows = [_row(group, finished.get(label, []), columns) for label, group in ran.items()]
     for row in rows:
         row.notes = _marks(groups[row.label], footnotes)
     keys = [c.key for c in columns]
@@ -50,6 +52,13 @@ def leaderboard(records: Sequence[TrialRecord], *, sort: str) -> Table:
     _compare(table, finished)
     _rank(table)
     return table
+
+
+def _by_label(records: Iterable[TrialRecord]) -> dict[str, list[TrialRecord]]:
+    groups: dict[str, list[TrialRecord]] = {}
+    for record in records:
+        groups.setdefault(record.label, []).append(record)
+    return groups
 
 
 def _check_label(label: str, group: Sequence[TrialRecord]) -> None:
@@ -88,25 +97,26 @@ def _decimals(values: Iterable[float]) -> int | None:
     return places if places >= 0 and min(sizes) >= 0.5 * 10**-places else None
 
 
-def _row(group: list[TrialRecord], columns: list[Column]) -> Row:
-    done = [r for r in group if r.outcome == "finished"]
+def _row(group: list[TrialRecord], done: list[TrialRecord], columns: list[Column]) -> Row:
     first = (done or group)[0]
-    cells = {}
-    for column in columns:
-        is_score = column.card is not None
-        holders = [r for r in done if column.key in (r.final if is_score else r.costs)]
-        if not holders:
-            continue
-        values = [(r.final if is_score else r.costs)[column.key] for r in holders]
-        images = holders[0].per_image if is_score and len(holders) == 1 else None
-        per_image = images.loc[images["column"] == column.key, "value"].to_numpy(float) if images is not None else ()
-        interval = (
-            stats.interval(values, per_image) if is_score else stats.Interval(float(np.mean(values)), math.nan, math.nan, len(values), "nothing")
-        )
-        cells[column.key] = Cell(interval)
+    cells = {c.key: cell for c in columns if (cell := _cell(c, done))}
     diverged = sum(r.outcome == "diverged" for r in group)
     seeds = tuple(sorted(r.seed for r in done))
     return Row(first.label, first.spec, first.tier, seeds, len(group), diverged, cells, first.tags.get("oracle", ""))
+
+
+def _cell(column: Column, done: Sequence[TrialRecord]) -> Cell | None:
+    """The mean of a label's finished trials; None where none has that column."""
+    if column.card is None:
+        costs = [r.costs[column.key] for r in done if column.key in r.costs]
+        return Cell(stats.Interval(float(np.mean(costs)), math.nan, math.nan, len(costs), "nothing")) if costs else None
+    holders = [r for r in done if column.key in r.final]
+    if not holders:
+        return None
+    found = gather(column.key, [holders]) if len(holders) == 1 else None
+    images, groups = (found.rows[0][0], found.groups) if found else (np.empty(0), [])
+    known = np.isfinite(images)
+    return Cell(stats.interval([r.final[column.key] for r in holders], images[known], [g for g, k in zip(groups, known, strict=True) if k]))
 
 
 def _marks(group: Sequence[TrialRecord], footnotes: list[str]) -> tuple[int, ...]:
@@ -136,42 +146,45 @@ def _order(table: Table) -> None:
         row.competes = not row.diverged and (not row.oracle or not blind)
 
 
-def _compare(table: Table, finished: Sequence[TrialRecord]) -> None:
-    """Marks and tie letters of every score, among the rows whose every seed held; columns without a verdict say why, once for all that share it."""
-    reasons: dict[str, list[str]] = {}
+def _compare(table: Table, trials: Mapping[str, list[TrialRecord]]) -> None:
+    """Marks and tie letters of every score, among the rows whose every seed held; what a reader must know of the tests, once for all columns."""
+    notes: dict[str, list[str]] = {}
     for column in table.scores:
         rows = [r for r in table.rows if not r.diverged and not math.isnan(r.value(column.key))]
         if len(rows) < 2:
             continue
-        if (found := _pairs(column, rows, finished)) is None:
-            continue
-        compared, result = found
+        compared, result = _pairs(column, rows, trials)
         table.comparisons[column.key] = [r.label for r in compared], result
+        for note in filter(None, _caveats(result, compared)):
+            notes.setdefault(note, []).append(column.key)
         if result.reason:
-            reasons.setdefault(result.reason, []).append(column.key)
             continue
-        for row, letters in zip(compared, stats.tie_letters(result.better | result.better.T), strict=True):
+        for row, letters in zip(compared, paired.tie_letters(result.better | result.better.T), strict=True):
             row.cells[column.key].tie = letters
         if len(compared) == len(rows):
             _mark(column, compared, result)
-    table.footnotes += [f"{', '.join(keys)}: {reason}" for reason, keys in reasons.items()]
+    table.footnotes += [f"{', '.join(keys)}: {note}" for note, keys in notes.items()]
 
 
-def _pairs(column: Column, rows: Sequence[Row], finished: Sequence[TrialRecord]) -> tuple[list[Row], stats.Comparison] | None:
+def _pairs(column: Column, rows: Sequence[Row], trials: Mapping[str, list[TrialRecord]]) -> tuple[list[Row], paired.Comparison]:
     """The rows that can be compared, image by image where they have scores of images, else seed by seed."""
-    trials = {(r.label, r.seed): r for r in finished if column.key in r.final}
-    frames = [r.per_image[r.per_image["column"] == column.key].assign(label=r.label, seed=r.seed) for r in trials.values()]
-    if frames := [f for f in frames if len(f)]:
-        images = pd.concat(frames).pivot(index="image", columns=["label", "seed"], values="value")
-        some = [r for r in rows if r.label in images.columns.get_level_values(0)]
-        stacks, ids = [images[r.label].to_numpy(float).T for r in some], [list(images[r.label].columns) for r in some]
-        return (some, stats.compare(stacks, higher_is_better=column.higher_is_better, seeds=ids)) if len(some) > 1 else None
-    seeds = sorted(set.intersection(*(set(r.seeds) for r in rows)))
-    scores = [[trials[r.label, s].final[column.key] if (r.label, s) in trials else math.nan for s in seeds] for r in rows]
-    return list(rows), stats.compare(scores, higher_is_better=column.higher_is_better, over="seeds")
+    holders = {r.label: [t for t in trials[r.label] if column.key in t.final] for r in rows}
+    some = [r for r in rows if gather(column.key, [holders[r.label]])]
+    found = gather(column.key, [holders[r.label] for r in some]) if len(some) > 1 else None
+    compared = some if found else list(rows)
+    return compared, compare(column.key, [holders[r.label] for r in compared], found)
 
 
-def _mark(column: Column, rows: Sequence[Row], result: stats.Comparison) -> None:
+def _caveats(result: paired.Comparison, rows: Sequence[Row]) -> list[str]:
+    """What a reader must know of a column's tests: why there are none, which images are not independent, that a single seed was trained."""
+    dependent = result.over == "images" and result.groups < result.n
+    groups = f"{result.n} images in {result.groups} groups: those of one photograph, video or patient count once" if dependent else ""
+    lone = [r for r in rows if r.trained and len(r.seeds) == 1]
+    weights = "one training seed: bold, letters and ranks are about these weights, not about the methods; --seeds 3 compares methods" if lone else ""
+    return [result.reason, groups] if result.reason else [groups, weights]
+
+
+def _mark(column: Column, rows: Sequence[Row], result: paired.Comparison) -> None:
     """Best: better than every other row that competes, by the tests and not by a printed digit. Second: better than all but the best."""
     chosen = [i for i, r in enumerate(rows) if r.competes]
     beats = result.better[np.ix_(chosen, chosen)].sum(axis=1)
@@ -183,14 +196,15 @@ def _mark(column: Column, rows: Sequence[Row], result: stats.Comparison) -> None
 
 def _rank(table: Table) -> None:
     rows = [r for r in table.rows if r.competes or (r.diverged and not r.oracle)]
-    for place, row in enumerate(rows, 1):
-        above = rows[place - 2] if place > 1 else None
-        tied = above is not None and not row.diverged and above.value(table.sort) == row.value(table.sort)
-        row.rank = above.rank if above is not None and tied else place
-    labels, result = table.comparisons.get(table.sort, ([], None))
     sound = [r for r in rows if not r.diverged and not math.isnan(r.value(table.sort))]
-    if result is None or result.reason or not {r.label for r in sound} <= set(labels):
-        return
-    chosen = [labels.index(r.label) for r in sound]
-    for row, beaten in zip(sound, np.maximum.accumulate(result.better[np.ix_(chosen, chosen)].sum(axis=0)), strict=True):
+    labels, result = table.comparisons.get(table.sort, ([], None))
+    index = {label: i for i, label in enumerate(labels)}
+    better = np.zeros((len(sound), len(sound)), bool)
+    if result is not None:
+        for (a, row), (b, other) in itertools.product(enumerate(sound), repeat=2):
+            better[a, b] = row.label in index and other.label in index and result.better[index[row.label], index[other.label]]
+    for row, beaten in zip(sound, np.maximum.accumulate(better.sum(axis=0)), strict=True):
         row.rank = 1 + int(beaten)
+    for row in rows:
+        if row.rank is None:  # it diverged, or lacks the score: behind all that have it
+            row.rank = len(sound) + 1

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
-from bench import stats
+from bench import paired, stats
 from bench.record import TrialRecord
 
 COSTS = {  # key -> title, unit, higher is better
@@ -82,6 +82,11 @@ class Row:
         oracle = [f"oracle {self.oracle}"] if self.oracle else []
         return ", ".join(oracle + ([f"{self.diverged} of {self.planned} seeds diverged"] if self.diverged else []))
 
+    @property
+    def trained(self) -> bool:
+        """Whether its scores depend on a seed."""
+        return "train_seconds" in self.cells
+
     def value(self, key: str) -> float:
         """The mean in that column; NaN where there is none."""
         return self.cells[key].value if key in self.cells else math.nan
@@ -97,7 +102,7 @@ class Table:
     rows: list[Row]
     unfinished: list[TrialRecord]
     footnotes: list[str]
-    comparisons: dict[str, tuple[list[str], stats.Comparison]]  # column -> the labels compared, all pairs of them
+    comparisons: dict[str, tuple[list[str], paired.Comparison]]  # column -> the labels compared, all pairs of them
     workload: str = ""  # its name where a suite has several
 
     @property

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from bench import compare, effects, stats
+from bench import compare, effects, paired
 from bench.compare import Side
 from bench.errors import UsageError
 from bench.record import PER_IMAGE, TrialRecord
@@ -41,10 +41,27 @@ def test_images_are_compared_image_by_image(rng):
     a, b = easy + 0.5 + rng.normal(0, 0.3, 12), easy + rng.normal(0, 0.3, 12)
     (d,) = compare.differences(side("a", [a]), side("b", [b]))
     assert d.difference == pytest.approx((a - b).mean())
-    assert d.p == pytest.approx(scipy.stats.wilcoxon(a - b).pvalue)
+    assert d.p == pytest.approx(paired.compare([a, b]).p[0, 1])
     assert d.effect == pytest.approx(effects.cliffs_delta(a - b))
-    assert (d.n, d.test, d.verdict) == (12, "Wilcoxon over 12 images", "a is better")
+    assert (d.n, d.test, d.verdict) == (12, "t over 12 images", "a is better")
     assert d.low < d.difference < d.high
+
+
+def test_groups_of_images_and_a_single_training_seed_are_told(rng):
+    a, b = (side(name, [rng.normal(30 + gain, 0.1, 12)], costs={"train_seconds": 1.0}) for name, gain in (("a", 1), ("b", 0)))
+    for r in (*a.records, *b.records):
+        r.per_image["unit"] = [f"photo{i // 2}" for i in range(12)]
+    (d,) = compare.differences(a, b)
+    assert (d.test, d.verdict) == ("t over 6 groups of 12 images (one training seed: about these weights, not the method)", "a is better")
+
+
+def test_means_are_over_the_images_that_both_share():
+    base = np.linspace(27, 29, 8)
+    perfect, worse = base + np.arange(8) / 100, base - 0.02
+    perfect[0], worse[0] = np.inf, 51.0
+    (d,) = compare.differences(side("a", [worse], final={"psnr": worse.mean()}), side("b", [perfect], final={"psnr": perfect[1:].mean()}))
+    assert (d.a, d.b) == pytest.approx((worse[1:].mean(), perfect[1:].mean()))
+    assert d.test == "Wilcoxon over 8 images"
 
 
 def test_infinite_scores_count_in_the_effect():
@@ -60,11 +77,8 @@ def test_infinite_scores_count_in_the_effect():
 def test_seeds_count_too(rng):
     a, b = rng.normal(0, 1, (3, 20)), rng.normal(0, 1, (2, 20)) + 0.2
     (d,) = compare.differences(side("a", a), side("b", b))
-    assert d.test == "Wilcoxon over 20 images, Welch over 3 and 2 seeds"
-    assert d.p == pytest.approx(stats.compare([a, b]).p[0, 1])
-    (d,) = compare.differences(side("a", a[:2]), side("b", b))
-    assert d.test == "Wilcoxon over 20 images, paired t over 2 seeds"
-    assert d.p == pytest.approx(stats.compare([a[:2], b], seeds=[[0, 1]] * 2).p[0, 1])
+    assert d.test == "t over 20 images and 3 and 2 seeds"
+    assert d.p == pytest.approx(paired.compare([a, b]).p[0, 1])
 
 
 def test_lower_is_better_where_the_card_says_so():
@@ -74,19 +88,20 @@ def test_lower_is_better_where_the_card_says_so():
     assert (d.verdict, d.effect) == ("b is better", 1)
 
 
-def test_scores_without_images_are_compared_seed_by_seed(rng):
-    noise = rng.normal(0, 1, 8)
-    (d,) = compare.differences(side("a", [[v + 0.3 + v**2 / 50] for v in noise], images=False), side("b", [[v] for v in noise], images=False))
-    assert (d.test, d.n, d.verdict) == ("Wilcoxon over 8 seeds", 8, "a is better")
-    assert d.p == pytest.approx(2 / 2**8)
+def test_scores_without_images_are_compared_over_seeds(rng):
+    a, b = rng.normal(2, 1, 4), rng.normal(0, 1, 3)
+    (d,) = compare.differences(side("a", a[:, None], images=False), side("b", b[:, None], images=False))
+    assert (d.test, d.n, d.effect) == ("t over 4 and 3 seeds", 3, pytest.approx((np.sign(a[:, None] - b)).mean()))
+    assert d.p == pytest.approx(scipy.stats.ttest_ind(a, b, equal_var=False).pvalue)
 
 
 def test_below_six_pairs_there_is_no_verdict():
     (d,) = compare.differences(side("a", [np.arange(5.0) + 1]), side("b", [np.arange(5.0)]))
-    assert d.verdict == "no verdict: 5 images scored by both"
+    assert d.verdict == "no verdict: 5 independent images scored by both"
     assert (d.n, math.isnan(d.p), math.isnan(d.effect)) == (5, True, True)
-    (d,) = compare.differences(side("a", [[1.0]], images=False), side("b", [[0.0]], images=False))
-    assert d.verdict == "no verdict: 1 seed scored by both"
+    lone = {"costs": {"train_seconds": 1.0}}
+    (d,) = compare.differences(side("a", [[1.0]], images=False, **lone), side("b", [[0.0]], images=False, **lone))
+    assert d.verdict == "no verdict: one seed a row"
 
 
 def test_two_protocols_are_told_and_not_tested():
@@ -124,8 +139,8 @@ def test_p_is_holm_corrected_over_the_scores_and_the_ranked_one_comes_first(rng)
     (a, of_a), (b, of_b) = both("a", 0.9), both("bb", 0.0)
     found = compare.differences(a, b, "y")
     assert [d.column for d in found] == ["y", "x"]
-    raw = [scipy.stats.wilcoxon(of_a[c] - of_b[c]).pvalue for c in "yx"]
-    assert [d.p for d in found] == pytest.approx(stats.holm(raw))
+    raw = [paired.compare([of_a[c], of_b[c]]).p[0, 1] for c in "yx"]
+    assert [d.p for d in found] == pytest.approx(paired.holm(raw))
 
 
 @pytest.mark.parametrize("images", [True, False])
@@ -162,7 +177,7 @@ def test_runs_by_id_by_its_beginning_and_by_mlflows(ran, capsys):
         assert text.startswith("A  identity seed 0: suite tiny, task deblur[")
         assert "B  unet seed 0: suite tiny" in text
         assert "A - B" in text
-        assert "Wilcoxon over" in text or "no verdict" in text
+        assert "t over" in text or "no verdict" in text
         assert "settings" in text
         assert "method: identity | unet" in text
 

@@ -1,0 +1,76 @@
+"""Rows of a table side by side in one column: their scores image by image, their means over the images that all share, which are better."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from bench import paired
+from bench.record import TrialRecord
+from bench.stats import Floats
+
+Trials = Sequence[TrialRecord]  # the finished ones of a row, one a seed
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageScores:
+    """One column: for each row its scores (seeds x images, NaN where an image has none), the images in one order, and their groups."""
+
+    rows: list[Floats]
+    images: list[str]
+    groups: list[str]
+
+
+def gather(column: str, rows: Sequence[Trials]) -> ImageScores | None:
+    """The scores of a column; None where some trial has none of images."""
+    frames = [[_of(column, r) for r in row] for row in rows]
+    if not all(found for row in frames for found in row):
+        return None
+    groups = {image: group for row in frames for found in row for image, (_, group) in found.items()}
+    stacks = [np.array([[found[image][0] if image in found else np.nan for image in groups] for found in row], np.float64) for row in frames]
+    return ImageScores(stacks, list(groups), list(groups.values()))
+
+
+def _of(column: str, record: TrialRecord) -> dict[str, tuple[float, str]]:
+    """Image -> its score and its group."""
+    frame = record.per_image
+    mine = frame[frame["column"].to_numpy() == column]
+    return dict(zip(mine["image"], zip(mine["value"].astype(float), mine["unit"], strict=True), strict=True))
+
+
+def compare(column: str, rows: Sequence[Trials], found: ImageScores | None) -> paired.Comparison:
+    """Compare rows by their scores of images where those were gathered, else by one score a seed."""
+    return paired.compare(
+        found.rows if found else [[r.final[column] for r in row] for row in rows],
+        higher_is_better=bool(rows[0][0].cards[column]["higher_is_better"]),
+        over="images" if found else "seeds",
+        groups=found.groups if found else (),
+        seeds=[[r.seed for r in row] for row in rows],
+        trained=[row[0].trained for row in rows],
+    )
+
+
+def on_shared_images(rows: Sequence[Trials]) -> tuple[list[list[TrialRecord]], dict[str, str]]:
+    """The rows with means over the same images, and for each column that lost images a line that says how many and why.
+
+    A mean over pictures without the infinite ones (identical pictures have PSNR = inf) is not one over the pictures of the other rows. A row
+    whose every score is infinite stays infinite; a score that is not the mean of its images (a pooled F1) stays as it is, and one that is NaN.
+    """
+    finals, notes = {id(r): dict(r.final) for row in rows for r in row}, dict[str, str]()
+    for column in dict.fromkeys(key for row in rows for r in row for key in r.final):
+        holders = [held for row in rows if (held := [r for r in row if not math.isnan(r.final.get(column, math.nan))])]
+        found = gather(column, holders)
+        if found is None or all(np.isfinite(stack).all() for stack in found.rows):
+            continue
+        shared = paired.shared_images(found.rows)
+        for row, stack in zip(holders, found.rows, strict=True):
+            for record, scores in zip(row, stack, strict=True):
+                own = scores[np.isfinite(scores)]
+                if not len(own) or np.isclose(own.mean(), record.final[column], rtol=1e-5, atol=1e-9):
+                    finals[id(record)][column] = float(scores[shared].mean())
+        culprits = ", ".join(row[0].label for row, stack in zip(holders, found.rows, strict=True) if not np.isfinite(stack).all())
+        notes[column] = f"means over {shared.sum()} of {len(shared)} images: the others have no finite score in {culprits}"
+    return [[dataclasses.replace(r, final=finals[id(r)]) for r in row] for row in rows], notes
