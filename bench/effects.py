@@ -21,11 +21,11 @@ def cliffs_delta(differences: ArrayLike) -> float:
 
 
 def detectable(spread: float, n: int, power: float = 0.8) -> float:
-    """The smallest true difference that a two-sided paired t-test at 5 % finds with that power; inf below two pairs.
+    """The smallest true difference that a two-sided t-test at 5 % finds with that power between two rows of n seeds each; inf below two.
 
     Args:
-        spread: standard deviation of the differences within pairs.
-        n: pairs.
+        spread: standard deviation of one row's seeds.
+        n: seeds of either row.
         power: the chance to find it.
     """
     from scipy.optimize import brentq
@@ -33,12 +33,13 @@ def detectable(spread: float, n: int, power: float = 0.8) -> float:
 
     if n < 2 or not math.isfinite(spread):
         return math.inf
-    limit = t.ppf((1 + LEVEL) / 2, n - 1)
+    freedom = 2 * (n - 1)
+    limit = t.ppf((1 + LEVEL) / 2, freedom)
 
     def lacks(delta: float) -> float:  # power of a shift by `delta` standard errors; the far tail adds nothing above half power
-        return float(nct.sf(limit, n - 1, delta)) - power
+        return float(nct.sf(limit, freedom, delta)) - power
 
-    return float(spread * brentq(lacks, 0, 20 + 4 * limit) / math.sqrt(n))
+    return float(spread * brentq(lacks, 0, 20 + 4 * limit) * math.sqrt(2 / n))
 
 
 @dataclasses.dataclass(frozen=True)

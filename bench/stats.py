@@ -164,13 +164,6 @@ def _untransform(y: Floats, skew: Floats) -> Floats:
         return np.where(abs(skew) > 1e-9, 3 / skew * (np.cbrt(1 + skew * (y - skew / 6)) - 1), y)
 
 
-def percentiles(samples: Floats) -> Floats:
-    """Low and high of samples along the first axis; NaN where one of them is not finite."""
-    samples = np.where(np.isfinite(samples).all(0), samples, np.nan)
-    bounds: Floats = np.percentile(samples, [50 * (1 - LEVEL), 50 * (1 + LEVEL)], axis=0)
-    return bounds
-
-
 def difference(a: Floats, b: Floats) -> Floats:
     """A - b, where two equal infinities differ by nothing (identical pictures have PSNR = inf)."""
     with np.errstate(invalid="ignore"):

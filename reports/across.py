@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench import aggregate, effects, target
-from bench.paired import MIN_PAIRS
 from bench.record import TrialRecord
 from bench.stats import Floats, Interval
 from reports import aggregate_plots as draw
@@ -65,7 +64,7 @@ class Across:
     ranks: aggregate.Ranks | None
     verdict: str
     baseline: str  # whom the speed-up is against
-    sample: str  # how much the standings rest on: workloads, seeds, tier, and what few seeds do to their intervals
+    sample: str  # how much the standings rest on: workloads, seeds, tier
     workloads: list[Workload]
     left_out: list[str]  # labels that some table lacks
     figures: list[Drawn]
@@ -146,15 +145,13 @@ def _upward(runs: Floats, higher_is_better: bool) -> Floats:
 
 
 def _sample(tables: Sequence[Table], runs: Sequence[Sequence[Floats]]) -> str:
-    """How much the standings rest on, in a sentence, and a second where that is little."""
+    """How much the standings rest on, in a sentence."""
     sizes = sorted({len(r) for of_table in runs for r in of_table})
     seeds = "1 seed" if sizes == [1] else f"{sizes[0]} seeds" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]} seeds"
     tiers = ", ".join(sorted({r.tier for t in tables for r in t.rows}))
-    first = f"{len(tables)} workloads, {seeds} a row on each, tier {tiers}."
-    return first if sizes == [1] or sizes[0] >= aggregate.FEW_SEEDS else f"{first} {_NARROW}"
+    return f"{len(tables)} workloads, {seeds} a row on each, tier {tiers}."
 
 
-_NARROW = f"Below {aggregate.FEW_SEEDS} seeds a workload a bootstrap over them is too narrow: the brackets cover clearly less than 95 %."
 _RANKS = "Rows by their mean rank over the workloads, best left. A bar joins rows that Friedman's and Nemenyi's tests do not tell apart."
 _PROFILE = "Share of workloads on which a row reaches the target within a multiple of the fastest row's updates; one that never does stays below 1."
 
@@ -201,15 +198,12 @@ def _workload(table: Table, trials: Trials, labels: Sequence[str], times: Floats
 
 
 def _detectable(table: Table, trials: Trials, labels: Sequence[str]) -> float:
-    """The smallest difference that the seeds in common of the rows without divergence would show; NaN below the pairs that a test asks for."""
-    scores = [_scores(table, trials, label) for label in labels]
-    whole = [of_row for of_row in scores if all(map(math.isfinite, of_row.values()))]
-    common = sorted(set.intersection(*map(set, whole))) if whole else []
-    if len(whole) < 2 or len(common) < MIN_PAIRS:
+    """The smallest difference that as many seeds would show, of two rows as this table has them; rows with a divergence are left out."""
+    scores = [np.array(list(_scores(table, trials, label).values())) for label in labels]
+    whole = [of_row for of_row in scores if len(of_row) > 1 and np.isfinite(of_row).all()]
+    if len(whole) < 2:
         return math.nan
-    runs = np.array([[of_row[seed] for seed in common] for of_row in whole])
-    spreads = [float((a - b).std(ddof=1)) for i, a in enumerate(runs) for b in runs[:i]]
-    return effects.detectable(float(np.median(spreads)), len(common))
+    return effects.detectable(float(np.median([of_row.std(ddof=1) for of_row in whole])), min(map(len, whole)))
 
 
 def _shares(table: Table, trials: Trials) -> tuple[float, float, float]:

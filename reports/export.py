@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 LEGEND = (
     "Bold: better than every other row that competes, by the tests; underlined: better than all but that one. Brackets: 95 % interval over n, "
-    "Student's t over seeds and a bootstrap over images. Rows that share a letter cannot be told apart (paired tests over images and seeds, Holm)."
+    "Student's t over seeds, over images with a correction for skewness. Rows that share a letter cannot be told apart, nor can rows that share "
+    "a rank (t-tests whose error has two parts, images and seeds; Holm)."
 )
 _TEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",

@@ -15,6 +15,7 @@ from reports import export, gallery, plots
 from reports.across import Across
 from reports.published import PublishedTable
 from reports.table import Table, title_of
+from reports.trials import by_table
 
 _NAMED = 3  # rows that a sentence names; of more it gives the number
 BOXES = ("#ffd23f", "#5ad1ff", "#ff8a5b", "#7df0b0", "#ff9fd6", "#c9b8ff", "#ffffff")  # of detections: bright, for they lie on photographs
@@ -80,7 +81,8 @@ def page(
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     style = plots.styles(records)
     records = [r for r in records if r.role == "row"]
-    trials = [[r for r in records if (r.workload, r.task) == (table.workload, table.task)] for table in tables]
+    found = by_table(records)
+    trials = [list(found.get((table.workload, table.task), [])) for table in tables]
     sections = [_section(i, table, group, style, published) for i, (table, group) in enumerate(zip(tables, trials, strict=True))]
     return environment.get_template("index.html.j2").render(
         title=export.plain(title), across=across, sections=sections, script=script, digest=digest, environments=_environments(records),
@@ -113,14 +115,15 @@ def _leader(table: Table) -> str:
     column, cell = table.column(table.sort), row.cells[table.sort]
     number = " ".join(filter(None, [column.text(cell.value), column.unit, export.bracket(cell, column)]))
     seeds = f"{len(row.seeds)} seed{'s' * (len(row.seeds) != 1)}"
+    of_weights = ", which is about these weights: one training seed says nothing of another" if table.of_weights else ""
     rivals = {r.label for r in table.rows if r.competes} & set(table.undecided(row.label))
     if rivals:
         told = f"{len(rivals)} others" if len(rivals) > _NAMED else " or ".join(sorted(map(export.plain, rivals)))
-        verdict = f"No paired test tells it from {told}."
+        verdict = f"No test tells it from {told}."
     elif table.comparisons.get(table.sort) and not table.comparisons[table.sort][1].reason:
-        verdict = "It is better than every other competing row by a paired test."
+        verdict = f"It is better than every other competing row by a test{of_weights}."
     else:
-        verdict = "No paired test was possible, so this is an order of means."
+        verdict = "No test was possible, so this is an order of means."
     where = f"{export.plain(table.workload)}: " if table.workload else ""
     return f"{where}{export.plain(row.label)} leads on {column.title}: {number}, {seeds}. {verdict}"
 

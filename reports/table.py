@@ -135,6 +135,11 @@ class Table:
         """The best row that competes."""
         return next((r for r in self.rows if r.rank is not None), None)
 
+    @property
+    def of_weights(self) -> bool:
+        """Whether verdicts are about weights, not methods: some trained row has a single seed."""
+        return any(r.trained and len(r.seeds) == 1 for r in self.rows)
+
     def undecided(self, label: str) -> list[str]:
         """The labels that the ranked column cannot tell from this one; empty where nothing was tested."""
         labels, result = self.comparisons.get(self.sort, ([], None))

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from bench.image_scores import on_shared_images
 from bench.record import TrialRecord
 from reports.table import Table
 
@@ -26,11 +27,21 @@ class Drawn:
 
 
 def by_table(records: Sequence[TrialRecord]) -> Trials:
-    """The trials of each table, by its workload and task."""
+    """The trials of each table, by its workload and task; scores of rows are means over the images that all rows of the table share."""
     found: dict[tuple[str, str], list[TrialRecord]] = {}
     for r in records:
         found.setdefault((r.workload, r.task), []).append(r)
-    return found
+    return {key: _on_shared_images(group) for key, group in found.items()}
+
+
+def _on_shared_images(records: list[TrialRecord]) -> list[TrialRecord]:
+    rows: dict[str, list[TrialRecord]] = {}
+    for r in records:
+        if r.role == "row" and r.outcome == "finished":
+            rows.setdefault(r.label, []).append(r)
+    shared, _ = on_shared_images(list(rows.values()))
+    instead = {id(r): other for row, others in zip(rows.values(), shared, strict=True) for r, other in zip(row, others, strict=True)}
+    return [instead.get(id(r), r) for r in records]
 
 
 def rows_of(table: Table, trials: Trials, role: str = "row") -> list[TrialRecord]:

@@ -100,20 +100,17 @@ def test_a_run_beats_the_leader_on_the_scores_as_they_are(make_trial):
     assert improves in ({"b": 0.75, "c": 0}, {"a": 0.25, "c": 0})  # half of the pairs on the one workload, all on the other
 
 
-def test_detectable_difference_pairs_seeds_by_their_ids(make_trial):
-    luck = np.random.default_rng(3).normal(0, 1, 7)
-
+def test_detectable_difference_is_that_of_the_spread_of_seeds(make_trial):
     def rows(n):
-        noise = np.random.default_rng(4).normal(0, 0.01, (3, 7))
-        trials = [make_trial(label, seed, w, i + luck[seed] + noise[i, seed]) for w in "vw" for i, label in enumerate("abc") for seed in range(n)]
-        return [r for r in trials if (r.label, r.seed) != ("a", 0)]  # its seeds are 1, 2, ...
+        noise = np.random.default_rng(4).normal(0, 0.01, (3, 4))
+        return [make_trial(label, seed, w, i + noise[i, seed]) for w in "vw" for i, label in enumerate("abc") for seed in range(n)]
 
-    assert all(np.isnan(w.detectable) for w in _of(rows(6))[0].workloads)
-    assert _of(rows(7))[0].workloads[0].detectable < 0.05
+    assert all(np.isnan(w.detectable) for w in _of(rows(1))[0].workloads)
+    assert 0.01 < _of(rows(4))[0].workloads[0].detectable < 0.05
 
 
 def test_how_much_the_standings_rest_on_is_said(across):
-    assert across.sample.startswith("7 workloads, 3 seeds a row on each, tier quick. Below 4 seeds")
+    assert across.sample == "7 workloads, 3 seeds a row on each, tier quick."
 
 
 def test_divergence_before_the_first_validation_turns_no_direction(optimizers):
