@@ -1,4 +1,4 @@
-.PHONY: check test slow faults smoke bench
+.PHONY: check test slow faults uncertainty smoke bench
 
 check:            ## lint, format, types
 	ruff check .
@@ -13,6 +13,9 @@ slow:             ## the minutes-long tests
 
 faults:           ## what goes wrong, caused for real: writes docs/reliability.md
 	pytest tests -m fault --fault-matrix=docs/reliability.md
+
+uncertainty:      ## how often intervals cover and verdicts err: writes docs/uncertainty.md
+	python -m benchmarks.uncertainty > docs/uncertainty.md
 
 smoke:            ## the main job in about a minute
 	python runner.py --suite deblur --tier smoke --out runs/smoke

@@ -5,23 +5,25 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
 class Card:
-    """The protocol behind a number. `protocol` holds JSON values only."""
+    """The protocol behind a number. `protocol` holds JSON values only; `bounds`: the least and the largest value that the number can have."""
 
     metric: str
     definition: str
     unit: str
     higher_is_better: bool
     protocol: dict[str, Any]
+    bounds: tuple[float, float] = (-math.inf, math.inf)
 
     @property
     def hash(self) -> str:
-        """Twelve hex digits over metric, unit, direction and protocol (the prose of the definition does not count)."""
-        decides = {k: v for k, v in dataclasses.asdict(self).items() if k != "definition"}
+        """Twelve hex digits over metric, unit, direction and protocol (the prose of the definition does not count, nor do bounds)."""
+        decides = {k: v for k, v in dataclasses.asdict(self).items() if k not in ("definition", "bounds")}
         return hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
     def to_json(self) -> dict[str, Any]:
@@ -31,7 +33,7 @@ class Card:
 
 def differences(a: dict[str, Any], b: dict[str, Any]) -> str:
     """What differs between two cards as JSON: "border = 0 | 4, colour = rgb | y"."""
-    flat = [{**{k: v for k, v in c.items() if k not in ("protocol", "definition", "hash")}, **c["protocol"]} for c in (a, b)]
+    flat = [{**{k: v for k, v in c.items() if k not in ("protocol", "definition", "bounds", "hash")}, **c["protocol"]} for c in (a, b)]
     return ", ".join(
         f"{k} = {flat[0].get(k, 'absent')} | {flat[1].get(k, 'absent')}" for k in {**flat[0], **flat[1]} if flat[0].get(k) != flat[1].get(k)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -22,6 +23,7 @@ class Metric:
     higher_is_better: ClassVar[bool]
     unit: ClassVar[str]
     definition: ClassVar[str]  # one sentence with its source, printed on the card
+    bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)  # between which its values lie
 
     def protocol(self) -> dict[str, Any]:
         """What else decides the number besides the options: window, data range, library version, weights' sha256."""
@@ -35,6 +37,7 @@ class Metric:
             unit=self.unit,
             higher_is_better=self.higher_is_better,
             protocol={**dataclasses.asdict(self), **self.protocol()},
+            bounds=self.bounds,
         )
 
     def require(self) -> None:
@@ -99,6 +102,7 @@ class Column:
     higher_is_better: bool
     unit: str
     definition: str
+    bounds: tuple[float, float] = (-math.inf, math.inf)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -233,7 +233,7 @@ def to_tex_document(tables: Sequence[Table]) -> str:
 
 
 def terminal(table: Table, title: str = "", only: Sequence[str] = ()) -> RichTable:
-    """The leaderboard for 80 columns: marks as in `LEGEND`, half the interval of the ranked column, what did not finish below.
+    """The leaderboard for 80 columns: marks as in `LEGEND`, the interval of the ranked column, what did not finish below.
 
     Args:
         table: the leaderboard.
@@ -245,7 +245,7 @@ def terminal(table: Table, title: str = "", only: Sequence[str] = ()) -> RichTab
     from rich.text import Text
 
     counts = dict.fromkeys(over(r, table) for r in table.rows if table.sort in r.cells)
-    below = [f"{tier(table)} ±: half the 95 % interval over {' or '.join(counts)}."] if counts else []
+    below = [f"{tier(table)} Brackets: 95 % interval over {' or '.join(counts)}."] if counts else []
     below += [f"[{i}] {note}" for i, note in enumerate(table.footnotes, 1)]
     below += _unfinished(table)
     caption = Text("\n".join(map(plain, below)), "dim") if below else None
@@ -269,6 +269,5 @@ def _rich_cell(row: Row, column: Column, with_interval: bool) -> Any:
     if not (cell := row.cells.get(column.key)):
         return Text("–", "dim")
     style = {"best": "bold", "second": "underline"}.get(cell.mark, "")
-    half = column.text((cell.interval.high - cell.interval.low) / 2)
-    interval = f" ±{half}" if with_interval and half != "–" else ""
-    return Text.assemble((column.text(cell.value), style), (f" {cell.tie}" if cell.tie else "", "dim"), (interval, "dim"))
+    interval = bracket(cell, column) if with_interval else ""
+    return Text.assemble((column.text(cell.value), style), (f" {cell.tie}" if cell.tie else "", "dim"), (f"\n{interval}" if interval else "", "dim"))

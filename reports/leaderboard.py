@@ -116,7 +116,8 @@ def _cell(column: Column, done: Sequence[TrialRecord]) -> Cell | None:
     found = gather(column.key, [holders]) if len(holders) == 1 else None
     images, groups = (found.rows[0][0], found.groups) if found else (np.empty(0), [])
     known = np.isfinite(images)
-    return Cell(stats.interval([r.final[column.key] for r in holders], images[known], [g for g, k in zip(groups, known, strict=True) if k]))
+    interval = stats.interval([r.final[column.key] for r in holders], images[known], [g for g, k in zip(groups, known, strict=True) if k])
+    return Cell(interval.within(column.bounds))
 
 
 def _marks(group: Sequence[TrialRecord], footnotes: list[str]) -> tuple[int, ...]:

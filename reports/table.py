@@ -34,6 +34,12 @@ class Column:
     decimals: int | None  # None: three significant digits
     card: dict[str, Any] | None = None  # costs have none
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Between which its values lie; records from before cards said so have none."""
+        low, high = (self.card or {}).get("bounds", (-math.inf, math.inf))
+        return float(low), float(high)
+
     def text(self, value: float) -> str:
         """The number as every export prints it."""
         if not math.isfinite(value):
