@@ -135,6 +135,18 @@ def test_what_stands_alone_has_no_other_unit(spec):
     assert set(units(spec, None).values()) == {""}
 
 
+def test_a_folder_of_frames_is_one_unit_in_one_split_where_that_is_asked_for(tmp_path):
+    frames = [f"video{v}/{i}.png" for v in range(12) for i in range(3)]
+    for name in [*frames, "lone.png"]:
+        paint(tmp_path / name)
+    by_split = [units(f"folder[path={tmp_path},unit=folder]", None, split) for split in SPLITS]
+    assert {name: unit for found in by_split for name, unit in found.items()} == {f: f.partition("/")[0] for f in frames} | {"lone.png": ""}
+    videos = [set(found.values()) - {""} for found in by_split]
+    assert sum(map(len, videos)) == len(set.union(*videos)) == 12  # no video is in two splits
+    assert sum(map(bool, videos)) > 1
+    assert set(units(f"folder[path={tmp_path},split=test]", None).values()) == {""}
+
+
 def test_what_is_derived_keeps_the_unit():
     of_scenes = units('photo_grey[of="digit_scenes[test=6]"]', None)
     assert of_scenes == units("digit_scenes[test=6]", None)
