@@ -161,7 +161,8 @@ class FileSource(Source):
         """A set over `entries`, read by `load` (default: `self.load`); `notes` are further files that decide the content, such as annotations."""
         if not entries:
             return EMPTY
-        entries = [entry._replace(name=one_line(entry.name)) for entry in entries]  # a file's name may hold anything; a picture's is shown and stored
+        # a file's name may hold anything; a picture's is shown and stored
+        entries = [entry._replace(name=one_line(entry.name), unit=one_line(entry.unit)) for entry in entries]
         images = list(dict.fromkeys(file for entry in entries for file in entry.files))
         good, skipped = images, list[str]()
         if self.on_corrupt == "skip" or _size_of(images) <= _SMALL:
@@ -170,14 +171,19 @@ class FileSource(Source):
         whole = [entry for entry in entries if sound.issuperset(entry.files)]
         files = [file for entry in whole for file in entry.files]
         load = load or self.load
-        return PictureSet([entry.name for entry in whole], lambda i: load(whole[i]), hash_files([*files, *notes]), skipped, classes)
+
+        def loaded(index: int) -> Picture:
+            return dataclasses.replace(load(whole[index]), unit=whole[index].unit)
+
+        return PictureSet([entry.name for entry in whole], loaded, hash_files([*files, *notes]), skipped, classes)
 
 
 class Entry(NamedTuple):
-    """A picture that has not been read: its name and its image files (a pair has two)."""
+    """A picture that has not been read: its name, its image files (a pair has two) and its unit (see `Picture`)."""
 
     name: str
     files: tuple[Path, ...]
+    unit: str = ""
 
 
 def image_files(folder: Path, *, recursive: bool = False) -> list[Path]:

@@ -21,7 +21,7 @@ class Derived(Source):
     licence: ClassVar[str] = "that of the photographs"
     layout: ClassVar[str] = "that of the photographs: `of` names another source of pictures"
 
-    of: str = "photos"
+    of: str = "photos[colour_only=True]"
 
     def derive(self, x: Tensor) -> Tensor:
         """A from B; both 3 x H x W in [0, 1]."""

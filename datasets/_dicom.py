@@ -13,6 +13,7 @@ from bench.errors import Unavailable, UsageError
 from bench.text import one_line
 
 _SUFFIXES = {".dcm", ".ima"}
+_WHOSE = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID")
 
 
 def slice_files(folder: Path) -> list[Path]:
@@ -50,9 +51,10 @@ def read_slice(path: Path) -> Tensor:
 
 
 def patient_of(path: Path) -> str:
-    """Whose slice it is, from the header; the file's name where it does not say."""
+    """Whose slice it is, from the header: the patient or, where that was taken out, the study or series; the file's name where it says none."""
     try:
-        return str(_pydicom().dcmread(path, specific_tags=["PatientID"], stop_before_pixels=True).get("PatientID") or path.stem)
+        header = _pydicom().dcmread(path, specific_tags=list(_WHOSE), stop_before_pixels=True)
+        return next((str(header.get(tag)) for tag in _WHOSE if header.get(tag)), path.stem)
     except Unavailable:
         raise
     except Exception:  # a damaged file is named when it is read

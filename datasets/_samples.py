@@ -27,6 +27,7 @@ class SampleSet:
     Attributes:
         x: N x C x H x W, uint8.
         labels: N, int64, where there are any; `classes` names them.
+        units: of each picture the person or thing it shows, where several show the same (see `datasets._base.Picture`); none: all stand alone.
         fingerprint: sixteen hex digits over the content.
     """
 
@@ -34,6 +35,7 @@ class SampleSet:
     fingerprint: str
     labels: Tensor | None = None
     classes: Sequence[str] = ()
+    units: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.x)
@@ -76,10 +78,11 @@ class SampleSource(DataSource):
 
 
 class Listed(NamedTuple):
-    """A picture that has not been read: its file and the number of its class."""
+    """A picture that has not been read: its file, the number of its class and its unit."""
 
     path: Path
     label: int = 0
+    unit: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -122,7 +125,8 @@ class ImageFiles(SampleSource):
         x = torch.from_numpy(np.stack([_square(file.path, self.size, self.crop, self.gray) for file in files]))
         classes = self.classes(folder)
         key = hashlib.sha256(f"{hash_files([f.path for f in files])} {self}".encode()).hexdigest()[:16]
-        return SampleSet(x=x, fingerprint=key, labels=torch.tensor([f.label for f in files]) if classes else None, classes=classes)
+        labels, units = torch.tensor([f.label for f in files]) if classes else None, [f.unit for f in files] if any(f.unit for f in files) else ()
+        return SampleSet(x=x, fingerprint=key, labels=labels, classes=classes, units=units)
 
 
 def fingerprint(*arrays: NDArray[np.generic]) -> str:

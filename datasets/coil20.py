@@ -15,7 +15,7 @@ _SPLIT: dict[int, Split] = {0: "test", 3: "validation"}  # of the number of a vi
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class COIL20(ImageFiles):
-    """Gray views `objN__K`: of six neighbours four train, one validates, one tests. The label is the object."""
+    """Gray views `objN__K`: of six neighbours four train, one validates, one tests. The label and the unit are the object."""
 
     origin: ClassVar[str] = "https://www.cs.columbia.edu/CAVE/software/softlib/coil-20.php (coil-20-proc.zip)"
     licence: ClassVar[str] = "non-commercial research"
@@ -28,9 +28,8 @@ class COIL20(ImageFiles):
     def listed(self, folder: Path, split: Split) -> list[Listed]:
         """The views of a split, object by object, by angle."""
         views = [(int(m[1]), int(m[2]), path) for path in image_files(folder) if (m := re.fullmatch(r"obj(\d+)__(\d+)", path.stem))]
-        return [
-            Listed(path, thing - 1) for thing, view, path in sorted(views) if self.object in (0, thing) and _SPLIT.get(view % 6, "train") == split
-        ]
+        chosen = [(thing, path) for thing, view, path in sorted(views) if self.object in (0, thing) and _SPLIT.get(view % 6, "train") == split]
+        return [Listed(path, thing - 1, f"obj{thing}") for thing, path in chosen]
 
     def classes(self, folder: Path) -> list[str]:
         """The objects."""

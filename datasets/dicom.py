@@ -19,7 +19,7 @@ from datasets._own_folder import own_folder
 class DICOM(FileSource):
     """The CT slices below a folder, all of them to test on, or split by a hash of the patient: 80 % train, 10 % validation, 10 % test.
 
-    Slices of one patient are alike, so they never fall into two splits.
+    Slices of one patient are alike: they are one unit and never fall into two splits.
     """
 
     origin: ClassVar[str] = "your own slices, or https://www.kaggle.com/datasets/kmader/siim-medical-images (from the Cancer Imaging Archive)"
@@ -46,8 +46,9 @@ class DICOM(FileSource):
         files = slice_files(folder)
         if not files:
             raise UsageError(f"data set 'dicom': no .dcm or .IMA files in {folder}")
-        of = {path: "test" if self.split == "test" else split_of(patient_of(path)) for path in files}
-        return [Entry(path.relative_to(folder).as_posix(), (path,)) for path in files if of[path] == split]
+        of = {path: patient_of(path) for path in files}
+        chosen = [path for path in files if split == ("test" if self.split == "test" else split_of(of[path]))]
+        return [Entry(path.relative_to(folder).as_posix(), (path,), of[path]) for path in chosen]
 
     def read(self, path: Path) -> Tensor:
         """One slice: 1 x H x W."""

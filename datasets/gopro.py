@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -14,7 +15,8 @@ class GoPro(FileSource):
     """Nah, Kim and Lee, "Deep multi-scale convolutional neural network for dynamic scene deblurring", CVPR 2017.
 
     2103 pairs to train on and 1111 to test. The authors publish no validation split: the last `held_out` training sequences serve as one.
-    The flat layout is test only.
+    The flat layout is test only. The unit of a frame is the video that its
+    sequence was cut from.
     """
 
     origin: ClassVar[str] = "https://seungjunnah.github.io/Datasets/gopro (GOPRO_Large)"
@@ -38,7 +40,7 @@ class GoPro(FileSource):
             cut = max(len(sequences) - self.held_out, 0)
             sequences = sequences[:cut] if split == "train" else sequences[cut:]
         return [
-            Entry(f"{sequence.name}/{sharp.stem}", (sequence / self.subset / sharp.name, sharp))
+            Entry(f"{sequence.name}/{sharp.stem}", (sequence / self.subset / sharp.name, sharp), _video(sequence.name))
             for sequence in sequences
             for sharp in image_files(sequence / "sharp")
         ]  # fmt: skip
@@ -47,6 +49,11 @@ class GoPro(FileSource):
         """Read one pair."""
         blurred, sharp = (read_image(file) for file in entry.files)
         return Picture(name=entry.name, sharp=sharp, blurred=blurred)
+
+
+def _video(sequence: str) -> str:
+    """Of a sequence such as GOPR0384_11_05: GOPR0384, which GOPR0384_11_00 is from, too."""
+    return re.sub(r"^(GOPR\d+)_\d+_\d+$", r"\1", sequence)
 
 
 def _flat(folder: Path) -> list[Entry]:

@@ -35,7 +35,7 @@ class Kohler(FileSource):
                 frames[match[1]][int(match[2])] = path
         blurred = {path.stem.removeprefix("Blurry"): path for path in image_files(folder / "BlurryImages")}
         names = sorted(blurred.keys() & frames.keys(), key=lambda name: [int(n) for n in name.split("_")])
-        return [Entry(name, (blurred[name], *(frames[name][n] for n in sorted(frames[name])))) for name in names]
+        return [Entry(name, (blurred[name], *(frames[name][n] for n in sorted(frames[name]))), name.partition("_")[0]) for name in names]
 
     def load(self, entry: Entry) -> Shaken:
         """Read the blurred picture and the middle frame."""

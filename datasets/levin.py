@@ -38,7 +38,8 @@ class Levin(FileSource):
         found = []
         for path in image_files(folder):
             if match := re.fullmatch(r"(im\d+)_(kernel\d+)_img", path.stem):
-                found.append(Entry(f"{match[1]}_{match[2]}", (path, folder / "gt" / f"{match[1]}.png", folder / "gt" / f"{match[2]}.png")))
+                truth = folder / "gt" / f"{match[1]}.png", folder / "gt" / f"{match[2]}.png"
+                found.append(Entry(f"{match[1]}_{match[2]}", (path, *truth), match[1]))
         return found
 
     def load(self, entry: Entry) -> Picture:

@@ -21,7 +21,8 @@ class Mayo(FileSource):
     """McCollough et al., "Low-dose CT for the detection and classification of metastatic liver lesions: results of the 2016 low dose CT grand
     challenge", Medical Physics 44(10), 2017. Ten patients of 512 x 512 slices.
 
-    By name the last patient is tested on (L506 of the ten, as is common), the one before validates.
+    By name the last patient is tested on (L506 of the ten, as is common), the one before validates. Slices of one patient are one unit: what is
+    better on them need not be on another's.
     """
 
     origin: ClassVar[str] = "https://www.aapm.org/GrandChallenge/LowDoseCT/"
@@ -46,7 +47,8 @@ class Mayo(FileSource):
         if len(patients) < 3:
             raise UsageError(f"data set 'mayo': {folder} has {len(patients)} patients of {self.thickness}, three splits need 3")
         chosen = {"train": patients[:-2], "validation": patients[-2:-1], "test": patients[-1:]}[split]
-        return [Entry(f"{patient}/{number:04d}", (full[patient, number], quarter[patient, number])) for patient, number in full if patient in chosen]
+        keys = [key for key in full if key[0] in chosen]
+        return [Entry(f"{patient}/{number:04d}", (full[patient, number], quarter[patient, number]), patient) for patient, number in keys]
 
     def read(self, path: Path) -> Tensor:
         """One slice: 1 x H x W."""

@@ -15,7 +15,9 @@ _PEOPLE = range(1, 41)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ORL(ImageFiles):
-    """Gray faces, cut to their central 92 x 92: of every person seven pictures to train, one to validate, two to test. The label is the person."""
+    """Gray faces, cut to their central 92 x 92: of every person seven pictures to train, one to validate, two to test. The label and the unit are
+    the person.
+    """
 
     origin: ClassVar[str] = "https://cam-orl.co.uk/facedatabase.html"
     licence: ClassVar[str] = "free for research, with a mention of AT&T Laboratories Cambridge"
@@ -26,7 +28,7 @@ class ORL(ImageFiles):
 
     def listed(self, folder: Path, split: Split) -> list[Listed]:
         """The pictures of a split, person by person."""
-        return [Listed(folder / f"s{person}" / f"{shot}.pgm", person - 1) for person in _PEOPLE for shot in _SHOTS[split]]
+        return [Listed(folder / f"s{person}" / f"{shot}.pgm", person - 1, f"s{person}") for person in _PEOPLE for shot in _SHOTS[split]]
 
     def classes(self, folder: Path) -> list[str]:
         """The people."""

@@ -17,7 +17,10 @@ from datasets.photos import Photos
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PhotoPatches(SampleSource):
-    """Colour patches on a regular grid, of photographs that are first made smaller by averaging `shrink` x `shrink` pixels."""
+    """Colour patches on a regular grid, of photographs that are first made smaller by averaging `shrink` x `shrink` pixels.
+
+    Every photograph of a split gives as many as the smallest has, evenly spread.
+    """
 
     origin: ClassVar[str] = Photos.origin
     licence: ClassVar[str] = Photos.licence
@@ -33,8 +36,9 @@ class PhotoPatches(SampleSource):
 
     def open(self, root: Path | None, split: Split) -> SampleSet:
         """The patches of a split, photo by photo, row by row."""
-        patches = [self._cut(picture.sharp) for picture in Photos().open(root, split)]
-        return sample_set(np.concatenate([p.mul(255).round().byte().numpy() for p in patches]))
+        patches = [self._cut(picture.sharp) for picture in Photos(colour_only=True).open(root, split)]
+        each = min(map(len, patches))
+        return sample_set(np.concatenate([p[torch.arange(each) * len(p) // each].mul(255).round().byte().numpy() for p in patches]))
 
     def _cut(self, photo: torch.Tensor) -> torch.Tensor:
         small = F.avg_pool2d(photo[None], self.shrink)[0]

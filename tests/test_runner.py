@@ -332,7 +332,7 @@ def test_data_weights_doctor(out, capsys, tmp_path):
     assert runner.main(["data"]) == 0
     text = capsys.readouterr().out
     assert all(re.search(rf"^{name} ", text, re.MULTILINE) for name in registry.names("dataset"))
-    assert re.search(r"^photos +train 6, validation 1, test 3$", text, re.MULTILINE)
+    assert re.search(r"^photos +train 6, validation 2, test 11$", text, re.MULTILINE)
     assert runner.main(["weights"]) == 0
     assert "vgg19" in capsys.readouterr().out
     assert runner.main(["doctor", "--out", str(out)]) == 0

@@ -76,11 +76,13 @@ class Detection(Metric):
         precision, recall, f1 = _matching.precision_recall_f1(counts.sum(0)).tolist()
         return self.Score(precision=precision, recall=recall, f1=f1, counts=counts, **_matching.average_precision(predictions, references))
 
-    def gain(self, restored: Score, blurred: Score, sharp: Score, *, resamples: int = 2000, seed: int = 0) -> Detection.Gain:
+    def gain(
+        self, restored: Score, blurred: Score, sharp: Score, *, units: Sequence[str] = (), resamples: int = 2000, seed: int = 0
+    ) -> Detection.Gain:
         """What restoration brought, on the same pictures.
 
         `recovered` is (F1 restored - F1 blurred) / (F1 sharp - F1 blurred), nan where blur costs less than 0.02.
-        The interval is a percentile bootstrap that draws pictures, the same ones for both sides.
+        The interval is a percentile bootstrap that draws units (each picture's own; none: every picture is one), the same ones for both sides.
 
         Raises:
             UsageError: the scores are over different numbers of pictures.
@@ -88,7 +90,8 @@ class Detection(Metric):
         if not len(restored.counts) == len(blurred.counts) == len(sharp.counts):
             raise UsageError(f"scores of {len(restored.counts)}, {len(blurred.counts)} and {len(sharp.counts)} pictures cannot be compared")
         delta, lost = restored.f1 - blurred.f1, sharp.f1 - blurred.f1
-        low, high = _interval(restored.counts, blurred.counts, resamples, seed)
+        units = units or [str(i) for i in range(len(restored.counts))]
+        low, high = _interval(_of_units(restored.counts, units), _of_units(blurred.counts, units), resamples, seed)
         return self.Gain(delta_f1=delta, low=low, high=high, recovered=delta / lost if abs(lost) >= 0.02 else float("nan"))
 
     def make_detector(self) -> Detector:
@@ -111,8 +114,14 @@ class Detection(Metric):
         self.make_detector().require()
 
 
+def _of_units(counts: Tensor, units: Sequence[str]) -> Tensor:
+    """The counts of pictures (N x 3) summed over each unit, in the order in which units first come."""
+    order = {unit: i for i, unit in enumerate(dict.fromkeys(units))}
+    return counts.new_zeros(len(order), 3).index_add(0, torch.tensor([order[unit] for unit in units], dtype=torch.int64), counts)
+
+
 def _interval(a: Tensor, b: Tensor, resamples: int, seed: int) -> tuple[float, float]:
-    """95 % percentile interval of F1(a) - F1(b) over pictures drawn with replacement; counts N x 3 each."""
+    """95 % percentile interval of F1(a) - F1(b) over units drawn with replacement; their counts N x 3 each."""
     n = len(a)
     if n == 0:
         return float("nan"), float("nan")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -34,6 +35,10 @@ class Classification(Minimise):
     def examples(self, split: Split) -> Samples:
         """All examples of a split, on the device."""
         raise NotImplementedError
+
+    def units(self, split: Split) -> Sequence[str]:
+        """What each example shows, where several show the same (see `datasets._samples.SampleSet`)."""
+        return ()
 
     @property
     def classes(self) -> int:
@@ -74,7 +79,8 @@ class Classification(Minimise):
         logits = torch.cat([model(x) for x in torch.split(shown.x, _AT_ONCE)])
         found = {column: metric(logits, shown.labels) for column, metric in _METRICS.items()}
         names = [str(i) for i in range(len(shown))]
-        return Scores({k: float(v.mean()) for k, v in found.items()}, {k: (names, v.tolist()) for k, v in found.items()})
+        units = dict(zip(names, self.units(split)))
+        return Scores({k: float(v.mean()) for k, v in found.items()}, {k: (names, v.tolist()) for k, v in found.items()}, units=units)
 
 
 _METRICS: dict[str, Any] = {"accuracy": Accuracy(), "loss": CrossEntropy()}

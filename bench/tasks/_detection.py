@@ -58,7 +58,7 @@ class DetectionExam:
         """Detect in the restored scenes and compare with the blurred and the sharp ones."""
         found = [d for _, x_hat in self.exam.restore(method, progress) for d in self.detector(x_hat)]
         restored, blurred, sharp = self.metric.score(found, self._references), self._blurred, self._sharp
-        gain = self.metric.gain(restored, blurred, sharp)
+        gain = self.metric.gain(restored, blurred, sharp, units=[self.exam.units[name] for name in self.exam.names])
         values = {c: getattr(restored, c) for c in ("precision", "recall", "f1", "ap50", "map")} | {
             "gain": gain.delta_f1,
             "recovered": gain.recovered,

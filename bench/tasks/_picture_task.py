@@ -12,7 +12,7 @@ from bench.method import Batch, Method
 from bench.metric import Metric
 from bench.task import Task
 from bench.tasks._gallery import write_gallery
-from bench.tasks._pictures import Exam
+from bench.tasks._pictures import Exam, evenly
 from datasets._base import SPLITS, PictureSet, Split
 
 EXAM_SEED = 2018  # of what happens to validation and test pictures: the same for every method, seed and tier
@@ -25,7 +25,7 @@ class PictureTask(Task):
     verb: ClassVar[str] = "restore"
 
     data: str
-    pictures: int = 0  # test pictures at most; 0: all
+    pictures: int = 0  # test pictures at most, evenly spread; 0: all
     metrics: tuple[str, ...] = ()  # the first one chooses the best step
     on_corrupt: Literal["refuse", "skip"] = "refuse"
 
@@ -76,7 +76,6 @@ class PictureTask(Task):
         """Four test pictures."""
         write_gallery(folder, method, self._test, None)
 
-    def _thinned(self, count: int) -> range:
-        """The indices of `pictures` of `count` test pictures, evenly spaced; of all where there are not more."""
-        chosen = range(count)
-        return chosen[:: max(1, count // self.pictures)][: self.pictures] if self.pictures else chosen
+    def _thinned(self, count: int) -> list[int]:
+        """The indices of `pictures` of `count` test pictures."""
+        return evenly(count, self.pictures)

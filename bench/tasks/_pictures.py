@@ -54,6 +54,12 @@ def cut(picture: Picture, size: int, least_contrast: float) -> Iterator[Picture]
                 yield Picture(name=f"{picture.name}@{top},{left}", sharp=sharp, blurred=blurred, unit=picture.unit or picture.name)
 
 
+def evenly(count: int, most: int) -> list[int]:
+    """The indices of `most` of `count` things, evenly spread; of all where there are not more, or where `most` is 0."""
+    n = min(most or count, count)
+    return [i * count // n for i in range(n)]
+
+
 @dataclasses.dataclass(frozen=True)
 class Exam:
     """Degraded pictures with their truth, in batches of one shape each; `names` and everything computed from it follow that order."""

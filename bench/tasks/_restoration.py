@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from bench.stream import mix
 from bench.task import Scores
 from bench.tasks._metrics import usable
 from bench.tasks._picture_task import EXAM_SEED, PictureTask
-from bench.tasks._pictures import Crops, Exam, exam, open_split, tiles
+from bench.tasks._pictures import Crops, Exam, evenly, exam, open_split, tiles
 from datasets._base import Picture, PictureSet, Split
 
 
@@ -31,13 +31,14 @@ class Restoration(PictureTask):
     data: str = "photos"
     crop: int = 256  # training crops, pixels
     tile: int = 256  # test tiles, pixels; 0: whole pictures
+    tiles_per_picture: int = 0  # at most, evenly spread, so that no photograph outweighs the others in a mean; 0: all
     least_contrast: float = 20 / 255  # flatter tiles are left out: on them damage cannot be seen, and scores measure noise
     metrics: tuple[str, ...] = ("psnr", "ssim", "gmsd", "haarpsi", "lpips")
     profile: str = "default"  # whose convention "psnr" and "ssim" follow (bench/profiles.py)
 
     def __post_init__(self) -> None:
-        if self.crop < 8 or min(self.tile, self.pictures) < 0:
-            raise ValueError("crop must be >= 8, tile and pictures >= 0")
+        if self.crop < 8 or min(self.tile, self.tiles_per_picture, self.pictures) < 0:
+            raise ValueError("crop must be >= 8, tile, tiles_per_picture and pictures >= 0")
 
     # -- what a subclass has
     def degrade(self, x: Tensor, rng: torch.Generator) -> Batch:
@@ -114,7 +115,16 @@ class Restoration(PictureTask):
         return self._exam(self._cut("validation"), part=1)
 
     def _cut(self, split: Split) -> list[Picture]:
-        return [t for picture in self._split(split) for t in tiles(picture, self.tile, self.least_contrast)]
+        """What is judged of a split: `tiles_per_picture` of the tiles of every picture."""
+        cut = [list(self._tiles(picture)) for picture in self._whole(split)]
+        return [of[i] for of in cut for i in evenly(len(of), self.tiles_per_picture)]
+
+    def _whole(self, split: Split) -> PictureSet:
+        """The pictures of a split that are judged, before they are cut."""
+        return self._split(split)
+
+    def _tiles(self, picture: Picture) -> Iterator[Picture]:
+        return tiles(picture, self.tile, self.least_contrast)
 
     def _exam(self, pictures: list[Picture], part: int) -> Exam:
         def observe(picture: Picture, i: int) -> Batch:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import torch
@@ -49,6 +50,10 @@ class Learn(Classification):
         """All pictures of a split."""
         pictures = self._split(split)
         return pictures.spread(len(pictures))
+
+    def units(self, split: Split) -> Sequence[str]:
+        """Those of the data."""
+        return self._split(split).units
 
     @property
     def classes(self) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -147,10 +147,13 @@ class Translate(Restoration):
     def _domain_crops(self, domain: str) -> Crops:
         return Crops(_squeezed(self._opened("train", domain), self.load), self.device)
 
-    def _cut(self, split: Split) -> list[Picture]:
-        """Whole pictures squeezed to a tile where training squeezes, too; else tiles of them."""
-        pictures = _squeezed(self._split(split), self.tile if self.load else 0)
-        return [t for p in pictures for t in (cut(p, self.tile, self.least_contrast) if self.tile and not self.load else [p])]
+    def _whole(self, split: Split) -> PictureSet:
+        """Whole pictures squeezed to a tile where training squeezes, too."""
+        return _squeezed(self._split(split), self.tile if self.load else 0)
+
+    def _tiles(self, picture: Picture) -> Iterator[Picture]:
+        """Tiles of both sides, unless pictures were squeezed to one."""
+        return cut(picture, self.tile, self.least_contrast) if self.tile and not self.load else iter([picture])
 
     def _exam(self, pictures: list[Picture], part: int) -> Exam:
         def pair(picture: Picture, i: int) -> Batch:

@@ -185,6 +185,20 @@ class TestDetection:
         assert (gain.delta_f1, gain.low, gain.high, gain.recovered) == (0.0, 0.0, 0.0, 0.0)
         assert metric.gain(sharp, blurred, sharp).recovered == 1.0
 
+    def test_the_interval_of_a_gain_draws_units(self):
+        """Ten copies of each picture are no more pictures; drawn as if they were, the interval is a third as wide."""
+        metric, (found, truth) = Detection(), scenes(n=12)
+        blurred = metric.score([d.above(0.6) for d in found], truth)
+        one = metric.gain(metric.score(found, truth), blurred, metric.score(truth, truth))
+        copies = [list(pictures) * 10 for pictures in (found, truth)]
+        dull = metric.score([d.above(0.6) for d in copies[0]], copies[1])
+        many = metric.score(*copies), dull, metric.score(copies[1], copies[1])
+        of_units = metric.gain(*many, units=[f"photo{i % 12}" for i in range(120)])
+        assert (of_units.low, of_units.high) == pytest.approx((one.low, one.high))
+        alone = metric.gain(*many)
+        assert one.low < one.high
+        assert (one.high - one.low) / (alone.high - alone.low) == pytest.approx(10**0.5, rel=0.15)
+
     def test_recovered_is_undefined_where_blur_costs_nothing(self):
         metric, (found, truth) = Detection(), scenes()
         score = metric.score(found, truth)

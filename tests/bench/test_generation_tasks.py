@@ -1,5 +1,6 @@
 """The tasks toy2d and generate: their data, their judges, their pictures, their suites."""
 
+import itertools
 import json
 import math
 from pathlib import Path
@@ -117,6 +118,7 @@ def test_a_perfect_generator_reaches_the_floors():
         assert values["high_quality"] == pytest.approx(1 - math.exp(-4.5), abs=0.006)
         assert values["kl_reverse"] < 4 * (modes - 1) / 5000
         assert values["sliced_wasserstein"] < 0.15
+        assert values["c2st_1nn"] == pytest.approx(0.5, abs=0.03)
 
 
 def test_a_collapsed_generator_is_seen():
@@ -128,7 +130,72 @@ def test_a_collapsed_generator_is_seen():
     nothing = task.score(Draws(lambda n: torch.zeros(n, 2)), quietly).values
     assert nothing["modes"] == 0
     assert "kl_reverse" not in nothing  # the evenness of no modes does not exist
-    assert task.validate(Draws(lambda n: torch.zeros(n, 2))).keys() == {"sliced_wasserstein", "modes", "high_quality"}
+    assert task.validate(Draws(lambda n: torch.zeros(n, 2))).keys() == {"c2st_1nn", "modes", "high_quality"}
+
+
+def scores_of(task, points):
+    """Of a method that draws these points, one after the other."""
+    left = iter(points)
+    return task.score(Draws(lambda n: torch.stack(list(itertools.islice(left, n)))), quietly).values
+
+
+def samplers(source, n, rng):
+    """How a method may fail on a mixture: name -> n points."""
+    x, centres, std = source.draw(n, rng).x, source.centres(), float(source.deviations()[0])
+    everywhere = torch.randn(n, 2, generator=rng) * centres.abs().max()
+    noise = torch.randn(n, 2, generator=rng) * std
+
+    def on(modes):
+        return centres[torch.randint(modes, (n,), generator=rng)] + noise
+
+    return {
+        "the truth": x,
+        "a tenth anywhere": torch.where(torch.rand(n, 1, generator=rng) < 0.1, everywhere, x),
+        "modes twice as wide": x + 3**0.5 * noise,
+        "half of the modes": on(len(centres) // 2),
+        "modes eight times as wide": x + 63**0.5 * noise,
+        "one mode": on(1),
+        "one good point a mode": torch.cat((centres, everywhere[len(centres) :])),
+        "centres alone": centres[torch.randint(len(centres), (n,), generator=rng)] + noise / 100,
+    }
+
+
+@pytest.mark.parametrize("data", ["ring[std=0.1]", "ring", "grid[std=0.1]", "grid"])
+def test_points_are_ranked_by_what_sees_every_failure(data):
+    """Each sampler scores far from the truth, though all but two have every mode; a share of faults costs about its share."""
+    task = task_of(f"toy2d[data={data}]")
+    made = samplers(task._source, task.samples, torch.Generator().manual_seed(1))
+    scores = {name: scores_of(task, x) for name, x in made.items()}
+    ranked = {name: values[task.metrics[0]] for name, values in scores.items()}
+    modes = {name for name, values in scores.items() if values["modes"] == len(task._source.centres())}
+    assert modes == made.keys() - {"half of the modes", "one mode"}  # what the count tells apart
+    assert min(ranked, key=ranked.get) == "the truth"
+    assert ranked["the truth"] == pytest.approx(0.5, abs=0.03)
+    assert ranked["a tenth anywhere"] == pytest.approx(1 - 0.9 / 1.9, abs=0.03)  # 1 - the integral of p q / (p + q), closed forms
+    assert ranked["half of the modes"] == pytest.approx(2 / 3, abs=0.03)
+    assert ranked["one mode"] == pytest.approx(1 - 1 / (len(task._source.centres()) + 1), abs=0.03)
+    assert min(ranked[name] for name in ("modes eight times as wide", "one good point a mode", "centres alone")) > 0.85
+
+
+def test_the_suites_of_points_rank_by_the_column_that_chooses_the_best_step():
+    for name in ("toy2d", "toy2d_grid", "collapse_ring"):
+        loaded = suite.load(name)
+        task = task_of(str(suite.expand(loaded, "smoke")[0].task))
+        assert loaded.sort == task.metrics[0] == "c2st_1nn"
+        assert not task.cards()[loaded.sort].higher_is_better
+
+
+def test_a_share_of_good_points_decides_between_methods_that_have_every_mode():
+    """The case that a count of modes could not decide: shares of .067 and of .898 of good points, eight modes each."""
+    task = task_of("toy2d[data=ring[std=0.1]]")
+    x, rng = task.real("train", 2500), torch.Generator().manual_seed(2)
+    values = {}
+    for name, wide in (("vae", 1.15), ("gan", 0.11)):
+        blurred = x + wide * torch.randn(x.shape, generator=rng)
+        values[name] = scores_of(task, blurred)
+    assert values["vae"]["modes"] == values["gan"]["modes"] == 8
+    assert values["vae"]["high_quality"] < 0.1 < 0.85 < values["gan"]["high_quality"]
+    assert values["vae"]["c2st_1nn"] > values["gan"]["c2st_1nn"] + 0.2
 
 
 def test_columns_have_cards_and_options_in_their_names():
@@ -160,7 +227,7 @@ def test_metrics_that_cannot_be_computed_are_told(monkeypatch, tmp_path):
     assert list(task.cards()) == ["fd[net=pixels]"]
     curve = task_of("toy2d[data=spiral]")
     assert "no modes" in curve.remarks()["unavailable.modes"]
-    assert list(curve.cards()) == ["sliced_wasserstein"]
+    assert list(curve.cards()) == ["c2st_1nn", "sliced_wasserstein"]
 
 
 @pytest.mark.parametrize(

@@ -28,4 +28,4 @@ def test_everything_in_one_process():
     assert done.returncode == 0, done.stderr
     *files, count = done.stdout.split()
     assert [Path(f).relative_to(ROOT).parts[0] for f in files] == ["datasets", "datasets", "methods", "reports", "bench"]
-    assert count == "3"
+    assert count == "11"

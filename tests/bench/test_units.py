@@ -1,11 +1,17 @@
 """What test pictures were taken from: those that share a source say so, in every score of a picture."""
 
+from collections import Counter
+
+import pytest
 import torch
 
+from bench import registry, suite
+from bench.build import open_task
 from bench.method import Batch
 from bench.task import Scores
-from bench.tasks._pictures import exam, tiles
+from bench.tasks._pictures import evenly, exam, tiles
 from datasets._base import Picture
+from datasets.photos import Photos
 
 
 def picture(name, **changes):
@@ -35,3 +41,49 @@ def test_scores_join_their_units_and_rows_name_one_each():
         ("x", "lone", 3.0, "lone"),
         ("x", "blank", 4.0, "blank"),
     ]
+
+
+TASKS = {
+    "deblur[tile=128,tiles_per_picture=2,blur=\"motion_blur[max_len=12]\",scenes=12,scene_share=0,metrics=(\"psnr\",)]": "identity",
+    "deblur[data=\"digit_scenes[test=12]\",tile=64,scenes=0,scene_share=0,metrics=(\"psnr\",)]": "identity",
+    "denoise[tile=128,tiles_per_picture=2,metrics=(\"psnr\",)]": "identity",
+    "sr[tile=128,tiles_per_picture=2,metrics=(\"psnr\",)]": "bicubic",
+    "translate[data=photo_grey,tile=128,tiles_per_picture=2,metrics=(\"psnr\",),set_metrics=(\"sliced_wasserstein\",)]": "identity",
+    "translate[data=photo_grey,load=64,crop=64,tile=64,metrics=(\"psnr\",),set_metrics=()]": "identity",
+    "saliency[data=\"popout[test=12]\",metrics=(\"cc\",)]": "brightness",
+    "saliency[data=\"popout[test=12]\",metrics=(\"cc\",),whole=True]": "brightness",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("spec", TASKS)
+def test_every_score_of_a_picture_names_the_photo_that_it_was_taken_from(spec):
+    """Of every task on photographs: tiles and scenes of one photo share it, and each photo gives the same number of tiles where asked to."""
+    task = open_task(spec, None, torch.device("cpu"))
+    method = registry.find("method", TASKS[spec])(task)
+    photos = Photos(colour_only="photo_grey" in spec).open(None, "test").names
+    by_column = {}
+    for column, image, _, unit in task.score(method, lambda done, total: None).rows():
+        by_column.setdefault(column, {})[image] = unit
+    for images in by_column.values():
+        assert set(images.values()) <= set(photos)
+        assert all(image.partition("@")[0] == unit or image.startswith("test_") for image, unit in images.items())
+        assert len(images) > len(set(images.values())) or task.load
+    if task.options().get("tiles_per_picture"):
+        assert Counter(by_column["psnr"].values()) == dict.fromkeys(photos, 2)
+
+
+@pytest.mark.parametrize("name", ["deblur", "denoise", "sr", "translate"])
+def test_in_every_tier_no_photograph_outweighs_another(name):
+    loaded = suite.load(name)
+    for tier in loaded.tiers:
+        task = open_task(str(suite.expand(loaded, tier)[0].task), None, torch.device("cpu"))
+        found = Counter(picture.unit or picture.name for picture in task._cut("test"))
+        assert len(found) == (6 if name == "translate" else 11)
+        assert set(found.values()) == {task.tiles_per_picture or 1}
+
+
+def test_tiles_of_a_picture_are_evenly_spread():
+    assert evenly(9, 3) == [0, 3, 6]
+    assert evenly(11, 8) == [0, 1, 2, 4, 5, 6, 8, 9]
+    assert evenly(3, 5) == evenly(3, 0) == [0, 1, 2]
+    assert evenly(0, 4) == evenly(0, 0) == []

@@ -60,7 +60,7 @@ def test_the_inventory_has_a_row_for_each(tmp_path):
     paint(tmp_path / "gopro_pairs" / "A_sharp1.png")
     rows = {row.name: row for row in inventory(tmp_path)}
     assert len(rows) == len(every_source())
-    assert rows["photos"].counts == {"train": 6, "validation": 1, "test": 3}
+    assert rows["photos"].counts == {"train": 6, "validation": 2, "test": 11}
     assert rows["digit_scenes"].counts == {"train": 6000, "validation": 100, "test": 300}
     assert rows["gopro"].found
     assert rows["gopro"].counts == {"train": 0, "validation": 0, "test": 1}
@@ -70,11 +70,28 @@ def test_the_inventory_has_a_row_for_each(tmp_path):
 
 def test_photos_are_bundled():
     pictures = Photos().open(None, "validation")
-    assert pictures.names == ["chelsea"]
+    assert pictures.names == ["chelsea", "moon"]
     assert pictures[0].sharp.shape == (3, 300, 451)
-    assert Photos().count(None, "train") == len(Photos().open(None, "train"))
+    for split in SPLITS:
+        assert Photos().count(None, split) == len(Photos().open(None, split))
     with pytest.raises(Unavailable, match="reinstall no_such_package"):
         _base.bundled("no_such_package/data/a.png")
+
+
+def test_no_photo_is_in_two_splits_and_each_is_large_enough_for_a_scene():
+    photos = [picture for split in SPLITS for picture in Photos().open(None, split)]
+    assert len({picture.name for picture in photos}) == len({hash(picture.sharp.numpy().tobytes()) for picture in photos}) == len(photos) == 19
+    assert min(side for picture in photos for side in picture.sharp.shape[1:]) == 300
+
+
+def test_gray_photos_are_those_that_colour_only_leaves_out():
+    def names(split, gray):
+        return [p.name for p in Photos().open(None, split) if (p.sharp == p.sharp[:1]).all() == gray]
+
+    for split in SPLITS:
+        assert Photos(colour_only=True).open(None, split).names == names(split, False)
+        assert Photos().open(None, split).names == names(split, False) + names(split, True)
+    assert [len(names(split, True)) for split in SPLITS] == [0, 1, 5]
 
 
 # folder
