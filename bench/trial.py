@@ -70,7 +70,7 @@ def run(trial: Trial, settings: Settings, watcher: Watcher, stopped: Callable[[]
         watcher.started()
         depot.fetch()
         Attempt(trial, task, settings, record, folder, depot.keep, watcher, stopped).live()
-        record.tags |= depot.remarks()
+        record.tags |= task.remarks() | depot.remarks()  # by now it is known which pictures were too flat or too small
         record.ended = time.time()
         folder.close(record)
     return record

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from bench.errors import Unavailable, UsageError
 from bench.text import one_line
+from datasets._names import Entry, distinct
+from datasets._pixels import read_image
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 _SMALL = 256 << 20  # bytes: up to here every file of a set is hashed whole and decoded once when the set is opened
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,13 +45,15 @@ class Picture:
 
 
 class PictureSet(Sequence[Picture]):
-    """The pictures of one split, read lazily. `skipped` names those left out and why; it is part of the record."""
+    """The pictures of one split, read lazily, each of a name of its own. `skipped` names those left out and why; it is part of the record."""
 
     def __init__(
         self, names: Sequence[str], load: Callable[[int], Picture], fingerprint: str, skipped: Sequence[str] = (), classes: Sequence[str] = ()
     ) -> None:
         self.names, self.fingerprint, self.skipped, self.classes = list(names), fingerprint, list(skipped), list(classes)
         self._load = load
+        if len(set(self.names)) < len(self.names):
+            raise UsageError(f"a data set has two pictures called {Counter(self.names).most_common(1)[0][0]}: each needs a name of its own")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -78,6 +80,7 @@ class DataSource:
     origin: ClassVar[str]  # where to get it
     licence: ClassVar[str] = "see its origin"
     layout: ClassVar[str]  # the files expected below the data root
+    parted: ClassVar[str] = ""  # what decides the split of a picture, where it is not the layout, and what to do where one is empty
 
     def find(self, root: Path | None) -> Path | None:
         """The folder of this set below the data root; None where it needs none, as here: what is computed or lies in an installed package.
@@ -132,7 +135,7 @@ class FileSource(Source):
     folders: ClassVar[tuple[str, ...]]  # where it may lie below the data root, best first
 
     def entries(self, folder: Path, split: Split) -> list[Entry]:
-        """The pictures of a split, in a fixed order: names and files only, nothing is read."""
+        """The pictures of a split, in a fixed order: names and files only, nothing is read. Names that two have get the endings of their files."""
         raise NotImplementedError
 
     def read(self, path: Path) -> Tensor:
@@ -153,7 +156,7 @@ class FileSource(Source):
 
     def count(self, root: Path | None, split: Split) -> int:
         """How many pictures a split lists."""
-        return len(self.entries(self.find(root), split))
+        return sum(not entry.left_out for entry in self.entries(self.find(root), split))
 
     def _opened(
         self, entries: Sequence[Entry], load: Callable[[Entry], Picture] | None = None, notes: Sequence[Path] = (), classes: Sequence[str] = ()
@@ -161,34 +164,22 @@ class FileSource(Source):
         """A set over `entries`, read by `load` (default: `self.load`); `notes` are further files that decide the content, such as annotations."""
         if not entries:
             return EMPTY
-        # a file's name may hold anything; a picture's is shown and stored
-        entries = [entry._replace(name=one_line(entry.name), unit=one_line(entry.unit)) for entry in entries]
+        skipped = [one_line(f"{entry.files[0]} {entry.left_out}") for entry in entries if entry.left_out]
+        entries = distinct([entry for entry in entries if not entry.left_out])
         images = list(dict.fromkeys(file for entry in entries for file in entry.files))
-        good, skipped = images, list[str]()
-        if self.on_corrupt == "skip" or _size_of(images) <= _SMALL:
-            good, skipped = readable(images, self.on_corrupt, self.read)
-        sound = set(good)
-        whole = [entry for entry in entries if sound.issuperset(entry.files)]
-        files = [file for entry in whole for file in entry.files]
+        whole = self.on_corrupt == "skip" or _size_of(images) <= _SMALL
+        suspects = images if whole else [file for file in images if not os.path.isfile(file)]
+        good, corrupt = readable(suspects, self.on_corrupt, self.read)
+        lost = set(suspects) - set(good)
+        entries = [entry for entry in entries if lost.isdisjoint(entry.files)]
+        files = [file for entry in entries for file in entry.files]
         load = load or self.load
 
         def loaded(index: int) -> Picture:
-            return dataclasses.replace(load(whole[index]), unit=whole[index].unit)
+            return dataclasses.replace(load(entries[index]), unit=entries[index].unit)
 
-        return PictureSet([entry.name for entry in whole], loaded, hash_files([*files, *notes]), skipped, classes)
-
-
-class Entry(NamedTuple):
-    """A picture that has not been read: its name, its image files (a pair has two) and its unit (see `Picture`)."""
-
-    name: str
-    files: tuple[Path, ...]
-    unit: str = ""
-
-
-def image_files(folder: Path, *, recursive: bool = False) -> list[Path]:
-    """The image files of a folder, sorted by path."""
-    return sorted(p for p in folder.glob("**/*" if recursive else "*") if p.suffix.lower() in _SUFFIXES and p.is_file())
+        fingerprint = hash_files([*files, *notes]) if entries else EMPTY.fingerprint
+        return PictureSet([entry.name for entry in entries], loaded, fingerprint, [*skipped, *corrupt], classes)
 
 
 def split_of(name: str) -> Split:
@@ -209,22 +200,6 @@ def bundled(file: str) -> Path:
     if not path.is_file():
         raise Unavailable(f"the bundled file {file} is missing: reinstall {package}")
     return path
-
-
-def read_image(path: Path) -> Tensor:
-    """Read an image file as float32, 3 x H x W, [0, 1], RGB: EXIF rotation applied, alpha dropped, gray repeated, 16-bit gray scaled.
-
-    Raises:
-        UsageError: the file is missing, truncated or no image, or holds samples other than 8 or 16 bits; the message names it.
-    """
-    try:
-        with Image.open(path) as image:
-            image.load()
-            array = _samples(ImageOps.exif_transpose(image))
-    except Exception as error:  # damaged files make the decoders raise nearly anything
-        reason = "not an image in a known format" if isinstance(error, UnidentifiedImageError) else error
-        raise UsageError(one_line(f"cannot read the image {path}: {reason}; replace it, or leave such files out with on_corrupt=skip")) from error
-    return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
 
 
 def hash_files(paths: Sequence[Path]) -> str:
@@ -272,13 +247,4 @@ def _bytes(name: str) -> bytes:
 
 
 def _size_of(paths: Sequence[Path]) -> int:
-    return sum(path.stat().st_size for path in paths if path.is_file())
-
-
-def _samples(image: Image.Image) -> NDArray[np.float32]:
-    if image.mode in ("I", "F"):
-        raise ValueError(f"its samples are of mode {image.mode}, not 8 or 16 bits")
-    if image.mode.startswith("I;16"):
-        return np.asarray(image).astype(np.float32)[..., None].repeat(3, axis=2) / 65535.0
-    straight = image.convert("RGBA") if "transparency" in image.info else image  # a palette's transparency is dropped like any alpha
-    return np.asarray(straight.convert("RGB"), dtype=np.float32) / 255.0
+    return sum(path.stat().st_size for path in paths if os.path.isfile(path))

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.errors import UsageError
-from datasets._base import Entry, FileSource, Picture, Split, image_files, read_image
+from datasets._base import FileSource, Picture, Split
+from datasets._files import NOT_READ, PICTURES, files_in, unread_pictures, with_endings
+from datasets._names import Entry
+from datasets._pixels import read_image
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,10 +29,8 @@ class Pairs(FileSource):
 
     def entries(self, folder: Path, split: Split) -> list[Entry]:
         """Pictures that hold both, or pairs of files with one name below A and B."""
-        if not (folder / "A").is_dir():
-            return [Entry(path.stem, (path,)) for path in split_files(folder, split, self.held_out)]
-        files = split_files(folder / "A", split, self.held_out)
-        return [Entry(path.stem, (path, folder / "B" / path.relative_to(folder / "A"))) for path in files]
+        listed = _pairs_below if (folder / "A").is_dir() else images_below
+        return of_split(functools.partial(listed, folder), split, self.held_out)
 
     def load(self, entry: Entry) -> Picture:
         """Read one pair.
@@ -43,15 +46,34 @@ class Pairs(FileSource):
         return Picture(name=entry.name, sharp=sides[1], blurred=sides[0])
 
 
-def split_files(folder: Path, split: Split, held_out: float, suffix: str = "") -> list[Path]:
-    """The images of a split, by name: below train, val and test (with a suffix).
+def of_split(listed: Callable[[str], list[Entry]], split: Split, held_out: float) -> list[Entry]:
+    """The pictures of a split, where `listed` says what the folders "train", "val" and "test" have.
 
     Without val, the last share `held_out` of train serves: one picture at least, unless the share is 0.
     """
     if split == "test":
-        return image_files(folder / f"test{suffix}")
-    validation, train = image_files(folder / f"val{suffix}"), image_files(folder / f"train{suffix}")
-    if not validation:
-        cut = len(train) - max(round(held_out * len(train)), held_out > 0)
-        train, validation = train[:cut], train[cut:]
+        return listed("test")
+    validation, train = listed("val"), listed("train")
+    if all(entry.left_out for entry in validation):
+        chosen, rest = [[entry for entry in train if bool(entry.left_out) == out] for out in (False, True)]
+        cut = len(chosen) - max(round(held_out * len(chosen)), held_out > 0)
+        train, validation = [*chosen[:cut], *rest], [*chosen[cut:], *validation]
     return train if split == "train" else validation
+
+
+def images_below(folder: Path, part: str) -> list[Entry]:
+    """The images of a part at any depth, named by their paths there without the ending; then pictures of kinds that are not read."""
+    place = folder / part
+    found = files_in(place, recursive=True)
+    images, others = with_endings(found, PICTURES), with_endings(found, unread_pictures())
+    why = dict.fromkeys(others, NOT_READ)
+    return [Entry(path.relative_to(place).with_suffix("").as_posix(), (path,), left_out=why.get(path, "")) for path in [*images, *others]]
+
+
+def _pairs_below(folder: Path, part: str) -> list[Entry]:
+    """The images of a part below A, each with the one of the same name below B; then those of B that no image of A has the name of."""
+    a, b = (images_below(folder / side, part) for side in "AB")
+    pairs = [entry._replace(files=(path, folder / "B" / path.relative_to(folder / "A"))) for entry in a for path in entry.files]
+    partners = {file for entry in pairs for file in entry.files}
+    alone = [entry for entry in b if partners.isdisjoint(entry.files)]
+    return pairs + [entry._replace(left_out=entry.left_out or f"is left out: nothing below {folder / 'A'} has its name") for entry in alone]

@@ -11,13 +11,14 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from bench.errors import UsageError
 from bench.method import Samples
 from bench.text import one_line
 from datasets._base import DataSource, Split, hash_files
+from datasets._pixels import decode
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class SampleSet:
         labels: N, int64, where there are any; `classes` names them.
         units: of each picture the person or thing it shows, where several show the same (see `datasets._base.Picture`); none: all stand alone.
         fingerprint: sixteen hex digits over the content.
+        skipped: the pictures that were left out, and why.
     """
 
     x: Tensor
@@ -36,6 +38,7 @@ class SampleSet:
     labels: Tensor | None = None
     classes: Sequence[str] = ()
     units: Sequence[str] = ()
+    skipped: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.x)
@@ -78,11 +81,12 @@ class SampleSource(DataSource):
 
 
 class Listed(NamedTuple):
-    """A picture that has not been read: its file, the number of its class and its unit."""
+    """A picture that has not been read: its file, the number of its class, its unit and, where it is not to be read, why."""
 
     path: Path
     label: int = 0
     unit: str = ""
+    left_out: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -114,19 +118,25 @@ class ImageFiles(SampleSource):
 
     def count(self, root: Path | None, split: Split) -> int:
         """How many pictures a split lists."""
-        return len(self.listed(self.find(root), split)[: self.limit])
+        return min(self.limit, sum(not item.left_out for item in self.listed(self.find(root), split)))
 
     def open(self, root: Path | None, split: Split) -> SampleSet:
         """The pictures of a split, cut to a central square and resized by PIL's bicubic filter."""
         folder = self.find(root)
-        files = self.listed(folder, split)[: self.limit]
+        listed = self.listed(folder, split)
+        skipped = [one_line(f"{item.path} {item.left_out}") for item in listed if item.left_out]
+        files = [item for item in listed if not item.left_out]
         if not files:
-            raise UsageError(f"data set {type(self).__name__}: no {split} pictures in {folder}; expected {self.layout}")
+            why = self.parted or f"expected {self.layout}"
+            raise UsageError(f"data set {type(self).__name__}: no {split} pictures in {folder}; {why}")
+        if len(files) > self.limit:
+            skipped.append(f"{len(files) - self.limit} {split} pictures are left out: limit={self.limit}")
+            files = files[: self.limit]
         x = torch.from_numpy(np.stack([_square(file.path, self.size, self.crop, self.gray) for file in files]))
         classes = self.classes(folder)
         key = hashlib.sha256(f"{hash_files([f.path for f in files])} {self}".encode()).hexdigest()[:16]
         labels, units = torch.tensor([f.label for f in files]) if classes else None, [f.unit for f in files] if any(f.unit for f in files) else ()
-        return SampleSet(x=x, fingerprint=key, labels=labels, classes=classes, units=units)
+        return SampleSet(x=x, fingerprint=key, labels=labels, classes=classes, units=units, skipped=skipped)
 
 
 def fingerprint(*arrays: NDArray[np.generic]) -> str:
@@ -154,12 +164,9 @@ def resized(x: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 
 def _square(path: Path, size: int, crop: int, gray: bool) -> NDArray[np.uint8]:
-    try:
-        with Image.open(path) as image:
-            image.load()
-            picture = _eight_bits(ImageOps.exif_transpose(image)).convert("L" if gray else "RGB")
-    except Exception as error:  # damaged files make the decoders raise nearly anything
-        raise UsageError(one_line(f"cannot read the image {path}: {error}; replace it")) from error
+    image, _ = found = decode(path)
+    deep = found.gray  # Pillow would clip it at 255
+    picture = (image if deep is None else Image.fromarray((deep * 255).round().astype(np.uint8))).convert("L" if gray else "RGB")
     side = crop or min(picture.size)
     left, top = ((length - side) // 2 for length in picture.size)
     if min(left, top) < 0:
@@ -167,10 +174,3 @@ def _square(path: Path, size: int, crop: int, gray: bool) -> NDArray[np.uint8]:
     square = picture.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
     array = np.asarray(square)
     return array[None].copy() if gray else np.ascontiguousarray(array.transpose(2, 0, 1))
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Pillow would clip deeper samples at 255."""
-    if image.mode in ("I", "F"):
-        raise ValueError(f"its samples are of mode {image.mode}, not 8 or 16 bits")
-    return Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8)) if image.mode.startswith("I;16") else image

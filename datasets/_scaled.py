@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from bench.errors import Unavailable
-from datasets._base import Entry, FileSource, Picture, Split, image_files, read_image
+from datasets._base import FileSource, Picture, Split
+from datasets._files import image_files
+from datasets._names import Entry
+from datasets._pixels import read_image
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

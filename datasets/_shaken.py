@@ -8,7 +8,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from datasets._base import Picture, read_image
+from datasets._base import Picture
+from datasets._pixels import read_image
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

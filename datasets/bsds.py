@@ -6,7 +6,9 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
-from datasets._base import Entry, FileSource, Split, image_files
+from datasets._base import FileSource, Split
+from datasets._files import image_files
+from datasets._names import Entry
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,7 @@ import dataclasses
 import functools
 import json
 import math
-import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,7 +16,11 @@ from torch import Tensor
 
 from bench.errors import UsageError
 from bench.text import one_line
-from datasets._base import Entry, FileSource, Picture, PictureSet, Split, image_files, read_image
+from datasets._base import FileSource, Picture, PictureSet, Split
+from datasets._files import image_files
+from datasets._names import Entry, by_stem
+from datasets._pixels import read_image
+from datasets._yolo import read_classes, read_rows
 
 _Object = tuple[int, tuple[float, float, float, float]]  # class, box
 
@@ -36,9 +39,16 @@ class Coco(FileSource):
     folders: ClassVar[tuple[str, ...]] = ("coco", "COCO", "coco2017", "coco_val128")
 
     def entries(self, folder: Path, split: Split) -> list[Entry]:
-        """The photographs, sorted by file name."""
-        images = folder / "images" if (folder / "labels").is_dir() else folder / "val2017"
-        return [Entry(path.stem, (path,)) for path in image_files(images)] if split == "test" else []
+        """The photographs, sorted by file name.
+
+        Raises:
+            UsageError: two share one file of YOLO labels.
+        """
+        by_yolo = (folder / "labels").is_dir()
+        images = image_files(folder / ("images" if by_yolo else "val2017")) if split == "test" else []
+        if by_yolo:
+            by_stem(images)
+        return [Entry(path.stem, (path,)) for path in images]
 
     def open(self, root: Path | None, split: Split) -> PictureSet:
         """The photographs with their boxes.
@@ -50,9 +60,9 @@ class Coco(FileSource):
         if not (entries := self.entries(folder, split)):
             return self._opened([])
         if (folder / "labels").is_dir():
-            notes = [folder / "classes.yaml", *(folder / "labels" / f"{entry.name}.txt" for entry in entries)]
+            notes = [folder / "classes.yaml", *(folder / "labels" / f"{entry.files[0].stem}.txt" for entry in entries)]
             notes = [path for path in notes if path.is_file()]  # YOLO writes no file for a picture without a box
-            classes = _yolo_classes(folder / "classes.yaml")
+            classes = read_classes(folder / "classes.yaml")
             load = functools.partial(_with_yolo_boxes, folder / "labels", len(classes))
         else:
             notes = [folder / "annotations" / "instances_val2017.json"]
@@ -70,7 +80,7 @@ def _with_boxes(objects: Mapping[str, Sequence[_Object]], entry: Entry) -> Pictu
 
 def _with_yolo_boxes(folder: Path, n_classes: int, entry: Entry) -> Picture:
     sharp = read_image(entry.files[0])
-    rows = _yolo_rows(folder / f"{entry.files[0].stem}.txt", n_classes)
+    rows = read_rows(folder / f"{entry.files[0].stem}.txt", n_classes)
     height, width = sharp.shape[1:]
     middle, half = rows[:, 1:3], rows[:, 3:5] / 2
     boxes = torch.cat([middle - half, middle + half], dim=1) * torch.tensor([width, height, width, height])
@@ -92,6 +102,9 @@ def _instances(path: Path) -> tuple[list[str], dict[str, list[_Object]]]:
         images, categories = _by_id(content["images"]), _by_id(content["categories"])
         label = {key: i for i, key in enumerate(sorted(categories))}
         objects: dict[str, list[_Object]] = defaultdict(list)
+        files = Counter(Path(image["file_name"]).name for image in images.values())
+        if files and (most := files.most_common(1)[0])[1] > 1:
+            raise ValueError(f"two pictures have the file {most[0]!r}")
         for note in content["annotations"]:
             if not note.get("iscrowd"):
                 name = Path(images[note["image_id"]]["file_name"]).name
@@ -118,29 +131,3 @@ def _corners(box: Sequence[float]) -> tuple[float, float, float, float]:
     if not all(map(math.isfinite, (x, y, width, height))) or width < 0 or height < 0:
         raise ValueError(f"the box {box} has a negative side or is not finite")
     return x, y, x + width, y + height
-
-
-def _yolo_classes(path: Path) -> list[str]:
-    """The `names:` of a YOLO data file, one `number: name` a line."""
-    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-    names = dict(re.findall(r"^ +(\d+): *(.+?) *$", text.partition("names:")[2], re.MULTILINE))
-    if not names or [int(number) for number in names] != list(range(len(names))):
-        raise UsageError(f"{path}: expected `names:` and below it the classes as lines `  0: person`, numbered from 0")
-    return [name.strip("'\"") for name in names.values()]
-
-
-def _yolo_rows(path: Path, n_classes: int) -> Tensor:
-    """Rows n x 5: class, centre x, centre y, width, height; all but the class as fractions of the picture."""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            row = [float(word) for word in line.split()]
-        except ValueError:
-            row = []
-        if len(row) != 5 or not (row[0].is_integer() and 0 <= row[0] < n_classes) or not all(0 <= v <= 1 for v in row[1:]):
-            raise UsageError(
-                f"{path}:{number}: expected `class x y width height` with a class below {n_classes} and fractions in [0, 1]: {line[:80]!r}"
-            )
-        rows.append(row)
-    return torch.tensor(rows, dtype=torch.float32).reshape(-1, 5)

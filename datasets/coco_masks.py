@@ -12,7 +12,11 @@ from PIL import Image
 from torch import Tensor
 
 from bench.errors import UsageError
-from datasets._base import Entry, FileSource, Picture, Split, image_files, read_image, split_of
+from datasets._base import FileSource, Picture, Split, split_of
+from datasets._files import image_files
+from datasets._names import Entry
+from datasets._own_folder import BY_HASH
+from datasets._pixels import read_image
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,6 +29,7 @@ class CocoMasks(FileSource):
     origin: ClassVar[str] = "https://cocodataset.org (val2017.zip, panoptic annotations turned into one mask a picture)"
     licence: ClassVar[str] = "annotations CC BY 4.0; photos under their Flickr licences"
     layout: ClassVar[str] = "coco_val128/{images/NAME.jpg,semantic_masks/NAME.png}, or the same below coco_masks"
+    parted: ClassVar[str] = BY_HASH + ": add pictures"
     folders: ClassVar[tuple[str, ...]] = ("coco_masks", "coco_val128")
 
     def entries(self, folder: Path, split: Split) -> list[Entry]:

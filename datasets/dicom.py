@@ -10,9 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.errors import UsageError
-from datasets._base import Entry, FileSource, Split, split_of
-from datasets._dicom import patient_of, read_slice, slice_files
-from datasets._own_folder import own_folder
+from datasets._base import FileSource, Split, split_of
+from datasets._dicom import ENDINGS, patient_of, read_slice, unnamed_slices
+from datasets._files import files_in, once, with_endings
+from datasets._names import Entry
+from datasets._own_folder import OR_TEST, own_folder
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,6 +26,7 @@ class DICOM(FileSource):
 
     origin: ClassVar[str] = "your own slices, or https://www.kaggle.com/datasets/kmader/siim-medical-images (from the Cancer Imaging Archive)"
     licence: ClassVar[str] = "that of your slices"
+    parted: ClassVar[str] = "a hash of the patients chooses the split, 80 % train, 10 % validation, 10 % test" + OR_TEST
     layout: ClassVar[str] = "any .dcm or .IMA files in dicom[path=...], dicom/ or ct_siim16_dicom/"
     folders: ClassVar[tuple[str, ...]] = ("dicom", "ct_siim16_dicom")
 
@@ -43,12 +46,17 @@ class DICOM(FileSource):
 
     def entries(self, folder: Path, split: Split) -> list[Entry]:
         """The slices of a split, named by their path below the folder. Reads who the patients are."""
-        files = slice_files(folder)
+        found = files_in(folder, recursive=True)
+        files, twins = once(with_endings(found, ENDINGS))
+        others = unnamed_slices(found)
         if not files:
-            raise UsageError(f"data set 'dicom': no .dcm or .IMA files in {folder}")
-        of = {path: patient_of(path) for path in files}
-        chosen = [path for path in files if split == ("test" if self.split == "test" else split_of(of[path]))]
-        return [Entry(path.relative_to(folder).as_posix(), (path,), of[path]) for path in chosen]
+            more = f", but {len(others)} DICOM files without such an ending: rename them" if others else ""
+            raise UsageError(f"data set 'dicom': no .dcm or .IMA files in {folder}{more}")
+        left_out = twins | dict.fromkeys(others, "is left out: it is DICOM, but is not called .dcm or .IMA")
+        both = [*files, *left_out]
+        of = {path: patient_of(path) for path in both}
+        chosen = [path for path in both if split == ("test" if self.split == "test" else split_of(of[path]))]
+        return [Entry(path.relative_to(folder).as_posix(), (path,), of[path], left_out.get(path, "")) for path in chosen]
 
     def read(self, path: Path) -> Tensor:
         """One slice: 1 x H x W."""

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from bench.errors import UsageError
-from datasets._base import Entry, Split
+from datasets._base import Split
+from datasets._names import Entry
 from datasets._own_folder import own_folder
 from datasets._pairs import Pairs
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from bench.errors import UsageError
-from datasets._base import Entry, FileSource, Split
+from datasets._base import FileSource, Split
+from datasets._names import Entry
 from datasets._own_folder import own_folder
-from datasets._pairs import split_files
+from datasets._pairs import images_below, of_split
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class FolderUnpaired(FileSource):
 
     def entries(self, folder: Path, split: Split) -> list[Entry]:
         """The pictures of a split of one domain."""
-        files = split_files(folder, split, self.held_out, self.domain)
-        if not files and not (folder / f"train{self.domain}").is_dir():
+        found = of_split(lambda part: images_below(folder, f"{part}{self.domain}"), split, self.held_out)
+        if not found and not (folder / f"train{self.domain}").is_dir():
             raise UsageError(f"data set 'folder_unpaired': no pictures of domain {self.domain} in {folder}; expected {self.layout}")
-        return [Entry(path.stem, (path,)) for path in files]
+        return found

@@ -7,7 +7,10 @@ import re
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from datasets._base import Entry, FileSource, Picture, Split, image_files, read_image
+from datasets._base import FileSource, Picture, Split
+from datasets._files import folders_in, image_files
+from datasets._names import Entry
+from datasets._pixels import read_image
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,7 +38,7 @@ class GoPro(FileSource):
         """Pairs (blurred, sharp) by sequence and frame."""
         if not (folder / "test").is_dir() and not (folder / "train").is_dir():
             return _flat(folder) if split == "test" else []
-        sequences = sorted(p for p in (folder / ("test" if split == "test" else "train")).glob("*") if p.is_dir())
+        sequences = folders_in(folder / ("test" if split == "test" else "train"))
         if split != "test":
             cut = max(len(sequences) - self.held_out, 0)
             sequences = sequences[:cut] if split == "train" else sequences[cut:]

@@ -6,8 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
-from datasets._base import Split, image_files, split_of
-from datasets._own_folder import own_folder
+from datasets._base import Split, split_of
+from datasets._own_folder import BY_HASH, own_folder, own_images
 from datasets._samples import ImageFiles, Listed
 
 
@@ -18,6 +18,7 @@ class Images(ImageFiles):
     origin: ClassVar[str] = "your own images"
     licence: ClassVar[str] = "that of your images"
     layout: ClassVar[str] = "any image files in images[path=...], or in the data root"
+    parted: ClassVar[str] = BY_HASH + ": add pictures"
 
     path: str | None = None  # None: the data root itself; else a folder, below the data root if it is there
 
@@ -27,4 +28,6 @@ class Images(ImageFiles):
 
     def listed(self, folder: Path, split: Split) -> list[Listed]:
         """The images of a split."""
-        return [Listed(path) for path in image_files(folder, recursive=True) if split_of(path.relative_to(folder).as_posix()) == split]
+        files, left_out = own_images("images", folder)
+        listed = [Listed(path, left_out=left_out.get(path, "")) for path in [*files, *left_out]]
+        return [item for item in listed if split_of(item.path.relative_to(folder).as_posix()) == split]

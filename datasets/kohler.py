@@ -8,7 +8,10 @@ from collections import defaultdict
 from pathlib import Path
 from typing import ClassVar
 
-from datasets._base import Entry, FileSource, Split, image_files, read_image
+from datasets._base import FileSource, Split
+from datasets._files import image_files
+from datasets._names import Entry, by_stem, refuse_second
+from datasets._pixels import read_image
 from datasets._shaken import Shaken
 
 _LEFT_OUT = ("1_3", 30)  # the authors' evaluation skips this frame
@@ -26,16 +29,22 @@ class Kohler(FileSource):
     folders: ClassVar[tuple[str, ...]] = ("kohler", "Kohler", "BenchmarkECCV2012")
 
     def entries(self, folder: Path, split: Split) -> list[Entry]:
-        """Each blurred picture and its frames."""
+        """Each blurred picture and its frames.
+
+        Raises:
+            UsageError: two files stand for one picture or one frame.
+        """
         if split != "test":
             return []
         frames: dict[str, dict[int, Path]] = defaultdict(dict)
-        for path in sorted(folder.glob("**/GroundTruth*.png")):
+        for path in image_files(folder, recursive=True):
             if (match := re.fullmatch(r"GroundTruth(\d+_\d+)_(\d+)", path.stem)) and (match[1], int(match[2])) != _LEFT_OUT:
+                refuse_second(frames[match[1]], int(match[2]), path)
                 frames[match[1]][int(match[2])] = path
-        blurred = {path.stem.removeprefix("Blurry"): path for path in image_files(folder / "BlurryImages")}
+        blurred = {stem.removeprefix("Blurry"): path for stem, path in by_stem(image_files(folder / "BlurryImages")).items()}
+        alone = [Entry(name, (blurred[name],), left_out="is left out: it has no frames") for name in sorted(blurred.keys() - frames.keys())]
         names = sorted(blurred.keys() & frames.keys(), key=lambda name: [int(n) for n in name.split("_")])
-        return [Entry(name, (blurred[name], *(frames[name][n] for n in sorted(frames[name]))), name.partition("_")[0]) for name in names]
+        return [Entry(name, (blurred[name], *(frames[name][n] for n in sorted(frames[name]))), name.partition("_")[0]) for name in names] + alone
 
     def load(self, entry: Entry) -> Shaken:
         """Read the blurred picture and the middle frame."""

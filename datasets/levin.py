@@ -12,7 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.psf import convolve
-from datasets._base import Entry, FileSource, Picture, Split, image_files, read_image
+from datasets._base import FileSource, Picture, Split
+from datasets._files import image_files
+from datasets._names import Entry
+from datasets._pixels import read_image
 
 _REACH = 8  # pixels by which a measured kernel may be off centre
 _MARGIN = 32  # of the picture, out of reach of its border

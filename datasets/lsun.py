@@ -6,7 +6,9 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
-from datasets._base import Split, image_files, split_of
+from datasets._base import Split, split_of
+from datasets._files import image_files
+from datasets._own_folder import BY_HASH
 from datasets._samples import ImageFiles, Listed
 
 
@@ -17,6 +19,7 @@ class LSUN(ImageFiles):
     origin: ClassVar[str] = "https://github.com/fyu/lsun (download.py, then data.py export)"
     licence: ClassVar[str] = "none stated by the authors: research"
     layout: ClassVar[str] = "lsun/<category>_train/ with image files, at any depth"
+    parted: ClassVar[str] = BY_HASH + ": add pictures"
     folders: ClassVar[tuple[str, ...]] = ("lsun", "LSUN")
 
     category: str = "bedroom"

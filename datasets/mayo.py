@@ -10,8 +10,9 @@ from typing import ClassVar, Literal
 from torch import Tensor
 
 from bench.errors import UsageError
-from datasets._base import Entry, FileSource, Picture, Split
+from datasets._base import FileSource, Picture, Split
 from datasets._dicom import read_slice, slice_files
+from datasets._names import Entry, refuse_second
 
 _Key = tuple[str, int]  # patient, number of the slice from the first
 
@@ -36,7 +37,7 @@ class Mayo(FileSource):
         """The pairs of a split: full dose, then quarter dose.
 
         Raises:
-            UsageError: there are none, or a patient has more slices of one dose than of the other.
+            UsageError: there are none, or a patient has more slices of one dose than of the other, or two of one number.
         """
         full, quarter = (self._slices(folder, dose) for dose in ("full", "quarter"))
         if not full:
@@ -62,12 +63,17 @@ class Mayo(FileSource):
     def _slices(self, folder: Path, dose: str) -> dict[_Key, Path]:
         """Files of a dose by patient and number, in order: as names of the challenge state it (...CT.0001.0023...), else by their order."""
         of: dict[str, list[Path]] = {}
+        found: dict[_Key, Path] = {}
         for path in slice_files(folder):
             parents = path.relative_to(folder).parts[:-1]
             patient = next((part for part in parents if re.fullmatch(r"L\d{3}", part)), None)
             if patient and f"{dose}_{self.thickness}" in parents:
                 of.setdefault(patient, []).append(path)
-        return {(patient, _number(path, i)): path for patient in sorted(of) for i, path in enumerate(sorted(of[patient], key=lambda p: p.name))}
+        for patient in sorted(of):
+            for i, path in enumerate(sorted(of[patient], key=lambda p: p.name)):
+                refuse_second(found, key := (patient, _number(path, i)), path)
+                found[key] = path
+        return found
 
 
 def _number(path: Path, otherwise: int) -> int:

@@ -6,7 +6,10 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from datasets._base import Entry, FileSource, Split, image_files, split_of
+from datasets._base import FileSource, Split, split_of
+from datasets._files import image_files
+from datasets._names import Entry
+from datasets._own_folder import BY_HASH, OR_TEST
 from datasets._saliency import Seen, density_of
 
 
@@ -21,6 +24,7 @@ class MIT1003(FileSource):
     origin: ClassVar[str] = "https://people.csail.mit.edu/tjudd/WherePeopleLook (ALLSTIMULI.zip, ALLFIXATIONMAPS.zip)"
     licence: ClassVar[str] = "research only"
     layout: ClassVar[str] = "MIT1003/ALLSTIMULI/*.jpeg with MIT1003/ALLFIXATIONMAPS/*_{fixMap,fixPts}.jpg, or mit1003_64/{stimuli,fixmaps}/*.jpg"
+    parted: ClassVar[str] = BY_HASH + OR_TEST
     folders: ClassVar[tuple[str, ...]] = ("MIT1003", "mit1003", "mit1003_64")
 
     split: Literal["hash", "test"] = "hash"

@@ -6,7 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
-from datasets._base import Picture, PictureSet, Source, Split, bundled, hash_files, read_image
+from datasets._base import Picture, PictureSet, Source, Split, bundled, hash_files
+from datasets._pixels import read_image
 
 _COLOUR: dict[Split, tuple[str, ...]] = {
     "train": (

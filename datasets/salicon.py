@@ -12,8 +12,10 @@ from torch import Tensor
 
 from bench.errors import UsageError
 from bench.text import one_line
-from datasets._base import Entry, FileSource, Split, image_files, split_of
+from datasets._base import FileSource, Split, split_of
+from datasets._files import image_files
 from datasets._matlab import read_mat
+from datasets._names import Entry
 from datasets._saliency import Seen, density_of
 
 _LONGEST = 10_000  # pixels of a side: the pictures have 640

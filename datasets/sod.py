@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from bench.errors import Unavailable
-from datasets._base import Entry, FileSource, Split, image_files, split_of
+from datasets._base import FileSource, Split, split_of
+from datasets._files import image_files
+from datasets._names import Entry, by_stem
 from datasets._saliency import Seen
 
 _PHOTOS = ("images", "../bsds500_color", "../BSR/BSDS500/data/images", "../BSDS500/data/images", "../BSDS500/images", "../BSDS300/images")
@@ -35,9 +37,15 @@ class SOD(FileSource):
     pictures: str = "photos"
 
     def entries(self, folder: Path, split: Split) -> list[Entry]:
-        """What a method is shown and the mask, by number."""
+        """What a method is shown and the mask, by number.
+
+        Raises:
+            Unavailable: there is nothing to show for a mask.
+            UsageError: there are two pictures for a mask.
+        """
         masks = image_files(folder / "gt")
-        shown = _photos(folder) if self.pictures == "photos" else {path.stem: path for path in image_files(folder / self.pictures)}
+        wanted = {mask.stem for mask in masks}
+        shown = _photos(folder, wanted) if self.pictures == "photos" else by_stem(image_files(folder / self.pictures), wanted)
         if missing := [mask.stem for mask in masks if mask.stem not in shown]:
             where = self.layout if self.pictures == "photos" else f"{folder / self.pictures}/ID.png"
             raise Unavailable(f"data set 'sod': nothing to show for the mask {missing[0]} and {len(missing) - 1} more: expected {where}")
@@ -54,6 +62,9 @@ class SOD(FileSource):
         return "validation" if split_of(photo.stem) == "validation" else "train"
 
 
-def _photos(folder: Path) -> dict[str, Path]:
-    """Every photograph by its number."""
-    return {path.stem: path for place in reversed(_PHOTOS) for path in image_files(folder / place, recursive=True)}
+def _photos(folder: Path, wanted: set[str]) -> dict[str, Path]:
+    """The wanted photographs by number, each from the first place that has it."""
+    found: dict[str, Path] = {}
+    for place in _PHOTOS:
+        found = by_stem(image_files(folder / place, recursive=True), wanted - found.keys()) | found
+    return found

@@ -40,6 +40,7 @@ def leaderboard(records: Sequence[TrialRecord], *, sort: str) -> Table:
     rows_of, left_out = on_shared_images([[r for r in groups[label] if r.outcome == "finished"] for label in labels])
     finished = dict(zip(labels, rows_of, strict=True))
     columns, footnotes = _columns([r for row in rows_of for r in row]), [f"{column}: {note}" for column, note in left_out.items()]
+    footnotes += list(dict.fromkeys(f"left out: {r.tags['skipped_files']}" for row in rows_of for r in row if "skipped_files" in r.tags))
     ran = {label: group for label, group in groups.items() if any(r.outcome in ("finished", "diverged") for r in group)}
     rows = [_row(group, finished.get(label, []), columns) for label, group in ran.items()]
     for row in rows:

@@ -17,7 +17,8 @@ from bench.errors import Unavailable
 from bench.figure import Bars, Line, Mark, Panel, Points
 from bench.method import Batch
 from bench.metric import ImageMetric
-from datasets._base import bundled, read_image
+from datasets._base import bundled
+from datasets._pixels import read_image
 from methods._nets import UNet
 from methods.restoration._srresnet import Generator
 

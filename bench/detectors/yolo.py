@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.detector import hash_file, weights_file
 from bench.detectors import _ultralytics
+from bench.errors import UsageError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -19,9 +20,16 @@ class Yolo(_ultralytics.UltralyticsDetector):
 
     @property
     def classes(self) -> Sequence[str]:
-        """The names that stand in the checkpoint."""
+        """The names that stand in the checkpoint, a list or a mapping from their numbers.
+
+        Raises:
+            UsageError: they are not numbered from 0.
+        """
         names = self.model.names
-        return tuple(names[i] for i in range(len(names)))
+        numbered = dict(names) if isinstance(names, dict) else dict(enumerate(names))
+        if sorted(numbered) != list(range(len(numbered))):
+            raise UsageError(f"the classes of {self.weights} are not numbered from 0 to {len(numbered) - 1}: save it with `names` that are")
+        return tuple(str(numbered[i]) for i in range(len(numbered)))
 
     @functools.cached_property
     def model(self) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -13,6 +14,7 @@ from bench.metric import Metric
 from bench.task import Task
 from bench.tasks._gallery import write_gallery
 from bench.tasks._pictures import Exam, evenly
+from bench.tasks._splits import told
 from datasets._base import SPLITS, PictureSet, Split
 
 EXAM_SEED = 2018  # of what happens to validation and test pictures: the same for every method, seed and tier
@@ -31,7 +33,7 @@ class PictureTask(Task):
 
     # -- what a subclass has
     def _split(self, split: Split) -> PictureSet:
-        """The pictures of a split."""
+        """The pictures of a split, one at least. Raises UsageError where there are none."""
         raise NotImplementedError
 
     @property
@@ -48,6 +50,11 @@ class PictureTask(Task):
         """Column -> spec of its metric."""
         return {column: column for column in self.metrics}
 
+    @functools.cached_property
+    def _left_out(self) -> list[str]:
+        """Lines about pictures that were opened and then left out; it grows as splits are used."""
+        return []
+
     # -- what decides a result
     def fingerprint(self) -> dict[str, str]:
         """Content of every split."""
@@ -62,10 +69,9 @@ class PictureTask(Task):
         return {column: metric.card() for column, metric in self._metrics[0].items()}
 
     def remarks(self) -> dict[str, str]:
-        """Metrics that cannot be computed, and why; pictures left out."""
+        """Metrics that cannot be computed, and why; pictures left out so far."""
         missing = {f"unavailable.{column}": reason for column, reason in self._metrics[1].items()}
-        skipped = [line for split in SPLITS for line in self._split(split).skipped]
-        return missing | ({"skipped_files": f"{len(skipped)}: {'; '.join(skipped[:5])}"} if skipped else {})
+        return missing | told([*(line for split in SPLITS for line in self._split(split).skipped), *self._left_out])
 
     # -- judging
     def sample(self) -> Batch:

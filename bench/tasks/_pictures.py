@@ -1,34 +1,23 @@
-"""What tasks on pictures share: opening sources, cutting tiles, batches of one shape, random crops for training."""
+"""What tasks on pictures share: cutting tiles, batches of one shape, random crops for training."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from bench import registry
 from bench.errors import UsageError
 from bench.method import Batch, Method
-from bench.spec import Spec, parse
 from bench.stream import mix
-from datasets._base import Picture, PictureSet, Source, Split
+from datasets._base import Picture, PictureSet
 
 _PIXELS = 2**18  # of a batch that is judged at once: 16 tiles of 128 x 128
 _CHANCE_SEED = 1984  # of the random numbers that methods draw to restore
 _PRELOAD = 512  # pictures of a training set that live on the device whole
-
-
-def open_split(spec: str, root: Path | None, split: Split, on_corrupt: str) -> PictureSet:
-    """The pictures of a split of the data set `spec`. Raises like `datasets.Source.open`."""
-    parsed = parse(spec)
-    source = registry.make("dataset", Spec(parsed.name, {"on_corrupt": on_corrupt, **parsed.options}))
-    if not isinstance(source, Source):
-        raise UsageError(f"{spec} is no datasets.Source")
-    return source.open(root, split)
 
 
 def tiles(picture: Picture, size: int, least_contrast: float = 0.0) -> Iterator[Picture]:
@@ -108,14 +97,17 @@ def exam(pictures: Iterable[Picture], degrade: Callable[[Picture, int], Batch], 
     """Degrade picture i by `degrade(picture, i)` (a batch of one) and group by shape.
 
     Raises:
-        UsageError: there are no pictures.
+        UsageError: there are no pictures, or two of one name.
     """
     groups: dict[tuple[object, ...], list[tuple[Picture, Batch]]] = {}
     for i, picture in enumerate(pictures):
         batch = degrade(picture, i)
         groups.setdefault((batch.observed.shape, batch.psf is None or batch.psf.shape), []).append((picture, batch))
     if not groups:
-        raise UsageError("no pictures to judge: the test split is empty (for digit scenes and other sets see `runner.py data`)")
+        raise UsageError("no pictures to judge: see `runner.py data` for what the sets have")
+    names = Counter(picture.name for group in groups.values() for picture, _ in group)
+    if (most := names.most_common(1)[0])[1] > 1:
+        raise UsageError(f"two pictures to judge are called {most[0]}: rename one of them")
     ordered, batches = [], []
     for group in groups.values():
         n = max(1, _PIXELS // group[0][0].sharp[0].numel())
@@ -133,23 +125,37 @@ def _join(batches: Sequence[Batch]) -> Batch:
 
 
 class Crops:
-    """Random crops of training pictures, mirrored at random: small sets live on the device whole, large ones are read as they are drawn."""
+    """Random crops of training pictures, mirrored at random: small sets live on the device whole, large ones are read as they are drawn.
 
-    def __init__(self, pictures: PictureSet, device: torch.device) -> None:
-        self.pictures, self.device = pictures, device
-        self.cache = [_to(p, device) for p in pictures] if len(pictures) <= _PRELOAD else None
+    Of a small set, pictures that are smaller than the crop are left out; `skipped` has a line for each.
 
-    def draw(self, u: Sequence[float], size: int) -> tuple[Tensor, Tensor | None]:
+    Raises:
+        UsageError: all pictures of a small set are smaller.
+    """
+
+    def __init__(self, pictures: PictureSet, size: int, device: torch.device) -> None:
+        self.pictures, self.size, self.device = pictures, size, device
+        self.cache, self.skipped = None, list[str]()
+        if len(pictures) <= _PRELOAD:
+            found = [_to(picture, device) for picture in pictures]
+            small = [_smaller(picture, size) for picture in found]
+            self.skipped = [f"{line}, so it is left out" for line in small if line]
+            self.cache = [picture for picture, line in zip(found, small, strict=True) if not line]
+            if not self.cache:
+                most = max(min(picture.sharp.shape[-2:]) for picture in found)
+                raise UsageError(f"all {len(pictures)} training pictures are smaller than crop={size}: give --set crop={most} or less")
+
+    def draw(self, u: Sequence[float]) -> tuple[Tensor, Tensor | None]:
         """One crop from four numbers in [0, 1): sharp 3 x size x size, and the blurred one where the set brings it.
 
         Raises:
-            UsageError: the picture is smaller than the crop.
+            ValueError: the picture of a large set is smaller than the crop.
         """
-        index = int(u[0] * len(self.pictures))
+        index = int(u[0] * len(self.cache or self.pictures))
         picture = self.cache[index] if self.cache else _to(self.pictures[index], self.device)
-        height, width = picture.sharp.shape[-2:]
-        if min(height, width) < size:
-            raise UsageError(f"the training picture {picture.name} is {width} x {height}: give --set crop={min(height, width)} or less")
+        if line := _smaller(picture, self.size):
+            raise ValueError(f"{line}: give a smaller crop, or take it out of the data set")
+        (height, width), size = picture.sharp.shape[-2:], self.size
         top, left = int(u[1] * (height - size + 1)), int(u[2] * (width - size + 1))
 
         def cut(image: Tensor) -> Tensor:
@@ -157,6 +163,12 @@ class Crops:
             return window.flip(-1) if u[3] < 0.5 else window
 
         return cut(picture.sharp), None if picture.blurred is None else cut(picture.blurred)
+
+
+def _smaller(picture: Picture, size: int) -> str:
+    """That a picture is smaller than a crop; empty where it is not."""
+    height, width = picture.sharp.shape[-2:]
+    return f"the training picture {picture.name} is {width} x {height}, smaller than crop={size}" if min(height, width) < size else ""
 
 
 def _to(picture: Picture, device: torch.device) -> Picture:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 from torch import Tensor
 
+from bench.errors import UsageError
 from bench.method import Batch, Method
 from bench.metric import ImageMetric
 from bench.profiles import profile
@@ -17,7 +18,8 @@ from bench.stream import mix
 from bench.task import Scores
 from bench.tasks._metrics import usable
 from bench.tasks._picture_task import EXAM_SEED, PictureTask
-from bench.tasks._pictures import Crops, Exam, evenly, exam, open_split, tiles
+from bench.tasks._pictures import Crops, Exam, evenly, exam, tiles
+from bench.tasks._splits import open_or_instead, refuse_empty
 from datasets._base import Picture, PictureSet, Split
 
 
@@ -60,7 +62,7 @@ class Restoration(PictureTask):
     def batch(self, n: int, rng: torch.Generator) -> Batch:
         """N random crops and what is observed of them."""
         draws = torch.rand(n, 4, generator=rng).tolist()
-        x = torch.stack([self._crops.draw(u, self.crop)[0] for u in draws])
+        x = torch.stack([self._crops.draw(u)[0] for u in draws])
         return self.degrade(x, torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (), generator=rng))))
 
     # -- judging
@@ -94,16 +96,28 @@ class Restoration(PictureTask):
 
     # -- data, read when first needed
     def _split(self, split: Split) -> PictureSet:
-        return self._open(self.data, split)
+        return self._filled(self.data, split, self._instead)
+
+    @property
+    def _instead(self) -> str:
+        """To train and validate on where the data set has no such split."""
+        return "photos"
+
+    def _filled(self, data: str, split: Split, instead: str) -> PictureSet:
+        return refuse_empty(self._open(data, split, instead), data, self.root, split, self.on_corrupt)
 
     @functools.cache  # noqa: B019 (a task lives as long as its process)
-    def _open(self, data: str, split: Split, instead: str = "photos") -> PictureSet:
-        found = open_split(data, self.root, split, self.on_corrupt)
-        return found if len(found) or split == "test" else open_split(instead, self.root, split, self.on_corrupt)
+    def _open(self, data: str, split: Split, instead: str) -> PictureSet:
+        return open_or_instead(data, instead, self.root, split, self.on_corrupt)
 
     @functools.cached_property
     def _crops(self) -> Crops:
-        return Crops(self._split("train"), self.device)
+        return self._crops_of(self._split("train"))
+
+    def _crops_of(self, pictures: PictureSet) -> Crops:
+        crops = Crops(pictures, self.crop, self.device)
+        self._left_out.extend(crops.skipped)
+        return crops
 
     @functools.cached_property
     def _test(self) -> Exam:
@@ -115,9 +129,15 @@ class Restoration(PictureTask):
         return self._exam(self._cut("validation"), part=1)
 
     def _cut(self, split: Split) -> list[Picture]:
-        """What is judged of a split: `tiles_per_picture` of the tiles of every picture."""
-        cut = [list(self._tiles(picture)) for picture in self._whole(split)]
-        return [of[i] for of in cut for i in evenly(len(of), self.tiles_per_picture)]
+        """`tiles_per_picture` of the tiles of every picture of a split. Pictures that have none are noted; where none has any, it is an error."""
+        cut = {picture.name: list(self._tiles(picture)) for picture in self._whole(split)}
+        why = f"no tile of {self.tile} x {self.tile} pixels has a contrast of {self.least_contrast:.3g} or more"
+        if not any(cut.values()):
+            raise UsageError(
+                f"nothing is left of the {len(cut)} {split} pictures of {self.data}: {why}; give --set least_contrast=0, or a smaller tile"
+            )
+        self._left_out.extend(f"the {split} picture {name} is left out: {why}" for name, found in cut.items() if not found)
+        return [found[i] for found in cut.values() for i in evenly(len(found), self.tiles_per_picture)]
 
     def _whole(self, split: Split) -> PictureSet:
         """The pictures of a split that are judged, before they are cut."""

@@ -82,7 +82,7 @@ class Deblur(Restoration):
     def batch(self, n: int, rng: torch.Generator) -> Batch:
         """N random crops, each blurred by a random kernel of the bank, or as it came: sharp and observed, n x 3 x crop x crop."""
         draws = torch.rand(n, 6, generator=rng).tolist()
-        crops = [self._crops_of(scene=u[4] < self.scene_share).draw(u, self.crop) for u in draws]
+        crops = [(self._scene_crops if u[4] < self.scene_share else self._crops).draw(u) for u in draws]
         sharp = torch.stack([s for s, _ in crops])
         index = torch.tensor([int(u[5] * self.kernels) for u in draws], device=self.device)
         noise = torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (), generator=rng)))
@@ -126,14 +126,13 @@ class Deblur(Restoration):
         return self._blur.bank(self.kernels, seed=0).to(self.device)
 
     def _scene_split(self, split: Split) -> PictureSet:
-        return self._open(self.scenes_data, split, instead="digit_scenes")
-
-    def _crops_of(self, scene: bool) -> Crops:
-        return self._scene_crops if scene else self._crops
+        """The scenes of a split. Raises UsageError where there are none of those that the options ask for."""
+        used = self.scenes if split == "test" else self.scene_share
+        return (self._filled if used else self._open)(self.scenes_data, split, "digit_scenes")
 
     @functools.cached_property
     def _scene_crops(self) -> Crops:
-        return Crops(self._scene_split("train"), self.device)
+        return self._crops_of(self._scene_split("train"))
 
     @functools.cached_property
     def _validation(self) -> Exam:

@@ -74,7 +74,7 @@ class Denoise(Restoration):
     # -- training
     def batch(self, n: int, rng: torch.Generator) -> Batch:
         """N random crops and what is observed of them."""
-        crops = [self._crops.draw(u, self.crop) for u in torch.rand(n, 4, generator=rng).tolist()]
+        crops = [self._crops.draw(u) for u in torch.rand(n, 4, generator=rng).tolist()]
         noise = torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (), generator=rng)))
         x = torch.stack([clean for clean, _ in crops])
         own = [noisy for _, noisy in crops if noisy is not None]

@@ -20,6 +20,7 @@ from bench.method import Method, Samples
 from bench.metrics.nearest_neighbour import NearestNeighbour
 from bench.tasks._generation import Generation
 from bench.tasks._sheets import fixed_latents, interpolations, sheet, write_item
+from bench.tasks._splits import told
 from datasets._base import SPLITS, Split
 from datasets._samples import SampleSet, SampleSource
 from methods._backbones import ConvGenerator, MLPGenerator, conv_critic, mlp_critic
@@ -64,6 +65,10 @@ class Generate(Generation):
     def fingerprint(self) -> dict[str, str]:
         """Content of every split."""
         return {f"{self.data}/{split}": self._split(split).fingerprint for split in SPLITS}
+
+    def remarks(self) -> dict[str, str]:
+        """Metrics that cannot be computed; pictures left out."""
+        return super().remarks() | told([line for split in SPLITS for line in self._split(split).skipped])
 
     # -- networks
     def generator(self) -> nn.Module:

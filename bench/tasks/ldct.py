@@ -20,7 +20,7 @@ from bench.tasks._gallery import write_gallery
 from bench.tasks._picture_task import EXAM_SEED
 from bench.tasks._pictures import Crops, Exam, exam
 from bench.tasks._restoration import Restoration
-from datasets._base import Picture, PictureSet, Split
+from datasets._base import Picture, PictureSet
 from datasets.degrade.low_dose import LowDose
 
 _TRAIN_PART = 2  # of the noise seeds: 0 and 1 are the test and the validation slices
@@ -85,7 +85,7 @@ class LDCT(Restoration):
     # -- training
     def batch(self, n: int, rng: torch.Generator) -> Batch:
         """N random crops of the training pairs."""
-        pairs = [self._crops.draw(u, self.crop) for u in torch.rand(n, 4, generator=rng).tolist()]
+        pairs = [self._crops.draw(u) for u in torch.rand(n, 4, generator=rng).tolist()]
         return Batch(torch.stack([low for _, low in pairs if low is not None]), torch.stack([x for x, _ in pairs]))
 
     # -- judging
@@ -101,9 +101,9 @@ class LDCT(Restoration):
             raise UsageError(f"the task ldct needs a low dose, not {self.dose}")
         return dose
 
-    @functools.cache  # noqa: B019 (a task lives as long as its process)
-    def _open(self, data: str, split: Split, instead: str = "ellipses") -> PictureSet:
-        return super()._open(data, split, instead)
+    @property
+    def _instead(self) -> str:
+        return "ellipses"
 
     @functools.cached_property
     def _crops(self) -> Crops:
@@ -115,7 +115,7 @@ class LDCT(Restoration):
             assert batch.target is not None
             return Picture(name=slices.names[index], sharp=batch.target[0], blurred=batch.observed[0])
 
-        return Crops(PictureSet(slices.names, load, slices.fingerprint), self.device)
+        return self._crops_of(PictureSet(slices.names, load, slices.fingerprint))
 
     def _exam(self, pictures: list[Picture], part: int) -> Exam:
         return exam(pictures, lambda picture, i: self._observe(picture, part, i), self.device)

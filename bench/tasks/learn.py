@@ -18,6 +18,7 @@ from bench import registry
 from bench.errors import UsageError
 from bench.method import Samples
 from bench.tasks._classification import Classification
+from bench.tasks._splits import told
 from datasets._base import SPLITS, Split
 from datasets._samples import SampleSet, SampleSource
 from methods import _classifiers
@@ -67,6 +68,10 @@ class Learn(Classification):
     def fingerprint(self) -> dict[str, str]:
         """Content of every split."""
         return {f"{self.data}/{split}": self._split(split).fingerprint for split in SPLITS}
+
+    def remarks(self) -> dict[str, str]:
+        """Pictures left out."""
+        return super().remarks() | told([line for split in SPLITS for line in self._split(split).skipped])
 
     @functools.cache  # noqa: B019 (a task lives as long as its process)
     def _split(self, split: Split) -> SampleSet:

@@ -24,7 +24,8 @@ from bench.stream import mix
 from bench.task import Scores
 from bench.tasks._metrics import usable
 from bench.tasks._picture_task import EXAM_SEED, PictureTask
-from bench.tasks._pictures import Exam, exam, open_split
+from bench.tasks._pictures import Exam, exam
+from bench.tasks._splits import open_or_instead, refuse_empty
 from bench.tasks._truth import Truth, resized
 from datasets._base import SPLITS, PictureSet, Split
 from datasets._saliency import Seen
@@ -133,14 +134,14 @@ class Saliency(PictureTask):
 
     # -- data, read when first needed
     def _split(self, split: Split) -> PictureSet:
-        return self._open(self.data, split)
+        return refuse_empty(self._open(self.data, split), self.data, self.root, split, self.on_corrupt)
 
     @functools.cache  # noqa: B019 (a task lives as long as its process)
     def _open(self, data: str, split: Split) -> PictureSet:
-        found = open_split(data, self.root, split, self.on_corrupt)
+        found = open_or_instead(data, "popout", self.root, split, self.on_corrupt)
         if len(found) and not isinstance(found[0], Seen):
             raise UsageError(f"the task saliency needs pictures with maps, which the data set {data} does not have")
-        return found if len(found) or split == "test" else open_split("popout", self.root, split, self.on_corrupt)
+        return found
 
     @functools.cache  # noqa: B019
     def _truth(self, split: Split) -> Truth:

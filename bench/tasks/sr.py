@@ -17,7 +17,7 @@ from bench.method import Batch
 from bench.spec import parse
 from bench.tasks._pictures import Exam, exam
 from bench.tasks._restoration import Restoration
-from datasets._base import Picture, PictureSet, Split
+from datasets._base import Picture
 from datasets.degrade.bicubic import Bicubic
 
 
@@ -59,8 +59,9 @@ class SuperResolution(Restoration):
     def _shrink(self) -> Bicubic:
         return Bicubic(scale=self.scale)
 
-    def _split(self, split: Split) -> PictureSet:
-        return self._open(self.data, split, instead=self.train_data)
+    @property
+    def _instead(self) -> str:
+        return self.train_data
 
     def _exam(self, pictures: list[Picture], part: int) -> Exam:
         """Shrink every picture that did not come with its small version."""

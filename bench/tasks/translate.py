@@ -23,8 +23,9 @@ from bench.metrics.fcn_score import FCNScore
 from bench.spec import Spec, parse
 from bench.task import Scores
 from bench.tasks._metrics import usable
-from bench.tasks._pictures import Crops, Exam, cut, exam, open_split
+from bench.tasks._pictures import Crops, Exam, cut, exam
 from bench.tasks._restoration import Restoration
+from bench.tasks._splits import open_split, refuse_empty
 from datasets._base import Picture, PictureSet, Split
 
 Judged = Sequence[tuple[Batch, Tensor]]
@@ -92,8 +93,8 @@ class Translate(Restoration):
 
     def _draw(self, u: Sequence[float]) -> tuple[Tensor, Tensor]:
         if not self.paired:
-            return self._domain_crops("A").draw(u, self.crop)[0], self._domain_crops("B").draw(u[4:], self.crop)[0]
-        b, a = self._crops.draw(u, self.crop)
+            return self._domain_crops("A").draw(u)[0], self._domain_crops("B").draw(u[4:])[0]
+        b, a = self._crops.draw(u)
         assert a is not None
         return a, b
 
@@ -120,7 +121,7 @@ class Translate(Restoration):
     # -- data, read when first needed
     @functools.cache  # noqa: B019 (a task lives as long as its process)
     def _split(self, split: Split) -> PictureSet:
-        """Pairs; of two domains the i-th of either, as many as the smaller one has."""
+        """Pairs; of two domains the i-th of either, as many as the smaller one has: the others are noted, and train all the same."""
         if self.paired:
             return self._opened(split)
         a, b = self._opened(split, "A"), self._opened(split, "B")
@@ -129,23 +130,22 @@ class Translate(Restoration):
             return Picture(name=names[index], sharp=b[index].sharp, blurred=a[index].sharp)
 
         names = [f"{x}, {y}" for x, y in zip(a.names, b.names)]
-        return PictureSet(names, load, f"{a.fingerprint}, {b.fingerprint}", [*a.skipped, *b.skipped])
+        alone = [name for domain in (a, b) for name in domain.names[len(names) :]] if split != "train" else []
+        more = [f"the {split} picture {name} is left out: the other domain has only {len(names)}" for name in alone]
+        return PictureSet(names, load, f"{a.fingerprint}, {b.fingerprint}", [*a.skipped, *b.skipped, *more])
 
     def _opened(self, split: Split, domain: str = "") -> PictureSet:
         spec = parse(self.data)
         spec = Spec(spec.name, {**spec.options, "domain": domain}) if domain else spec
-        found = open_split(str(spec), self.root, split, self.on_corrupt)
-        if not len(found):
-            raise UsageError(f"the task translate needs pictures of every split, but {spec} has none for {split}")
-        return found
+        return refuse_empty(open_split(str(spec), self.root, split, self.on_corrupt), str(spec), self.root, split, self.on_corrupt)
 
     @functools.cached_property
     def _crops(self) -> Crops:
-        return Crops(_squeezed(self._split("train"), self.load), self.device)
+        return self._crops_of(_squeezed(self._split("train"), self.load))
 
     @functools.cache  # noqa: B019
     def _domain_crops(self, domain: str) -> Crops:
-        return Crops(_squeezed(self._opened("train", domain), self.load), self.device)
+        return self._crops_of(_squeezed(self._opened("train", domain), self.load))
 
     def _whole(self, split: Split) -> PictureSet:
         """Whole pictures squeezed to a tile where training squeezes, too."""

@@ -11,7 +11,7 @@ from PIL import Image
 from bench import registry
 from bench.errors import UsageError
 from bench.resize import weights
-from datasets._base import read_image
+from datasets._pixels import read_image
 from datasets.degrade.bicubic import Bicubic
 from datasets.photos import Photos
 

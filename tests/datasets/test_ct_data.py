@@ -165,7 +165,7 @@ def test_what_is_no_ct_slice_is_named(tmp_path):
     cases = {
         "broken.dcm": "cannot read the CT slice .*broken",
         "mr.dcm": "its modality is MR, not CT",
-        "raw.dcm": "no RescaleSlope and RescaleIntercept",
+        "raw.dcm": "it states no RescaleSlope",
     }
     (tmp_path / "broken.dcm").write_bytes(good.read_bytes()[:300])
     write_slice(tmp_path / "mr.dcm", ramp(), modality="MR")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bench.errors import UsageError
-from datasets import coco, salicon
+from datasets import _yolo, coco, salicon
 from datasets.coco import Coco
 
 GOOD = {
@@ -205,7 +205,7 @@ def picture_file(folder: Path) -> Path:
 def test_any_yolo_file_is_read_or_refused(tmp_path, content):
     file = tmp_path / "x.txt"
     file.write_bytes(content)
-    if (rows := value_or_refusal(coco._yolo_rows, file, 3, says=f"{file}:")) is None:
+    if (rows := value_or_refusal(_yolo.read_rows, file, 3, says=f"{file}:")) is None:
         return
     assert rows.shape[1] == 5
     assert rows.isfinite().all()
@@ -217,7 +217,7 @@ def test_any_yolo_file_is_read_or_refused(tmp_path, content):
 def test_any_class_file_is_read_or_refused(tmp_path, content):
     file = tmp_path / "classes.yaml"
     file.write_bytes(content)
-    assert value_or_refusal(coco._yolo_classes, file, says=f"{file}: expected") != []
+    assert value_or_refusal(_yolo.read_classes, file, says=f"{file}: expected") != []
 
 
 # -- fixations of SALICON

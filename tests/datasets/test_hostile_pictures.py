@@ -18,7 +18,8 @@ import runner
 from bench.errors import UsageError
 from bench.spec import Spec
 from bench.text import one_line
-from datasets._base import image_files, read_image
+from datasets._files import image_files
+from datasets._pixels import read_image
 from datasets.folder import Folder
 from datasets.folder_pair import FolderPair
 from datasets.images import Images

@@ -5,7 +5,9 @@ from PIL import Image
 
 from bench.errors import UsageError
 from datasets import _base
-from datasets._base import hash_files, image_files, read_image, readable
+from datasets._base import hash_files, readable
+from datasets._files import image_files
+from datasets._pixels import read_image
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 20, 3), dtype=np.uint8)
 
