@@ -55,6 +55,11 @@ def leaderboard(records: Sequence[TrialRecord], *, sort: str) -> Table:
     return table
 
 
+def _left_out(finished: Sequence[TrialRecord]) -> list[str]:
+    """Which pictures no row was shown or judged by, as the record says that knows most of them: who never trained saw no training pictures."""
+    return [f"left out, {text}" for text in sorted({r.tags.get("skipped_files", "") for r in finished}, key=len)[-1:] if text]
+
+
 def _check_label(label: str, group: Sequence[TrialRecord]) -> None:
     for field in ("task", "spec", "tier"):
         if len(found := sorted({getattr(r, field) for r in group})) > 1:
