@@ -102,7 +102,7 @@ class DataSource:
         """The first of `folders` that exists below the data root."""
         name = type(self).__module__.rpartition(".")[2]
         for folder in folders:
-            if root is not None and (root / folder).is_dir():
+            if root is not None and os.path.isdir(root / folder):
                 return root / folder
         where = f"below {root}" if root else "without a data root (give --data-root or GANBENCH_DATA)"
         raise Unavailable(f"data set {name!r} not found {where}: expected {self.layout}; get it from {self.origin}")

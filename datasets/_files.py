@@ -40,7 +40,7 @@ def files_in(folder: Path, *, recursive: bool = False) -> list[Path]:
     """
     found: list[Path] = []
     seen: set[tuple[int, int]] = set()
-    real, linked = deque([folder] if folder.is_dir() else []), deque[Path]()
+    real, linked = deque([folder] if _is_folder(folder) else []), deque[Path]()
     while real or linked:
         place = real.popleft() if real else linked.popleft()
         status = place.stat()
@@ -57,12 +57,12 @@ def files_in(folder: Path, *, recursive: bool = False) -> list[Path]:
 
 def folders_in(folder: Path) -> list[Path]:
     """The folders right in a folder, and links to such, sorted by path; none where there is no folder."""
-    return sorted(folder / item.name for item in _listed(folder) if os.path.isdir(item)) if folder.is_dir() else []
+    return sorted(folder / item.name for item in _listed(folder) if os.path.isdir(item)) if _is_folder(folder) else []
 
 
 def once(paths: Sequence[Path]) -> tuple[list[Path], dict[Path, str]]:
     """The files, and the links to files that are among them (of links to one file elsewhere the first is kept), each with why it is left out."""
-    links = {path for path in paths if path.is_symlink() and os.path.isfile(path)}
+    links = dict.fromkeys(path for path in paths if path.is_symlink() and os.path.isfile(path))
     if not links:
         return list(paths), {}
     first: dict[tuple[int, int], Path] = {}
@@ -79,6 +79,14 @@ def unread_pictures() -> frozenset[str]:
     """Endings of pictures that are not read here."""
     openable = {ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN}
     return frozenset((openable | _UNREADABLE) - PICTURES)
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether there is a folder; that one cannot tell is said."""
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise UsageError(one_line(f"cannot read {path}: {error.strerror}; make the folder it is in readable")) from error
 
 
 def _listed(folder: Path) -> list[os.DirEntry[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from bench.errors import Unavailable, UsageError
@@ -21,9 +22,9 @@ def own_folder(name: str, path: str | None, root: Path | None) -> Path:
     if path is None and root is None:
         raise Unavailable(f"data set {name!r}: no folder given; write {name}[path=...], or give --data-root or GANBENCH_DATA")
     given = Path(path or "").expanduser()
-    folder = root / given if root is not None and (root / given).is_dir() else given
-    if not folder.is_dir():
-        raise UsageError(f"data set {name!r}: {folder} is not a folder")
+    folder = root / given if root is not None and os.path.isdir(root / given) else given
+    if not os.path.isdir(folder):
+        raise UsageError(f"data set {name!r}: {folder} is not a folder, or may not be read")
     return folder
 
 

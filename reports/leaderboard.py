@@ -40,7 +40,7 @@ def leaderboard(records: Sequence[TrialRecord], *, sort: str) -> Table:
     rows_of, left_out = on_shared_images([[r for r in groups[label] if r.outcome == "finished"] for label in labels])
     finished = dict(zip(labels, rows_of, strict=True))
     columns, footnotes = _columns([r for row in rows_of for r in row]), [f"{column}: {note}" for column, note in left_out.items()]
-    footnotes += list(dict.fromkeys(f"left out: {r.tags['skipped_files']}" for row in rows_of for r in row if "skipped_files" in r.tags))
+    footnotes += _left_out([r for row in rows_of for r in row])
     ran = {label: group for label, group in groups.items() if any(r.outcome in ("finished", "diverged") for r in group)}
     rows = [_row(group, finished.get(label, []), columns) for label, group in ran.items()]
     for row in rows:
@@ -60,6 +60,11 @@ def _by_label(records: Iterable[TrialRecord]) -> dict[str, list[TrialRecord]]:
     for record in records:
         groups.setdefault(record.label, []).append(record)
     return groups
+
+
+def _left_out(finished: Sequence[TrialRecord]) -> list[str]:
+    """Which pictures no row was shown or judged by, as the record says that knows most of them: who never trained saw no training pictures."""
+    return [f"left out, {text}" for text in sorted({r.tags.get("skipped_files", "") for r in finished}, key=len)[-1:] if text]
 
 
 def _check_label(label: str, group: Sequence[TrialRecord]) -> None:

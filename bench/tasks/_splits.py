@@ -8,6 +8,7 @@ from pathlib import Path
 from bench import registry
 from bench.errors import UsageError
 from bench.spec import Spec, parse
+from bench.text import one_line
 from datasets._base import SPLITS, PictureSet, Source, Split
 
 _NAMED = 5  # files of a remark
@@ -37,8 +38,9 @@ def refuse_empty(found: PictureSet, spec: str, root: Path | None, split: Split, 
         return found
     source = _source(spec, on_corrupt)
     counts = ", ".join(f"{name} {source.count(root, name)}" for name in SPLITS)
-    why = f"all {len(found.skipped)} were left out, first: {found.skipped[0]}" if found.skipped else source.parted or f"expected {source.layout}"
-    raise UsageError(f"the {split} split of {spec} is empty (listed: {counts}): {why}")
+    lost = f"{len(found.skipped)} left out, first: {found.skipped[0]}; " if found.skipped else ""
+    why = f"{lost}{source.parted or f'expected {source.layout}'}"
+    raise UsageError(one_line(f"the {split} split of {spec} is empty (listed: {counts}): {why}"))
 
 
 def told(skipped: Sequence[str]) -> dict[str, str]:

@@ -123,8 +123,14 @@ def test_a_picture_is_restored_alone_as_in_company(name, tmp_path):
 
 
 # -- the order of a listing
-def _reversed(listed):
-    return lambda *args, **options: reversed(list(listed(*args, **options)))
+class _Turned(list):
+    """What `os.scandir` returns, the last first."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        pass
 
 
 @pytest.fixture
@@ -132,8 +138,9 @@ def listing(monkeypatch):
     """listing() turns round the order in which folders are listed."""
 
     def turn():
-        for name in ("glob", "rglob", "iterdir"):
-            monkeypatch.setattr(Path, name, _reversed(getattr(Path, name)))
+        scandir, listdir = os.scandir, os.listdir
+        monkeypatch.setattr(os, "scandir", lambda *place: _Turned(reversed(list(scandir(*place)))))
+        monkeypatch.setattr(os, "listdir", lambda *place: listdir(*place)[::-1])
 
     return turn
 
@@ -162,14 +169,17 @@ def test_the_order_of_a_listing_changes_no_set_at_hand(name, listing):
     assert files_of(registry.make("dataset", name), root) == wanted
 
 
-def test_of_two_copies_of_a_frame_the_same_one_counts(tmp_path, listing):
+def test_two_copies_of_a_frame_are_refused_alike(tmp_path, listing):
     for name in ("kohler/BlurryImages/Blurry1_1.png", *(f"kohler/{copy}/GroundTruth1_1_{n}.png" for copy in "AB" for n in (1, 2))):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    wanted = files_of(registry.make("dataset", "kohler"), tmp_path)
-    assert len(wanted[2][0].files) == 3
-    listing()
-    assert files_of(registry.make("dataset", "kohler"), tmp_path) == wanted
+    said = []
+    for turn in (lambda: None, listing):
+        turn()
+        with pytest.raises(UsageError, match=r"/A/GroundTruth1_1_1\.png and .*/B/GroundTruth1_1_1\.png stand for the same picture") as caught:
+            files_of(registry.make("dataset", "kohler"), tmp_path)
+        said.append(str(caught.value))
+    assert said[0] == said[1]
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -108,7 +109,7 @@ def test_impossible_doses(options):
 
 
 # -- DICOM
-def write_slice(path: Path, stored, patient="A", slope=1, intercept=-1024, modality="CT", rescale=True):
+def write_slice(path: Path, stored, patient="A", slope=1, intercept=-1024, modality="CT", rescale=True, **other):
     """A CT slice, written by pydicom."""
     pydicom = pytest.importorskip("pydicom")
     header = pydicom.Dataset()
@@ -123,6 +124,8 @@ def write_slice(path: Path, stored, patient="A", slope=1, intercept=-1024, modal
     header.HighBit, header.PixelRepresentation = 15, 1
     if rescale:
         header.RescaleSlope, header.RescaleIntercept = slope, intercept
+    for tag, value in other.items():
+        setattr(header, tag, value)
     header.PixelData = stored.to(torch.int16).numpy().tobytes()
     path.parent.mkdir(parents=True, exist_ok=True)
     header.save_as(path, enforce_file_format=True)
@@ -166,10 +169,22 @@ def test_what_is_no_ct_slice_is_named(tmp_path):
         "broken.dcm": "cannot read the CT slice .*broken",
         "mr.dcm": "its modality is MR, not CT",
         "raw.dcm": "it states no RescaleSlope",
+        "empty_slope.dcm": "it has an empty RescaleSlope",
+        "empty_intercept.dcm": "it has an empty RescaleIntercept",
+        "two.dcm": r"it has \[1.*2.*\] as its RescaleSlope",
+        "zero.dcm": "its RescaleSlope is 0",
+        "whose.dcm": "its modality is .*, not CT",
+        "rows.dcm": "cannot read the CT slice .*rows",
     }
     (tmp_path / "broken.dcm").write_bytes(good.read_bytes()[:300])
     write_slice(tmp_path / "mr.dcm", ramp(), modality="MR")
     write_slice(tmp_path / "raw.dcm", ramp(), rescale=False)
+    write_slice(tmp_path / "empty_slope.dcm", ramp(), slope=None)
+    write_slice(tmp_path / "empty_intercept.dcm", ramp(), intercept=None)
+    write_slice(tmp_path / "two.dcm", ramp(), slope=[1, 2])
+    write_slice(tmp_path / "zero.dcm", ramp(), slope=0)
+    write_slice(tmp_path / "whose.dcm", ramp(), modality=None)
+    write_slice(tmp_path / "rows.dcm", ramp(), Rows=None)
     for name, message in cases.items():
         with pytest.raises(UsageError, match=message) as caught:
             read_slice(tmp_path / name)
@@ -178,11 +193,44 @@ def test_what_is_no_ct_slice_is_named(tmp_path):
         DICOM(path=str(tmp_path), split="test").open(None, "test")
     kept = DICOM(path=str(tmp_path), split="test", on_corrupt="skip").open(None, "test")
     assert kept.names == ["good.dcm"]
-    assert len(kept.skipped) == 3
+    assert sorted(re.search(r"\w+\.dcm", line)[0] for line in kept.skipped) == sorted(cases)
     with pytest.raises(UsageError, match=r"is 8 x 8: give size=8 or less"):
         DICOM(size=9).read(good)
     with pytest.raises(UsageError, match=r"no \.dcm or \.IMA files"):
         DICOM(path=str(tmp_path / "mr.dcm" / "..")).entries(tmp_path.parent / "nothing", "test")
+
+
+@pytest.mark.parametrize("tag", ["PatientID", "BitsStored", "HighBit", "PixelRepresentation", "SamplesPerPixel", "WindowCenter"])
+def test_any_tag_may_be_there_and_empty(tmp_path, tag):
+    """The slice is read as without the tag, or refused in one line and left out where that is wanted."""
+    write_slice(tmp_path / "good.dcm", ramp())
+    write_slice(tmp_path / "odd.dcm", ramp(), **{tag: None})
+    kept = [DICOM(path=str(tmp_path), on_corrupt="skip").open(None, split) for split in ("train", "validation", "test")]
+    names = [name for pictures in kept for name in pictures.names]
+    assert sorted(names + [re.search(r"\w+\.dcm", line)[0] for pictures in kept for line in pictures.skipped]) == ["good.dcm", "odd.dcm"]
+    assert all(picture.sharp.shape == (1, 8, 8) for pictures in kept for picture in pictures)
+
+
+def test_slices_without_the_ending_are_named(tmp_path):
+    write_slice(tmp_path / "a.dcm", ramp())
+    write_slice(tmp_path / "disc" / "IM0001", ramp())
+    (tmp_path / "README").write_text("no slice")
+    opened = DICOM(path=str(tmp_path), split="test").open(None, "test")
+    assert opened.names == ["a.dcm"]
+    assert [line.partition(" is left out")[0] for line in opened.skipped] == [str(tmp_path / "disc" / "IM0001")]
+    (tmp_path / "a.dcm").unlink()
+    with pytest.raises(UsageError, match=r"no \.dcm or \.IMA files .* but 1 DICOM files without such an ending"):
+        DICOM(path=str(tmp_path), split="test").open(None, "test")
+
+
+def test_linked_folders_of_slices_count_once(tmp_path):
+    write_slice(tmp_path / "own" / "a.dcm", ramp())
+    write_slice(tmp_path / "far" / "b.dcm", ramp() + 1)
+    write_slice(tmp_path / "own" / ".hidden" / "c.dcm", ramp() + 2)
+    for name, to in {"far": tmp_path / "far", "again": tmp_path / "far", "up": tmp_path}.items():
+        (tmp_path / "own" / name).symlink_to(to)
+    (tmp_path / "own" / "twin.dcm").symlink_to("a.dcm")
+    assert DICOM(path=str(tmp_path / "own"), split="test").open(None, "test").names == ["a.dcm", "again/b.dcm"]
 
 
 def test_without_pydicom_one_line_says_what_to_install(tmp_path, monkeypatch):
@@ -216,6 +264,11 @@ def test_mayos_pairs_in_either_layout(tmp_path, nested):
     torch.testing.assert_close(ct.to_hu(pair.blurred) - ct.to_hu(pair.sharp), torch.full((1, 8, 8), 9.0), atol=1e-2, rtol=0)
     with pytest.raises(UsageError, match="no slices of 1mm"):
         Mayo(thickness="1mm").open(tmp_path, "test")
+    twin = next(root.rglob("L506_FD*.0000.2015*"))
+    twin.with_suffix(".dcm").write_bytes(twin.read_bytes())
+    with pytest.raises(UsageError, match=r"0000\.2015.*IMA and .*dcm stand for the same picture|dcm and .*IMA stand for the same picture"):
+        source.open(tmp_path, "test")
+    twin.with_suffix(".dcm").unlink()
     next(root.rglob("L333_QD*.0001.2015*")).unlink()
     next(root.rglob("L333_FD*.0000.2015*")).unlink()  # as many of either dose, but not the same ones
     with pytest.raises(UsageError, match=r"slice 0 of patient L333 .* lacks one of the two doses"):

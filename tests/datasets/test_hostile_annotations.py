@@ -135,6 +135,64 @@ def test_yolo_lines_that_are_wrong(tmp_path, line):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("lines", "boxes"),
+    [
+        (b"0 .5 .5 1 1\n\n", 1),  # a blank last line
+        (b"\n  \t\r\n0 .5 .5 1 1\r\n\n\n1 .5 .5 .5 .5\n \n", 2),
+        (b"\xef\xbb\xbf0 .5 .5 1 1", 1),  # a byte order mark
+        (b"", 0),
+        (b"\n\n", 0),
+        (b"0 .5 .5 1 1\n0 .5 .5 1 1\n0 .5 .5 1.0 1", 1),  # the same line three times
+        (b"0 1.005 .5 .02 .5\n1 -.005 .5 .02 .5", 2),  # rounded beyond the border
+        (b"0 .25 .25 .75 .25 .5 .75", 1),  # an outline
+    ],
+)
+def test_yolo_lines_that_its_own_tools_read(tmp_path, lines, boxes):
+    pictures = yolo(tmp_path, lines)
+    assert len(pictures[0].boxes) == boxes
+
+
+def test_the_box_of_an_outline(tmp_path):
+    assert yolo(tmp_path, b"1 .25 .25 .75 .5 .5 .75")[0].boxes.tolist() == [[10, 5, 30, 15]]
+
+
+CLASSES = [
+    ("names:\n  0: person  # a human\n  1: dog\n", ["person", "dog"]),
+    ("# of mine\npath: ../here\n\nnames: # two\n\n  0: person\n\n  # not yet: 2\n  1: 'a # dog'\n\nnc: 2\n", ["person", "a # dog"]),
+    ("names:\n- person\n- 'dog'\n", ["person", "dog"]),
+    ("names: [person, dog]  # both\n", ["person", "dog"]),
+    ("names: {0: person, 1: dog}\n", ["person", "dog"]),
+    ("names:\n  1: dog\n  0: person\n", ["person", "dog"]),
+    ('names:\n    "0": person\n    "1": "dog"\n', ["person", "dog"]),
+    ("\ufeffnames: [no, 1.0]\n", ["no", "1.0"]),
+    ("nc: 2\n", ["class_0", "class_1"]),
+    ("train: x\nnames:\n  0: person\ndownload: |\n  import os\n  1: dog\n", ["person"]),
+]
+
+
+@pytest.mark.parametrize(("text", "names"), CLASSES)
+def test_class_files_that_yolos_own_tools_read(tmp_path, text, names):
+    file = tmp_path / "classes.yaml"
+    file.write_text(text, encoding="utf-8")
+    assert _yolo.read_classes(file) == names
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "names:", "names: cat", "names: []", "names: {1: cat}", "names: {0: [cat]}", "names: {a: cat}", "[cat]", "nc: 0", "nc: many"),
+        *("nc: 3\nnames: [cat]", "nc: 1000000000", "names: [cat", "names: {0: cat, -1: dog}", "\tnames: [cat]", "&a [*a]", "names: &a [*a, cat]"),
+    ],
+)
+def test_class_files_that_say_no_classes(tmp_path, text):
+    file = tmp_path / "classes.yaml"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=r"classes\.yaml: expected `names:`") as caught:
+        _yolo.read_classes(file)
+    assert "\n" not in str(caught.value)
+
+
 # -- anything at all
 FEW = settings(max_examples=150, derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ANY = st.recursive(

@@ -18,8 +18,8 @@ import runner
 from bench.errors import UsageError
 from bench.spec import Spec
 from bench.text import one_line
-from datasets._files import image_files
-from datasets._pixels import read_image
+from datasets import _base
+from datasets._pixels import decode, read_image
 from datasets.folder import Folder
 from datasets.folder_pair import FolderPair
 from datasets.images import Images
@@ -122,15 +122,36 @@ def test_damaged_files(tmp_path, name, reader):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
-def test_what_is_no_file_is_left_out(tmp_path):
+@pytest.mark.parametrize("source", [Folder, Images])
+def test_what_is_no_file_is_named(tmp_path, source):
     """A pipe would be waited for without end."""
     (tmp_path / "folder.png").mkdir()
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "dangling.png").symlink_to(tmp_path / "nowhere")
     (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
     picture().save(tmp_path / "good.png")
-    assert [p.name for p in image_files(tmp_path, recursive=True)] == ["good.png"]
-    refused(read_image, tmp_path / "folder.png")
+    for name, says in {
+        "folder.png": "it is a folder",
+        "pipe.png": "it is a pipe, a socket or a device",
+        "dangling.png": "it is a link to .*nowhere, which is not there",
+        "loop.png": "it is a link to .*loop.png, which is not there",
+    }.items():
+        for read in (read_image, decode):
+            assert re.search(says, refused(read, tmp_path / name))
+    with pytest.raises(UsageError, match=r"dangling\.png|loop\.png|pipe\.png"):
+        [source(path=str(tmp_path)).open(None, split) for split in ("train", "validation", "test")]
+    if source is Folder:
+        opened = Folder(path=str(tmp_path), split="test", on_corrupt="skip").open(None, "test")
+        assert opened.names == ["good.png"]
+        assert [re.search(r"\w+\.png", line)[0] for line in opened.skipped] == ["dangling.png", "loop.png", "pipe.png"]
+
+
+def test_of_a_large_set_what_is_no_file_is_found_when_it_is_opened(tmp_path, monkeypatch):
+    monkeypatch.setattr(_base, "_SMALL", 10)
+    picture().save(tmp_path / "good.png")
+    (tmp_path / "dangling.png").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match=r"dangling\.png"):
+        Folder(path=str(tmp_path), split="test").open(None, "test")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")

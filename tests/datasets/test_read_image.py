@@ -1,3 +1,5 @@
+import struct
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from datasets import _base
 from datasets._base import hash_files, readable
 from datasets._files import image_files
 from datasets._pixels import read_image
+from datasets._samples import _square
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 20, 3), dtype=np.uint8)
 
@@ -36,6 +39,59 @@ def test_sixteen_bits_keep_their_precision(tmp_path):
     deep = np.random.default_rng(1).integers(0, 65536, (5, 6), dtype=np.uint16)
     got = read_image(saved(tmp_path / "a.png", Image.fromarray(deep)))
     np.testing.assert_allclose(got.numpy(), np.broadcast_to(deep / 65535, (3, 5, 6)), atol=1e-7)
+
+
+def pgm(path, values, top, *, plain=False):
+    """A gray PNM of any depth, by the format's definition: two bytes a sample, the high one first, from 256 levels on; or plain text."""
+    height, width = values.shape
+    body = " ".join(map(str, values.ravel())).encode() if plain else values.astype(">u2" if top > 255 else "u1").tobytes()
+    path.write_bytes(b"P%d\n# made by hand\n%d %d\n%d\n" % (2 if plain else 5, width, height, top) + body)
+    return path
+
+
+def tiff12(path, values):
+    """A TIFF of 12 bits a sample, two samples in three bytes; width even."""
+    height, width = values.shape
+    high, low = values.ravel()[::2].astype(np.uint32), values.ravel()[1::2].astype(np.uint32)
+    body = np.stack([high >> 4, (high & 15) << 4 | low >> 8, low & 255], 1).astype(np.uint8).tobytes()
+    tags = [(256, width), (257, height), (258, 12), (259, 1), (262, 1), (273, 8), (277, 1), (278, height), (279, len(body))]
+    at = 8 + len(body) + len(body) % 2
+    folder = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags) + bytes(4)
+    path.write_bytes(struct.pack("<2sHI", b"II", 42, at) + body + bytes(len(body) % 2) + folder)
+    return path
+
+
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("top", [65535, 4095, 1023, 256, 255, 15])
+def test_pnm_of_any_depth_is_scaled_by_its_largest_value(tmp_path, top, plain):
+    values = np.random.default_rng(top).integers(0, top + 1, (6, 8))
+    values[0, :2] = 0, top
+    path = pgm(tmp_path / "a.pgm", values, top, plain=plain)
+    exact = 0.5 / (255 if top <= 255 else 65535)
+    np.testing.assert_allclose(read_image(path).numpy(), np.broadcast_to(values / top, (3, 6, 8)), atol=exact + 1e-7)
+    square = _square(path, 6, 6, gray=True)
+    np.testing.assert_allclose(square[0], values[:, 1:7] / top * 255, atol=0.51)
+
+
+def test_a_deep_picture_is_the_same_in_every_format(tmp_path):
+    deep = np.random.default_rng(1).integers(0, 65536, (5, 6), dtype=np.uint16)
+    paths = [pgm(tmp_path / "a.pgm", deep, 65535), saved(tmp_path / "a.png", Image.fromarray(deep)), saved(tmp_path / "a.tif", Image.fromarray(deep))]
+    first, *others = map(read_image, paths)
+    assert all(torch.equal(first, other) for other in others)
+    np.testing.assert_allclose(first[0], deep / 65535, atol=1e-7)
+
+
+def test_twelve_bits_of_a_tiff_are_scaled_to_one(tmp_path):
+    values = np.random.default_rng(3).integers(0, 4096, (4, 6))
+    values[0, :2] = 0, 4095
+    np.testing.assert_allclose(read_image(tiff12(tmp_path / "a.tif", values))[2], values / 4095, atol=1e-6)
+
+
+def test_a_deep_pnm_that_is_cut_is_refused(tmp_path):
+    path = pgm(tmp_path / "a.pgm", np.full((40, 40), 9), 4095)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(UsageError, match=r"cannot read the image .*a\.pgm: .*on_corrupt=skip"):
+        read_image(path)
 
 
 def test_alpha_is_dropped(tmp_path):
