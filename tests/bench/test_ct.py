@@ -41,7 +41,8 @@ def test_projections_are_scikit_images(size):
 def test_filtered_back_projection_is_scikit_images(size):
     sinogram = torch.rand(2, 30, size, generator=torch.Generator().manual_seed(0))
     inside = ct.inscribed(size).numpy()
-    for taper, name, tolerance in (("ram_lak", "ramp", 2e-6), ("hann", "hann", 2e-3)):  # their Hann window is half a sample off centre
+    # a pixel sums 30 float32 rays of order 1; their Hann window is half a sample off centre
+    for taper, name, tolerance in (("ram_lak", "ramp", 5e-6), ("hann", "hann", 2e-3)):
         ours = ct.Scanner(views=30, field=size).fbp(sinogram, size, taper)
         for image, rays in zip(ours, sinogram, strict=True):
             theirs = iradon(rays.numpy().T, np.arange(30) * 6.0, filter_name=name, circle=True)

@@ -63,7 +63,7 @@ def scores(method):
 )
 def test_1_5_c_rosenbrock_after_2000_updates(optimizer, value, tmp_path):
     found = scores(ran("landscape", optimizer, 2000, tmp_path)).values
-    assert found["suboptimality"] == pytest.approx(value, rel=0.05)
+    assert found["suboptimality"] == pytest.approx(value, rel=0.05, abs=0)
     assert found["log10_suboptimality"] == pytest.approx(max(math.log10(value), -12), abs=0.03)
 
 
@@ -318,7 +318,7 @@ def test_sparse_features_follow_a_power_law():
     assert ((share - expected).abs() < 5 * (expected / 4000).sqrt()).all()
     assert not torch.equal(train.x, task.examples("test").x)
     assert opened("sparse_logistic[data_seed=1]").fingerprint() != opened("sparse_logistic").fingerprint()
-    assert task.loss(task.model(), train).item() == pytest.approx(math.log(2))
+    assert task.loss(task.model(), train).item() == pytest.approx(math.log(2), rel=1e-5)  # a float32 mean of 4000
 
 
 def test_scores_are_the_means_of_every_example(tmp_path):

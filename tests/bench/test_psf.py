@@ -9,6 +9,10 @@ from bench.psf import convolve, correlate, crop, pad, psf_to_otf
 SCIPY_MODE = {"reflect": "mirror", "replicate": "nearest", "circular": "wrap", "constant": "constant"}
 
 
+ROUNDING = 32 * torch.finfo(torch.float32).eps
+"""Of a Fourier transform of 4000 numbers in [0, 1] and back: about a unit in the last place for each of its 24 stages."""
+
+
 def images_and_kernels(k, n=3, size=(40, 47)):
     rng = torch.Generator().manual_seed(k)
     psf = torch.rand(n, k, k, generator=rng)
@@ -22,7 +26,7 @@ def test_convolve_is_scipys_image_by_image(k, boundary):
     want = np.stack(
         [[scipy.ndimage.convolve(c, h, mode=SCIPY_MODE[boundary]) for c in x] for x, h in zip(images.double().numpy(), psf.double().numpy())]
     )
-    np.testing.assert_allclose(convolve(images, psf, boundary).numpy(), want, atol=2e-6)
+    np.testing.assert_allclose(convolve(images, psf, boundary).numpy(), want, rtol=0, atol=ROUNDING)
 
 
 @pytest.mark.parametrize("k", [5, 21])
@@ -52,7 +56,7 @@ def test_otf_is_circular_convolution(k):
     images, psf = images_and_kernels(k)
     size = tuple(images.shape[-2:])
     got = torch.fft.irfft2(torch.fft.rfft2(images) * psf_to_otf(psf, size).unsqueeze(1), s=size)
-    torch.testing.assert_close(got, convolve(images, psf, "circular"), atol=2e-6, rtol=0)
+    torch.testing.assert_close(got, convolve(images, psf, "circular"), atol=ROUNDING, rtol=0)
 
 
 def test_crop_undoes_pad():

@@ -80,10 +80,15 @@ def undisturbed(name):
     return found
 
 
+ROUNDING = 16 * torch.finfo(torch.float32).eps
+"""Of a score: networks sum in float32, in another order where the work is cut up otherwise. It is an absolute error too: a score near 0, such as
+a correlation, is a difference of terms of order 1."""
+
+
 def same(found, wanted):
     assert found.keys() == wanted.keys()
     for column, value in wanted.items():
-        assert found[column] == pytest.approx(value, rel=1e-6, abs=1e-9, nan_ok=True), column
+        assert found[column] == pytest.approx(value, rel=ROUNDING, abs=ROUNDING, nan_ok=True), column
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -119,7 +124,8 @@ def test_a_picture_is_restored_alone_as_in_company(name, tmp_path):
     exams = [Exam(["a", "b", "c"], batches, pictures) for batches in ([batch], [batch.pick(i) for i in range(3)])]
     with judging(method):
         together, alone = (torch.cat([y for _, y in exam.restore(method)]) for exam in exams)
-    torch.testing.assert_close(alone, together, rtol=1e-5, atol=2e-6)
+    # a fortieth of a grey level: iterations that divide (Richardson-Lucy) carry the last place of a float32 on a hundredfold
+    torch.testing.assert_close(alone, together, rtol=0, atol=1e-4)
 
 
 # -- the order of a listing

@@ -180,7 +180,7 @@ def test_c6_algorithm_1_moves_both_players_along_the_gradients_at_one_point(dive
     expected += [p.detach() + 0.01 * g for p, g in zip(m.D.parameters(), _gradients(m, F, "D"))]
     (log,) = m.train(iter([batch]))
     assert all(torch.allclose(p, e, atol=1e-6) for p, e in zip([*m.G.parameters(), *m.D.parameters()], expected))
-    assert log["critic"].item() == pytest.approx(-F.item(), rel=1e-5)
+    assert log["critic"].item() == pytest.approx(-F.item(), abs=2e-6)  # 0.016 is the difference of two float32 of order 1
 
 
 @pytest.mark.parametrize("options", [{"divergence": "wasserstein"}, {"divergence": "alpha", "alpha": 1.0}, {"divergence": "js_weighted", "pi": 1.0}])
