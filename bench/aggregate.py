@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bench.effects import capped
 from bench.paired import MIN_PAIRS
 from bench.stats import LEVEL, REPS, SEED, Floats, Interval
 
@@ -32,9 +33,7 @@ def normalise(rows: Sequence[ArrayLike], *, higher_is_better: bool) -> list[Floa
     """
     scores = [np.asarray(row, np.float64) * (1 if higher_is_better else -1) for row in rows]
     scores = [np.where(np.isnan(s), -np.inf, s) for s in scores]
-    runs = np.concatenate(scores)
-    finite = runs[np.isfinite(runs)]
-    scores = [np.minimum(s, finite.max(initial=-np.inf)) if len(finite) else s for s in scores]  # infinitely good is as good as the best
+    scores = capped(*scores)
     medians = np.array([np.sort(s)[(len(s) - 1) // 2] for s in scores])  # the lower median: half a row diverged, and so has its median
     medians = medians[np.isfinite(medians)]
     worst = medians.min(initial=np.inf)

@@ -117,8 +117,8 @@ class Attempt:
             with memory.judged():
                 return self.task.validate(method)
 
-        better = self.task.ranked_by().higher_is_better
-        plan = Plan(folder, trial.evaluations, better, settings.max_seconds, settings.checkpoint_seconds, self.kept)
+        better, others = self.task.ranked_by().higher_is_better, {column: card.higher_is_better for column, card in self.task.cards().items()}
+        plan = Plan(folder, trial.evaluations, better, settings.max_seconds, settings.checkpoint_seconds, self.kept, others)
         run = Training(method, Stream(self.task, self.trial.seed, size), validate, plan, self.watcher)
         if not run.steps:
             return method, run

@@ -50,9 +50,9 @@ def picture(mu: Tensor) -> Tensor:
 
 
 def windowed(x: Tensor, window: Window) -> Tensor:
-    """Pictures seen through a window of HU, which becomes [0, 1]; beyond it all is black or white."""
+    """Pictures seen through a window of HU, which becomes [0, 1]; beyond it all is black or white, but what is infinite is NaN."""
     low, high = WINDOWS[window]
-    return ((to_hu(x) - low) / (high - low)).clamp(0, 1)
+    return torch.where(x.isinf(), math.nan, ((to_hu(x) - low) / (high - low)).clamp(0, 1))
 
 
 def inscribed(size: int, device: torch.device | None = None) -> Tensor:

@@ -18,7 +18,8 @@ from bench.errors import Unavailable, UsageError
 class Detections:
     """The objects of one picture, best first, on the CPU; annotations are detections of score 1.
 
-    `boxes`: n x 4, x0 y0 x1 y1 in pixels, float32; `labels`: n, int64, indices into the detector's classes; `scores`: n, float32 in [0, 1].
+    `boxes`: n x 4, x0 y0 x1 y1 in pixels, float32; `labels`: n, int64, indices into the detector's classes; `scores`: n, float32 in [0, 1];
+    `crowds`: n, bool, of annotations those that mark many objects at once: none need be found, and what is found there is not wrong. None: none is.
 
     Raises:
         UsageError: the lengths differ or the boxes are not n x 4.
@@ -27,15 +28,18 @@ class Detections:
     boxes: Tensor
     labels: Tensor
     scores: Tensor
+    crowds: Tensor = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         n = len(self.scores)
-        if self.boxes.shape != (n, 4) or self.labels.shape != (n,) or self.scores.shape != (n,):
+        if self.crowds is None:
+            object.__setattr__(self, "crowds", torch.zeros(n, dtype=torch.bool))
+        if self.boxes.shape != (n, 4) or any(t.shape != (n,) for t in (self.labels, self.scores, self.crowds)):
             raise UsageError(
                 f"detections need n x 4 boxes, n labels and n scores, not {[tuple(t.shape) for t in (self.boxes, self.labels, self.scores)]}"
             )
         order = self.scores.argsort(descending=True, stable=True)
-        for name, dtype in (("boxes", torch.float32), ("labels", torch.int64), ("scores", torch.float32)):
+        for name, dtype in (("boxes", torch.float32), ("labels", torch.int64), ("scores", torch.float32), ("crowds", torch.bool)):
             object.__setattr__(self, name, getattr(self, name).detach()[order].to("cpu", dtype))
 
     def __len__(self) -> int:
@@ -43,13 +47,16 @@ class Detections:
 
     def above(self, confidence: float) -> Detections:
         """Those with a score of at least `confidence`."""
-        keep = self.scores >= confidence
-        return Detections(self.boxes[keep], self.labels[keep], self.scores[keep])
+        return self.where(self.scores >= confidence)
+
+    def where(self, keep: Tensor) -> Detections:
+        """Those that `keep`, n bool, names."""
+        return Detections(self.boxes[keep], self.labels[keep], self.scores[keep], self.crowds[keep])
 
     @classmethod
-    def annotated(cls, boxes: Tensor, labels: Tensor) -> Detections:
-        """Annotated objects (`datasets.Picture.boxes` and `.labels`) as references."""
-        return cls(boxes.reshape(-1, 4), labels, torch.ones(len(labels)))
+    def annotated(cls, boxes: Tensor, labels: Tensor, crowds: Tensor | None = None) -> Detections:
+        """Annotated objects (`datasets.Picture.boxes`, `.labels`, `.crowds`) as references."""
+        return cls(boxes.reshape(-1, 4), labels, torch.ones(len(labels)), crowds)  # type: ignore[arg-type]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,14 @@ from bench.stats import LEVEL, Floats
 NEAR = 1.1  # a loss within a tenth of the best is as good
 
 
+def capped(*scores: ArrayLike) -> list[Floats]:
+    """Scores of which the larger is better: those that are infinitely good count as the best finite one of them all, where there is one."""
+    arrays = [np.asarray(s, np.float64) for s in scores]
+    finite = [a[np.isfinite(a)] for a in arrays]
+    top = max((float(f.max()) for f in finite if len(f)), default=np.inf)
+    return [np.where(a == np.inf, top, a) for a in arrays]
+
+
 def cliffs_delta(differences: ArrayLike) -> float:
     """Cliff's delta within pairs (Cliff 1993): the share of pairs with a positive difference minus that with a negative one, in [-1, 1]."""
     return float(np.sign(np.asarray(differences, np.float64)).mean())
@@ -131,10 +139,10 @@ def best_of(scores: ArrayLike, *, higher_is_better: bool = True) -> Floats:
 
     Args:
         scores: one a trial, at least one. A trial that diverged counts as the worst of the others: its own value would make every mean infinite.
-            That flatters a rule that diverges often, so say beside the curve how many did.
+            That flatters a rule that diverges often, so say beside the curve how many did. One that is infinitely good counts as the best of them.
         higher_is_better: the direction of the score.
     """
-    values = np.asarray(scores, np.float64) * (1 if higher_is_better else -1)
+    (values,) = capped(np.asarray(scores, np.float64) * (1 if higher_is_better else -1))
     finite = values[np.isfinite(values)]
     if not len(finite):
         return np.full(len(values), np.nan)
@@ -175,12 +183,13 @@ def sensitivity(
 
     Args:
         rates: of the grid, positive.
-        scores: for each rate the seeds' scores; one that is not finite has diverged.
+        scores: for each rate the seeds' scores; one that is not finite has diverged, but for an infinitely good one, which counts as the best finite.
         higher_is_better: the direction; a score counts as within a tenth of the best where it is at least best/1.1, a loss at most 1.1 best.
         tolerance: for a score that is itself a logarithm, how far from the best that is: log10(1.1) of a log10.
     """
     order = np.argsort(rates)
-    runs = [np.asarray(scores[i], np.float64) for i in order]
+    sign = 1 if higher_is_better else -1
+    runs = [sign * upward for upward in capped(*(sign * np.asarray(scores[i], np.float64) for i in order))]
     kept = [r[np.isfinite(r)] for r in runs]
     value, low, high = (np.array([f(k) if len(k) else np.nan for k in kept]) for f in (np.median, np.min, np.max))
     diverged = np.array([1 - len(k) / len(r) for k, r in zip(kept, runs)])

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 
 History = Sequence[tuple[int, float]]  # (step, score), in order
+
+
+def is_perfect(value: float, higher_is_better: bool | None) -> bool:
+    """Whether the score is infinite in the good direction; None: not known, no score is."""
+    return higher_is_better is not None and value == (math.inf if higher_is_better else -math.inf)
 
 
 def best_step(history: History, higher_is_better: bool) -> int:
@@ -15,7 +21,10 @@ def best_step(history: History, higher_is_better: bool) -> int:
 
 
 def summary(history: History, higher_is_better: bool) -> dict[str, float]:
-    """Best step, area under the curve (its mean over updates), step of collapse where there was one; nothing of a single score."""
+    """Best step, area under the curve (its mean over updates), step of collapse where there was one; nothing of a single score.
+
+    A score may be infinitely good, and so is the area then.
+    """
     if len(history) < 2:
         return {}
     area = sum((b - a) * (u + v) / 2 for (a, u), (b, v) in itertools.pairwise(history))
@@ -26,11 +35,15 @@ def summary(history: History, higher_is_better: bool) -> dict[str, float]:
 
 
 def collapse_step(history: History, higher_is_better: bool) -> int | None:
-    """The first validation after the best from which on more than half of the gain over the start stays lost; None if there is none."""
+    """The first validation after the best from which on more than half of the gain over the start stays lost; None if there is none.
+
+    What is infinitely good counts as the best of the finite scores: of an infinite gain every finite score would have lost more than half.
+    """
     values = _upward(history, higher_is_better)
     best = max(range(len(values)), key=values.__getitem__)
-    floor = (values[0] + values[best]) / 2
-    lost = [i for i in range(best + 1, len(values)) if all(not v > floor for v in values[i:])]
+    top = max(filter(math.isfinite, values), default=math.inf)
+    floor = (min(values[0], top) + min(values[best], top)) / 2
+    lost = [i for i in range(best + 1, len(values)) if all(not v > floor and v < math.inf for v in values[i:])]
     return history[lost[0]][0] if lost else None
 
 

@@ -27,6 +27,11 @@ PROFILES: dict[str, Profile] = {
     ),
     "srgan_daala": Profile(psnr="psnr[border=4,channel=y601_uint8]", ssim="ssim_daala[border=4]", source="SRGAN Table 2: 8-bit Y"),
     "sr_y4_wang": Profile(psnr="psnr[border=4,channel=y601]", ssim="ssim[border=4,channel=y601]", source="x4 tables since (BasicSR): Y not rounded"),
+    "sr_y4_uint8": Profile(
+        psnr="psnr[border=4,channel=y601_uint8]",
+        ssim="ssim[border=4,channel=y601_uint8]",
+        source="x4 tables of MATLAB code (SelfExSR and before): Y of 8 bits for both",
+    ),
     "srgan_rgb": Profile(psnr="psnr[quantize=none]", ssim="ssim[boundary=zero,quantize=none]", source="leftthomas' SRGAN: RGB floats"),
     "bsd68": Profile(psnr="psnr[channel=gray]", ssim="ssim[channel=gray]", source="gray denoising tables (DnCNN): 8-bit output"),
     "ct_window": Profile(psnr="psnr_hu", ssim="ssim_hu", source="WGAN-VGG (SSinyu): clipped to -160..240 HU, data range 400, floats"),

@@ -58,7 +58,9 @@ def target(records: Iterable[TrialRecord], references: Collection[str]) -> float
     for record in known:
         if record.role == "row" and record.label in references and not math.isnan(score := final(record, *known)):
             rows.setdefault(record.label, []).append(score)
-    finite = [m for scores in rows.values() if math.isfinite(m := float(np.median(scores)))]
-    if not finite:
+    with np.errstate(invalid="ignore"):  # the middle of one infinitely good and one that diverged is NaN
+        medians = [float(np.median(scores)) for scores in rows.values()]
+    sound = [m for m in medians if not math.isnan(m) and m != (-math.inf if up else math.inf)]
+    if not sound:
         return math.nan
-    return max(finite) if up else min(finite)
+    return max(sound) if up else min(sound)

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,7 +27,7 @@ Point = tuple[str, int, int, float, float]
 
 
 class Diverged(ArithmeticError):
-    """A logged value stopped being finite."""
+    """A logged value stopped being finite; a validation score that is infinitely good did not diverge."""
 
     def __init__(self, step: int, key: str) -> None:
         super().__init__(f"{key} is not finite at update {step}")
@@ -58,6 +58,7 @@ class Plan:
     max_seconds: float = math.inf
     checkpoint_seconds: float = 30.0
     kept: Callable[[Path], None] = lambda path: None  # told of every checkpoint that is written
+    directions: Mapping[str, bool] = dataclasses.field(default_factory=dict)  # column -> whether higher is better, of the scores after the first
 
 
 @contextlib.contextmanager
@@ -237,8 +238,9 @@ class Training:
             self._flush()
         with judging(self.method):
             scores = self.validate()
+        directions = {**self.plan.directions, next(iter(scores)): self.plan.higher_is_better}
         for key, value in scores.items():
-            if not math.isfinite(value):
+            if not math.isfinite(value) and not history.is_perfect(value, directions.get(key)):
                 raise Diverged(self.method.t, f"validation/{key}")
         self._record({f"validation/{k}": v for k, v in scores.items()})
         self.watcher.curves(self.points)

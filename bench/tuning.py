@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from bench import registry
+from bench.effects import capped
 from bench.errors import Unavailable, UsageError
 from bench.grid import kind_of
 from bench.identity import id_of
@@ -170,12 +171,12 @@ def optuna(space: Space, trials: int, seed: int, told: Told) -> list[Settings]:
     sampler = library.samplers.TPESampler(seed=1000 * seed + len(told), n_startup_trials=math.ceil(trials / 3))
     study = library.create_study(direction="maximize", sampler=sampler)
     axes = {key: library.distributions.FloatDistribution(low, high, log=True) for key, (low, high) in space.ranges.items()}
-    worst = min((value for _, value in told if math.isfinite(value)), default=0.0)  # in place of what diverged
-    for settings, value in told:
-        if math.isnan(value):
-            continue
-        shown = value if math.isfinite(value) else worst
-        study.add_trial(library.trial.create_trial(params=settings, distributions=axes, value=shown))
+    (values,) = capped([value for _, value in told])
+    worst = min(filter(math.isfinite, values.tolist()), default=0.0)  # in place of what diverged
+    shown = np.nan_to_num(values, nan=np.nan, posinf=worst + 1, neginf=worst).tolist()
+    for (settings, _), value in zip(told, shown, strict=True):
+        if not math.isnan(value):
+            study.add_trial(library.trial.create_trial(params=settings, distributions=axes, value=value))
     point = study.ask(axes).params
     return [{key: _rounded(point[key], *ends) for key, ends in space.ranges.items()}]
 

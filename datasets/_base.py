@@ -29,7 +29,8 @@ class Picture:
     """One picture: float32, 3 x H x W, [0, 1], RGB; CT slices 1 x H x W (see `bench.ct`).
 
     Real pairs bring `blurred` (same size), some their `psf` (K x K, sum 1), sets for super-resolution `small`
-    (3 x H / scale x W / scale), detection sets `boxes` (n x 4, x0 y0 x1 y1 in pixels) and `labels` (n, int64).
+    (3 x H / scale x W / scale), detection sets `boxes` (n x 4, x0 y0 x1 y1 in pixels) and `labels` (n, int64), some `crowds` and `crowd_labels`
+    like them: regions with many objects of a class.
     `unit` is what the picture was taken from: a photograph, a patient, a video, the background of a scene. Pictures of one unit are not
     independent of each other; empty: the picture itself.
     """
@@ -41,6 +42,8 @@ class Picture:
     small: Tensor | None = None
     boxes: Tensor | None = None
     labels: Tensor | None = None
+    crowds: Tensor | None = None
+    crowd_labels: Tensor | None = None
     unit: str = ""
 
 

@@ -22,12 +22,12 @@ from datasets._names import Entry, by_stem
 from datasets._pixels import read_image
 from datasets._yolo import read_classes, read_rows
 
-_Object = tuple[int, tuple[float, float, float, float]]  # class, box
+_Object = tuple[int, tuple[float, float, float, float], bool]  # class, box, whether it is a crowd
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Coco(FileSource):
-    """Lin et al., "Microsoft COCO: common objects in context", ECCV 2014; test only. Crowds are left out; pictures without a box stay.
+    """Lin et al., "Microsoft COCO: common objects in context", ECCV 2014; test only. Crowds are kept apart from boxes; pictures without a box stay.
 
     Reads the authors' JSON or YOLO text files; either way boxes are in pixels, clipped to the picture, and labels count from 0 in the order of
     `classes`. Boxes without area, of which the published annotations have a few, are left out.
@@ -74,8 +74,9 @@ class Coco(FileSource):
 def _with_boxes(objects: Mapping[str, Sequence[_Object]], entry: Entry) -> Picture:
     sharp = read_image(entry.files[0])
     found = objects.get(entry.files[0].name, ())
-    boxes = torch.tensor([box for _, box in found], dtype=torch.float32).reshape(-1, 4)
-    return _annotated(entry.name, sharp, boxes, torch.tensor([label for label, _ in found], dtype=torch.int64))
+    boxes = torch.tensor([box for _, box, _ in found], dtype=torch.float32).reshape(-1, 4)
+    labels, crowds = (torch.tensor([note[i] for note in found], dtype=dtype) for i, dtype in ((0, torch.int64), (2, torch.bool)))
+    return _annotated(entry.name, sharp, boxes, labels, crowds)
 
 
 def _with_yolo_boxes(folder: Path, n_classes: int, entry: Entry) -> Picture:
@@ -84,15 +85,16 @@ def _with_yolo_boxes(folder: Path, n_classes: int, entry: Entry) -> Picture:
     height, width = sharp.shape[1:]
     middle, half = rows[:, 1:3], rows[:, 3:5] / 2
     boxes = torch.cat([middle - half, middle + half], dim=1) * torch.tensor([width, height, width, height])
-    return _annotated(entry.name, sharp, boxes, rows[:, 0].long())
+    return _annotated(entry.name, sharp, boxes, rows[:, 0].long(), torch.zeros(len(rows), dtype=torch.bool))
 
 
-def _annotated(name: str, sharp: Tensor, boxes: Tensor, labels: Tensor) -> Picture:
+def _annotated(name: str, sharp: Tensor, boxes: Tensor, labels: Tensor, crowds: Tensor) -> Picture:
     """The picture with what of its boxes lies inside."""
     height, width = sharp.shape[1:]
     boxes = torch.minimum(boxes.clamp_min(0), torch.tensor([width, height, width, height], dtype=torch.float32))
     seen = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
-    return Picture(name=name, sharp=sharp, boxes=boxes[seen], labels=labels[seen])
+    one, many = seen & ~crowds, seen & crowds
+    return Picture(name=name, sharp=sharp, boxes=boxes[one], labels=labels[one], crowds=boxes[many], crowd_labels=labels[many])
 
 
 def _instances(path: Path) -> tuple[list[str], dict[str, list[_Object]]]:
@@ -106,9 +108,8 @@ def _instances(path: Path) -> tuple[list[str], dict[str, list[_Object]]]:
         if files and (most := files.most_common(1)[0])[1] > 1:
             raise ValueError(f"two pictures have the file {most[0]!r}")
         for note in content["annotations"]:
-            if not note.get("iscrowd"):
-                name = Path(images[note["image_id"]]["file_name"]).name
-                objects[name].append((label[note["category_id"]], _corners(note["bbox"])))
+            name = Path(images[note["image_id"]]["file_name"]).name
+            objects[name].append((label[note["category_id"]], _corners(note["bbox"]), bool(note.get("iscrowd"))))
         _by_id([note for note in content["annotations"] if "id" in note])
         return [str(categories[key]["name"]) for key in label], objects
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:

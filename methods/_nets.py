@@ -62,7 +62,7 @@ class ResNetGenerator(nn.Module):
 
 
 class _ResBlock(nn.Module):
-    """x + conv-norm-relu-dropout-conv-norm(x). `single_conv`: what DeblurGAN's released code builds, its second conv lost."""
+    """x + conv-norm-relu-dropout-conv-norm(x). `single_conv`: what DeblurGAN's repository builds since March 2019, its second conv lost."""
 
     def __init__(self, width: int, norm: Norm, dropout: float, mc_dropout: bool, single_conv: bool) -> None:
         super().__init__()

@@ -176,8 +176,8 @@ def _target(table: Table, trials: Trials, references: Sequence[str]) -> float:
     if references:
         return target.target(rows, references)
     medians = [target.target(rows, [label]) for label in dict.fromkeys(r.label for r in rows)]
-    finite = sorted(m for m in medians if math.isfinite(m))
-    return finite[len(finite) // 2] if finite else math.nan
+    sound = sorted(m for m in medians if not math.isnan(m))
+    return sound[len(sound) // 2] if sound else math.nan
 
 
 def _time(table: Table, trials: Trials, label: str, goal: float) -> float:

@@ -105,6 +105,7 @@ def _picture(caption: str, role: str, folder: Path, item: dict[str, Any], kinds:
 
 def _box(box: Sequence[Any], classes: Sequence[str], kinds: dict[str, int]) -> Box:
     x0, y0, x1, y1, label, score = box
-    name = classes[label] if isinstance(label, int) and 0 <= label < len(classes) else str(label)
+    number = int(label) if isinstance(label, float) and label.is_integer() else label  # older records hold 8.0
+    name = classes[number] if isinstance(number, int) and 0 <= number < len(classes) else str(number)
     text = f"{name} {score:.2f}" if score is not None and math.isfinite(score) and score < 1 else name
     return Box(x0, y0, x1 - x0, y1 - y0, text, kinds.setdefault(name, len(kinds)) % 7)

@@ -66,8 +66,11 @@ def styles(records: Sequence[TrialRecord]) -> dict[str, Style]:
 
 
 def pool_curves(records: Sequence[TrialRecord]) -> pd.DataFrame:
-    """Curves over seeds. Columns: label, key, step, images, seconds, value (mean), low and high (extremes over seeds), cut (a seed diverged here)."""
-    frames = [_finite(r) for r in records if len(r.curves)]
+    """Curves over seeds. Columns: label, key, step, images, seconds, value (mean), low and high (extremes over seeds), cut (a seed diverged here).
+
+    A validation score may be infinitely good; so is a mean with it.
+    """
+    frames = [_points(r) for r in records if len(r.curves)]
     columns = ["label", "key", "step", "images", "seconds", "value", "low", "high", "cut"]
     if not frames:
         return pd.DataFrame(columns=columns)
@@ -78,8 +81,8 @@ def pool_curves(records: Sequence[TrialRecord]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
-def _finite(record: TrialRecord) -> pd.DataFrame:
-    rows = record.curves[np.isfinite(record.curves["value"].astype(float))].sort_values(["key", "step"], kind="stable")
+def _points(record: TrialRecord) -> pd.DataFrame:
+    rows = record.curves[record.curves["value"].notna()].sort_values(["key", "step"], kind="stable")
     last = ~rows.duplicated("key", keep="last")
     return rows.assign(label=record.label, cut=last & (record.outcome == "diverged"))
 
@@ -93,28 +96,42 @@ def _binned(part: pd.DataFrame) -> pd.DataFrame:
 
 
 def curve(pooled: pd.DataFrame, key: str, x: str, style: Mapping[str, Style]) -> Figure:
-    """One key against updates ("step"), "images" or "seconds": mean over seeds, their range as a band, a cross where a label diverged."""
+    """One key against updates ("step"), "images" or "seconds": mean over seeds, their range as a band, a cross where a label diverged.
+
+    What is infinite is a diamond on the edge of the frame.
+    """
     figure, axes = blank(4.6, 2.75)
     shown = pooled[pooled["key"] == key]
+    low, high = _limits(shown)
     ends = []
-    for label, part in shown.groupby("label", sort=False):
-        look = style[label]
+    for label, part in shown.replace({np.inf: high, -np.inf: low}).groupby("label", sort=False):
+        look, beyond = style[label], ~np.isfinite(shown.loc[part.index, "value"].astype(float))
         axes.plot(part[x], part["value"], color=look.color, ls=look.line, lw=1.6, solid_capstyle="round")
+        if beyond.any():
+            axes.plot(part[x][beyond], part["value"][beyond], color=look.color, ls="none", marker="d", ms=6, clip_on=False)
         if (part["high"] > part["low"]).any():
             axes.fill_between(part[x].astype(float), part["low"], part["high"], color=look.color, alpha=0.15, lw=0)
         cut = part[part["cut"].astype(bool)]
         axes.plot(cut[x], cut["value"], marker="x", ms=7, mew=2, color=look.color, ls="none")
         ends.append((part["value"].iloc[-1], label, look.color))
     if len(shown):
-        low, high = np.percentile(shown["value"].astype(float), [1, 99])  # one run that blows up must not flatten the others
-        pad = 0.08 * (high - low) or 0.1 * abs(high) or 1
-        axes.set_ylim(max(low - pad, shown["low"].min() - pad), min(high + pad, shown["high"].max() + pad))
+        axes.set_ylim(low, high)
     axes.set_xlabel(AXES[x])
     axes.margins(x=0)
     longest = max((len(short(label)) for _, label, _ in ends), default=0)
     axes.set_position((0.11, 0.17, 0.86 - 0.0155 * longest, 0.79))  # room on the right for the labels
     label_ends(axes, ends)
     return figure
+
+
+def _limits(shown: pd.DataFrame) -> tuple[float, float]:
+    """The ends of the axis of values: one run that blows up must not flatten the others, and what is infinite has no say."""
+    values = shown[["value", "low", "high"]].astype(float).replace([np.inf, -np.inf], np.nan)
+    if values["value"].isna().all():
+        return 0.0, 1.0
+    low, high = np.nanpercentile(values["value"], [1, 99])
+    pad = 0.08 * (high - low) or 0.1 * abs(high) or 1
+    return max(low - pad, values["low"].min() - pad), min(high + pad, values["high"].max() + pad)
 
 
 def pareto(table: Table, cost: str, style: Mapping[str, Style]) -> Figure:

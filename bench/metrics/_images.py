@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -16,7 +17,7 @@ Quantize = Literal["round", "trunc"] | None
 # R, G, B weights and offset, on [0, 1]
 _LUMA: dict[str, tuple[tuple[float, float, float], float]] = {
     "y601": ((65.481 / 255, 128.553 / 255, 24.966 / 255), 16 / 255),  # BT.601 studio swing: [16, 235] of 255; MATLAB's rgb2ycbcr
-    "y601_uint8": ((65.481 / 255, 128.553 / 255, 24.966 / 255), 16 / 255),  # the same, rounded to 8 bits
+    "y601_uint8": ((65.481 / 255, 128.553 / 255, 24.966 / 255), 16 / 255),  # the same, rounded to 8 bits, halves up, as MATLAB does
     "y601_full": (BT601, 0.0),  # BT.601 full swing: JPEG, OpenCV, PIL's "L"
     "gray": ((0.2125, 0.7154, 0.0721), 0.0),  # BT.709: scikit-image's rgb2gray
 }
@@ -29,7 +30,7 @@ def paired(
     """Bring restored images and the truth to the space they are compared in.
 
     Args:
-        x_hat: restored, N x C x H x W, C = 1 or 3, [0, 1].
+        x_hat: restored, N x C x H x W, C = 1 or 3, [0, 1]; what is infinite becomes NaN: clipped it would pass for white.
         x: the truth, same shape.
         channel: colours as they are, or a luma (one channel stays as it is).
         border: pixels shaved from each side.
@@ -68,10 +69,15 @@ def halve(x: Tensor) -> Tensor:
     return torch.nn.functional.avg_pool2d(torch.nn.functional.pad(x, (0, odd, 0, odd)), 2)
 
 
+def clipped(x: Tensor) -> Tensor:
+    """Pictures within [0, 1]; an infinite value is no white or black pixel but NaN."""
+    return torch.where(x.isinf(), math.nan, x.clamp(0, 1))
+
+
 def _stored(x: Tensor, quantize: Quantize) -> Tensor:
     if quantize is None:
-        return x.double()
-    levels = x.clamp(0, 1).mul_(255)  # in the precision of x: float32 k/255 times 255 is exactly k, so truncation keeps stored pictures
+        return torch.where(x.isinf(), math.nan, x.double())
+    levels = clipped(x).mul_(255)  # in the precision of x: float32 k/255 times 255 is exactly k, so truncation keeps stored pictures
     return (levels.round_() if quantize == "round" else levels.floor_()).double().div_(255)
 
 
@@ -80,4 +86,4 @@ def _luma(x: Tensor, channel: Channel) -> Tensor:
         return x
     weights, offset = _LUMA[channel]
     y = torch.einsum("c,nchw->nhw", x.new_tensor(weights), x)[:, None] + offset
-    return (y * 255).round() / 255 if channel == "y601_uint8" else y
+    return (y * 255 + 0.5 + 1e-9).floor() / 255 if channel == "y601_uint8" else y  # the sum may miss a half by rounding; the next value is 4e-6 off

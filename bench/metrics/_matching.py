@@ -22,17 +22,25 @@ def box_iou(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(union > 0, overlap / union, 0.0)
 
 
+def covered(found: Tensor, crowds: Tensor) -> Tensor:
+    """The share of each of n boxes that lies in each of m crowds (COCO's overlap with a crowd): n x m; 0 where a box is empty."""
+    overlap = (torch.minimum(found[:, None, 2:], crowds[:, 2:]) - torch.maximum(found[:, None, :2], crowds[:, :2])).clamp(min=0).prod(-1)
+    size = (found[:, 2:] - found[:, :2]).clamp(min=0).prod(-1)[:, None]
+    return torch.where(size > 0, overlap / size, 0.0)
+
+
 def match(found: Detections, truth: Detections, iou: float) -> Tensor:
     """Which detections are right: best score first, each takes the free reference of its class that it overlaps most.
 
     Args:
         found: detections, sorted by score.
-        truth: references; each is taken once.
+        truth: references; each is taken once, a crowd never.
         iou: the least overlap that counts (a detection exactly on it matches).
 
     Returns:
         n booleans in the order of `found`.
     """
+    truth = truth.where(~truth.crowds)
     overlap = box_iou(found.boxes.double(), truth.boxes.double()) * (found.labels[:, None] == truth.labels)
     hits = torch.zeros(len(found), dtype=torch.bool)
     if len(truth):
@@ -44,12 +52,20 @@ def match(found: Detections, truth: Detections, iou: float) -> Tensor:
     return hits
 
 
+def in_crowd(found: Detections, truth: Detections, iou: float) -> Tensor:
+    """Which detections lie in a crowd of their class, by at least that share of themselves: n booleans in the order of `found`."""
+    crowds = truth.where(truth.crowds)
+    share = covered(found.boxes.double(), crowds.boxes.double()) * (found.labels[:, None] == crowds.labels)
+    return (share >= iou).any(1)
+
+
 def count(found: Sequence[Detections], truth: Sequence[Detections], iou: float) -> Tensor:
-    """True positives, false positives and false negatives of each picture: N x 3, int64."""
+    """True positives, false positives and false negatives of each picture: N x 3, int64. What matches nothing but lies in a crowd is neither."""
     rows = []
     for f, t in zip(found, truth, strict=True):
-        hits = int(match(f, t, iou).sum())
-        rows.append((hits, len(f) - hits, len(t) - hits))
+        right = match(f, t, iou)
+        hits, ignored = int(right.sum()), int((in_crowd(f, t, iou) & ~right).sum())
+        rows.append((hits, len(f) - hits - ignored, int((~t.crowds).sum()) - hits))
     return torch.tensor(rows, dtype=torch.int64).reshape(-1, 3)
 
 
@@ -60,8 +76,11 @@ def precision_recall_f1(counts: Tensor) -> Tensor:
 
 
 def average_precision(found: Sequence[Detections], truth: Sequence[Detections]) -> dict[str, float]:
-    """COCO's mAP@[.5:.95], AP50 and AP75 (101 recall points, 100 detections a picture, all sizes) by pycocotools; nan without references."""
-    if not any(len(t) for t in truth):
+    """COCO's mAP@[.5:.95], AP50 and AP75 (101 recall points, 100 detections a picture, all sizes) by pycocotools; nan without references.
+
+    Detections in crowds are ignored, as COCO does.
+    """
+    if all(t.crowds.all() for t in truth):
         return dict.fromkeys(("map", "ap50", "ap75"), float("nan"))
     if not any(len(f) for f in found):
         return dict.fromkeys(("map", "ap50", "ap75"), 0.0)
@@ -87,10 +106,9 @@ def _coco(pictures: Sequence[Detections], classes: Sequence[int]) -> Any:
     for image, d in enumerate(pictures):
         corners = d.boxes.double().numpy()
         boxes = np.concatenate((corners[:, :2], corners[:, 2:] - corners[:, :2]), axis=1)  # x y width height
-        for box, label, score in zip(boxes.tolist(), d.labels.tolist(), d.scores.tolist()):
-            entries.append(
-                {"id": len(entries) + 1, "image_id": image, "category_id": label, "bbox": box, "area": box[2] * box[3], "iscrowd": 0, "score": score}
-            )
+        for box, label, score, crowd in zip(boxes.tolist(), d.labels.tolist(), d.scores.tolist(), d.crowds.int().tolist()):
+            entry = {"id": len(entries) + 1, "image_id": image, "category_id": label, "bbox": box, "area": box[2] * box[3]}
+            entries.append(entry | {"iscrowd": crowd, "score": score})
     coco = COCO()
     coco.dataset = {"images": [{"id": i} for i in range(len(pictures))], "categories": [{"id": c} for c in classes], "annotations": entries}
     coco.createIndex()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from bench.metric import LabelMetric
@@ -19,5 +21,5 @@ class Accuracy(LabelMetric):
     definition: ClassVar[str] = "share of examples whose label has the largest logit; the first of equal ones counts"
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """0 or 1 an example. See the base class."""
-        return (logits.argmax(1) == labels).double().cpu()
+        """0 or 1 an example, nan where a logit is. See the base class."""
+        return torch.where(logits.isnan().any(1), math.nan, (logits.argmax(1) == labels).double()).cpu()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from bench.metrics._saliency import SaliencyMetric, standard
@@ -12,7 +13,7 @@ from bench.metrics._saliency import SaliencyMetric, standard
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CC(SaliencyMetric):
-    """Pearson's correlation over pixels, in [-1, 1]; a constant map scores 0."""
+    """Pearson's correlation over pixels, in [-1, 1]; a constant map scores 0, or 1 where the truth is constant too."""
 
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
@@ -21,4 +22,5 @@ class CC(SaliencyMetric):
     def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
         """See the base class."""
         a, b = standard(saliency), standard(truth[0])
-        return (a * b).sum(1) / (a.shape[1] - 1)
+        flat = ~(a.any(1) | b.any(1))
+        return torch.where(flat, 1.0, (a * b).sum(1) / (a.shape[1] - 1))

@@ -31,8 +31,8 @@ class CWSSIM(ImageMetric):
     quantize: Quantize = "round"
 
     def protocol(self) -> dict[str, Any]:
-        """The constant, the scale it belongs to, and the widths."""
-        return {"k": _K, "data_range": 255.0, "widths": _WIDTHS}
+        """The constant, the scale it belongs to, the widths, and the versions that compute this: a later one takes other wavelets."""
+        return {"k": _K, "data_range": 255.0, "widths": _WIDTHS, "pyssim": "up to 0.7, by scipy.signal.cwt (0.7.1 takes PyWavelets' mexh)"}
 
     def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
         """Similarity in [0, 1], one an image. See the base class."""

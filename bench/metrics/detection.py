@@ -106,6 +106,7 @@ class Detection(Metric):
         return {
             "detector": self.make_detector().protocol(),
             "average_precision": "COCO 101 points, 100 detections",
+            "crowds": "detections that lie in a crowd and match nothing are ignored",
             "pycocotools": version("pycocotools"),
         }
 

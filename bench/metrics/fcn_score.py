@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -44,12 +45,15 @@ class FCNScore(Metric):
             labels: pictures of the labels, same shape.
 
         Returns:
-            K x K, int64, on the device of `made`: [i, j] counts pixels of class i that were read as j; add these up over a set.
+            K x K, float64, on the device of `made`: [i, j] counts pixels of class i that were read as j; add these up over a set. All nan where a
+            picture is not finite: a segmenter would read something in it.
         """
         k = self.reader(self.truth).classes
+        if not made.isfinite().all():
+            return made.new_full((k, k), math.nan, dtype=torch.float64)
         predicted, true = self.reader(self.segmenter)(made), self.reader(self.truth)(labels)
         counts = (predicted >= 0) & (true >= 0)
-        return torch.bincount(true[counts] * k + predicted[counts], minlength=k * k).view(k, k)
+        return torch.bincount(true[counts] * k + predicted[counts], minlength=k * k).view(k, k).double()
 
     def score(self, confusion: Tensor) -> dict[str, float]:
         """The three numbers of a K x K count; nan where nothing was counted."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -23,6 +23,10 @@ class GMSD(ImageMetric):
     definition: ClassVar[str] = "gradient magnitude similarity deviation on luma at half size, T = 170 (Xue et al. 2014)"
 
     quantize: Quantize = "round"
+
+    def protocol(self) -> dict[str, Any]:
+        """What becomes of odd sides."""
+        return {"odd_sides": "a zero below and to the right of both axes before they are halved"}
 
     def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
         """Deviation, one an image, lower is better. See the base class."""

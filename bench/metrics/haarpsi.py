@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -24,6 +24,10 @@ class HaarPSI(ImageMetric):
 
     quantize: Quantize = "round"
 
+    def protocol(self) -> dict[str, Any]:
+        """What becomes of odd sides."""
+        return {"odd_sides": "a zero below and to the right of both axes before they are halved"}
+
     def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
         """Similarity in [0, 1], one an image. See the base class."""
         a, b = (halve(yiq(255 * image)) for image in paired(x_hat, x, quantize=self.quantize, smallest=16))
@@ -37,9 +41,10 @@ class HaarPSI(ImageMetric):
             maps.append((i + q) / 2)
             weights.append((weights[0] + weights[1]) / 2)
         similarity, weight = torch.stack(maps, 1), torch.stack(weights, 1)
-        tiny = torch.finfo(weight.dtype).eps  # flat images have no weight anywhere: they are identical
-        pooled = ((similarity * _ALPHA).sigmoid() * weight).flatten(1).sum(1) + tiny
-        return per_image((torch.logit(pooled / (weight.flatten(1).sum(1) + tiny)) / _ALPHA).square())
+        total = weight.flatten(1).sum(1)
+        pooled = ((similarity * _ALPHA).sigmoid() * weight).flatten(1).sum(1) / total
+        alike = (torch.logit(pooled) / _ALPHA).square().clamp_max(1)
+        return per_image(torch.where(total == 0, 1.0, alike))  # where no pixel has weight both images are black
 
 
 def _similar(g: Tensor, h: Tensor) -> Tensor:

@@ -39,6 +39,6 @@ class MMD(FeatureMetric):
         width = apart[apart.isfinite()].sqrt().quantile(0.5)
 
         def total(x: Tensor, y: Tensor) -> Tensor:
-            return torch.stack([(d / (-2 * width**2)).exp().sum() for _, d in squared_distances(x, y)]).sum()
+            return torch.stack([torch.where(d > 0, (d / (-2 * width**2)).exp(), 1.0).sum() for _, d in squared_distances(x, y)]).sum()
 
         return {"mmd": unbiased_mmd(a, b, total, lambda x: x.new_ones(len(x))), "mmd/bandwidth": width}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import ClassVar
 
 from torch import Tensor
@@ -19,5 +20,5 @@ class PopulationError(Metric):
     definition: ClassVar[str] = "probability that y x'w <= 0 for a new point, summed exactly over the kinds of points"
 
     def __call__(self, outputs: Tensor, labels: Tensor, weights: Tensor) -> float:
-        """The sum of weights (N) of the points whose outputs x'w (N) do not have the sign of their labels (N, -1 or 1)."""
-        return float(weights[outputs * labels <= 0].sum())
+        """The sum of weights (N) of the points whose outputs x'w (N) do not have the sign of their labels (N, -1 or 1); nan where an output is."""
+        return math.nan if outputs.isnan().any() else float(weights[outputs * labels <= 0].sum())

@@ -17,6 +17,7 @@ class PSNR(ImageMetric):
 
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = "dB"
+    ceiling: ClassVar[float] = 100.0  # of 8 bits, one value that is one level off in 150,000
     definition: ClassVar[str] = "peak signal-to-noise ratio of each image, 10 log10(1 / MSE)"
 
     channel: Channel = "rgb"

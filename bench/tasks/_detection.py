@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from bench.metrics._matching import precision_recall_f1
 from bench.metrics.detection import Detection
 from bench.task import Scores
 from bench.tasks._pictures import Exam
+from datasets._base import Picture
 
 _COLUMNS = {
     "precision": "precision at the stated confidence",
@@ -55,24 +57,30 @@ class DetectionExam:
         return {c: dataclasses.replace(card, metric=f"detection:{c}", definition=f"{text}. {card.definition}") for c, text in _COLUMNS.items()}
 
     def score(self, method: Method, progress: Callable[[int], None]) -> Scores:
-        """Detect in the restored scenes and compare with the blurred and the sharp ones."""
-        found = [d for _, x_hat in self.exam.restore(method, progress) for d in self.detector(x_hat)]
+        """Detect in the restored scenes and compare with the blurred and the sharp ones; all nan where a restored scene is not finite."""
+        found, whole = list[Detections](), list[Tensor]()
+        for _, x_hat in self.exam.restore(method, progress):
+            whole.append(x_hat.isfinite().flatten(1).all(1).cpu())
+            found += self.detector(x_hat.nan_to_num())
         restored, blurred, sharp = self.metric.score(found, self._references), self._blurred, self._sharp
         gain = self.metric.gain(restored, blurred, sharp, units=[self.exam.units[name] for name in self.exam.names])
         values = {c: getattr(restored, c) for c in ("precision", "recall", "f1", "ap50", "map")} | {
             "gain": gain.delta_f1,
             "recovered": gain.recovered,
         }
-        f1 = precision_recall_f1(restored.counts)[:, 2]
+        judged = torch.cat(whole)
+        if not judged.all():
+            values = dict.fromkeys(values, math.nan)  # over pictures of which one is none
+        f1 = precision_recall_f1(restored.counts)[:, 2].nan_to_num(1.0)  # nothing to find and nothing found
         summary = {"gain_low": gain.low, "gain_high": gain.high, "blurred/f1": blurred.f1, "sharp/f1": sharp.f1, "blurred/ap50": blurred.ap50}
-        per_image = {"f1": (self.exam.names, f1.nan_to_num(0.0).tolist())}
+        per_image = {"f1": (self.exam.names, torch.where(judged, f1, math.nan).tolist())}
         return Scores(values, per_image, summary | {"sharp/ap50": sharp.ap50}, self.exam.units)
 
     @functools.cached_property
     def _references(self) -> list[Detections]:
         if self.metric.reference == "pseudo":
             return self._seen_sharp
-        return [Detections.annotated(p.boxes, p.labels) for p in self._annotated()]
+        return [_annotations(picture) for picture in self.exam.pictures]
 
     @functools.cached_property
     def _seen_sharp(self) -> list[Detections]:
@@ -89,8 +97,11 @@ class DetectionExam:
     def _detect(self, batches: Iterator[Tensor | None]) -> list[Detections]:
         return [d for images in batches if images is not None for d in self.detector(images)]
 
-    def _annotated(self) -> Iterator[Any]:
-        for picture in self.exam.pictures:
-            if picture.boxes is None or picture.labels is None:
-                raise UsageError(f"the scene {picture.name} has no annotated boxes: use a detection set, or detection[reference=pseudo]")
-            yield picture
+
+def _annotations(picture: Picture) -> Detections:
+    if picture.boxes is None or picture.labels is None:
+        raise UsageError(f"the scene {picture.name} has no annotated boxes: use a detection set, or detection[reference=pseudo]")
+    if picture.crowds is None or picture.crowd_labels is None:
+        return Detections.annotated(picture.boxes, picture.labels)
+    crowds = torch.arange(len(picture.labels) + len(picture.crowds)) >= len(picture.labels)
+    return Detections.annotated(torch.cat([picture.boxes, picture.crowds]), torch.cat([picture.labels, picture.crowd_labels]), crowds)

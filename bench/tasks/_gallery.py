@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bench.detector import Detections
 from bench.method import Method
+from bench.metrics._images import clipped
 from bench.tasks._detection import DetectionExam
 from bench.tasks._pictures import Exam
 
@@ -52,15 +53,16 @@ def _restore(method: Method, exam: Exam, index: int) -> dict[str, Any]:
         if index < start + len(batch):
             one = batch.pick(index - start)
             assert one.target is not None
-            restored = method.restore(one.without_target()).clamp(0, 1)  # type: ignore[attr-defined]
+            restored = clipped(method.restore(one.without_target())).nan_to_num()  # type: ignore[attr-defined]
             return {"name": exam.names[index], "observed": one.observed[0], "restored": restored[0], "target": one.target[0]}
         start += len(batch)
     raise IndexError(index)
 
 
 def _boxes(judge: DetectionExam, image: Tensor) -> list[list[float]]:
+    """Rows x0, y0, x1, y1, number of the class, score."""
     found: Detections = judge.detector(image[None])[0].above(judge.metric.confidence)
-    return torch.cat([found.boxes, found.labels[:, None], found.scores[:, None]], dim=1).tolist()
+    return [[*box, label, score] for box, label, score in zip(found.boxes.tolist(), found.labels.tolist(), found.scores.tolist(), strict=True)]
 
 
 def _write_png(image: Tensor, path: Path, longest: int) -> None:

@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from bench.cards import Card
 from bench.method import Method
 from bench.metric import SampleMetric
+from bench.metrics._images import clipped
+from bench.metrics.prdc import PRDC
 from bench.spec import parse
 from bench.task import Scores, Task
-from bench.tasks._metrics import usable
+from bench.tasks._metrics import few, usable
 from datasets._base import Split
 
 _AT_ONCE = 500  # samples
@@ -88,8 +90,11 @@ class Generation(Task):
         }
 
     def remarks(self) -> dict[str, str]:
-        """Metrics that cannot be computed."""
-        return {f"unavailable.{spec}": reason for spec, reason in self._metrics[1].items()}
+        """Metrics that cannot be computed; whether those that count shares rest on few samples."""
+        missing = {f"unavailable.{spec}": reason for spec, reason in self._metrics[1].items()}
+        counted = [metric for metric in self._metrics[0].values() if isinstance(metric, PRDC)]
+        least = min([self.samples, *(len(self._references(metric.against)) for metric in counted)])
+        return missing | (few(least, "test samples", "precision, recall and coverage") if counted else {})
 
     # -- judging
     def validate(self, method: Method) -> dict[str, float]:
@@ -126,7 +131,7 @@ class Generation(Task):
                 raise ValueError(f"{type(method).__name__}.sample returned {tuple(part.shape)} for samples of shape {self.shape}")
             progress(start + len(part))
         fake = torch.cat(parts).float()
-        return fake.clamp(0, 1) if fake.dim() == 4 else fake
+        return clipped(fake) if fake.dim() == 4 else fake
 
     def sample(self) -> int:
         """How many samples the cost metrics draw."""

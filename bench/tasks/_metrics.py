@@ -10,6 +10,14 @@ from bench.errors import Unavailable, UsageError
 from bench.metric import Metric
 
 M = TypeVar("M", bound=Metric)
+ENOUGH = 100  # of what a share is counted over, for one more or less not to show in its second digit
+
+
+def few(count: int, what: str, columns: str) -> dict[str, str]:
+    """The remark `few` of a record whose shares are counted over so little that a perfect one says little; none where there is enough."""
+    if count >= ENOUGH:
+        return {}
+    return {"few": f"{columns} rest on {count} {what}, each of which decides about {1 / count:.0%} of them: 1.000 there is far from certain"}
 
 
 def usable(

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bench.errors import UsageError
 from bench.method import Batch, Method
+from bench.metrics._images import clipped
 from bench.stream import mix
 from datasets._base import Picture, PictureSet
 
@@ -66,7 +67,7 @@ class Exam:
         return {picture.name: picture.unit or picture.name for picture in self.pictures}
 
     def restore(self, method: Method, progress: Callable[[int], None] = lambda done: None) -> Iterator[tuple[Batch, Tensor]]:
-        """Each batch with what the method makes of it, clipped to [0, 1]. The method does not see the truth.
+        """Each batch with what the method makes of it, clipped to [0, 1], NaN where it is infinite. The method does not see the truth.
 
         Raises:
             ValueError: the result has another shape than the truth.
@@ -79,7 +80,7 @@ class Exam:
                 raise ValueError(f"{type(method).__name__}.restore returned {tuple(x_hat.shape)} for pictures of {tuple(batch.target.shape)}")
             done += len(batch)
             progress(done)
-            yield batch, x_hat.clamp(0, 1)
+            yield batch, clipped(x_hat)
 
 
 def _restored(method: Any, batch: Batch, first: int) -> Tensor:

@@ -67,10 +67,14 @@ class Restoration(PictureTask):
 
     # -- judging
     def validate(self, method: Method) -> dict[str, float]:
-        """The first image metric on the validation pictures."""
+        """The mean of the first image metric over the validation pictures, of which none is ever left out.
+
+        A picture without error counts as the metric's `ceiling` (100 dB): over the others alone the mean would rise when that picture gets worse,
+        and an infinite mean would hide them. So one update compares with another.
+        """
         column, metric = next(iter(self._metrics[0].items()))
         values = [metric(x_hat, batch.target) for batch, x_hat in self._validation.restore(method) if batch.target is not None]
-        return {column: float(torch.cat(values).mean())}
+        return {column: float(torch.cat(values).clamp_max(metric.ceiling).mean())}
 
     def score(self, method: Method, progress: Callable[[int, int], None]) -> Scores:
         """Image metrics on the test pictures. Pictures restored without any error are counted and left out of a mean of infinities."""

@@ -4,33 +4,56 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
+from bench.errors import UsageError
 from bench.resize import weights
 from bench.stream import mix
 from datasets._base import PictureSet
 from datasets._saliency import Seen
 
 _SEED = 2018  # of the choice of others
+_NAMED = 5  # of the pictures that are left out
 _OTHERS = 10  # pictures whose fixations are the negatives of the shuffled AUC
 
 
 @dataclasses.dataclass(eq=False)
 class Truth:
-    """The truth about the pictures of a split, read when asked for; `baseline` makes the map to beat, 1 x H x W of any size."""
+    """The truth about the pictures of a split, read when asked for; `baseline` makes the map to beat, 1 x H x W of any size.
+
+    A picture whose truth is empty (an all-black density, no fixations, no object in its mask) has none: no measure judges it, whichever it reads.
+    """
 
     pictures: PictureSet
     baseline: Callable[[], Tensor]
 
     @functools.cached_property
     def kinds(self) -> frozenset[str]:
-        """What there is to compare with (see `bench.metrics._saliency.SaliencyMetric`)."""
-        first = self._seen(0)
-        fixations = {"fixations", "baseline"} | ({"others"} if len(self.pictures) > 1 else set()) if first.fixations is not None else set()
+        """What there is to compare with (see `bench.metrics._saliency.SaliencyMetric`).
+
+        Raises:
+            UsageError: no picture has a truth.
+        """
+        sound = list(itertools.islice((i for i in range(len(self.pictures)) if not _lack(self._seen(i))), 2))  # not all are read for that
+        if not sound:
+            raise UsageError(f"no picture has a truth to be compared with: {named(self.without)}; another data set or split has")
+        first = self._seen(sound[0])
+        fixations = {"fixations", "baseline"} | ({"others"} if len(sound) > 1 else set()) if first.fixations is not None else set()
         return frozenset({"target"} | fixations | ({"mask"} if first.mask is not None else set()))
+
+    @property
+    def judged(self) -> list[int]:
+        """The indices of the pictures that have a truth."""
+        return [i for i, (lack, _) in enumerate(self._scan) if not lack]
+
+    @property
+    def without(self) -> list[str]:
+        """The others, by name, with what they lack."""
+        return [f"{name} ({lack})" for name, (lack, _) in zip(self.pictures.names, self._scan, strict=True) if lack]
 
     def of(self, name: str, kinds: frozenset[str]) -> dict[str, Tensor]:
         """Kind -> 1 x H x W, of one picture; what was not asked for is not made."""
@@ -57,19 +80,39 @@ class Truth:
         return {name: i for i, name in enumerate(self.pictures.names)}
 
     @functools.cached_property
-    def _looks(self) -> list[Tensor]:
-        """Where people looked in each picture, as shares of its height and width: n x 2 each."""
-        marks = [seen.fixations[0] for seen in self.pictures if isinstance(seen, Seen) and seen.fixations is not None]
-        return [(m.nonzero() + 0.5) / torch.tensor(m.shape) for m in marks]
+    def _scan(self) -> list[tuple[str, Tensor | None]]:
+        """Of each picture what it lacks (empty: nothing), and where people looked, as shares of its height and width: n x 2."""
+        found = []
+        for index in range(len(self.pictures)):
+            seen = self._seen(index)
+            marks = None if seen.fixations is None else (seen.fixations[0].nonzero() + 0.5) / torch.tensor(seen.fixations[0].shape)
+            found.append((_lack(seen), marks))
+        return found
 
     def _others(self, index: int, size: tuple[int, int]) -> Tensor:
         """The fixations on ten other pictures, brought to this one's size."""
         rng = torch.Generator().manual_seed(mix(_SEED, index))
-        others = [i for i in torch.randperm(len(self._looks), generator=rng).tolist() if i != index][:_OTHERS]
-        y, x = (torch.cat([self._looks[i] for i in others] or [torch.zeros(0, 2)]) * torch.tensor(size)).long().unbind(1)
+        looks = {i: marks for i in self.judged if (marks := self._scan[i][1]) is not None}
+        others = [looks[i] for i in torch.randperm(len(self._scan), generator=rng).tolist() if i in looks and i != index][:_OTHERS]
+        y, x = (torch.cat(others or [torch.zeros(0, 2)]) * torch.tensor(size)).long().unbind(1)
         union = torch.zeros(1, *size)
         union[0, y, x] = 1
         return union
+
+
+def named(lines: Sequence[str]) -> str:
+    """The first of them in one line, and how many more there are."""
+    return ", ".join(lines[:_NAMED]) + (f" and {len(lines) - _NAMED} more" if len(lines) > _NAMED else "")
+
+
+def _lack(seen: Seen) -> str:
+    """What of its truth is empty; empty itself where nothing is."""
+    empty = {
+        "its density is black everywhere": seen.density is not None and not (seen.density != 0).any(),
+        "no fixation": seen.fixations is not None and not (seen.fixations > 0).any(),
+        "no object in its mask": seen.mask is not None and not (seen.mask > 0.5).any(),
+    }
+    return ", ".join(what for what, holds in empty.items() if holds)
 
 
 def resized(maps: Tensor, size: tuple[int, ...]) -> Tensor:

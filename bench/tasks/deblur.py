@@ -23,6 +23,7 @@ from bench.task import Scores
 from bench.tasks import _best_frame as best_frame
 from bench.tasks._detection import DetectionExam
 from bench.tasks._gallery import write_gallery
+from bench.tasks._metrics import few
 from bench.tasks._picture_task import EXAM_SEED
 from bench.tasks._pictures import Crops, Exam, exam
 from bench.tasks._restoration import Restoration
@@ -77,6 +78,11 @@ class Deblur(Restoration):
         if isinstance(self._split("test")[0], Shaken):
             image = {column: dataclasses.replace(card, protocol=card.protocol | {"frames": best_frame.PROTOCOL}) for column, card in image.items()}
         return image | (self._judge().cards() if self.scenes else {})
+
+    def remarks(self) -> dict[str, str]:
+        """And where detection rests on few scenes."""
+        count = min(self.scenes, len(self._scene_split("test"))) if self.scenes else 0
+        return super().remarks() | (few(count, "test scenes", "precision, recall and F1") if count else {})
 
     # -- training
     def batch(self, n: int, rng: torch.Generator) -> Batch:

@@ -26,7 +26,7 @@ from bench.tasks._metrics import usable
 from bench.tasks._picture_task import EXAM_SEED, PictureTask
 from bench.tasks._pictures import Exam, exam
 from bench.tasks._splits import open_or_instead, refuse_empty
-from bench.tasks._truth import Truth, resized
+from bench.tasks._truth import Truth, named, resized
 from datasets._base import SPLITS, PictureSet, Split
 from datasets._saliency import Seen
 
@@ -38,8 +38,8 @@ _BASELINE = 512  # training maps whose mean is the baseline of the information g
 class Saliency(PictureTask):
     """Predict a map in [0, 1], N x 1 x H x W, of pictures that may be noisy.
 
-    A metric that compares with what the data set does not bring (fixations, an object's mask) is left out, with the reason. Training and
-    validation use the data set's own splits, or pop-out scenes where it has none.
+    A metric that compares with what the data set does not bring (fixations, an object's mask) is left out, with the reason; a picture whose truth
+    is empty is named and left out of every metric alike. Training and validation use the data set's own splits, or pop-out scenes where it has none.
 
     Methods read `size`, the height and width of training pictures, and `sigma`.
     """
@@ -73,6 +73,15 @@ class Saliency(PictureTask):
     def cards(self) -> dict[str, Card]:
         """The metrics that can be computed; of noisy pictures, also how well they were denoised by those that do so on their way."""
         return super().cards() | {column: metric.card() for column, metric in self._denoised.items()}
+
+    def remarks(self) -> dict[str, str]:
+        """And which pictures have no truth."""
+        splits: tuple[Split, ...] = ("validation", "test")
+        found = [(split, len(self._split(split)), self._truth(split).without) for split in splits]
+        lines = [
+            f"{len(out)} of {n} {split} pictures have no truth and are left out of every measure: {named(out)}" for split, n, out in found if out
+        ]
+        return super().remarks() | ({"without_truth": "; ".join(lines)} if lines else {})
 
     # -- training
     def batch(self, n: int, rng: torch.Generator) -> Batch:
@@ -172,8 +181,8 @@ class Saliency(PictureTask):
 
     @functools.cache  # noqa: B019
     def _exam(self, split: Split) -> Exam:
-        pictures = self._split(split)
-        chosen = self._thinned(len(pictures)) if split == "test" else range(len(pictures))
+        pictures, judged = self._split(split), self._truth(split).judged
+        chosen = [judged[i] for i in self._thinned(len(judged))] if split == "test" else judged
 
         def observe(seen: object, i: int) -> Batch:
             assert isinstance(seen, Seen)

@@ -39,13 +39,13 @@ class MotionBlur:
 
     Laws: `boracchi_foi` is the original; `deblurgan_code` walks the same path and loses its first sample when rasterising; `paper_as_printed` is
     DeblurGAN's Algorithm 1 to the letter: impulses are tested with a normal number (about 1000 in 1999 steps instead of about 1), and inertia
-    multiplies the shake instead of pulling back.
+    multiplies the shake instead of pulling back. DeblurGAN's data script also draws the exposure: `exposure=(0.1,0.5,1.0)`.
     """
 
     law: Law = "deblurgan_code"
     max_len: float = 24.0  # L, length of the path at full exposure, pixels
     severity: tuple[float, ...] | None = None  # p_s, drawn uniformly for each kernel; None: the law's own values
-    exposure: tuple[float, ...] = (1.0,)  # part of the path during which the shutter is open, drawn uniformly (DeblurGAN: .1, .5, 1)
+    exposure: tuple[float, ...] = (1.0,)  # part of the path during which the shutter is open, drawn uniformly
     size: int | None = None  # K, odd; None: the smallest canvas that holds every path
     centre: Literal["centroid", "bounding_box"] = "centroid"
     gamma: float | None = None  # blur in linear light (2.2), or the stored values as they are (None)

@@ -13,9 +13,11 @@ Kupyn, Budzan, Mykhailych, Mishkin, Matas. CVPR 2018, arXiv:1711.07064.
 As in the authors' code: the critic sees the restored image alone; all critic steps of an update share batch and fake; VGG takes
 [-1, 1] without ImageNet normalisation, before the ReLU.
 Departures: `mc_dropout` is off (the paper tests with dropout on) and instance norm keeps no running statistics. Defects of the released code
-that are not ported: one convolution a block by a slip of operator precedence (`single_conv=True` has it); WGAN-GP cannot start (a wrong
-super call) and train.py forces the plain GAN; the penalty takes its norm a pixel, over channels, of the sum of the score map instead of its
-mean; one alpha mixes the whole batch; unet_256 cannot be built; SSIM's window is off centre and images are truncated to 8 bits.
+that are not ported: one convolution a block, a slip of operator precedence that a contributor's change brought in March 2019, a year after the
+paper (`single_conv=True` has it; the authors' own network has two, and the weights in the repository, with one since then, are the
+contributor's); WGAN-GP cannot start (a wrong super call) and train.py forces the plain GAN; the penalty takes its norm a pixel, over channels,
+of the sum of the score map instead of its mean; one alpha mixes the whole batch; unet_256 cannot be built; SSIM's window is off centre and
+images are truncated to 8 bits.
 """
 
 from __future__ import annotations
@@ -59,7 +61,9 @@ class DeblurGAN(Method):
         critic_norm: Literal["instance", "identity"] = param("instance", "Sec. 3.2: critic; never batch norm under a gradient penalty")
         dropout: float = param(0.5, "Sec. 3.2: after each block's first convolution")
         mc_dropout: bool = param(False, "keep dropout when restoring, as the paper does")
-        single_conv: bool = param(False, "the released network with one convolution a block")
+        single_conv: bool = param(
+            False, "one convolution a block: the repository's code since March 2019, neither the paper's network nor the authors' weights"
+        )
 
     def build(self, task: Any) -> None:
         """Networks, optimisers, losses."""

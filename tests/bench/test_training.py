@@ -180,6 +180,39 @@ def test_a_validation_that_is_not_finite(tmp_path):
         run.run(never)
 
 
+@pytest.mark.parametrize(("higher", "good"), [(True, math.inf), (False, -math.inf)])
+def test_an_infinitely_good_validation_is_no_divergence_and_the_best(tmp_path, higher, good):
+    method = Method(4)
+    values = {0: 1.0, 1: 2.0, 2: good, 3: 3.0, 4: 2.5}
+    run = training(tmp_path, method, validate=lambda: {"score": values[method.t]}, evaluations=4, higher=higher)
+    run.run(never)
+    assert train_values(run, "validation/score") == values
+    assert run.best_step() == 2
+    assert run.summary()["auc"] == good
+    run.load_best()
+    assert method.t == 2
+    again = training(tmp_path, Method(4), higher=higher)
+    assert again._resume()  # the checkpoint holds it
+    assert again.history == run.history
+
+
+@pytest.mark.parametrize(("higher", "bad"), [(True, -math.inf), (False, math.inf), (True, math.nan), (False, math.nan)])
+def test_an_infinitely_bad_validation_is_a_divergence(tmp_path, higher, bad):
+    method = Method(4)
+    with pytest.raises(Diverged, match="validation/score is not finite at update 2"):
+        training(tmp_path, method, validate=lambda: {"score": bad if method.t == 2 else 1.0}, higher=higher).run(never)
+
+
+def test_the_direction_of_a_later_validation_score(tmp_path):
+    scores = {"loss": 1.0, "psnr": math.inf}
+    run = training(tmp_path / "..", validate=lambda: scores, higher=False, directions={"loss": False, "psnr": True})
+    run.run(never)
+    assert run.best_step() == 0
+    for directions in ({}, {"psnr": False}):  # not known, or the other way
+        with pytest.raises(Diverged, match="validation/psnr is not finite at update 0"):
+            training(tmp_path, validate=lambda: scores, higher=False, directions=directions).run(never)
+
+
 def raising(value, error, **given):
     """A method that raises after update 3; by then its weights are what `value` says."""
 
@@ -229,6 +262,11 @@ def test_other_errors_are_none(tmp_path, value, error):
         ([1, 2, 3], False, 10),  # the start was best: all that follows is worse
         ([3, 3, 3], True, 10),
         ([3], True, None),
+        ([20, math.inf, 33, 33], True, None),  # infinite once: as good as the best of the others
+        ([20, math.inf, 33, 21], True, 30),
+        ([-1, -math.inf, -9, -2], False, 30),
+        ([20, math.inf, math.inf], True, None),
+        ([math.inf, math.inf], True, None),
     ],
 )
 def test_collapse_step(values, higher, step):

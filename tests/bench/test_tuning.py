@@ -493,6 +493,15 @@ def test_optuna_asks_one_by_one_on_the_same_budget(grid, monkeypatch):
     assert [str(t.spec) for t in again.guess_tune()] == [str(t.spec) for t in tuned]
 
 
+def test_what_is_infinitely_good_is_told_optuna_as_the_best_of_the_others(monkeypatch):
+    fake = fake_optuna()
+    monkeypatch.setitem(sys.modules, "optuna", fake)
+    space = Space(rules=["sgd"], ranges={"lr": (1e-4, 1e2)})
+    tuning.optuna(space, 9, 0, [({"lr": 0.1}, v) for v in (20.0, math.inf, 28.0, -math.inf, math.nan)])
+    tuning.optuna(space, 9, 0, [({"lr": 0.1}, v) for v in (math.inf, -math.inf)])
+    assert [[t.value for t in study.trials] for study in fake.made] == [[20, 28, 28, 20], [1, 0]]
+
+
 def test_trials_that_failed_tell_optuna_nothing(grid, monkeypatch):
     fake, bad = fake_optuna(), iter([True, False, False])
     monkeypatch.setitem(sys.modules, "optuna", fake)

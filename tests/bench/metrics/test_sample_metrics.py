@@ -437,3 +437,62 @@ def test_literature_names_want_the_real_inception(name, monkeypatch, tmp_path):
     with pytest.raises(UsageError, match="unknown option 'net'"):
         metric(f"{name}[net=pixels]")
     assert dataclasses.asdict(made)["net"] == "inception"
+
+
+# -- exact ties
+def ink(rows, threshold=None):
+    """Rows of scikit-learn's digits as whole numbers of at most 255."""
+    from sklearn.datasets import load_digits
+
+    levels = (load_digits().images * (255 / 16)).round()[rows]
+    return levels if threshold is None else 255 * (levels > threshold)
+
+
+@pytest.mark.parametrize("kind", ["binary", "levels", "copies"])
+def test_equal_distances_come_out_equal(kind):
+    """Against whole numbers, in which nothing is rounded; many distances are equal, and a ball is closed or open."""
+    rng = np.random.default_rng(3)
+    order = rng.permutation(1797)
+    fake, real = (ink(order[part], 127 if kind == "binary" else None) for part in (slice(0, 300), slice(300, 600)))
+    if kind == "copies":
+        fake[:150] = real[rng.integers(0, 300, 150)]
+    a, b = (x.reshape(300, 64).astype(np.int64) for x in (fake, real))
+
+    def apart(x, y):
+        return ((x[:, None] - y[None]) ** 2).sum(-1)
+
+    def radii(x, k):
+        return np.sort(apart(x, x) + np.diag(np.full(len(x), 2**40)), 1)[:, k - 1]
+
+    d = apart(a, b)
+    expected = {
+        "precision": (d <= radii(b, 3)).any(1).mean(), "recall": (d <= radii(a, 3)[:, None]).any(0).mean(),
+        "density": (d < radii(b, 5)).sum() / (5 * 300), "coverage": (d < radii(b, 5)).any(0).mean(),
+    }  # fmt: skip
+    fakes, reals = (torch.from_numpy(x).float()[:, None] / 255 for x in (fake, real))
+    found = registry.make("metric", "prdc[net=pixels]")(fakes, reals)
+    assert found == pytest.approx(expected, abs=1e-12)
+    own, nearest = radii(b, 1), d.argmin(1)
+    authentic = registry.make("metric", "nearest_neighbour")(fakes, reals)["nearest_neighbour"]
+    assert authentic == pytest.approx((d.min(1) > own[nearest]).mean(), abs=1e-12)
+
+
+def test_distances_of_whole_numbers_and_far_from_zero():
+    from bench.metrics._samples import squared_distances
+
+    rng = np.random.default_rng(0)
+    for offset, exact in ((0, True), (10**6, True), (0.3, False)):
+        a, b = (torch.from_numpy(rng.integers(0, 9, (50, 40)) + offset).double() for _ in range(2))
+        ((_, d),) = squared_distances(a, b)
+        direct = (a[:, None] - b[None]).square().sum(-1)
+        assert torch.equal(d, direct) if exact else torch.allclose(d, direct, rtol=1e-12)
+    far = 1e6 + 1e-3 * torch.from_numpy(rng.standard_normal((50, 40)))  # without a shift nothing would be left of these
+    ((_, d),) = squared_distances(far, far)
+    torch.testing.assert_close(d, (far[:, None] - far[None]).square().sum(-1), rtol=1e-6, atol=1e-18)
+
+
+def test_the_discrepancy_of_samples_that_are_all_alike():
+    one = torch.full((8, 2), 0.25)
+    metric = registry.make("metric", "mmd")
+    assert metric(one, one)["mmd"] == 0
+    assert metric(one + 1, one)["mmd"] == pytest.approx(2)  # no bandwidth: nothing is alike
