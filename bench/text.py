@@ -33,6 +33,11 @@ def one_line(text: object) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
+def encodable(text: object) -> str:
+    """Text that files and databases take: bytes of a file's name that are no text become their escapes."""
+    return str(text).encode("utf-8", "backslashreplace").decode()
+
+
 def brief(text: str, most: int = 1000) -> str:
     """Text without its middle where it is longer than `most` characters."""
     return text if len(text) <= most else f"{text[: most // 2]} ... {text[-most // 2 :]}"

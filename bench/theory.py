@@ -161,12 +161,12 @@ def _write(c: Claim, checked: Checked, code: str, folder: RunDir) -> None:
     folder.clear()
     (folder.results / "gallery").mkdir(parents=True)
     plain = dataclasses.asdict(dataclasses.replace(checked, figure=[])) | {"figure": FIGURE.dump_python(checked.figure, mode="json")}
-    (folder.results / "gallery" / "checked.json").write_text(json.dumps(plain))
+    (folder.results / "gallery" / "checked.json").write_text(json.dumps(plain), encoding="utf-8")
     folder.close(record)
 
 
 def _read(record: TrialRecord) -> Checked:
     assert record.gallery
-    data: dict[str, Any] = json.loads((record.gallery / "checked.json").read_text())
+    data: dict[str, Any] = json.loads((record.gallery / "checked.json").read_text(encoding="utf-8"))
     cases = tuple((str(name), float(predicted), float(measured)) for name, predicted, measured in data["cases"])
     return Checked(**data | {"cases": cases, "figure": FIGURE.validate_python(data["figure"])})

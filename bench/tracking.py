@@ -20,7 +20,7 @@ from bench.errors import UsageError
 from bench.record import FRAMES, TrialRecord, read_record
 from bench.records import Records, noted, tags_at_end, tags_at_start
 from bench.rundir import RunDirs
-from bench.text import first_line
+from bench.text import encodable, first_line
 from bench.training import Point
 
 _METRICS, _OTHERS = 800, 100  # metrics, parameters and tags in one call: MLflow allows 1000 in all, and 100 of the others
@@ -239,8 +239,8 @@ class Store(Records):
         """All in one call, or in as few as MLflow's limits allow."""
         from mlflow.entities import Param, RunTag
 
-        settings = [Param(key, str(value)[:6000]) for key, value in params.items()]
-        marks = [RunTag(_key(k), v[:5000]) for k, v in tags.items()]
+        settings = [Param(key, encodable(value)[:6000]) for key, value in params.items()]
+        marks = [RunTag(_key(k), encodable(v)[:5000]) for k, v in tags.items()]
         for i in range(max(math.ceil(len(metrics) / _METRICS), math.ceil(len(settings) / _OTHERS), math.ceil(len(marks) / _OTHERS))):
             some, few = slice(i * _METRICS, (i + 1) * _METRICS), slice(i * _OTHERS, (i + 1) * _OTHERS)
             self.client.log_batch(run_id, metrics[some], settings[few], marks[few])
