@@ -11,15 +11,20 @@ import typer
 
 import bench  # noqa: F401  (first: it sets the environment that libraries read when they are imported)
 from bench.errors import Unavailable, UsageError
-from bench.text import brief, one_line
+from bench.text import accept_any_text, brief, one_line, path_of
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, help="Train and score published methods.")
 _MANY = ("--methods", "--set", "--plugin")  # options that take every value up to the next option
 
-Root = Annotated[Path | None, typer.Option(help="Folder of data sets (default: GANBENCH_DATA).", envvar="GANBENCH_DATA")]
-Out = Annotated[Path, typer.Option(help="Where results go.")]
+
+def _paths(given: Path | list[Path] | None) -> Path | list[Path] | None:
+    return [path_of(path) for path in given] if isinstance(given, list) else given and path_of(given)
+
+
+Root = Annotated[Path | None, typer.Option(help="Folder of data sets (default: GANBENCH_DATA).", envvar="GANBENCH_DATA", callback=_paths)]
+Out = Annotated[Path, typer.Option(help="Where results go.", callback=_paths)]
 Uri = Annotated[str | None, typer.Option(help="MLflow server or database (default: MLFLOW_TRACKING_URI, else OUT/mlflow.db).")]
-Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="Files with methods or parts of your own.")]
+Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="Files with methods or parts of your own.", callback=_paths)]
 
 
 @app.callback(invoke_without_command=True)
@@ -91,7 +96,7 @@ def show(spec: str, plugin: Plugins = None) -> None:
 def report(
     suite: Annotated[str, typer.Option(help="The suite to report on.")],
     tier: Annotated[str | None, typer.Option(help="The tier (default: the newest on record).")] = None,
-    latex: Annotated[Path | None, typer.Option(help="Also put LaTeX tables and PDF figures into this folder.")] = None,
+    latex: Annotated[Path | None, typer.Option(help="Also put LaTeX tables and PDF figures into this folder.", callback=_paths)] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing there; exit with 1 where a cell printed there is not what the store holds.")
     ] = False,
@@ -211,6 +216,7 @@ def check(name_or_file: str) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; errors of the user's making are one line on standard error."""
+    accept_any_text()
     try:
         app(spread(sys.argv[1:] if argv is None else argv), prog_name="runner.py")
     except SystemExit as done:  # how typer ends, its own usage errors (2) included

@@ -24,6 +24,7 @@ from bench.spec import Spec
 from bench.stream import Stream
 from bench.suite import Trial
 from bench.task import Scores, Task
+from bench.text import encodable
 from bench.training import Diverged, Interrupted, Plan, Training, judging
 from bench.training import Watcher as TrainingWatcher
 
@@ -76,7 +77,7 @@ class Attempt:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise UsageError(f"no space left for {self.folder.path}: free some or give another --out, then run the same command again") from error
             self._end("failed", f"{type(error).__name__}: {str(error).strip()}".splitlines()[0])
-            (self.folder.results / "traceback.txt").write_text(traceback.format_exc())
+            (self.folder.results / "traceback.txt").write_text(traceback.format_exc(), "utf-8", "backslashreplace")
 
     def _go(self) -> None:
         method, run = self._train()
@@ -160,7 +161,7 @@ class Attempt:
             return self.task.score(method, progress)
 
     def _end(self, outcome: Any, reason: str) -> None:
-        self.record.outcome, self.record.reason = outcome, "; ".join(filter(None, [reason, self.record.tags.get("on_oom")]))
+        self.record.outcome, self.record.reason = outcome, encodable("; ".join(filter(None, [reason, self.record.tags.get("on_oom")])))
 
 
 def _save_weights(method: Method, path: Path) -> None:

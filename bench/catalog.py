@@ -10,27 +10,27 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from bench import registry
 from bench import suite as suites
 from bench.errors import UsageError
 from bench.spec import parse
+from bench.text import open_console
 
 
 def print_list(as_json: bool, plugins: Sequence[Path]) -> None:
     """Every kind of part with its names; as JSON, with one line about each."""
     for plugin in plugins:
         registry.load_plugin(plugin)
-    console = Console(soft_wrap=True)
+    console = open_console()
     if as_json:
         everything = {kind: {name: _first_line(registry.find(kind, name)) for name in registry.names(kind)} for kind in registry.FOLDERS}
         titles = {name: suites.load(name).title for name in suites.names()} | {suites.CLAIMS: suites.CLAIMS_TITLE}
         print(json.dumps({"suite": titles, **everything}, indent=1))
         return
     for kind, names in {"suite": [*suites.names(), suites.CLAIMS], **{kind: registry.names(kind) for kind in registry.FOLDERS}}.items():
-        console.print(f"{kind:12} {', '.join(names) or 'none'}", highlight=False)
+        console.print(f"{kind:12} {', '.join(names) or 'none'}")
 
 
 def print_part(text: str, plugins: Sequence[Path]) -> None:
@@ -45,12 +45,12 @@ def print_part(text: str, plugins: Sequence[Path]) -> None:
     kinds = [kind for kind in registry.FOLDERS if spec.name in registry.names(kind)]
     if not kinds:
         raise UsageError(f"nothing is called {spec.name!r}; see `runner.py list`")
-    console = Console(soft_wrap=True)
+    console = open_console()
     for kind in kinds:
         part = registry.find(kind, spec.name)
         values = registry.bind(part, spec.options, f"{kind} {spec.name!r}")
-        console.print(f"{kind} {spec.name}   {_place(part)}\n", highlight=False)
-        console.print(_document(part), highlight=False, markup=False)
+        console.print(f"{kind} {spec.name}   {_place(part)}\n")
+        console.print(_document(part))
         console.print(_options(part, values))
     _print_published(console, spec.name)
 
@@ -63,7 +63,7 @@ def _options(part: Any, values: dict[str, Any]) -> Table:
         default = fields[name].default if name in fields else inspect.signature(owner).parameters[name].default
         doc = fields[name].metadata.get("doc", "") if name in fields else ""
         shown = "required" if default in (dataclasses.MISSING, inspect.Parameter.empty) and name not in values else repr(values.get(name, default))
-        table.add_row(*map(escape, (name, shown, getattr(hint, "__name__", str(hint).replace("typing.", "")), doc)))
+        table.add_row(name, shown, getattr(hint, "__name__", str(hint).replace("typing.", "")), doc)
     return table
 
 

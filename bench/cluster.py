@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import logging
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -27,10 +28,13 @@ from bench.execute import Engine, Job
 from bench.identity import id_of
 from bench.record import TrialRecord
 from bench.rundir import Held
+from bench.safety import harden
 from bench.settings import Settings
 from bench.text import first_line
 from bench.training import Interrupted
 
+_SHORT = ("/tmp", "/var/tmp", "/dev/shm")  # folders for Ray's sockets where the name of the usual one is too long
+_LONGEST = 20  # characters of such a folder: a socket's name has 103 at most, ours has 17 and Ray's own 64 of them
 _LOOK = 0.25  # seconds between looks at what the trials say
 
 
@@ -48,23 +52,23 @@ def engine(
         alone: whether each trial has a node to itself; where nodes differ, one of the largest.
 
     Raises:
-        UsageError: Ray is not installed, or there is no such cluster.
+        UsageError: Ray is not installed or cannot start, or there is no such cluster.
     """
-    if not address and "RAY_AUTH_TOKEN" not in os.environ:  # Ray reads it when it is imported, and would leave one of its own in the home directory
-        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+    if not address:
+        _keep_to_ourselves()
     try:
         import ray
     except ImportError:
         raise UsageError("--workers and --ray need Ray: pip install 'ganbench[ray]'") from None
     if settings.device.index is not None:
         raise UsageError(f"--device {settings.device} with --workers or --ray: Ray hands out the GPUs, so give cuda")
-    scratch = Path(tempfile.mkdtemp(prefix="ganbench-"))  # short: the names of Ray's sockets go on from here
+    scratch = None if address else _scratch()
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
     try:
         if address:
             ray.init(address=address, **common)
         else:
-            ray.init(num_cpus=(workers or 1) * settings.ranks, include_dashboard=False, _temp_dir=str(scratch), **common)
+            ray.init("local", num_cpus=(workers or 1) * settings.ranks, include_dashboard=False, _temp_dir=str(scratch), **common)
         cores = max(int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"])
         if alone:
             threads, each = settings.threads or (cores if address else os.cpu_count() or 1), cores
@@ -74,14 +78,44 @@ def engine(
         theirs = dataclasses.replace(settings, threads=threads, at_once=max(cores // (each * settings.ranks), 1), out=settings.out.resolve())
         share = 0.0 if settings.device.type != "cuda" or settings.ranks > 1 else 1.0 if alone else gpus
         yield functools.partial(_run, each, _Gpus(share)), theirs
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         if ray.is_initialized():
             raise
-        where = f"the cluster at {address}" if address else "Ray"
-        raise UsageError(f"cannot reach {where}: {first_line(error)}; see `ray status`") from error
+        if address:
+            raise UsageError(f"cannot reach the cluster at {address}: {first_line(error)}; see `ray status`") from error
+        raise UsageError(f"cannot start Ray on this machine: {first_line(error)}; without --workers trials run one after another") from error
     finally:
         ray.shutdown()
-        shutil.rmtree(scratch, ignore_errors=True)
+        if scratch:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _keep_to_ourselves() -> None:
+    """Forget what the environment says of clusters and of what is to run in them: `--workers` means a Ray of our own, whatever is inherited.
+
+    Ray reads it when it is imported and in all of its processes. Its finer settings, which are in small letters, stay.
+    """
+    for name in [name for name in os.environ if re.fullmatch("RAY_[A-Z0-9_]+", name)]:
+        del os.environ[name]
+    harden()
+    os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=_token())  # else Ray would leave one of its own in the home directory
+
+
+@functools.cache
+def _token() -> str:
+    return secrets.token_hex(32)
+
+
+def _scratch() -> Path:
+    """A new folder for Ray, where names can be short: those of its sockets go on from here.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for parent in (tempfile.gettempdir(), *_SHORT):
+        if len(os.fsencode(os.path.abspath(parent))) <= _LONGEST and os.access(parent, os.W_OK):
+            return Path(tempfile.mkdtemp(prefix="ganbench-", dir=parent))
+    raise UsageError(f"Ray needs a folder with a short name for its sockets: set TMPDIR to one of at most {_LONGEST} characters")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -43,7 +43,7 @@ def _visit(path: Path, seen: dict[Path, str]) -> None:
 
 @functools.cache
 def _digest(path: Path) -> tuple[str, tuple[Path, ...]]:
-    tree = ast.parse(path.read_text())
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     imports = tuple(dict.fromkeys(_imports(tree)))
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):

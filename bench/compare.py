@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
 from bench import effects, lookup, paired, stats
 from bench import suite as suites
@@ -18,6 +17,7 @@ from bench.cards import differences as of_cards
 from bench.errors import UsageError
 from bench.image_scores import ImageScores, compare, gather, on_shared_images
 from bench.record import TrialRecord
+from bench.text import open_console
 from bench.tracking import Store
 
 _GROUPS = {  # kind of difference -> how its parts' names begin (see `bench.identity`)
@@ -213,14 +213,13 @@ def _ranked(sides: Sequence[Side]) -> str:
 
 # -- what is printed
 def _print(a: Side, b: Side, found: Sequence[Difference], differ: dict[str, list[str]]) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
-    console = Console(soft_wrap=True, width=_WIDE)
+    console = open_console(_WIDE)
     for letter, side in (("A", a), ("B", b)):
         r = side.records[0]
         about = f"suite {r.suite}, task {r.task}, tier {r.tier}, seed{'s' * (len(side.records) > 1)} {', '.join(str(x.seed) for x in side.records)}"
-        console.print(f"{letter}  {side.name}: {about}", markup=False, highlight=False)
+        console.print(f"{letter}  {side.name}: {about}")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for title in ("score", "A", "B", "A - B", "95 % interval", "p", "Cliff's delta", "pairs", "verdict"):
         table.add_column(title, justify="left" if title in ("score", "verdict") else "right", no_wrap=True)
@@ -229,13 +228,13 @@ def _print(a: Side, b: Side, found: Sequence[Difference], differ: dict[str, list
         p = "–" if math.isnan(d.p) else "< 0.001" if d.p < 0.001 else f"{d.p:.3f}"
         effect = "–" if math.isnan(d.effect) else f"{d.effect:+.2f}"
         texts = [d.column, f"{d.a:.4g}", f"{d.b:.4g}", f"{d.difference:+.4g}", interval, p, effect, str(d.n), d.verdict]
-        table.add_row(*map(escape, texts))
-    console.print(table, highlight=False)
+        table.add_row(*texts)
+    console.print(table)
     for test in dict.fromkeys(d.test for d in found if d.test):
         console.print(
             f"{test}; Holm over the scores; Cliff's delta: share of pairs where A is larger minus where B is", markup=False, highlight=False
         )
-    console.print("\nwhat differs" if differ else "\nnothing differs but the runs", highlight=False)
+    console.print("\nwhat differs" if differ else "\nnothing differs but the runs")
     for group, lines in differ.items():
         for i, line in enumerate(lines):
-            console.print(f"{group if i == 0 else '':12} {line}", markup=False, highlight=False)
+            console.print(f"{group if i == 0 else '':12} {line}")

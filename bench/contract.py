@@ -23,6 +23,7 @@ from bench.spec import Spec
 from bench.stream import Stream, mix
 from bench.suite import check_method
 from bench.task import Task
+from bench.text import open_console
 from bench.training import Plan, Training, judging
 
 _STEPS = 4
@@ -164,13 +165,11 @@ def print_check(name_or_file: str) -> int:
     Raises:
         UsageError: no such method or file, or the file holds another kind of part.
     """
-    from rich.console import Console
-
-    console, kind, name = Console(soft_wrap=True), "method", name_or_file
+    console, kind, name = open_console(), "method", name_or_file
     if name_or_file.endswith(".py"):
         kind, name = registry.load_plugin(name_or_file)
     if kind != "method":
-        console.print(f"{kind} {name} loads; the contract concerns methods", highlight=False)
+        console.print(f"{kind} {name} loads; the contract concerns methods")
         return 0
     registry.find("method", name)
     failed = 0
@@ -183,7 +182,7 @@ def print_check(name_or_file: str) -> int:
         except Exception as error:
             failed += 1
             verdict = f"FAILS: {type(error).__name__}: {error}".replace("AssertionError: ", "")
-        console.print(f"{title:20} {verdict}", highlight=False, markup=False)
+        console.print(f"{title:20} {verdict}")
     return int(failed > 0)
 
 

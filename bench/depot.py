@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError
-from bench.text import first_line
+from bench.text import first_line, path_of
+
+_LOCAL = "file://"
 
 
 class Depot:
@@ -93,12 +95,15 @@ def whole(url: str) -> str:
         files.exists(root)
     except Exception as error:
         raise UsageError(f"cannot use --checkpoints {url}: {first_line(error)}") from error
-    return url.rstrip("/") if "://" in url else files.unstrip_protocol(root)
+    return url.rstrip("/") if "://" in url else f"{_LOCAL}{root}"
 
 
 def _open(url: str) -> tuple[Any, str]:
-    """The file system and the path in it."""
+    """The file system and the path in it; that of a local one may hold what means something in a URL."""
     import fsspec
 
+    if "://" not in url or url.startswith(_LOCAL):
+        path = path_of(url.removeprefix(_LOCAL)).absolute()
+        return fsspec.filesystem("file"), str(path).rstrip("/")
     files, root = fsspec.core.url_to_fs(url)
     return files, root.rstrip("/")

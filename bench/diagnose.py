@@ -23,6 +23,7 @@ from bench.spec import parse
 from bench.stream import Stream, mix
 from bench.suite import Trial, check_method
 from bench.task import Task
+from bench.text import open_console
 from methods._gan import TwoPlayer
 
 _SHOWN = 4  # eigenvalues of each kind
@@ -55,9 +56,9 @@ def print_diagnosis(run: str, samples: int | None, root: Path | None, out: Path,
     n = samples or method.hp.batch_size
     batch = task.batch(n, torch.Generator().manual_seed(mix(_BATCH_SEED)))
     game = Game(method, Samples(batch.x.double(), batch.labels))
-    console = Console(soft_wrap=True)
+    console = open_console()
     about = f"suite {record.suite}, tier {record.tier}, seed {record.seed}: update {method.t}, {n} real samples"
-    console.print(f"{record.label}, {about}", highlight=False)
+    console.print(f"{record.label}, {about}")
     _print(console, game, game.spectrum())
 
 
@@ -97,7 +98,7 @@ def _load(method: Method, path: Path) -> None:
 
 def _print(console: Console, game: Game, s: Spectrum) -> None:
     def line(title: str, text: str) -> None:
-        console.print(f"{title:12} {text}", highlight=False)
+        console.print(f"{title:12} {text}")
 
     (critic, generator), (d, g) = game.sizes, game.gradient_norms
     line("weights", f"critic {critic}, generator {generator}")

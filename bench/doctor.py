@@ -9,14 +9,13 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from rich.console import Console
-
 from bench.errors import Unavailable, UsageError
+from bench.text import open_console
 
 
 def print_report(root: Path | None, out: Path, tracking_uri: str | None) -> int:
     """Check everything a suite needs. Returns 1 where something that every run needs is missing."""
-    console = Console(soft_wrap=True)
+    console = open_console()
     failed = 0
     checks: dict[str, Callable[[], str]] = {
         "python": lambda: f"{platform.python_version()} on {platform.platform()}",
@@ -33,10 +32,10 @@ def print_report(root: Path | None, out: Path, tracking_uri: str | None) -> int:
     }
     for title, check in checks.items():
         try:
-            console.print(f"{title:9} {check()}", highlight=False, markup=False)
+            console.print(f"{title:9} {check()}")
         except (UsageError, Unavailable, ImportError, PackageNotFoundError) as error:
             failed = 1
-            console.print(f"{title:9} PROBLEM: {error}", highlight=False, markup=False)
+            console.print(f"{title:9} PROBLEM: {error}")
     return failed
 
 
@@ -45,24 +44,24 @@ def print_data(root: Path | None) -> None:
     from bench import fetch
     from datasets._inventory import inventory
 
-    console = Console(soft_wrap=True)
+    console = open_console()
     for row in inventory(root):
         how = f"\n{'':13} or run `runner.py data fetch {row.name}`" if not row.found and row.name in fetch.remotes() else ""
         counts = ", ".join(f"{split} {'any number' if n is None else n}" for split, n in row.counts.items()) if row.counts else "not found"
-        console.print(f"{row.name:13} {counts}\n{'':13} {row.where}{how}\n{'':13} licence: {row.licence}", highlight=False, markup=False)
+        console.print(f"{row.name:13} {counts}\n{'':13} {row.where}{how}\n{'':13} licence: {row.licence}")
 
 
 def print_weights() -> None:
     """Every pretrained weight: found where, or how to get it and where to put it."""
     from bench import fetch, weights
 
-    console = Console(soft_wrap=True)
+    console = open_console()
     for row in weights.inventory():
         how = f", or run `runner.py weights fetch {row.weight.id}`" if fetch.direct(row.weight) else ""
         where = str(row.path) if row.path else f"not found: get {row.weight.filename} from {row.weight.url}{how}"
         use = f"for {', '.join(row.weight.used_by)}; licence: {row.weight.licence}"
-        console.print(f"{row.weight.id:13} {where}\n{'':13} {use}", highlight=False, markup=False)
-    console.print(f"looked for in {', '.join(map(str, weights.folders()))}", highlight=False)
+        console.print(f"{row.weight.id:13} {where}\n{'':13} {use}")
+    console.print(f"looked for in {', '.join(map(str, weights.folders()))}")
 
 
 def _packages() -> str:

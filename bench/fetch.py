@@ -20,6 +20,7 @@ from bench import weights as manifest
 from bench.archive import is_archive, merge, unpack
 from bench.download import Progress, download
 from bench.errors import Unavailable, UsageError
+from bench.text import open_console
 from datasets._base import DataSource
 
 _DIGITS = 64  # of a whole sha256
@@ -62,9 +63,9 @@ def weights(name: str) -> None:
         UsageError: no such weights.
         Unavailable: the manifest has no direct address, or the download failed.
     """
-    console = Console(soft_wrap=True)
+    console = open_console()
     try:
-        console.print(f"{manifest.resolve(name)} is here, {_verified(name)}", highlight=False, markup=False)
+        console.print(f"{manifest.resolve(name)} is here, {_verified(name)}")
         return
     except (Unavailable, UsageError):  # missing, or not the published file
         if name not in manifest.manifest():
@@ -75,7 +76,7 @@ def weights(name: str) -> None:
         raise Unavailable(f"{weight.filename} has no address of its own: get it from {weight.url} and put it into {place.parent}")
     with _shown(weight.filename, console) as progress:
         found = download(weight.url, place, weight.sha256, progress)
-    console.print(f"{place}, {_verified(name)}, sha256 {found}", highlight=False, markup=False)
+    console.print(f"{place}, {_verified(name)}, sha256 {found}")
 
 
 def _verified(name: str) -> str:
@@ -91,11 +92,11 @@ def data(name: str, root: Path | None) -> None:
         UsageError: no such data set, or no data root.
         Unavailable: its publisher gives no direct address, a download failed, an archive is hostile, or something is in the way.
     """
-    source, console = _source(name), Console(soft_wrap=True)
+    source, console = _source(name), open_console()
     if root is None:
         raise UsageError("say where data sets lie: give --data-root or GANBENCH_DATA")
     with contextlib.suppress(Unavailable, UsageError):
-        console.print(f"{source.find(root) or source.origin} is here", highlight=False, markup=False)
+        console.print(f"{source.find(root) or source.origin} is here")
         return
     if not (files := remotes().get(name)):
         raise Unavailable(f"data set {name!r} cannot be fetched: get it from {source.origin}, put it below {root} as {source.layout}")
@@ -108,7 +109,7 @@ def data(name: str, root: Path | None) -> None:
     except OSError as error:
         raise Unavailable(f"cannot write below {root}: {error.strerror}; mend that, then run the same command again") from error
     shutil.rmtree(stage, ignore_errors=True)
-    console.print(f"{root / folder}; its sha256 stand in {root / _RECORD}; licence: {source.licence}", highlight=False, markup=False)
+    console.print(f"{root / folder}; its sha256 stand in {root / _RECORD}; licence: {source.licence}")
 
 
 def _source(name: str) -> DataSource:
@@ -168,7 +169,7 @@ def _shown(name: str, console: Console) -> Iterator[Progress]:
     """A bar on a terminal, a line elsewhere."""
     columns = (TextColumn("{task.description}"), BarColumn(28), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     if not console.is_terminal:
-        console.print(f"fetching {name}", highlight=False, markup=False)
+        console.print(f"fetching {name}")
     with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         task = bars.add_task(name, total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)

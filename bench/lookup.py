@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError
 from bench.record import TrialRecord
 from bench.text import first_line
-from bench.tracking import Store
+from bench.tracking import Store, store_uri
 
 _SHORTEST = 4  # letters of an id that may stand for it
 
@@ -29,7 +30,7 @@ def find(run: str, out: Path, tracking_uri: str | None, scratch: Path) -> TrialR
     """
     if not is_id(run):
         raise UsageError(f"{run!r} is neither a trial's id (16 hex digits, or the first {_SHORTEST} or more) nor an MLflow run's (32)")
-    found = _runs(run, out, tracking_uri)[1]
+    found = _runs(run, out, tracking_uri)
     if not found:
         raise UsageError(f"no finished run {run} on record: `mlflow ui` shows every run with its id, and its trial's as the tag `trial_id`")
     if len(found) > 1:
@@ -39,28 +40,25 @@ def find(run: str, out: Path, tracking_uri: str | None, scratch: Path) -> TrialR
 
 
 def weights(run: str, out: Path, tracking_uri: str | None, scratch: Path) -> Path | None:
-    """The last weights of a run that `find` found, in a file below `scratch`; None where it left none."""
-    client, found = _runs(run, out, tracking_uri)
-    (named,) = found.values()
-    run_id, name = named.info.run_id, "trial/weights.safetensors"
-    if not any(file.path == name for file in client.list_artifacts(run_id, "trial")):
-        return None
-    return Path(client.download_artifacts(run_id, name, str(scratch)))
+    """The last weights of a run that `find` found, in a file, below `scratch` unless it lies on this machine; None where it left none."""
+    (named,) = _runs(run, out, tracking_uri).values()
+    return Store(named.data.tags["suite"], out, tracking_uri).file(named, "weights.safetensors", scratch)
 
 
-def _runs(run: str, out: Path, tracking_uri: str | None) -> tuple[Any, dict[str, Any]]:
-    """MLflow's client, and trial id -> the newest closed run, of those that the id may mean."""
+def _runs(run: str, out: Path, tracking_uri: str | None) -> dict[str, Any]:
+    """Trial id -> the newest closed run, of those that the id may mean."""
     require_store(out, tracking_uri)
     from mlflow import MlflowClient
 
     whose = f"attributes.run_id = '{run}'" if len(run) == 32 else f"tags.trial_id LIKE '{run}%'"
+    uri = store_uri(out, tracking_uri)
     try:
-        client = MlflowClient(tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{out.resolve() / 'mlflow.db'}")
+        client = MlflowClient(uri)
         experiments = [e.experiment_id for e in client.search_experiments(filter_string="name LIKE 'ganbench/%'")]
         runs = client.search_runs(experiments, f"{whose} and attributes.status != 'RUNNING'") if experiments else []
     except Exception as error:
         raise UsageError(f"cannot read the tracking store: {first_line(error)}; check --tracking-uri and --out") from error
-    return client, {r.data.tags["trial_id"]: r for r in reversed(runs) if {"trial_id", "suite"} <= r.data.tags.keys()}
+    return {r.data.tags["trial_id"]: r for r in reversed(runs) if {"trial_id", "suite"} <= r.data.tags.keys()}
 
 
 def is_id(text: str) -> bool:
@@ -74,5 +72,8 @@ def require_store(out: Path, tracking_uri: str | None) -> None:
     Raises:
         UsageError: there is no store.
     """
-    if not (tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")) and not (out / "mlflow.db").is_file():
-        raise UsageError(f"nothing on record below {out}: give --out or --tracking-uri")
+    if tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or (out / "mlflow.db").is_file():
+        return
+    if any(out.glob("*/trials/*/record/record.json")):
+        raise UsageError(f"{out} holds results, but no database: `runner.py rebuild --out {shlex.quote(str(out))}` makes it from them")
+    raise UsageError(f"nothing on record below {out}: run a suite first, or give --out or --tracking-uri")

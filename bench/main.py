@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ from bench.display import SuiteDisplay
 from bench.errors import UsageError
 from bench.execute import Engine
 from bench.ledger import Ledger
+from bench.lookup import require_store
 from bench.options import RunOptions, data_root_of, seeds_of, tier_of
 from bench.record import TrialRecord
 from bench.records import Records
@@ -27,6 +29,7 @@ from bench.schema import Suite, Tier, TierName
 from bench.settings import Settings
 from bench.spec import parse, split
 from bench.suite import Trial
+from bench.text import open_console
 from bench.tracking import Store
 from bench.training import Interrupted
 
@@ -45,7 +48,7 @@ def run_suite(options: RunOptions) -> int:
     """
     if options.suite == suites.CLAIMS:
         return _check_claims(options)
-    console = Console(soft_wrap=True)
+    console = open_console()
     settings = options.settings()
     settings.prepare()
     suite = suites.load(options.suite)
@@ -56,8 +59,8 @@ def run_suite(options: RunOptions) -> int:
     rows = tuning.prepare(rows, level)
     _agree(total := tuning.count(rows, level), options.yes)
     _check(suite, tier, rows, settings)
-    ledger = Ledger(suite.name, options.out, options.tracking_uri, functools.partial(console.print, highlight=False, markup=False))
-    console.print(f"{suite.title}\n{total} trials, tier {tier}, {settings.device}", markup=False, highlight=False)
+    ledger = Ledger(suite.name, options.out, options.tracking_uri, console.print)
+    console.print(f"{suite.title}\n{total} trials, tier {tier}, {settings.device}")
     headline = [column for table in suite.tables for column in table.headline or [table.sort]]
     again = "--fresh begins afresh again: leave it out to keep what has ended" if options.fresh else "give the same command again to go on"
     try:
@@ -71,10 +74,10 @@ def run_suite(options: RunOptions) -> int:
         console.print(f"stopped at once; trials that ran are saved up to their last checkpoints: {again}")
         return 130
     if not display.started:
-        console.print(f"all {total} trials are on record already: nothing to train (--fresh trains again)", highlight=False)
+        console.print(f"all {total} trials are on record already: nothing to train (--fresh trains again)")
     _report(console, suite, ledger.records, tier, options.out, records)
     if failed:
-        console.print(f"{len(failed)} of {total} trials failed, the first of them {failed[0]}", highlight=False, markup=False)
+        console.print(f"{len(failed)} of {total} trials failed, the first of them {failed[0]}")
     return int(bool(failed))
 
 
@@ -118,10 +121,9 @@ def report_suite(name: str, tier: str | None, out: Path, tracking_uri: str | Non
     """
     if check and latex is None:
         raise UsageError("--check needs the folder of the printed tables: --latex DIR")
-    uri, console = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"), Console(soft_wrap=True)
+    uri, console = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"), open_console()
     suite = None if name == suites.CLAIMS else suites.load(name)
-    if not uri and not (out / "mlflow.db").is_file():
-        raise UsageError(f"nothing on record below {out}: run `runner.py --suite {name}` first, or give --out or --tracking-uri")
+    require_store(out, uri)
     if suite:
         folder = _report(console, suite, Ledger(suite.name, out, uri).records, tier, out, latex=None if check else latex)
     else:
@@ -154,9 +156,9 @@ def _report(
             title = table.name if len(suite.tables) > 1 else ""
             shown = headline.get(table.workload, [])
             console.print(export.terminal(table, title, only=shown and [table.sort, *shown]))
-    console.print(f"report   {folder / 'index.html'}", highlight=False)
+    console.print(f"report   {folder / 'index.html'}")
     if isinstance(kept, Store):
-        console.print(f"MLflow   mlflow ui --backend-store-uri {kept.uri}", highlight=False)
+        console.print(f"MLflow   mlflow ui --backend-store-uri {shlex.quote(kept.uri)}")
     return folder
 
 

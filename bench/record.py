@@ -162,7 +162,7 @@ def write_head(record: TrialRecord, folder: Path) -> None:
     data = record.head() | {"gallery": None}
     part = folder / "record.json.part"
     try:
-        part.write_text(json.dumps(data, indent=1, allow_nan=False))
+        part.write_text(json.dumps(data, indent=1, allow_nan=False), encoding="utf-8")
         os.replace(part, folder / "record.json")
     except OSError as error:
         part.unlink(missing_ok=True)
@@ -190,7 +190,7 @@ def read_head(folder: Path) -> dict[str, Any]:
         OSError: there is none.
         ValueError: it is damaged.
     """
-    data: dict[str, Any] = json.loads((folder / "record.json").read_text())
+    data: dict[str, Any] = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     fields = {f.name: f.default is f.default_factory for f in dataclasses.fields(TrialRecord) if f.name not in FRAMES}  # whether it must be there
     if not isinstance(data, dict) or data.keys() - fields.keys() or any(needed and name not in data for name, needed in fields.items()):
         raise ValueError(f"{folder / 'record.json'} is no record of a trial")

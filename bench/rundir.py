@@ -7,7 +7,7 @@ import dataclasses
 import io
 import shutil
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -115,11 +115,22 @@ class RunDir:
         Raises:
             UsageError: the disk is full or the folder cannot be written.
         """
+
+        def write(part: Path) -> None:
+            with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+                archive.extractall(part, filter="data")
+
+        self._replace(write)
+
+    def adopt(self, files: Path) -> None:
+        """Put a copy of such files here, in place of what came of the trial before. Raises like `unpack`."""
+        self._replace(lambda part: shutil.copytree(files, part))
+
+    def _replace(self, write: Callable[[Path], object]) -> None:
         part = self.path / "record.part"
         try:
             self.clear()
-            with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-                archive.extractall(part, filter="data")
+            write(part)
             part.rename(self.results)
         except OSError as error:
             raise UsageError(f"cannot write the record {self.results}: {error}; free some space or give another --out") from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import functools
 import json
 import os
 import tempfile
@@ -31,6 +30,7 @@ from bench.record import TrialRecord
 from bench.records import Records
 from bench.rundir import Held, RunDir
 from bench.suite import CLAIMS, CLAIMS_TITLE
+from bench.text import open_console
 
 TIERS = {"quick": ("fast",), "standard": ("fast", "slow")}  # tier -> costs of the claims it checks
 _MARK = {"holds": "✓", "holds with a deviation": "≈", "fails": "✗", "not checked": "–"}
@@ -56,14 +56,14 @@ def run(tier: str, only: Sequence[str], out: Path, uri: str | None, fresh: bool)
     asked = [c for c in select(chapters, only) if c.cost in TIERS[tier]]
     if not asked:
         raise UsageError(f"tier {tier} has none of the claims {', '.join(only)}: they are slow; add --tier standard")
-    console, code = Console(soft_wrap=True), tree_hash()
-    ledger = Ledger(CLAIMS, out, uri, functools.partial(console.print, highlight=False, markup=False))
+    console, code = open_console(), tree_hash()
+    ledger = Ledger(CLAIMS, out, uri, console.print)
     before = ledger.folders.attempts()  # looked up first: what another runner ends from here on is not stale
     ledger.sync()
     done = ledger.done()
     outcomes = [done.get(id_of(_parts(c, code)), {}).get("outcome", "skipped") for c in asked]
     missing = [c for c, outcome in zip(asked, outcomes, strict=True) if fresh or outcome == "skipped"]  # what was missing may have come
-    console.print(f"{CLAIMS_TITLE}\n{len(asked)} claims, tier {tier}", highlight=False)
+    console.print(f"{CLAIMS_TITLE}\n{len(asked)} claims, tier {tier}")
     with graceful_stop() as stopped:
         queue, i = collections.deque(missing), 0
         while queue:
@@ -79,9 +79,9 @@ def run(tier: str, only: Sequence[str], out: Path, uri: str | None, fresh: bool)
                 continue
             ledger.put(folder)
             i += 1
-            console.print(f"[{i}/{len(missing)}] {_MARK[checked.verdict]} {c.id}  {checked.reason}", markup=False, highlight=False)
+            console.print(f"[{i}/{len(missing)}] {_MARK[checked.verdict]} {c.id}  {checked.reason}")
     if not missing:
-        console.print(f"all {len(asked)} claims are on record already: nothing to check (--fresh checks again)", highlight=False)
+        console.print(f"all {len(asked)} claims are on record already: nothing to check (--fresh checks again)")
     entries = report(console, ledger.records, out / CLAIMS / "report")
     wanted = {c.id for c in asked}
     return int(any(e.checked and e.checked.verdict == "fails" for e in entries if e.claim.id in wanted))
@@ -118,7 +118,7 @@ def report(console: Console, kept: Records, folder: Path) -> list[Entry]:
     rendered.render(entries, folder, title=CLAIMS_TITLE, environment=environment("cpu"))
     console.width = max(console.width, 80)  # a table in less leaves columns out
     console.print(rendered.terminal(entries))
-    console.print(f"report   {folder / 'index.html'}\nrecords  {kept.uri}", highlight=False)
+    console.print(f"report   {folder / 'index.html'}\nrecords  {kept.uri}")
     return [entry for part in entries.values() for entry in part]
 
 
@@ -161,12 +161,12 @@ def _write(c: Claim, checked: Checked, code: str, folder: RunDir) -> None:
     folder.clear()
     (folder.results / "gallery").mkdir(parents=True)
     plain = dataclasses.asdict(dataclasses.replace(checked, figure=[])) | {"figure": FIGURE.dump_python(checked.figure, mode="json")}
-    (folder.results / "gallery" / "checked.json").write_text(json.dumps(plain))
+    (folder.results / "gallery" / "checked.json").write_text(json.dumps(plain), encoding="utf-8")
     folder.close(record)
 
 
 def _read(record: TrialRecord) -> Checked:
     assert record.gallery
-    data: dict[str, Any] = json.loads((record.gallery / "checked.json").read_text())
+    data: dict[str, Any] = json.loads((record.gallery / "checked.json").read_text(encoding="utf-8"))
     cases = tuple((str(name), float(predicted), float(measured)) for name, predicted, measured in data["cases"])
     return Checked(**data | {"cases": cases, "figure": FIGURE.validate_python(data["figure"])})

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import math
 import os
+import shlex
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
-from urllib.parse import urlparse
-from urllib.request import url2pathname
 
 from bench import database
 from bench.errors import UsageError
 from bench.record import FRAMES, TrialRecord, read_record
 from bench.records import Records, noted, tags_at_end, tags_at_start
-from bench.text import first_line
+from bench.rundir import RunDirs
+from bench.text import encodable, first_line
 from bench.training import Point
 
 _METRICS, _OTHERS = 800, 100  # metrics, parameters and tags in one call: MLflow allows 1000 in all, and 100 of the others
@@ -32,8 +34,16 @@ class Away(UsageError):
 
 
 def store_uri(out: Path, uri: str | None) -> str:
-    """Where the store is: as given, else MLFLOW_TRACKING_URI, else the database in the output folder."""
-    return uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{out.resolve() / 'mlflow.db'}"
+    """Where the store is: as given (a database file by its path, too), else MLFLOW_TRACKING_URI, else the database in the output folder.
+
+    Raises:
+        UsageError: the name of the folder cannot stand in a URL.
+    """
+    given = uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if not given:
+        return database.url_of(out.resolve() / "mlflow.db")
+    file = Path(given).expanduser()
+    return database.url_of(file) if "://" not in given and file.is_file() else given
 
 
 def _answered(call: Callable[_P, _T]) -> Callable[_P, _T]:
@@ -60,7 +70,7 @@ class Store(Records):
 
         Args:
             suite: the suite's name; the experiment is `ganbench/<suite>`.
-            out: the output folder; the default store is `out/mlflow.db`, its artifacts lie beside it.
+            out: the output folder; the default store is `out/mlflow.db`. The artifacts of a database in a file lie beside it, `artifacts/SUITE`.
             uri: another tracking server or database (default: MLFLOW_TRACKING_URI, else the local one).
 
         Raises:
@@ -73,7 +83,9 @@ class Store(Records):
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         self._runs: dict[str, str] = {}  # trial -> its open run
         self._logged: dict[str, int] = {}  # run -> last step whose curves are in the store
-        self.uri = store_uri(out, uri)
+        self.uri, self._suite, self._out = store_uri(out, uri), suite, out
+        file = database.file_of(self.uri)
+        self._home = file.resolve().parent if file else None  # the folder of a database in a file: artifacts lie there too
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -84,7 +96,8 @@ class Store(Records):
             for name in ("mlflow", "alembic"):  # they announce every migration of a new database, and print at length what they raise anyway
                 logging.getLogger(name).setLevel(logging.CRITICAL)
             self._name, self._experiment = f"ganbench/{suite}", ""
-            self._artifacts = None if "://" in self.uri and not self.uri.startswith("sqlite") else (out.resolve() / "artifacts" / suite).as_uri()
+            local = self._home or (None if "://" in self.uri else out.resolve())
+            self._artifacts = database.artifacts_of(local, suite).as_uri() if local else None
             with database.opening(self.uri):
                 self.client = MlflowClient(tracking_uri=self.uri)
                 newest = self.client.search_runs([known], max_results=1) if (known := self._known()) else []
@@ -146,7 +159,7 @@ class Store(Records):
             if any(run.data.tags.get("attempt") == record.attempt and run.info.status != "RUNNING" for run in runs):
                 return False
             run_id = self._open(record, runs)
-        self.client.log_artifacts(run_id, str(folder), "trial")
+        self._take(run_id, folder)
         groups = {"final": record.final, "best": record.best, "summary": record.summary, "cost": record.costs}
         now, step = int(time.time() * 1000), int(record.summary.get("steps", 0))
         scores = [Metric(_key(f"{group}/{k}"), v, now, step) for group, values in groups.items() for k, v in values.items()]
@@ -226,8 +239,8 @@ class Store(Records):
         """All in one call, or in as few as MLflow's limits allow."""
         from mlflow.entities import Param, RunTag
 
-        settings = [Param(key, str(value)[:6000]) for key, value in params.items()]
-        marks = [RunTag(_key(k), v[:5000]) for k, v in tags.items()]
+        settings = [Param(key, encodable(value)[:6000]) for key, value in params.items()]
+        marks = [RunTag(_key(k), encodable(v)[:5000]) for k, v in tags.items()]
         for i in range(max(math.ceil(len(metrics) / _METRICS), math.ceil(len(settings) / _OTHERS), math.ceil(len(marks) / _OTHERS))):
             some, few = slice(i * _METRICS, (i + 1) * _METRICS), slice(i * _OTHERS, (i + 1) * _OTHERS)
             self.client.log_batch(run_id, metrics[some], settings[few], marks[few])
@@ -246,8 +259,8 @@ class Store(Records):
         """What one closed run of MLflow holds. Raises UsageError where its files cannot be read."""
         run_id, tags = run.info.run_id, run.data.tags
         try:
-            if (home := urlparse(run.info.artifact_uri)).scheme == "file":  # here already: a download would ask the store thrice a record
-                record = noted(read_record(Path(url2pathname(home.path)) / "trial"), tags)
+            if (home := self._folder(run)) is not None:  # here already: a download would ask the store thrice a record
+                record = noted(read_record(home / "trial"), tags)
                 record.gallery = record.gallery if scratch is not None else None
                 return record
             if scratch is not None:
@@ -258,8 +271,39 @@ class Store(Records):
                     path = self.client.download_artifacts(run_id, f"trial/{name}", folder)
                 return noted(read_record(Path(path).parent), tags)
         except Exception as error:
-            label = run.data.tags.get("label")
-            raise UsageError(f"the artifacts of run {run_id} ({label}) cannot be read: {first_line(error)}; run it again with --fresh") from error
+            lost = f"the artifacts of run {run_id} ({tags.get('label')}) cannot be read: {first_line(error)}"
+            raise UsageError(f"{lost}; {self._mend(tags)}") from error
+
+    def file(self, run: Any, name: str, scratch: Path) -> Path | None:
+        """A file of a run's record, brought into `scratch` unless it lies on this machine; None where there is none of that name."""
+        if (home := self._folder(run)) is not None:
+            return path if (path := home / "trial" / name).is_file() else None
+        run_id = run.info.run_id
+        if not any(file.path == f"trial/{name}" for file in self.client.list_artifacts(run_id, "trial")):
+            return None
+        return Path(self.client.download_artifacts(run_id, f"trial/{name}", str(scratch)))
+
+    def _folder(self, run: Any) -> Path | None:
+        """The artifacts of a run, where they lie on this machine: beside the database, wherever that was moved or is seen from, else as written."""
+        uri = run.info.artifact_uri
+        beside = database.artifacts_of(self._home, self._suite, run.info.run_id) if self._home else None
+        return database.folder_of(database.home_of(uri, beside) if beside else uri)
+
+    def _take(self, run_id: str, files: Path) -> None:
+        """Put files among the artifacts of a run."""
+        home = self._folder(self.client.get_run(run_id)) if self._home else None
+        if home is None:
+            self.client.log_artifacts(run_id, str(files), "trial")
+        else:
+            shutil.copytree(files, home / "trial", dirs_exist_ok=True)
+
+    def _mend(self, tags: Mapping[str, str]) -> str:
+        """What to do about a run whose artifacts are lost."""
+        folder = RunDirs(self._suite, self._out).of(tags["trial_id"])
+        with contextlib.suppress(UsageError):
+            if folder.attempt() == tags.get("attempt") and folder.read():
+                return f"its run directory is whole: `runner.py rebuild --out {shlex.quote(str(self._out))}` makes the database there anew from it"
+        return "its run directory does not hold it either: run it again with --fresh"
 
     def _search(self, query: str) -> list[Any]:
         found: list[Any] = []

@@ -98,7 +98,7 @@ def write_all(texts: Mapping[Path, str | bytes]) -> list[Path]:
             handle, waiting[path] = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
             with os.fdopen(handle, "wb") as file:
                 os.fchmod(file.fileno(), 0o644)
-                file.write(text.encode() if isinstance(text, str) else text)
+                file.write(text.encode("utf-8", "backslashreplace") if isinstance(text, str) else text)
                 file.flush()
                 os.fsync(file.fileno())
         for path in texts:

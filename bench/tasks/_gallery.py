@@ -38,7 +38,7 @@ def write_gallery(
             file = f"{number:02d}_{which}.png"
             _write_png(show(item[which]), folder / file, _LONGEST * item[which].shape[-1] // width)
             item[which] = file
-        (folder / f"{number:02d}.json").write_text(json.dumps(item))
+        (folder / f"{number:02d}.json").write_text(json.dumps(item), encoding="utf-8")
 
 
 def _detailed(exam: Exam, k: int) -> list[int]:

@@ -27,7 +27,7 @@ def write_item(folder: Path, name: str, made: Tensor, real: Tensor | None = None
     if real is not None:
         item["target"] = f"{number:02d}_real.png"
         _write_png(real, folder / item["target"])
-    (folder / f"{number:02d}.json").write_text(json.dumps(item))
+    (folder / f"{number:02d}.json").write_text(json.dumps(item), encoding="utf-8")
 
 
 def sheet(x: Tensor, columns: int) -> Tensor:

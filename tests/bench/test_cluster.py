@@ -1,9 +1,12 @@
 """What the runner asks of Ray and of its nodes."""
 
 import dataclasses
+import os
 import sys
+import tempfile
 import time
 import types
+from pathlib import Path
 
 import pytest
 
@@ -111,6 +114,31 @@ def test_news_is_told_once_a_second_and_only_the_newest(monkeypatch):
         messenger.stopped()
     assert told == [{"update": (0, 1.0, {"loss": 0.5})}]
     assert messenger.news == {"update": (99, 1.0, {"loss": 0.5})}
+
+
+def test_rays_folder_has_a_short_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("x" * 90)))
+    folder = cluster._scratch()
+    socket = folder / "session_2026-11-30_19-34-03_393058_4194304" / "sockets" / "plasma_store.9"
+    assert len(str(socket)) <= 103  # of macOS; Linux has four more
+    folder.rmdir()
+    monkeypatch.setattr(cluster, "_SHORT", ("/none",))
+    with pytest.raises(UsageError, match=r"Ray needs a folder with a short name for its sockets: set TMPDIR to one of at most 20 characters"):
+        cluster._scratch()
+    monkeypatch.setattr(cluster, "_SHORT", ("/tmp",))
+    monkeypatch.setattr(tempfile, "tempdir", "/" + "é" * 19)  # bytes count
+    (folder := cluster._scratch()).rmdir()
+    assert folder.parent == Path("/tmp")
+
+
+def test_what_is_inherited_of_clusters_is_forgotten(monkeypatch):
+    for name in ("RAY_ADDRESS", "RAY_NAMESPACE", "RAY_RUNTIME_ENV", "RAY_USAGE_STATS_ENABLED", "RAY_AUTH_TOKEN", "RAY_AUTH_MODE"):
+        monkeypatch.setenv(name, "theirs")
+    monkeypatch.setenv("RAY_memory_usage_threshold", "0.9")
+    cluster._keep_to_ourselves()
+    ours = {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
+    assert ours.pop("RAY_AUTH_TOKEN") not in ("", "theirs")
+    assert ours == {"RAY_memory_usage_threshold": "0.9", "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token"}
 
 
 @pytest.mark.parametrize(

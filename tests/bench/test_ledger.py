@@ -1,7 +1,6 @@
 """Results come on record once, whatever happens to the store, to other runners and to the clock."""
 
 import dataclasses
-import json
 import re
 import shutil
 import subprocess
@@ -11,6 +10,7 @@ import time
 import types
 
 import pytest
+from _commands import in_another_process
 from _mlflow import Server
 from conftest import Watcher
 
@@ -18,7 +18,6 @@ import runner
 from bench import execute, ledger, rundir, trial, upkeep
 from bench.errors import UsageError
 from bench.ledger import Ledger
-from bench.registry import ROOT
 from bench.rundir import Held, RunDir
 from bench.tracking import Away, Store
 from bench.training import Training
@@ -135,7 +134,9 @@ def test_damaged_after_it_was_taken_in(tiny, capsys):
         tiny.ledger.folders.read([record.trial_id])
     words = ["--suite", str(tiny.file), "--tier", "smoke", "--out", str(tiny.out), "--methods", "unet"]
     assert runner.main(words) == 2
-    assert re.fullmatch(r"error: the artifacts of run \w+ \(\w+\) cannot be read: .*; run it again with --fresh\n", capsys.readouterr().err)
+    assert re.fullmatch(
+        r"error: the artifacts of run \w+ \(\w+\) cannot be read: .* does not hold it either: run it again with --fresh\n", capsys.readouterr().err
+    )
     assert runner.main([*words, "--fresh"]) == 0
     assert runner.main(words) == 0
 
@@ -357,12 +358,6 @@ def test_results_come_in_the_order_in_which_they_ended(tiny):
 
 
 # -- the store is damaged
-IN_ANOTHER_PROCESS = """
-import json, sys, runner
-print([runner.main(words) for words in json.loads(sys.argv[1])])
-"""
-
-
 @pytest.mark.fault(
     "store: the database is truncated",
     cause="two thirds of its bytes are cut off",
@@ -374,11 +369,10 @@ def test_a_truncated_database_is_refused_and_rebuilt(tiny):
     assert [runner.main(w) for w in (words, [*words, "--fresh", "--methods", "unet"], report)] == [0, 0, 0]
     before = table(tiny.out)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
-    commands = json.dumps([words, ["rebuild", "--out", str(tiny.out)], report])
-    done = subprocess.run([sys.executable, "-c", IN_ANOTHER_PROCESS, commands], cwd=ROOT, capture_output=True, text=True)
-    assert done.stdout.splitlines()[-1] == "[2, 0, 0]"
-    assert "if it is damaged, `runner.py rebuild` makes it anew from the run directories" in done.stderr
-    assert done.stderr.count("\n") == 1
+    codes, complaints = in_another_process(words, ["rebuild", "--out", tiny.out], report)
+    assert codes == [2, 0, 0]
+    assert "if it is damaged, `runner.py rebuild` makes it anew from the run directories" in complaints
+    assert complaints.count("\n") == 1
     assert table(tiny.out) == before
     assert sorted(p.name for p in (tiny.out / "old-store-1").iterdir()) == ["artifacts", "mlflow.db"]
 
@@ -408,8 +402,7 @@ def test_half_a_write_is_undone(tiny):
     subprocess.run([sys.executable, "-c", HALF_A_WRITE, str(path)], check=True)
     assert path.with_name("mlflow.db-journal").stat().st_size > 0
     assert path.read_bytes() != whole
-    done = subprocess.run([sys.executable, "-c", IN_ANOTHER_PROCESS, json.dumps([report])], cwd=ROOT, capture_output=True, text=True)
-    assert (done.stdout.splitlines()[-1], done.stderr) == ("[0]", "")
+    assert in_another_process(report) == ([0], "")
     assert table(tiny.out) == before
 
 

@@ -1,12 +1,15 @@
 """The store of record: everything of a trial is in MLflow, once, in few calls, and comes back as it was."""
 
 import dataclasses
+import re
 import shutil
 from collections import Counter
 
 import pandas as pd
 import pytest
+from _commands import in_another_process
 
+import runner
 from bench import execute, lookup
 from bench import trial as life
 from bench.errors import UsageError
@@ -221,13 +224,24 @@ def test_runs_of_others_are_left_alone(continued):
     assert continued.run()[1].started == []
 
 
-def test_lost_artifacts_are_told_with_the_label(continued):
-    (record,), _ = continued.run(methods=["identity"], overrides=["pictures=1"])
-    uri = continued.mlflow_run(record).info.artifact_uri
-    shutil.rmtree(uri.removeprefix("file://"))
-    with pytest.raises(UsageError, match=r"the artifacts of run \w+ \(identity\) cannot be read: .*--fresh") as caught:
-        continued.store.read([record.trial_id])
-    assert "\n" not in str(caught.value)
+def test_lost_artifacts_are_told_with_the_label_and_the_way_back(tiny, capsys):
+    tiny.run(methods=["identity"])
+    report = ["report", "--suite", str(tiny.file), "--out", str(tiny.out)]
+    shutil.rmtree(tiny.out / "artifacts")
+    assert runner.main(report) == 2
+    said = capsys.readouterr().err
+    assert re.fullmatch(r"error: the artifacts of run \w+ \(identity\) cannot be read: .*\n", said)
+    assert f"its run directory is whole: `runner.py rebuild --out {tiny.out}` makes the database there anew" in said
+    assert in_another_process(["rebuild", "--out", tiny.out], report) == ([0, 0], "")
+
+
+def test_what_is_lost_here_and_there_is_run_again(tiny, capsys):
+    tiny.run(methods=["identity"])
+    for folder in (tiny.out / "artifacts", tiny.out / "tiny" / "trials"):
+        shutil.rmtree(folder)
+    assert runner.main(["report", "--suite", str(tiny.file), "--out", str(tiny.out)]) == 2
+    assert "its run directory does not hold it either: run it again with --fresh\n" in capsys.readouterr().err
+    assert runner.main(["--suite", str(tiny.file), "--tier", "smoke", "--methods", "identity", "--out", str(tiny.out), "--fresh"]) == 0
 
 
 def test_a_file_that_is_no_database(tmp_path):

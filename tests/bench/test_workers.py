@@ -33,6 +33,25 @@ def test_two_workers_give_the_bits_of_one_process(words, alone, tmp_path):
     assert "2 of 8 trials failed, the first of them mortal, seed 0: its process died 4 times, the last time with: " in said
 
 
+INHERITED = {
+    "RAY_ADDRESS": "127.0.0.1:9", "RAY_REDIS_ADDRESS": "127.0.0.1:9", "RAY_NAMESPACE": "theirs", "RAY_TMPDIR": "/none", "RAY_USE_TLS": "1",
+    "RAY_RUNTIME_ENV": '{"working_dir": "/none"}', "RAY_JOB_CONFIG_JSON_ENV_VAR": '{"runtime_env": {"working_dir": "/none"}}',
+    "RAY_RUNTIME_ENV_HOOK": "none.none", "RAY_OVERRIDE_RESOURCES": '{"CPU": 0}', "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "theirs",
+    "http_proxy": "http://127.0.0.1:9", "PYTHONIOENCODING": "ascii",
+}  # fmt: skip
+
+
+def test_workers_mean_a_ray_of_our_own_whatever_is_inherited(words, tmp_path, monkeypatch):
+    for name, value in INHERITED.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("TMPDIR", str(long := tmp_path / ("x" * 90)))
+    long.mkdir()
+    code, said, complaints = finish(start(*words, "--methods", "identity", "--seeds", 1, "--out", tmp_path / "out", "--workers", 1))
+    assert (code, complaints) == (0, "")
+    assert "identity, seed 0" in said
+    assert [record[1] for record in results(tmp_path / "out")[0].values()] == ["finished"]
+
+
 def computing(process):
     """The processes of Ray that are at a trial."""
     found = []
