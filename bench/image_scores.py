@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bench import paired
-from bench.record import TrialRecord
+from bench.record import TrialRecord, sampling_error
 from bench.stats import Floats
 
 Trials = Sequence[TrialRecord]  # the finished ones of a row, one a seed
@@ -43,14 +43,21 @@ def _of(column: str, record: TrialRecord) -> dict[str, tuple[float, str]]:
 
 def compare(column: str, rows: Sequence[Trials], found: ImageScores | None) -> paired.Comparison:
     """Compare rows by their scores of images where those were gathered, else by one score a seed."""
+    scores = found.rows if found else [np.array([r.final[column] for r in row]) for row in rows]
     return paired.compare(
-        found.rows if found else [[r.final[column] for r in row] for row in rows],
+        [
+            paired.Row(of_row, [r.seed for r in row], row[0].trained, math.nan if found else error_of(column, row))
+            for row, of_row in zip(rows, scores, strict=True)
+        ],
         higher_is_better=bool(rows[0][0].cards[column]["higher_is_better"]),
         over="images" if found else "seeds",
         groups=found.groups if found else (),
-        seeds=[[r.seed for r in row] for row in rows],
-        trained=[row[0].trained for row in rows],
     )
+
+
+def error_of(column: str, row: Trials) -> float:
+    """The standard error of a score over the samples of a row with a single seed; NaN where nobody knows it."""
+    return row[0].summary.get(sampling_error(column), math.nan) if len(row) == 1 else math.nan
 
 
 def on_shared_images(rows: Sequence[Trials]) -> tuple[list[list[TrialRecord]], dict[str, str]]:

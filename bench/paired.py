@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bench.signed_ranks import rank_sums, wilcoxon
-from bench.stats import LEVEL, Floats, Groups, Part, difference, limits, p_value
+from bench.stats import LEVEL, SHARES, Floats, Groups, Part, difference, limits, p_value
 
 MIN_PAIRS = 6  # groups of images that a verdict asks for: of fewer nobody can say how their differences are distributed
 
@@ -47,37 +47,47 @@ class Comparison:
     groups: int = 0
 
 
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """The scores of a row.
+
+    Attributes:
+        scores: seeds x images, NaN where an image has no score; or, of a score that has no images (a distance), one a seed.
+        seeds: those that the first axis stands for; empty: they are no other row's.
+        trained: whether the score depends on the seed even where one seed, or equal scores, do not show it.
+        error: standard error over samples of the score of a single seed, where there are no images; NaN: nobody knows.
+    """
+
+    scores: ArrayLike
+    seeds: Sequence[int] = ()
+    trained: bool = True
+    error: float = math.nan
+
+
 def compare(
-    rows: Sequence[ArrayLike],
+    rows: Sequence[Row | ArrayLike],
     *,
     higher_is_better: bool = True,
     over: Literal["images", "seeds"] = "images",
     groups: Sequence[Hashable] = (),
-    seeds: Sequence[Sequence[int]] = (),
-    trained: Sequence[bool] = (),
 ) -> Comparison:
     """Compare rows pair by pair.
 
     Args:
-        rows: for each row its scores, seeds x images, the images in one order; NaN where an image has no score: it is left out for all.
-            Over seeds (a score that has no images, such as a distance or a pooled F1): one score a seed.
+        rows: each a `Row`, or its scores; the images are the same and in one order, and one that a row has no score of is left out for all.
         higher_is_better: the direction of the score.
-        over: what was scored.
+        over: what was scored: "seeds" where there are no images.
         groups: what each image was taken from; empty: each is a group of its own.
-        seeds: for each row the seeds that its scores' first axis stands for; empty: no two rows share them.
-        trained: for each row, whether its score depends on the seed even where one seed, or equal scores, do not show it; empty: all do.
     """
-    stacks = [np.atleast_2d(np.asarray(row, np.float64)) for row in rows]
+    given = [row if isinstance(row, Row) else Row(row) for row in rows]
+    stacks = [np.atleast_2d(np.asarray(row.scores, np.float64)) for row in given]
     stacks = [s.reshape(-1, 1) for s in stacks] if over == "seeds" else stacks
     known = ~np.any([np.isnan(s).any(0) for s in stacks], axis=0)
     stacks = [s[:, known] for s in stacks]
     names = [g for g, kept in zip(groups or range(len(known)), known, strict=True) if kept]
     n, count = (len(names) if over == "images" else min(map(len, stacks))), Groups.of(names).n
     shared = shared_images(stacks)
-    of_seeds = [
-        _Seeds.of(*row)
-        for row in zip([s[:, shared].mean(1) for s in stacks], seeds or [()] * len(stacks), trained or [True] * len(stacks), strict=True)
-    ]
+    of_seeds = [_Seeds.of(row, stack[:, shared].mean(1)) for row, stack in zip(given, stacks, strict=True)]
     if reason := _untestable(over, count, of_seeds):
         nothing = np.full((len(stacks), len(stacks)), np.nan)
         return Comparison(nothing, nothing, nothing, nothing, nothing > 0, n, reason, over, count)
@@ -98,27 +108,30 @@ def _untestable(over: str, groups: int, of_seeds: Sequence[_Seeds]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class _Seeds:
-    """A row's mean of each seed. `names`: which seeds those are; `drawn`: whether the scores depend on them."""
+    """A row's mean of each seed. `names`: which seeds those are; `drawn`: whether the scores depend on them; `one`: variance of a single one."""
 
     means: Floats
     names: Sequence[int]
     drawn: bool
+    one: float
 
     @classmethod
-    def of(cls, means: Floats, names: Sequence[int], trained: bool) -> _Seeds:
+    def of(cls, row: Row, means: Floats) -> _Seeds:
         """Scores that vary depend on the seed, whatever is said."""
-        return cls(means, names, trained or len(set(means.tolist())) > 1)
+        return cls(means, row.seeds, row.trained or len(set(means.tolist())) > 1, row.error**2)
 
     @property
     def lone(self) -> bool:
-        """Whether nobody knows how far from it another seed would be."""
-        return self.drawn and len(self.means) == 1
+        """Whether nobody knows how far from it another would be."""
+        return self.drawn and len(self.means) == 1 and math.isnan(self.one)
 
     @property
     def error(self) -> tuple[float, float]:
         """The variance of the mean with its degrees of freedom; zero where nothing is drawn, or only once."""
         n = len(self.means)
-        return (float(np.var(self.means, ddof=1)) / n, n - 1.0) if self.drawn and n > 1 else (0.0, 1.0)
+        if self.drawn and n > 1:
+            return float(np.var(self.means, ddof=1)) / n, n - 1.0
+        return (0.0, 1.0) if math.isnan(self.one) else (self.one, SHARES - 1.0)
 
     def paired_with(self, other: _Seeds) -> Floats | None:
         """The differences seed by seed; None where the two have not the same seeds, or few."""
@@ -163,7 +176,7 @@ def _least_p(a: _Seeds, b: _Seeds) -> float:
     """What p cannot go below: 1 beside a lone seed; that of a permutation for two rows without any spread over their seeds; else 0."""
     if a.lone or b.lone:
         return 1.0
-    if not (a.drawn or b.drawn) or len({*a.means.tolist()}) > 1 or len({*b.means.tolist()}) > 1:
+    if not (a.drawn or b.drawn) or a.error[0] or b.error[0]:
         return 0.0
     return 2 / math.comb(len(a.means) + len(b.means), len(a.means))
 

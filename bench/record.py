@@ -124,6 +124,11 @@ def _with_units(frame: pd.DataFrame) -> pd.DataFrame:
     return frame if "unit" in frame else frame.assign(unit=[_TILE.sub("", name) for name in frame["image"]])
 
 
+def sampling_error(column: str) -> str:
+    """The key in `summary` of the standard error that the luck of its samples gives a score."""
+    return f"sampling_error/{column}"
+
+
 def title(workload: str, label: str, role: str, tried: Mapping[str, float]) -> str:
     """How a trial is called in front of users."""
     values = ", ".join(f"{k} {v:g}" for k, v in tried.items())

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 LEVEL, REPS, SEED = 0.95, 2000, 0
+SHARES = 10  # of the samples of a generative method, left out one by one to see how far their luck moves a score
 _CAUTIOUS = 0.96  # whose quantiles bound a mean over few pictures: what strong skewness takes from the coverage
 
 
@@ -31,7 +32,7 @@ class Interval:
     low: float
     high: float
     n: int
-    over: Literal["seeds", "images", "groups", "nothing"]
+    over: Literal["seeds", "images", "groups", "samples", "nothing"]
 
     def within(self, bounds: tuple[float, float]) -> Interval:
         """The same, cut off where the score cannot lie."""
@@ -39,13 +40,14 @@ class Interval:
         return dataclasses.replace(self, low=low, high=high)
 
 
-def interval(seeds: ArrayLike, images: ArrayLike = (), groups: Sequence[Hashable] = ()) -> Interval:
-    """Mean over seeds with its interval: Student's t over the seeds if there are two, else over the groups of images (`limits`).
+def interval(seeds: ArrayLike, images: ArrayLike = (), groups: Sequence[Hashable] = (), error: float = math.nan) -> Interval:
+    """Mean over seeds with its interval: Student's t over the seeds if there are two, else over the groups of images (`limits`), or over samples.
 
     Args:
         seeds: one score a training seed, at least one.
-        images: the only seed's score of each image; used where their mean is that score (it is not for pooled scores such as F1).
+        images: the only seed's score of each image; used where their mean is that score (it is not for pooled scores).
         groups: what each image was taken from; empty: each is a group of its own.
+        error: standard error of the only seed's score over `SHARES` tenths of the samples that it rests on, where there are no images.
     """
     values, pictures = np.asarray(seeds, np.float64), np.asarray(images, np.float64)
     mean, n = float(values.mean()), len(values)
@@ -57,6 +59,9 @@ def interval(seeds: ArrayLike, images: ArrayLike = (), groups: Sequence[Hashable
         parts, third = of.error(of.spread_out(pictures))
         low, high = limits(mean, [parts], third, level=_CAUTIOUS)
         return Interval(mean, float(low), float(high), of.n, "images" if of.n == len(pictures) else "groups")
+    if math.isfinite(error):
+        low, high = limits(mean, [(error**2, SHARES - 1.0)])
+        return Interval(mean, float(low), float(high), n, "samples")
     return Interval(mean, math.nan, math.nan, n, "nothing")
 
 

@@ -51,6 +51,8 @@ def over(row: Row, table: Table) -> str:
     if not (cell := row.cells.get(table.sort)):
         return "–"
     i = cell.interval
+    if i.over == "samples":
+        return f"samples of {i.n} seed"
     what = "seeds" if i.over == "nothing" else i.over
     return f"{i.n} {what if i.n != 1 else what[:-1]}"
 

@@ -11,7 +11,7 @@ import numpy as np
 from bench import paired, stats
 from bench.cards import differences
 from bench.errors import UsageError
-from bench.image_scores import compare, gather, on_shared_images
+from bench.image_scores import compare, error_of, gather, on_shared_images
 from bench.record import TrialRecord
 from reports.table import COSTS, Cell, Column, Row, Table, title_of
 
@@ -122,7 +122,8 @@ def _cell(column: Column, done: Sequence[TrialRecord]) -> Cell | None:
     found = gather(column.key, [holders]) if len(holders) == 1 else None
     images, groups = (found.rows[0][0], found.groups) if found else (np.empty(0), [])
     known = np.isfinite(images)
-    interval = stats.interval([r.final[column.key] for r in holders], images[known], [g for g, k in zip(groups, known, strict=True) if k])
+    of_images = [g for g, k in zip(groups, known, strict=True) if k]
+    interval = stats.interval([r.final[column.key] for r in holders], images[known], of_images, error_of(column.key, holders))
     return Cell(interval.within(column.bounds))
 
 

@@ -68,5 +68,9 @@ class GeometryScore(SampleMetric):
         remarks = {"geometry_score/x1000": 1e3 * score, "geometry_score/holes_fake": holes_fake, "geometry_score/holes_real": holes_real}
         return {"geometry_score": score, **remarks}
 
+    def sampling_errors(self, fake: Tensor, real: Tensor) -> dict[str, float]:
+        """None: a single evaluation takes seconds."""
+        return {}
+
     def _gamma(self, size: int) -> float:
         return size / (128 * 5000) if self.gamma is None else self.gamma

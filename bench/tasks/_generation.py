@@ -15,6 +15,7 @@ from bench.method import Method
 from bench.metric import SampleMetric
 from bench.metrics._images import clipped
 from bench.metrics.prdc import PRDC
+from bench.record import sampling_error
 from bench.spec import parse
 from bench.task import Scores, Task
 from bench.tasks._metrics import few, usable
@@ -115,6 +116,8 @@ class Generation(Task):
             found = {_column(name, spec): value for name, value in metric(fake, self._references(metric.against)).items()}
             values |= {column: value for column, value in found.items() if column in cards and value == value}
             remarks |= {column: value for column, value in found.items() if column not in cards}
+            errors = metric.sampling_errors(fake, self._references(metric.against))
+            remarks |= {sampling_error(_column(name, spec)): error for name, error in errors.items()}
             progress(done, total)
         return Scores(values, summary=remarks)
 

@@ -56,7 +56,7 @@ def test_seeds_are_welch_tested_where_images_agree():
     a, b = np.array([0.0, 0.3, 0.9]), np.array([-0.4, 0.2, 0.1, 0.0])
     p = paired.compare([a[:, None] + images, b[:, None] + images]).p[0, 1]
     assert p == pytest.approx(scipy.stats.ttest_ind(a, b, equal_var=False).pvalue)
-    p = paired.compare([a[:, None] + images, images], trained=[True, False]).p[0, 1]
+    p = paired.compare([a[:, None] + images, paired.Row(images, trained=False)]).p[0, 1]
     assert p == pytest.approx(scipy.stats.ttest_1samp(a, 0).pvalue)
 
 
@@ -83,12 +83,25 @@ def test_scores_without_images_are_welch_tested_over_seeds():
     assert not paired.compare([[1.0], [2.0, 2.1], [5.0, 5.1]], over="seeds").better[0].any()
 
 
+def test_a_single_seed_has_the_error_of_its_samples():
+    """Two distances of 500 samples, ten shares each: Welch's test with nine degrees of freedom on either side."""
+    rows = [paired.Row([100.0], error=3.0), paired.Row([120.0], error=4.0)]
+    found = paired.compare(rows, over="seeds", higher_is_better=False)
+    assert found.p[0, 1] == pytest.approx(2 * scipy.stats.t.sf(20 / 5, 25**2 / (81 / 9 + 256 / 9)))
+    assert found.better[0, 1]
+    assert not paired.compare([*rows, paired.Row([500.0])], over="seeds").better[2].any()  # of that nobody knows
+
+
 def test_rows_without_spread_over_seeds():
     """What is not trained is what it is; a count that three trained seeds agree on may yet be luck."""
     assert paired.compare([[8, 8, 8], [7, 7, 7]], over="seeds").p[0, 1] == pytest.approx(0.1)  # 2 / C(6, 3)
-    assert paired.compare([[8, 8, 8], [7, 7, 7]], over="seeds", trained=[False, False]).better[0, 1]
-    assert paired.compare([[8], [7]], over="seeds", trained=[False, False]).better[0, 1]
-    assert paired.compare([[8, 8], [8, 8]], over="seeds", trained=[False, False]).p[0, 1] == 1
+    assert paired.compare([paired.Row(scores, trained=False) for scores in ([8, 8, 8], [7, 7, 7])], over="seeds").better[0, 1]
+    assert paired.compare([paired.Row(scores, trained=False) for scores in ([8], [7])], over="seeds").better[0, 1]
+    assert paired.compare([paired.Row([8, 8], trained=False)] * 2, over="seeds").p[0, 1] == 1
+
+
+def _of_seeds(scores, *seeds):
+    return paired.compare([paired.Row(*row) for row in zip(scores, seeds, strict=True)])
 
 
 def test_six_seeds_that_both_rows_have_are_paired_in_whatever_order():
@@ -96,12 +109,12 @@ def test_six_seeds_that_both_rows_have_are_paired_in_whatever_order():
     of_seed, images = rng.normal(0, 1, (6, 1)), rng.normal(0, 1, 50)
     a, b = (of_seed + shift + rng.normal(0, 0.3, (6, 1)) + images for shift in (0.5, 0.0))
     p = scipy.stats.ttest_rel(a.mean(1), b.mean(1)).pvalue
-    assert paired.compare([a, b], seeds=[ids] * 2).p[0, 1] == pytest.approx(p)
-    assert paired.compare([a, b[::-1]], seeds=[ids, ids[::-1]]).p[0, 1] == pytest.approx(p)
+    assert _of_seeds([a, b], ids, ids).p[0, 1] == pytest.approx(p)
+    assert _of_seeds([a, b[::-1]], ids, ids[::-1]).p[0, 1] == pytest.approx(p)
     welch = scipy.stats.ttest_ind(a.mean(1), b.mean(1), equal_var=False).pvalue
-    assert paired.compare([a, b], seeds=[ids, [*ids[:5], 6]]).p[0, 1] == pytest.approx(welch)
+    assert _of_seeds([a, b], ids, [*ids[:5], 6]).p[0, 1] == pytest.approx(welch)
     few = scipy.stats.ttest_ind(a[:5].mean(1), b[:5].mean(1), equal_var=False).pvalue
-    assert paired.compare([a[:5], b[:5]], seeds=[ids[:5]] * 2).p[0, 1] == pytest.approx(few)
+    assert _of_seeds([a[:5], b[:5]], ids[:5], ids[:5]).p[0, 1] == pytest.approx(few)
 
 
 def test_equal_rows_tie_and_missing_images_are_left_out_for_all():
@@ -230,12 +243,12 @@ def _pair(rng, seeds, difference=0.0):
 def test_paired_seeds_find_what_the_luck_of_seeds_hides():
     rng, ids = np.random.default_rng(11), [list(range(6))] * 2
     pairs = [_pair(rng, 6, 0.3) for _ in range(40)]
-    assert sum(paired.compare(p, seeds=ids).better[0, 1] for p in pairs) >= 36
+    assert sum(_of_seeds(p, *ids).better[0, 1] for p in pairs) >= 36
     assert sum(paired.compare(p).better[0, 1] for p in pairs) <= 4
 
 
 @pytest.mark.parametrize("seeds", [3, 6])
 def test_paired_seeds_rarely_err_under_the_null(seeds):
     rng = np.random.default_rng(12)
-    wrong = sum(paired.compare(_pair(rng, seeds), seeds=[list(range(seeds))] * 2).better.any() for _ in range(200))
+    wrong = sum(_of_seeds(_pair(rng, seeds), range(seeds), range(seeds)).better.any() for _ in range(200))
     assert wrong <= scipy.stats.binom.ppf(0.99, 200, 0.05)
