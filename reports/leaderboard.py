@@ -38,10 +38,7 @@ def leaderboard(records: Sequence[TrialRecord], *, sort: str) -> Table:
     for label, group in groups.items():
         _check_label(label, group)
     finished = [r for r in records if r.outcome == "finished"]
-    columns, footnotes = (
-        _columns(finished),
-        list(dict.fromkeys(f"left out: {r.tags['skipped_files']}" for r in finished if "skipped_files" in r.tags)),
-    )
+    columns, footnotes = _columns(finished), _left_out(finished)
     rows = [_row(group, columns) for group in groups.values() if any(r.outcome in ("finished", "diverged") for r in group)]
     for row in rows:
         row.notes = _marks(groups[row.label], footnotes)
