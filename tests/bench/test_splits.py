@@ -10,6 +10,7 @@ import runner
 from bench import registry
 from bench.errors import UsageError
 from bench.spec import Spec
+from bench.task import Scores
 from bench.tasks import _pictures
 from bench.tasks._pictures import Crops, exam
 from bench.tasks._splits import open_or_instead, refuse_empty
@@ -167,6 +168,11 @@ def test_two_pictures_to_judge_have_two_names():
     pictures = [Picture(name="x@0,0", sharp=torch.rand(3, 8, 8)), Picture(name="x@0,0", sharp=torch.rand(3, 8, 8))]
     with pytest.raises(UsageError, match="two pictures to judge are called x@0,0: rename"):
         exam(pictures, lambda picture, i: opened("denoise").degrade(picture.sharp[None], torch.Generator()), CPU)
+
+
+def test_scores_have_one_value_a_name():
+    with pytest.raises(ValueError, match="two values of psnr for images called a:"):
+        Scores({"psnr": 1.0}, {"psnr": (["a", "a"], [1.0, 2.0])})
 
 
 # -- pictures smaller than the crop
