@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,12 +21,20 @@ class Scores:
     """What a judge says: one value a column, the per-image values behind it where there are any, and side remarks for the record.
 
     `units` says of images what they were taken from (see `datasets._base.Picture`); an image that is missing there is its own unit.
+
+    Raises:
+        ValueError: a column has two values for images of one name, by which other trials are compared.
     """
 
     values: dict[str, float]
     per_image: dict[str, tuple[list[str], list[float]]] = dataclasses.field(default_factory=dict)  # column -> (image names, values)
     summary: dict[str, float] = dataclasses.field(default_factory=dict)
     units: dict[str, str] = dataclasses.field(default_factory=dict)  # image -> unit
+
+    def __post_init__(self) -> None:
+        for column, (names, _) in self.per_image.items():
+            if len(set(names)) < len(names):
+                raise ValueError(f"two values of {column} for images called {Counter(names).most_common(1)[0][0]}: each needs a name of its own")
 
     def joined(self, other: Scores) -> Scores:
         """Both together."""

@@ -43,11 +43,11 @@ def files_in(folder: Path, *, recursive: bool = False) -> list[Path]:
     real, linked = deque([folder] if _is_folder(folder) else []), deque[Path]()
     while real or linked:
         place = real.popleft() if real else linked.popleft()
-        status = place.stat()
-        if (status.st_dev, status.st_ino) in seen or (place != folder and place.is_symlink() and _holds(place)):
+        items, itself = _listed(place)
+        if itself in seen or (place != folder and place.is_symlink() and _holds(place)):
             continue
-        seen.add((status.st_dev, status.st_ino))
-        for item in _listed(place):
+        seen.add(itself)
+        for item in items:
             if not (os.path.isdir(item) if item.is_symlink() else item.is_dir()):
                 found.append(place / item.name)
             elif recursive:
@@ -57,7 +57,7 @@ def files_in(folder: Path, *, recursive: bool = False) -> list[Path]:
 
 def folders_in(folder: Path) -> list[Path]:
     """The folders right in a folder, and links to such, sorted by path; none where there is no folder."""
-    return sorted(folder / item.name for item in _listed(folder) if os.path.isdir(item)) if _is_folder(folder) else []
+    return sorted(folder / item.name for item in _listed(folder)[0] if os.path.isdir(item)) if _is_folder(folder) else []
 
 
 def once(paths: Sequence[Path]) -> tuple[list[Path], dict[Path, str]]:
@@ -89,10 +89,12 @@ def _is_folder(path: Path) -> bool:
         raise UsageError(one_line(f"cannot read {path}: {error.strerror}; make the folder it is in readable")) from error
 
 
-def _listed(folder: Path) -> list[os.DirEntry[str]]:
+def _listed(folder: Path) -> tuple[list[os.DirEntry[str]], tuple[int, int]]:
+    """What is in a folder, and which folder it is, whatever way led there."""
     try:
+        status = folder.stat()
         with os.scandir(folder) as items:
-            return sorted((item for item in items if not item.name.startswith(".")), key=lambda item: item.name)
+            return sorted((item for item in items if not item.name.startswith(".")), key=lambda item: item.name), (status.st_dev, status.st_ino)
     except OSError as error:
         raise UsageError(one_line(f"cannot list the folder {folder}: {error.strerror}; make it readable, or move it away")) from error
 

@@ -31,7 +31,7 @@ def leaderboard(records: Sequence[TrialRecord], *, sort: str) -> Table:
         sort: the column to rank by; the first column where no record has it.
 
     Raises:
-        UsageError: two protocols in one column, two specs under one label, or one seed twice.
+        UsageError: two protocols in one column, two specs under one label, one seed twice, or one picture twice in a trial.
     """
     groups = _by_label(records)
     for label, group in groups.items():
@@ -73,6 +73,12 @@ def _check_label(label: str, group: Sequence[TrialRecord]) -> None:
             raise UsageError(f"{label!r} stands for two {field}s, {found[0]!r} and {found[1]!r}: give each its own label")
     if len({r.seed for r in group}) < len(group):
         raise UsageError(f"{label!r} holds one seed twice: pass only the newest trial of each seed")
+    for r in group:
+        if (twice := r.per_image.duplicated(["column", "image"])).any():
+            image = r.per_image.loc[twice, "image"].iloc[0]
+            raise UsageError(
+                f"{label!r}, seed {r.seed}, has two scores for pictures called {image!r}: run it again with --fresh, on names of their own"
+            )
 
 
 def _columns(finished: Sequence[TrialRecord]) -> list[Column]:

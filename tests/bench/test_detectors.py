@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import pickle
+import types
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import torch
 from bench import registry
 from bench.detector import Detections, best_boxes
 from bench.detectors import _ultralytics, digit_yolo
+from bench.detectors.yolo import Yolo
 from bench.errors import Unavailable, UsageError
 from bench.metrics.detection import Detection
 from datasets.digit_scenes import DigitScenes
@@ -144,6 +146,17 @@ class TestYolo:
             assert found.boxes[:, 3].max() <= 100
         assert yolo.classes == tuple(str(i) for i in range(80))
         assert yolo.protocol().keys() == {"name", "nms", "fingerprint"}
+
+    @pytest.mark.parametrize(
+        ("names", "known"), [(["cat", "dog"], ("cat", "dog")), ({1: "dog", 0: "cat"}, ("cat", "dog")), ({1: "dog", 2: "cat"}, None), ({0: 7}, ("7",))]
+    )
+    def test_classes_are_a_list_or_a_mapping_from_0(self, names, known, monkeypatch):
+        monkeypatch.setattr(Yolo, "model", types.SimpleNamespace(names=names))
+        if known:
+            assert Yolo(weights="/x.pt").classes == known
+        else:
+            with pytest.raises(UsageError, match=r"the classes of /x\.pt are not numbered from 0 to 1"):
+                Yolo(weights="/x.pt").classes  # noqa: B018
 
     def test_loading_does_not_widen_what_torch_trusts(self, checkpoint):
         before = set(torch.serialization.get_safe_globals())

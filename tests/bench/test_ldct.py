@@ -1,5 +1,6 @@
 """The task of low-dose CT: pairs, sinograms, the exam, the gallery."""
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -52,7 +53,7 @@ def test_the_exam_is_the_same_for_everyone(task):
 
 def test_each_slice_has_noise_of_its_own(task):
     slice_ = task._split("test")[0]
-    seen = [task._exam([slice_] * 2, part).batches[0].observed for part in (0, 1)]
+    seen = [task._exam([slice_, dataclasses.replace(slice_, name="again")], part).batches[0].observed for part in (0, 1)]
     seen.append(task._observe(slice_, ldct._TRAIN_PART, 0).observed)
     every = torch.cat(seen)
     assert len({tuple(x.flatten().tolist()) for x in every}) == len(every) == 5

@@ -259,7 +259,7 @@ def test_pairs_of_no_size_or_none_are_refused(labels, domains):
     with pytest.raises(UsageError, match="give load and tile"):
         opened(data="photos", tile=0, set_metrics=()).sample()
     (labels / "own/A/val/0.png").unlink()
-    with pytest.raises(UsageError, match="none for validation"):
+    with pytest.raises(UsageError, match=r"the validation split of folder_pair.* is empty .*expected"):
         opened(labels, data="folder_pair[path=own,held_out=0]", load=18).fingerprint()
 
 
