@@ -239,3 +239,67 @@ def test_interval_against_a_loop_over_resamples():
     assert (low, high) == pytest.approx(tuple(np.quantile(deltas, [0.025, 0.975])), abs=1e-12)
     assert low > 0
     assert _interval(a, b, 500, 7) == (low, high)
+
+
+# -- crowds
+def with_crowds(seed=4):
+    """References of which some are crowds, and detections of which many lie there, in COCO's own form too."""
+    found, truth = scenes(seed=seed)
+    rng = np.random.default_rng(seed)
+    marked = []
+    for references in truth:
+        n, corner = int(rng.integers(0, 3)), rng.uniform(0, 60, (2, 2))
+        boxes = torch.cat([references.boxes, torch.tensor(np.concatenate((corner, corner + rng.uniform(40, 60, (2, 2))), 1)[:n]).float()])
+        labels = torch.cat([references.labels, torch.tensor(rng.integers(0, 4, n))])
+        marked.append(Detections.annotated(boxes, labels, torch.arange(len(labels)) >= len(references)))
+    return found, marked
+
+
+def in_coco_form(pictures, crowds):
+    """Annotations, or detections, as the package's own files hold them."""
+    from pycocotools.coco import COCO
+
+    notes = [
+        {"image_id": i, "category_id": int(label), "bbox": [*map(float, box[:2]), *map(float, box[2:] - box[:2])], "score": float(score)}
+        | {"area": float((box[2:] - box[:2]).prod()), "iscrowd": int(crowd) if crowds else 0}
+        for i, d in enumerate(pictures)
+        for box, label, score, crowd in zip(d.boxes.double(), d.labels, d.scores, d.crowds)
+    ]
+    coco = COCO()
+    coco.dataset = {"images": [{"id": i} for i in range(len(pictures))], "categories": [{"id": c} for c in range(4)]}
+    coco.dataset["annotations"] = [{**note, "id": k} for k, note in enumerate(notes, 1)]
+    coco.createIndex()
+    return coco
+
+
+def test_crowds_are_regions_to_ignore_as_coco_has_it():
+    from pycocotools.cocoeval import COCOeval
+
+    found, truth = with_crowds()
+    with contextlib.redirect_stdout(io.StringIO()):
+        plain = COCOeval(in_coco_form(truth, True), in_coco_form(found, False), "bbox")
+        plain.evaluate()
+        plain.accumulate()
+        plain.summarize()
+    ours = average_precision(found, truth)
+    assert [ours["map"], ours["ap50"], ours["ap75"]] == pytest.approx(plain.stats[:3].tolist(), abs=1e-12)
+    without = average_precision(found, [t.where(~t.crowds) for t in truth])
+    assert abs(without["ap50"] - ours["ap50"]) > 1e-3  # dropped, they cost precision
+    counts = torch.zeros(len(found), 3, dtype=torch.int64)
+    for cell in [c for c in plain.evalImgs if c is not None and c["aRng"] == [0, 1e10]]:
+        right, ignored = np.array(cell["dtMatches"][0]) > 0, np.array(cell["dtIgnore"][0]).astype(bool)
+        wanted = (~np.array(cell["gtIgnore"]).astype(bool)).sum()
+        hits = int((right & ~ignored).sum())
+        counts[cell["image_id"]] += torch.tensor([hits, int((~right & ~ignored).sum()), int(wanted) - hits])
+    assert count(found, truth, 0.5).tolist() == counts.tolist()
+
+
+def test_a_crowd_by_hand():
+    """Two persons in a crowd and one beside it, another class in it, and a person who is annotated alone."""
+    crowd = Detections.annotated(
+        torch.tensor([[0.0, 0, 40, 40], [60, 0, 70, 10]]), torch.tensor([0, 0]), torch.tensor([True, False])
+    )  # fmt: skip
+    found = objects((0, 0, 10, 10, 0, 0.9), (35, 0, 45, 10, 0, 0.8), (36, 0, 46, 10, 0, 0.7), (0, 0, 10, 10, 1, 0.6), (60, 0, 70, 10, 0, 0.5))
+    assert count([found], [crowd], 0.5).tolist() == [[1, 2, 0]]  # half inside is inside; less is wrong, and so is the other class
+    assert all(math.isnan(v) for v in average_precision([found], [crowd.where(crowd.crowds)]).values())  # nothing to be found
+    assert count([objects()], [crowd.where(crowd.crowds)], 0.5).tolist() == [[0, 0, 0]]

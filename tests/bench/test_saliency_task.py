@@ -217,3 +217,91 @@ def test_denoised_pictures_are_scored_beside_the_maps():
         if ablation == "noisy":  # nothing is denoised: the noise itself, clipped
             assert values["denoised_psnr"] == pytest.approx(psnr(batch.observed, batch.clean).mean().item(), abs=1e-4)
     assert "denoised_psnr" not in t.score(registry.make("method", "centre_prior")(t), lambda done, total: None).values
+
+
+# pictures without truth
+
+
+def _seen_by_people(root, names, dark=(), unseen=()):
+    """Photographs with densities and fixations as MIT1003 publishes them; some densities black, some pictures without a fixation."""
+    pictures, maps = (root / "MIT1003" / folder for folder in ("ALLSTIMULI", "ALLFIXATIONMAPS"))
+    pictures.mkdir(parents=True)
+    maps.mkdir()
+    for name in names:
+        rng = np.random.default_rng(sum(map(ord, name)))
+        Image.fromarray(rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)).save(pictures / f"{name}.jpeg", quality=95)
+        y, x = rng.integers(10, 50, 4), rng.integers(10, 70, 4)
+        density, points = np.zeros((60, 80), np.uint8), np.zeros((60, 80), np.uint8)
+        if name not in unseen:
+            points[y, x] = 255
+        if name not in dark:
+            for row, column in zip(y, x):
+                density[row - 4 : row + 5, column - 4 : column + 5] = 250
+        for kind, image in (("fixMap", density), ("fixPts", points)):
+            Image.fromarray(image).save(maps / f"{name}_{kind}.jpg", quality=100)
+    return root
+
+
+_MEASURES = ("cc", "kl", "nss", "sim", "auc_judd", "shuffled_auc", "information_gain", "mae")
+
+
+def test_pictures_without_truth_are_named_and_no_measure_judges_them(tmp_path):
+    """A black density would be a perfect KL, and one picture without fixations would stop the suite."""
+    some = {"data": "mit1003[split=test]", "metrics": _MEASURES}
+    task = _open(_seen_by_people(tmp_path / "all", "abcd", dark="b", unseen="d"), **some)
+    assert task.remarks()["without_truth"] == (
+        "2 of 4 test pictures have no truth and are left out of every measure: b (its density is black everywhere), d (no fixation)"
+    )
+    found = _score(task, "spectral_residual")
+    assert all(names == ["a", "c"] and all(map(np.isfinite, values)) for names, values in found.per_image.values())
+    expected = _score(_open(_seen_by_people(tmp_path / "some", "ac"), **some), "spectral_residual")
+    assert found.values == pytest.approx(expected.values, abs=1e-12)
+    assert "without_truth" not in _open(tmp_path / "some", **some).remarks()
+
+
+def test_a_split_without_any_truth_is_refused_before_anything_runs(tmp_path):
+    task = _open(_seen_by_people(tmp_path, "abcdefg", dark="abcdefg"), data="mit1003[split=test]", metrics=("cc", "nss"))
+    with pytest.raises(UsageError, match=r"no picture has a truth to be compared with: a \(its density is black everywhere\), .* and 2 more"):
+        task.cards()
+
+
+def test_a_mask_without_an_object_is_no_truth(tmp_path):
+    (root := tmp_path / "SOD").mkdir()
+    for folder in ("gt", "images"):
+        (root / folder).mkdir()
+    for name, level in (("1", 255), ("2", 0)):
+        mask = np.zeros((40, 50), np.uint8)
+        mask[10:20, 10:30] = level
+        Image.fromarray(mask).save(root / "gt" / f"{name}.png")
+        Image.fromarray(np.full((40, 50, 3), 90, np.uint8)).save(root / "images" / f"{name}.jpg")
+    task = _open(tmp_path, data="sod", metrics=("f_beta", "mae"))
+    assert task.remarks()["without_truth"].endswith(": 2 (no object in its mask)")
+    assert _score(task, "brightness").per_image["f_beta"][0] == ["1"]
+
+
+def test_others_come_from_pictures_that_have_fixations():
+    marks = torch.zeros(1, 4, 4)
+    looked = [torch.zeros(1, 4, 4).index_put((torch.tensor([0]), torch.tensor([i]), torch.tensor([i])), torch.tensor(1.0)) for i in range(3)]
+    pictures = [Seen(name=str(i), sharp=torch.zeros(3, 4, 4), density=torch.ones(1, 4, 4), fixations=f) for i, f in enumerate([marks, *looked])]
+    truth = Truth(PictureSet([p.name for p in pictures], lambda i: pictures[i], ""), lambda: marks)
+    assert truth.judged == [1, 2, 3]
+    assert torch.equal(truth.of("2", frozenset({"others"}))["others"], looked[0] + looked[2])
+
+
+# maps that are no numbers
+
+
+class _Broken(Method):
+    """Maps with one value that is no number."""
+
+    def restore(self, batch):
+        maps = batch.observed.mean(1, keepdim=True).clone()
+        maps[0, 0, 3, 3] = float("nan")
+        return maps
+
+
+def test_a_map_that_is_no_number_scores_nothing():
+    task = _open()
+    found = task.score(_Broken(task), lambda done, total: None)
+    assert all(np.isnan(value) for value in found.values.values())
+    assert np.isnan(list(task.validate(_Broken(task)).values())).all()  # which ends a training as diverged

@@ -95,6 +95,17 @@ def test_exposure_of_the_port_and_of_the_original():
     assert motion_blur._exposed(np.array([0.50025]), first=0)[1000, 0] == pytest.approx(0.5)  # the last sample counts in part
 
 
+def test_the_exposures_of_deblurgans_script_are_drawn_in_equal_shares():
+    blur = MotionBlur(max_len=60, severity=(0.0,), exposure=(0.1, 0.5, 1.0))
+    kernels = blur.kernels(300, torch.Generator().manual_seed(0))
+    at = torch.stack(torch.meshgrid(*[torch.arange(kernels.shape[-1]).double()] * 2, indexing="ij"))
+    spread = (kernels[:, None].double() * (at - kernels.shape[-1] // 2).square()).sum((1, 2, 3))  # of a straight line of length l: l^2 / 12
+    lengths = (12 * spread).sqrt()
+    shares = [((lengths - 60 * part).abs() < 1.5).double().mean().item() for part in (0.1, 0.5, 1.0)]
+    assert sum(shares) == 1
+    assert shares == pytest.approx([1 / 3] * 3, abs=0.08)
+
+
 @pytest.mark.parametrize("centre", ["centroid", "bounding_box"])
 @pytest.mark.parametrize("law", LAWS)
 def test_kernels_are_the_straightforward_raster(law, centre):

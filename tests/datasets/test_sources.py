@@ -290,7 +290,8 @@ def test_coco_as_published(tmp_path):
     assert pictures.classes == ["person", "stop sign", "toothbrush"]
     assert pictures[0].boxes.tolist() == [[10, 5, 30, 15], [30, 20, 40, 30]]
     assert pictures[0].labels.tolist() == [2, 1]
-    assert pictures[1].boxes.shape == (0, 4)
+    assert (pictures[0].crowds.tolist(), pictures[0].crowd_labels.tolist()) == ([[0, 0, 40, 30]], [0])
+    assert pictures[1].boxes.shape == pictures[1].crowds.shape == (0, 4)
     assert pictures[1].labels.dtype == torch.int64
     path.write_text(path.read_text().replace("[10, 5, 20, 10]", "[10, 5, 20, 11]"))
     assert Coco().open(tmp_path, "test").fingerprint != pictures.fingerprint

@@ -158,6 +158,11 @@ def test_gallery_orders_names_and_boxes(records, hostile):
     assert len({b.kind for b in target.boxes}) == 2
 
 
+def test_a_class_is_shown_by_its_name_whichever_way_its_number_was_written():
+    texts = [gallery._box([0, 0, 9, 9, label, 0.64], list("0123456789"), {}).text for label in (8, 8.0)]
+    assert texts == ["8 0.64", "8 0.64"]
+
+
 def test_gallery_stays_within_its_budget(records, monkeypatch):
     monkeypatch.setattr(gallery, "BUDGET", 10)
     strips, left_out = gallery.strips(records, ["srgan"])

@@ -258,3 +258,16 @@ def test_srgan_table_rows(kernel, psnr, ssim):
     assert len(scores) == 5
     assert np.mean(scores, axis=0) == pytest.approx([psnr, ssim], abs=0.02)
     assert np.mean(scores, axis=0)[1] == pytest.approx(ssim, abs=0.002)
+
+
+def test_cards_say_what_becomes_of_odd_sides_and_which_version_is_meant():
+    for name in ("ms_ssim", "gmsd", "haarpsi"):
+        assert "zero" in metric(name).card().protocol["odd_sides"]
+    assert "0.7.1" in metric("cw_ssim").card().protocol["pyssim"]
+
+
+@pytest.mark.parametrize("name", ["gmsd", "haarpsi"])
+def test_the_padding_of_odd_sides_is_what_the_card_says(name):
+    odd = [image[..., :177, :177] for image in photos(n=1, size=177)]
+    padded = [torch.nn.functional.pad(image, [0, 1, 0, 1]) for image in odd]
+    assert metric(name)(*padded).item() == pytest.approx(metric(name)(*odd).item(), abs=1e-12)
