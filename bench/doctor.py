@@ -53,11 +53,11 @@ def print_data(root: Path | None) -> None:
 
 def print_weights() -> None:
     """Every pretrained weight: found where, or how to get it and where to put it."""
-    from bench import fetch, weights
+    from bench import weights
 
     console = open_console()
     for row in weights.inventory():
-        how = f", or run `runner.py weights fetch {row.weight.id}`" if fetch.direct(row.weight) else ""
+        how = f", or run `runner.py weights fetch {row.weight.id}`" if row.weight.direct else ""
         where = str(row.path) if row.path else f"not found: get {row.weight.filename} from {row.weight.url}{how}"
         use = f"for {', '.join(row.weight.used_by)}; licence: {row.weight.licence}"
         console.print(f"{row.weight.id:13} {where}\n{'':13} {use}")

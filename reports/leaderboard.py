@@ -12,9 +12,8 @@ from bench import stats
 from bench.cards import differences
 from bench.errors import UsageError
 from bench.record import TrialRecord
+from bench.remarks import MARKS, remarks_of
 from reports.table import COSTS, Cell, Column, Row, Table, title_of
-
-_MARKS = ("on_oom", "capped", "restarted", "at_once")  # tags that a reader of the row must know
 
 
 def leaderboard(records: Sequence[TrialRecord], *, sort: str) -> Table:
@@ -42,6 +41,7 @@ def leaderboard(records: Sequence[TrialRecord], *, sort: str) -> Table:
     rows = [_row(group, columns) for group in groups.values() if any(r.outcome in ("finished", "diverged") for r in group)]
     for row in rows:
         row.notes = _marks(groups[row.label], footnotes)
+    footnotes += remarks_of(records)
     keys = [c.key for c in columns]
     sort = sort if sort in keys or not keys else keys[0]
     unfinished, workload = [r for r in records if r.outcome != "finished"], records[0].workload if records else ""
@@ -113,7 +113,7 @@ def _marks(group: Sequence[TrialRecord], footnotes: list[str]) -> tuple[int, ...
     """The footnotes of a row, one a mark that its trials bear; those that are not there yet are added."""
     ran = [r for r in group if r.outcome in ("finished", "diverged")]
     texts = []
-    for tag in _MARKS:
+    for tag in MARKS:
         for text in dict.fromkeys(r.tags[tag] for r in ran if tag in r.tags):
             seeds = sorted(r.seed for r in ran if r.tags.get(tag) == text)
             some = f" (seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))})" if len(seeds) < len(ran) else ""
