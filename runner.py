@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import sys
+from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-import bench  # noqa: F401  (first: it sets the environment that libraries read when they are imported)
-from bench.errors import Unavailable, UsageError
-from bench.text import accept_any_text, brief, one_line, path_of
+
+def stranger() -> str:
+    """What is wrong with our packages, whose names others use too: that another one is found, or lies in the same folder. Empty where nothing is."""
+    for name in ("bench", "datasets", "methods", "reports"):
+        ours, spec = Path(__file__).resolve().parent / name, find_spec(name)
+        found = [Path(place).resolve() for place in (spec and spec.submodule_search_locations) or []]
+        if found != [ours]:
+            told = f"the package {name!r} that Python finds is {f'at {found[0]}' if found else 'nowhere'}, ours at {ours}"
+            return f"{told}: use an environment without the other (python3 -m venv .venv), or run `python {ours.parent / 'runner.py'}`"
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            other = metadata.distribution(name)
+            if Path(str(other.locate_file(name))).resolve() == ours:
+                both = f"ours and that of {name} {other.version} lie in one folder, {ours}, and have overwritten each other"
+                return f"the package {name!r}: {both}: `pip uninstall ganbench {name}`, then install each into an environment of its own"
+    return ""
+
+
+if complaint := stranger():
+    print(f"error: {complaint}", file=sys.stderr)
+    sys.exit(2)
+
+import bench  # noqa: E402, F401  (first: it sets the environment that libraries read when they are imported)
+from bench.errors import Unavailable, UsageError  # noqa: E402
+from bench.text import accept_any_text, brief, one_line, path_of  # noqa: E402
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, help="Train and score published methods.")
 _MANY = ("--methods", "--set", "--plugin")  # options that take every value up to the next option

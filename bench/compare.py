@@ -17,6 +17,7 @@ from bench.cards import differences as of_cards
 from bench.errors import UsageError
 from bench.image_scores import ImageScores, compare, gather, on_shared_images
 from bench.record import TrialRecord
+from bench.remarks import remarks_of
 from bench.text import open_console
 from bench.tracking import Store
 
@@ -234,6 +235,8 @@ def _print(a: Side, b: Side, found: Sequence[Difference], differ: dict[str, list
         console.print(
             f"{test}; Holm over the scores; Cliff's delta: share of pairs where A is larger minus where B is", markup=False, highlight=False
         )
+    for remark in remarks_of([*a.records, *b.records]):
+        console.print(remark)
     console.print("\nwhat differs" if differ else "\nnothing differs but the runs")
     for group, lines in differ.items():
         for i, line in enumerate(lines):

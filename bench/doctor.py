@@ -7,10 +7,13 @@ import platform
 import shutil
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 from bench.errors import Unavailable, UsageError
 from bench.text import open_console
+
+EXTRAS = {"ct": "pydicom", "fid": "torch-fidelity", "ray": "ray", "tune": "optuna"}  # of pyproject.toml -> the package that it brings
 
 
 def print_report(root: Path | None, out: Path, tracking_uri: str | None) -> int:
@@ -20,6 +23,7 @@ def print_report(root: Path | None, out: Path, tracking_uri: str | None) -> int:
     checks: dict[str, Callable[[], str]] = {
         "python": lambda: f"{platform.python_version()} on {platform.platform()}",
         "packages": _packages,
+        "extras": _extras,
         "torch": _torch,
         "GPU": _gpu,
         "memory": _memory,
@@ -53,11 +57,11 @@ def print_data(root: Path | None) -> None:
 
 def print_weights() -> None:
     """Every pretrained weight: found where, or how to get it and where to put it."""
-    from bench import fetch, weights
+    from bench import weights
 
     console = open_console()
     for row in weights.inventory():
-        how = f", or run `runner.py weights fetch {row.weight.id}`" if fetch.direct(row.weight) else ""
+        how = f", or run `runner.py weights fetch {row.weight.id}`" if row.weight.direct else ""
         where = str(row.path) if row.path else f"not found: get {row.weight.filename} from {row.weight.url}{how}"
         use = f"for {', '.join(row.weight.used_by)}; licence: {row.weight.licence}"
         console.print(f"{row.weight.id:13} {where}\n{'':13} {use}")
@@ -67,6 +71,12 @@ def print_weights() -> None:
 def _packages() -> str:
     names = ("numpy", "torchvision", "scikit-image", "scikit-learn", "mlflow", "ultralytics", "pycocotools", "lpips")
     return ", ".join(f"{name} {version(name)}" for name in names)
+
+
+def _extras() -> str:
+    missing = [f"{package} (pip install 'ganbench[{extra}]')" for extra, package in EXTRAS.items() if not find_spec(package.replace("-", "_"))]
+    found = [package for package in EXTRAS.values() if find_spec(package.replace("-", "_"))]
+    return f"found {', '.join(found) or 'none'}" + (f"; missing {', '.join(missing)}" if missing else "")
 
 
 def _torch() -> str:

@@ -51,11 +51,6 @@ def remotes() -> dict[str, list[Remote]]:
     }
 
 
-def direct(weight: manifest.Weight) -> bool:
-    """Whether the manifest has the file's own address, not that of a page that leads to it."""
-    return weight.url.endswith(f"/{weight.filename}")
-
-
 def weights(name: str) -> None:
     """Fetch one entry of the manifest into the first folder where weights are looked for, unless a verified file is here.
 
@@ -72,7 +67,7 @@ def weights(name: str) -> None:
             raise
     weight = manifest.manifest()[name]
     place = manifest.folders()[0] / weight.filename
-    if not direct(weight):
+    if not weight.direct:
         raise Unavailable(f"{weight.filename} has no address of its own: get it from {weight.url} and put it into {place.parent}")
     with _shown(weight.filename, console) as progress:
         found = download(weight.url, place, weight.sha256, progress)

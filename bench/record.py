@@ -46,7 +46,7 @@ class TrialRecord:
         summary: auc (of the validation score over training), best_step, collapse_step, ...
         costs: train_seconds, images_per_s, peak_memory_mb, parameters, gflops, ms_per_image.
         cards: column -> `Card.to_json()`.
-        tags: marks on the row, such as {"oracle": "PSF"} for a method that was given the blur kernel.
+        tags: marks on the row, such as {"oracle": "PSF"} for a method that was given the blur kernel; others stand under the table (`bench.remarks`).
         gallery: folder of NN.json items with the pictures they name.
         workload: the name of its table, where a suite has several.
         role: "row"; or "tuning" or "sensitivity" for a trial that serves the row of its label: `final` is empty then, validation is all it saw.

@@ -33,6 +33,11 @@ class Weight:
     used_by: tuple[str, ...]
     note: str = ""
 
+    @property
+    def direct(self) -> bool:
+        """Whether the URL is that of the file itself, not of a page that leads to it."""
+        return self.url.endswith(f"/{self.filename}")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
@@ -61,12 +66,13 @@ def resolve(weight_id: str) -> Path:
 
     Raises:
         UsageError: no such id, or the file that was found has another hash (both are named).
-        Unavailable: the file is in none of the folders; the message says which file, where to get it and where to put it.
+        Unavailable: the file is in none of the folders; the message says which file, how to get it and where to put it.
     """
     weight = _entry(weight_id)
     path = _find(weight)
     if path is None:
-        raise Unavailable(f"weights {weight.filename} not found: get them from {weight.url} and put them into {folders()[0]}")
+        how = f"run `runner.py weights fetch {weight_id}`, or get" if weight.direct else "get"
+        raise Unavailable(f"weights {weight.filename} not found: {how} them from {weight.url} and put them into {folders()[0]}")
     found = digest(path)
     if not found.startswith(weight.sha256):
         raise UsageError(f"{path} is not the published file: its sha256 is {found}, expected {weight.sha256}; get it again from {weight.url}")

@@ -63,8 +63,8 @@ def tier(table: Table) -> str:
 
 
 def to_csv(tables: Sequence[Table]) -> str:
-    """One line a label in full precision, then one a trial that did not finish."""
-    rows = [flat for table in tables for flat in _flat(table)]
+    """One line a label in full precision, then one a trial that did not finish, and one a remark that concerns no single row."""
+    rows = [flat for table in tables for flat in [*_flat(table), *_remarks(table)]]
     out = io.StringIO()
     writer = csv.DictWriter(out, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
     writer.writeheader()
@@ -94,6 +94,11 @@ def _flat(table: Table) -> list[dict[str, Any]]:
     for r in table.unfinished:
         rows.append({**_place(table), "label": r.label, "outcome": r.outcome, "reason": r.reason, "tier": r.tier, "seeds": r.seed, "spec": r.spec})
     return rows
+
+
+def _remarks(table: Table) -> list[dict[str, Any]]:
+    borne = {n for row in table.rows for n in row.notes}
+    return [{**_place(table), "outcome": "remark", "reason": note} for n, note in enumerate(table.footnotes) if n not in borne]
 
 
 def _place(table: Table) -> dict[str, str]:

@@ -13,9 +13,8 @@ from bench.cards import differences
 from bench.errors import UsageError
 from bench.image_scores import compare, error_of, gather, on_shared_images
 from bench.record import TrialRecord
+from bench.remarks import MARKS, remarks_of
 from reports.table import COSTS, Cell, Column, Row, Table, title_of
-
-_MARKS = ("on_oom", "capped", "restarted", "at_once")  # tags that a reader of the row must know
 
 
 def leaderboard(records: Sequence[TrialRecord], *, sort: str) -> Table:
@@ -40,11 +39,11 @@ def leaderboard(records: Sequence[TrialRecord], *, sort: str) -> Table:
     rows_of, left_out = on_shared_images([[r for r in groups[label] if r.outcome == "finished"] for label in labels])
     finished = dict(zip(labels, rows_of, strict=True))
     columns, footnotes = _columns([r for row in rows_of for r in row]), [f"{column}: {note}" for column, note in left_out.items()]
-    footnotes += _left_out([r for row in rows_of for r in row])
     ran = {label: group for label, group in groups.items() if any(r.outcome in ("finished", "diverged") for r in group)}
     rows = [_row(group, finished.get(label, []), columns) for label, group in ran.items()]
     for row in rows:
         row.notes = _marks(groups[row.label], footnotes)
+    footnotes += remarks_of(records)
     keys = [c.key for c in columns]
     sort = sort if sort in keys or not keys else keys[0]
     unfinished, workload = [r for r in records if r.outcome != "finished"], records[0].workload if records else ""
@@ -60,11 +59,6 @@ def _by_label(records: Iterable[TrialRecord]) -> dict[str, list[TrialRecord]]:
     for record in records:
         groups.setdefault(record.label, []).append(record)
     return groups
-
-
-def _left_out(finished: Sequence[TrialRecord]) -> list[str]:
-    """Which pictures no row was shown or judged by, as the record says that knows most of them: who never trained saw no training pictures."""
-    return [f"left out, {text}" for text in sorted({r.tags.get("skipped_files", "") for r in finished}, key=len)[-1:] if text]
 
 
 def _check_label(label: str, group: Sequence[TrialRecord]) -> None:
@@ -137,7 +131,7 @@ def _marks(group: Sequence[TrialRecord], footnotes: list[str]) -> tuple[int, ...
     """The footnotes of a row, one a mark that its trials bear; those that are not there yet are added."""
     ran = [r for r in group if r.outcome in ("finished", "diverged")]
     texts = []
-    for tag in _MARKS:
+    for tag in MARKS:
         for text in dict.fromkeys(r.tags[tag] for r in ran if tag in r.tags):
             seeds = sorted(r.seed for r in ran if r.tags.get(tag) == text)
             some = f" (seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))})" if len(seeds) < len(ran) else ""

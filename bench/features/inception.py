@@ -35,7 +35,7 @@ class Inception(ClassifierFeatures):
     def require(self) -> None:
         """The package and the file."""
         if not find_spec("torch_fidelity"):
-            raise Unavailable("features 'inception' need the package torch-fidelity: pip install torch-fidelity")
+            raise Unavailable("features 'inception' need the package torch-fidelity: pip install 'ganbench[fid]'")
         weights.resolve("inception")
 
     def protocol(self) -> dict[str, Any]:

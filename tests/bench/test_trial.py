@@ -208,7 +208,7 @@ def test_skipped_for_want_of_weights(tiny, monkeypatch, tmp_path):
         monkeypatch.setenv(name, str(tmp_path / "nowhere"))
     (record,), _ = tiny.run(methods=["deblurgan[content=perceptual[net=vgg19],ngf=4,ndf=4,blocks=1]"])
     assert record.outcome == "skipped"
-    assert record.reason.startswith("weights vgg19-dcbb9e9d.pth not found: get them from https://")
+    assert record.reason.startswith("weights vgg19-dcbb9e9d.pth not found: run `runner.py weights fetch vgg19`, or get them from https://")
     assert tiny.run(methods=["deblurgan[content=perceptual[net=vgg19],ngf=4,ndf=4,blocks=1]"])[1].started == []
 
 

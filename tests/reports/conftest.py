@@ -80,7 +80,7 @@ def record(label="deblurgan", seed=0, outcome="finished", reason="", n=12, galle
         "costs": costs if done else {},
         "cards": CARDS if done else {},
         "environment": {"python": "3.12.4", "torch": "2.11.0", "device": "cpu, 2 cores", "git": "a1b2c3d"},
-        "tags": {"trained": "yes" if trained else "no", **({"oracle": "PSF"} if label == "wiener" else {})},
+        "tags": {"oracle": "PSF"} if label == "wiener" else {},
         "gallery": gallery,
     }  # fmt: skip
     if trained and outcome in ("finished", "diverged"):
