@@ -75,6 +75,19 @@ def precision_recall_f1(counts: Tensor) -> Tensor:
     return torch.stack((tp / (tp + fp), tp / (tp + fn), 2 * tp / (2 * tp + fp + fn)), dim=-1)
 
 
+def linearised(counts: Tensor) -> Tensor:
+    """For each picture three values whose means are the pooled precision, recall and F1 of N x 3 counts, and whose spreads are theirs over pictures.
+
+    A pooled score is a ratio of sums, R = sum x / sum y; picture i stands for R + (x_i - R y_i) / mean y (the delta method).
+    N x 3, float64; 0/0 is nan.
+    """
+    tp, fp, fn = counts.double().unbind(-1)
+    parts = torch.stack((tp, tp, 2 * tp), -1)
+    wholes = torch.stack((tp + fp, tp + fn, 2 * tp + fp + fn), -1)
+    pooled = parts.sum(0) / wholes.sum(0)
+    return pooled + (parts - pooled * wholes) / wholes.mean(0)
+
+
 def average_precision(found: Sequence[Detections], truth: Sequence[Detections]) -> dict[str, float]:
     """COCO's mAP@[.5:.95], AP50 and AP75 (101 recall points, 100 detections a picture, all sizes) by pycocotools; nan without references.
 

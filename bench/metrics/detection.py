@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any, ClassVar, Literal
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from bench import registry
@@ -51,11 +49,9 @@ class Detection(Metric):
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class Gain:
-        """What restoration brought: `delta_f1` over the blurred input with its 95 % interval, and the part of the loss that was `recovered`."""
+        """What restoration brought: `delta_f1` over the blurred input, and the part of the loss that was `recovered`."""
 
         delta_f1: float
-        low: float
-        high: float
         recovered: float
 
     def score(self, predictions: Sequence[Detections], references: Sequence[Detections]) -> Detection.Score:
@@ -76,13 +72,10 @@ class Detection(Metric):
         precision, recall, f1 = _matching.precision_recall_f1(counts.sum(0)).tolist()
         return self.Score(precision=precision, recall=recall, f1=f1, counts=counts, **_matching.average_precision(predictions, references))
 
-    def gain(
-        self, restored: Score, blurred: Score, sharp: Score, *, units: Sequence[str] = (), resamples: int = 2000, seed: int = 0
-    ) -> Detection.Gain:
+    def gain(self, restored: Score, blurred: Score, sharp: Score) -> Detection.Gain:
         """What restoration brought, on the same pictures.
 
         `recovered` is (F1 restored - F1 blurred) / (F1 sharp - F1 blurred), nan where blur costs less than 0.02.
-        The interval is a percentile bootstrap that draws units (each picture's own; none: every picture is one), the same ones for both sides.
 
         Raises:
             UsageError: the scores are over different numbers of pictures.
@@ -90,9 +83,7 @@ class Detection(Metric):
         if not len(restored.counts) == len(blurred.counts) == len(sharp.counts):
             raise UsageError(f"scores of {len(restored.counts)}, {len(blurred.counts)} and {len(sharp.counts)} pictures cannot be compared")
         delta, lost = restored.f1 - blurred.f1, sharp.f1 - blurred.f1
-        units = units or [str(i) for i in range(len(restored.counts))]
-        low, high = _interval(_of_units(restored.counts, units), _of_units(blurred.counts, units), resamples, seed)
-        return self.Gain(delta_f1=delta, low=low, high=high, recovered=delta / lost if abs(lost) >= 0.02 else float("nan"))
+        return self.Gain(delta_f1=delta, recovered=delta / lost if abs(lost) >= 0.02 else float("nan"))
 
     def make_detector(self) -> Detector:
         """The detector that the spec names."""
@@ -113,21 +104,3 @@ class Detection(Metric):
     def require(self) -> None:
         """The detector's weights."""
         self.make_detector().require()
-
-
-def _of_units(counts: Tensor, units: Sequence[str]) -> Tensor:
-    """The counts of pictures (N x 3) summed over each unit, in the order in which units first come."""
-    order = {unit: i for i, unit in enumerate(dict.fromkeys(units))}
-    return counts.new_zeros(len(order), 3).index_add(0, torch.tensor([order[unit] for unit in units], dtype=torch.int64), counts)
-
-
-def _interval(a: Tensor, b: Tensor, resamples: int, seed: int) -> tuple[float, float]:
-    """95 % percentile interval of F1(a) - F1(b) over units drawn with replacement; their counts N x 3 each."""
-    n = len(a)
-    if n == 0:
-        return float("nan"), float("nan")
-    times = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)  # resamples x N: how often each picture is drawn
-    draws = torch.from_numpy(times).double()
-    f1_a, f1_b = (_matching.precision_recall_f1(draws @ c.double())[:, 2] for c in (a, b))
-    low, high = torch.nanquantile(f1_a - f1_b, torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
-    return low, high

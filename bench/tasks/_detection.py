@@ -15,7 +15,7 @@ from bench.cards import Card
 from bench.detector import Detections
 from bench.errors import UsageError
 from bench.method import Method
-from bench.metrics._matching import precision_recall_f1
+from bench.metrics._matching import linearised
 from bench.metrics.detection import Detection
 from bench.task import Scores
 from bench.tasks._pictures import Exam
@@ -63,7 +63,7 @@ class DetectionExam:
             whole.append(x_hat.isfinite().flatten(1).all(1).cpu())
             found += self.detector(x_hat.nan_to_num())
         restored, blurred, sharp = self.metric.score(found, self._references), self._blurred, self._sharp
-        gain = self.metric.gain(restored, blurred, sharp, units=[self.exam.units[name] for name in self.exam.names])
+        gain = self.metric.gain(restored, blurred, sharp)
         values = {c: getattr(restored, c) for c in ("precision", "recall", "f1", "ap50", "map")} | {
             "gain": gain.delta_f1,
             "recovered": gain.recovered,
@@ -71,10 +71,15 @@ class DetectionExam:
         judged = torch.cat(whole)
         if not judged.all():
             values = dict.fromkeys(values, math.nan)  # over pictures of which one is none
-        f1 = precision_recall_f1(restored.counts)[:, 2].nan_to_num(1.0)  # nothing to find and nothing found
-        summary = {"gain_low": gain.low, "gain_high": gain.high, "blurred/f1": blurred.f1, "sharp/f1": sharp.f1, "blurred/ap50": blurred.ap50}
-        per_image = {"f1": (self.exam.names, torch.where(judged, f1, math.nan).tolist())}
-        return Scores(values, per_image, summary | {"sharp/ap50": sharp.ap50}, self.exam.units)
+        summary = {"blurred/f1": blurred.f1, "sharp/f1": sharp.f1, "blurred/ap50": blurred.ap50, "sharp/ap50": sharp.ap50}
+        return Scores(values, self._per_image(restored, blurred, judged), summary, self.exam.units)
+
+    def _per_image(self, restored: Detection.Score, blurred: Detection.Score, judged: Tensor) -> dict[str, tuple[list[str], list[float]]]:
+        """What each scene contributes to the pooled scores; columns that are 0/0 have none."""
+        of_scenes = torch.where(judged[:, None], linearised(restored.counts), math.nan)
+        columns = dict(zip(("precision", "recall", "f1"), of_scenes.unbind(1), strict=True))
+        columns["gain"] = columns["f1"] - linearised(blurred.counts)[:, 2]
+        return {column: (self.exam.names, scores.tolist()) for column, scores in columns.items() if not scores.isnan().all()}
 
     @functools.cached_property
     def _references(self) -> list[Detections]:

@@ -11,8 +11,8 @@ import torch
 from bench import registry
 from bench.detector import Detections
 from bench.errors import UsageError
-from bench.metrics._matching import average_precision, box_iou, count, match, precision_recall_f1
-from bench.metrics.detection import Detection, _interval
+from bench.metrics._matching import average_precision, box_iou, count, linearised, match, precision_recall_f1
+from bench.metrics.detection import Detection
 
 
 def objects(*rows):
@@ -182,22 +182,8 @@ class TestDetection:
         metric, (found, truth) = Detection(), scenes()
         blurred, sharp = metric.score(found, truth), metric.score(truth, truth)
         gain = metric.gain(blurred, blurred, sharp)
-        assert (gain.delta_f1, gain.low, gain.high, gain.recovered) == (0.0, 0.0, 0.0, 0.0)
+        assert (gain.delta_f1, gain.recovered) == (0.0, 0.0)
         assert metric.gain(sharp, blurred, sharp).recovered == 1.0
-
-    def test_the_interval_of_a_gain_draws_units(self):
-        """Ten copies of each picture are no more pictures; drawn as if they were, the interval is a third as wide."""
-        metric, (found, truth) = Detection(), scenes(n=12)
-        blurred = metric.score([d.above(0.6) for d in found], truth)
-        one = metric.gain(metric.score(found, truth), blurred, metric.score(truth, truth))
-        copies = [list(pictures) * 10 for pictures in (found, truth)]
-        dull = metric.score([d.above(0.6) for d in copies[0]], copies[1])
-        many = metric.score(*copies), dull, metric.score(copies[1], copies[1])
-        of_units = metric.gain(*many, units=[f"photo{i % 12}" for i in range(120)])
-        assert (of_units.low, of_units.high) == pytest.approx((one.low, one.high))
-        alone = metric.gain(*many)
-        assert one.low < one.high
-        assert (one.high - one.low) / (alone.high - alone.low) == pytest.approx(10**0.5, rel=0.15)
 
     def test_recovered_is_undefined_where_blur_costs_nothing(self):
         metric, (found, truth) = Detection(), scenes()
@@ -228,17 +214,15 @@ class TestDetection:
         assert card.hash != Detection().card().hash
 
 
-def test_interval_against_a_loop_over_resamples():
-    a, b = (count(*scenes(n=30, seed=3, miss=miss), 0.5) for miss in (0.1, 0.6))
-    low, high = _interval(a, b, 500, 7)
-    deltas = []
-    for weights in np.random.default_rng(7).multinomial(30, np.full(30, 1 / 30), size=500):
-        rows = np.repeat(np.arange(30), weights)
-        f1 = [2 * t / (2 * t + p + n) for t, p, n in (c.numpy()[rows].sum(0) for c in (a, b))]
-        deltas.append(f1[0] - f1[1])
-    assert (low, high) == pytest.approx(tuple(np.quantile(deltas, [0.025, 0.975])), abs=1e-12)
-    assert low > 0
-    assert _interval(a, b, 500, 7) == (low, high)
+def test_what_each_picture_contributes_has_the_pooled_scores_as_mean_and_their_spread():
+    """Against a bootstrap that pools the counts of the drawn pictures anew."""
+    counts = count(*scenes(n=60, seed=3, miss=0.3), 0.5)
+    values = linearised(counts)
+    assert values.mean(0).tolist() == pytest.approx(precision_recall_f1(counts.sum(0)).tolist())
+    drawn = np.random.default_rng(7).multinomial(60, np.full(60, 1 / 60), size=4000)
+    pooled = precision_recall_f1(torch.from_numpy(drawn) @ counts)
+    assert (values.std(0) / 60**0.5).tolist() == pytest.approx(pooled.std(0).tolist(), rel=0.05)
+    assert linearised(torch.zeros(3, 3, dtype=torch.int64)).isnan().all()
 
 
 # -- crowds

@@ -8,7 +8,6 @@ import torch
 from bench import registry, suite
 from bench.build import open_task
 from bench.method import Batch
-from bench.metrics.detection import Detection
 from bench.task import Scores
 from bench.tasks._pictures import evenly, exam, tiles
 from datasets._base import Picture
@@ -90,10 +89,11 @@ def test_tiles_of_a_picture_are_evenly_spread():
     assert evenly(0, 4) == evenly(0, 0) == []
 
 
-def test_the_gain_in_detection_is_resampled_by_photo(monkeypatch):
-    drawn = []
-    gain = Detection.gain
-    monkeypatch.setattr(Detection, "gain", lambda self, *scores, units: drawn.extend(units) or gain(self, *scores, units=units))
+def test_scores_of_detection_know_the_photo_of_a_scene():
     task = open_task(next(iter(TASKS)), None, torch.device("cpu"))
-    task.score(registry.find("method", "identity")(task), lambda done, total: None)
-    assert drawn == [scene.unit for scene in registry.make("dataset", "digit_scenes").open(None, "test")][:12]
+    found = task.score(registry.find("method", "identity")(task), lambda done, total: None)
+    photos = {scene.name: scene.unit for scene in registry.make("dataset", "digit_scenes").open(None, "test")}
+    for column in ("f1", "gain"):
+        names, values = found.per_image[column]
+        assert [found.units[name] for name in names] == [photos[name] for name in names]
+        assert sum(values) / len(values) == pytest.approx(found.values[column])

@@ -121,16 +121,17 @@ def test_bad_records_are_refused(make, changes, message):
 def test_a_record_with_one_picture_twice_is_refused_in_one_line(make):
     record = make()
     record.per_image = pd.concat([record.per_image, record.per_image.iloc[:1]])
-    with pytest.raises(UsageError, match=r"^'deblurgan', seed 0, has two scores for pictures called 'img00': run it with --fresh"):
+    with pytest.raises(UsageError, match=r"^'deblurgan', seed 0, has two scores for pictures called 'img00': run it again with --fresh"):
         leaderboard([record, make("srgan")], sort="psnr")
 
 
-def test_what_was_left_out_is_said_once_as_who_knows_most_says_it(make):
+def test_what_was_left_out_is_said_with_the_rows_that_it_concerns(make):
     records = [make(label) for label in ("identity", "srgan", "deblurgan")]
     records[0].tags["skipped_files"] = "1: a.png is left out"
-    records[1].tags["skipped_files"] = "2: a.png is left out; b.png is left out"
+    records[1].tags["skipped_files"] = records[2].tags["skipped_files"] = "2: a.png is left out; b.png is left out"
     assert [note for note in leaderboard(records, sort="psnr").footnotes if "left out" in note] == [
-        "left out, 2: a.png is left out; b.png is left out"
+        "files left out for identity: 1: a.png is left out",
+        "files left out for srgan and deblurgan: 2: a.png is left out; b.png is left out",
     ]
 
 
