@@ -18,6 +18,7 @@ class Accuracy(LabelMetric):
 
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     definition: ClassVar[str] = "share of examples whose label has the largest logit; the first of equal ones counts"
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:

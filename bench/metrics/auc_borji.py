@@ -22,6 +22,7 @@ class AUCBorji(SaliencyMetric):
     reads: ClassVar[tuple[str, ...]] = ("fixations",)
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     definition: ClassVar[str] = "area under the ROC curve at even thresholds, random pixels as negatives (MIT saliency benchmark)"
 
     splits: int = 100

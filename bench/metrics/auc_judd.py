@@ -22,6 +22,7 @@ class AUCJudd(SaliencyMetric):
     reads: ClassVar[tuple[str, ...]] = ("fixations",)
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     definition: ClassVar[str] = "area under the ROC curve, thresholds at the fixations, all other pixels as negatives (MIT saliency benchmark)"
 
     ties: Literal["random", "together"] = "random"

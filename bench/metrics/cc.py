@@ -17,6 +17,7 @@ class CC(SaliencyMetric):
 
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
+    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     definition: ClassVar[str] = "Pearson's linear correlation of saliency map and truth over pixels (MIT saliency benchmark)"
 
     def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:

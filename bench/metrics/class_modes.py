@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -25,8 +26,10 @@ class ClassModes(FeatureMetric):
     unit: ClassVar[str] = ""
     definition: ClassVar[str] = "classes of a named classifier that samples fall on (Metz et al. 2017)"
     columns: ClassVar[Mapping[str, Column]] = {
-        "class_modes": Column(higher_is_better=True, unit="", definition="distinct most probable classes among the samples"),
-        "class_kl": Column(higher_is_better=False, unit="nat", definition="KL(samples || uniform) over the most probable classes"),
+        "class_modes": Column(higher_is_better=True, unit="", bounds=(0.0, math.inf), definition="distinct most probable classes among the samples"),
+        "class_kl": Column(
+            higher_is_better=False, unit="nat", bounds=(0.0, math.inf), definition="KL(samples || uniform) over the most probable classes"
+        ),
     }
 
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -20,6 +21,7 @@ class ClassScore(FeatureMetric):
 
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
+    bounds: ClassVar[tuple[float, float]] = (1.0, math.inf)
     definition: ClassVar[str] = "exp E KL(p(y|x) || p(y)) of a named classifier, all samples at once (formula of Salimans et al. 2016)"
 
     def protocol(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import ClassVar
 
 from torch import Tensor
@@ -17,6 +18,7 @@ class CrossEntropy(LabelMetric):
 
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = "nats"
+    bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
     definition: ClassVar[str] = "mean of -log p(label), p the softmax of the logits, without any penalty on weights"
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:

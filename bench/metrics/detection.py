@@ -25,6 +25,7 @@ class Detection(Metric):
 
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     definition: ClassVar[str] = (
         "F1 of a detector's boxes (micro over pictures; greedy one-to-one matching by score within a class) against the references; "
         "COCO average precision beside it. After Kupyn et al., DeblurGAN, CVPR 2018, which states no thresholds"

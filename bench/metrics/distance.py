@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import ClassVar
 
 from torch import Tensor
@@ -16,6 +17,7 @@ class Distance(Metric):
 
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = ""
+    bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
     definition: ClassVar[str] = "Euclidean distance of w to the nearest of the known minimisers"
 
     def __call__(self, w: Tensor, minimisers: Tensor) -> float:

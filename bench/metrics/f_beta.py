@@ -18,6 +18,7 @@ class FBeta(SaliencyMetric):
     reads: ClassVar[tuple[str, ...]] = ("mask",)
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     definition: ClassVar[str] = (
         "F-measure of the map, cut at twice its mean (at most 1) or at a fixed value, against the object's mask (Achanta et al. 2009)"
     )

@@ -26,6 +26,7 @@ class FCNScore(Metric):
 
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     definition: ClassVar[str] = (
         "share of pixels, mean over classes of the share of their pixels, and mean over classes of intersection over union, that a segmenter "
         "labels in the generated picture as the truth says; classes that the truth (for the union: either side) does not show are left out "

@@ -25,6 +25,7 @@ class GeometryScore(SampleMetric):
 
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = ""
+    bounds: ClassVar[tuple[float, float]] = (0.0, 2.0)
     definition: ClassVar[str] = "squared distance of mean relative living times of holes in witness complexes (Khrulkov and Oseledets 2018)"
     least: ClassVar[int] = 4
 

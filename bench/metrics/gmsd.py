@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, ClassVar
 
 import torch
@@ -20,6 +21,7 @@ class GMSD(ImageMetric):
 
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = ""
+    bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
     definition: ClassVar[str] = "gradient magnitude similarity deviation on luma at half size, T = 170 (Xue et al. 2014)"
 
     quantize: Quantize = "round"

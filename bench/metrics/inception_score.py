@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,6 +21,7 @@ class InceptionScore(FeatureMetric):
 
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
+    bounds: ClassVar[tuple[float, float]] = (1.0, math.inf)
     definition: ClassVar[str] = "Inception score (Salimans et al. 2016), logits without bias of TensorFlow's Inception of 2015-12-05"
 
     net: str = dataclasses.field(default="inception", init=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -16,6 +17,7 @@ class KL(SaliencyMetric):
 
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = "nat"
+    bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
     definition: ClassVar[str] = "sum over pixels of G log(eps + G / (S + eps)), both scaled to sum 1 (MIT saliency benchmark)"
 
     def protocol(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -17,6 +18,7 @@ class L1(ImageMetric):
 
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = ""
+    bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
     definition: ClassVar[str] = "mean absolute error of each image on [0, 1]"
 
     channel: Channel = "rgb"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import warnings
 from typing import Any, ClassVar, Literal
 
@@ -24,6 +25,7 @@ class LPIPS(ImageMetric):
 
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = ""
+    bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
     definition: ClassVar[str] = "learned perceptual image patch similarity v0.1 (Zhang et al. 2018, Eq. 1)"
 
     net: Literal["alex", "vgg", "squeeze"] = "alex"

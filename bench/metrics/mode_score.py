@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -21,6 +22,7 @@ class ModeScore(FeatureMetric):
 
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
+    bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
     definition: ClassVar[str] = "exp(E KL(p(y|x) || p(y)) - KL(p(y) || p*(y))) of a named classifier, p* over the real samples (Che et al. 2017)"
 
     def protocol(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -30,11 +31,15 @@ class Modes(SampleMetric):
     unit: ClassVar[str] = ""
     definition: ClassVar[str] = "modes of a Gaussian mixture that samples fall on (VEEGAN 2017, PacGAN 2018)"
     columns: ClassVar[Mapping[str, Column]] = {
-        "modes": Column(higher_is_better=True, unit="", definition="modes with a high-quality sample, within `sigmas` standard deviations"),
-        "high_quality": Column(higher_is_better=True, unit="", definition="share of samples within `sigmas` standard deviations of a centre"),
-        "kl_reverse": Column(higher_is_better=False, unit="nat", definition=f"KL(samples || uniform) {_CLOSE}"),
-        "kl_forward": Column(higher_is_better=False, unit="nat", definition=f"KL(uniform || samples + 1e-12) {_CLOSE}"),
-        "js": Column(higher_is_better=False, unit="nat", definition=f"Jensen-Shannon divergence from uniform {_CLOSE}"),
+        "modes": Column(
+            higher_is_better=True, unit="", bounds=(0.0, math.inf), definition="modes with a high-quality sample, within `sigmas` standard deviations"
+        ),
+        "high_quality": Column(
+            higher_is_better=True, unit="", bounds=(0.0, 1.0), definition="share of samples within `sigmas` standard deviations of a centre"
+        ),
+        "kl_reverse": Column(higher_is_better=False, unit="nat", bounds=(0.0, math.inf), definition=f"KL(samples || uniform) {_CLOSE}"),
+        "kl_forward": Column(higher_is_better=False, unit="nat", bounds=(0.0, math.inf), definition=f"KL(uniform || samples + 1e-12) {_CLOSE}"),
+        "js": Column(higher_is_better=False, unit="nat", bounds=(0.0, math.log(2)), definition=f"Jensen-Shannon divergence from uniform {_CLOSE}"),
     }
 
     centres: tuple[tuple[float, ...], ...] = ()

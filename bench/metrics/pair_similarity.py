@@ -23,6 +23,7 @@ class PairSimilarity(SampleMetric):
 
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = ""
+    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     definition: ClassVar[str] = "mean structural similarity of random pairs of samples (after Odena et al. 2017)"
 
     measure: Literal["ssim", "ms_ssim"] = "ssim"

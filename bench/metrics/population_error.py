@@ -17,6 +17,7 @@ class PopulationError(Metric):
 
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = ""
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     definition: ClassVar[str] = "probability that y x'w <= 0 for a new point, summed exactly over the kinds of points"
 
     def __call__(self, outputs: Tensor, labels: Tensor, weights: Tensor) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -13,8 +14,8 @@ from bench.metric import Column
 from bench.metrics._samples import FeatureMetric, squared_distances, without_self
 
 
-def _share(what: str) -> Column:
-    return Column(higher_is_better=True, unit="", definition=what)
+def _share(what: str, most: float = 1.0) -> Column:
+    return Column(higher_is_better=True, unit="", definition=what, bounds=(0.0, most))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class PRDC(FeatureMetric):
     columns: ClassVar[Mapping[str, Column]] = {
         "precision": _share("share of fakes within the ball of a real sample, balls of k neighbours (Kynkaanniemi et al. 2019)"),
         "recall": _share("share of real samples within the ball of a fake, balls of k neighbours (Kynkaanniemi et al. 2019)"),
-        "density": _share("real balls that a fake lies in, over k_density; may exceed 1 (Naeem et al. 2020)"),
+        "density": _share("real balls that a fake lies in, over k_density; may exceed 1 (Naeem et al. 2020)", math.inf),
         "coverage": _share("share of real balls with a fake inside, balls of k_density neighbours (Naeem et al. 2020)"),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -18,6 +19,7 @@ class RMSEHU(ImageMetric):
 
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = "HU"
+    bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
     definition: ClassVar[str] = "root mean squared error of each slice clipped to a window of HU"
 
     window: ct.Window = "full"

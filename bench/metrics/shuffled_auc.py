@@ -18,6 +18,7 @@ class ShuffledAUC(SaliencyMetric):
     reads: ClassVar[tuple[str, ...]] = ("fixations", "others")
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     definition: ClassVar[str] = "area under the ROC curve at even thresholds, fixations on 10 other pictures as negatives (MIT saliency benchmark)"
 
     splits: int = 100

@@ -17,6 +17,7 @@ class SIM(SaliencyMetric):
 
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     definition: ClassVar[str] = "sum over pixels of min(S, G), both stretched to [0, 1] and then scaled to sum 1 (MIT saliency benchmark)"
 
     def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ class SlicedWasserstein(FeatureMetric):
 
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = ""
+    bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
     definition: ClassVar[str] = "sliced Wasserstein distance of order p along fixed random directions (Rabin et al. 2011)"
 
     net: str = "pixels"

@@ -54,7 +54,11 @@ class DetectionExam:
     def cards(self) -> dict[str, Card]:
         """One card a column: the same protocol, each with its own meaning."""
         card = self.metric.card()
-        return {c: dataclasses.replace(card, metric=f"detection:{c}", definition=f"{text}. {card.definition}") for c, text in _COLUMNS.items()}
+        bounds = {"gain": (-1.0, 1.0), "recovered": (-math.inf, math.inf)}
+        return {
+            c: dataclasses.replace(card, metric=f"detection:{c}", definition=f"{text}. {card.definition}", bounds=bounds.get(c, card.bounds))
+            for c, text in _COLUMNS.items()
+        }
 
     def score(self, method: Method, progress: Callable[[int], None]) -> Scores:
         """Detect in the restored scenes and compare with the blurred and the sharp ones; all nan where a restored scene is not finite."""
