@@ -23,7 +23,7 @@ class MSSSIMWavelet(ImageMetric):
 
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
-    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     definition: ClassVar[str] = "multi-scale SSIM of the metrix toolbox: 9/7-wavelet low-pass, mirrored border, separate means of l, c and s"
 
     channel: Channel = "y601_full"
@@ -31,18 +31,18 @@ class MSSSIMWavelet(ImageMetric):
     quantize: Quantize = "round"
 
     def protocol(self) -> dict[str, Any]:
-        """Data range and the exponents of the scales."""
-        return {"data_range": 1.0, "clipped": self.quantize is not None, "weights": MS_WEIGHTS}
+        """Data range, the exponents of the scales, and what becomes of a mean that has no such power."""
+        return {"data_range": 1.0, "clipped": self.quantize is not None, "weights": MS_WEIGHTS, "negative": "a negative mean counts as 0"}
 
     def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
-        """Similarity, one an image; nan where a mean is negative. See the base class."""
+        """Similarity in [0, 1], one an image. See the base class."""
         a, b = paired(x_hat, x, channel=self.channel, border=self.border, quantize=self.quantize, smallest=161)
         score = a.new_ones(a.shape[:2])
         for scale, weight in enumerate(MS_WEIGHTS):
             if scale:
                 a, b = _halve(a), _halve(b)
             luminance, contrast, structure = _terms(a, b)
-            score = score * (contrast * structure) ** weight
+            score = score * (contrast * structure).clamp_min(0) ** weight
         return per_image((score * luminance ** MS_WEIGHTS[-1]).mean(1))
 
 

@@ -101,6 +101,41 @@ def test_one_value_that_is_no_number_leaves_its_map_without_a_score(name, bad):
         assert metric(maps, *truth[:i], worse, *truth[i + 1 :]).isnan().tolist() == [True, False]
 
 
+@pytest.mark.parametrize("name", of_kind(ImageMetric))
+def test_scores_of_pictures_lie_between_their_bounds(name):
+    metric = usable(name)
+    x = torch.rand(3, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
+    x[2] = x[2].round()
+    scores = torch.cat([metric(x_hat, x) for x_hat in (1 - x, x.flip(0), x, torch.zeros_like(x))])
+    low, high = metric.bounds
+    assert ((scores >= low - 1e-9) & (scores <= high + 1e-9)).all(), scores
+
+
+@pytest.mark.parametrize("name", of_kind(SaliencyMetric))
+def test_scores_of_maps_lie_between_their_bounds(name):
+    metric = usable(name)
+    marks = torch.zeros(1, 1, 64, 64)
+    marks[..., ::8, ::8] = 1
+    truth = [marks for _ in metric.reads]
+    scores = [metric(map_, *truth).item() for map_ in (marks, 1 - marks, torch.rand(1, 1, 64, 64), torch.ones_like(marks))]  # any map
+    low, high = metric.bounds
+    assert all(low - 1e-9 <= score <= high + 1e-9 for score in scores), scores
+
+
+@pytest.mark.parametrize(
+    "name", ["prdc[net=pixels]", "fd[net=pixels]", "c2st_1nn", "nearest_neighbour[net=pixels]", "geometry_score[repeats=3]", "class_modes"]
+)
+def test_numbers_of_samples_lie_between_their_bounds(name):
+    metric = registry.make("metric", name)
+    real, fake = torch.rand(2, 128, 1, 8, 8, generator=torch.Generator().manual_seed(2))
+    cards = metric.cards(fake=128, real=128)
+    for samples in (fake, real, torch.zeros_like(real), real[:1].expand(128, -1, -1, -1)):
+        for column, value in metric(samples, real).items():
+            if column in cards:
+                low, high = cards[column].bounds
+                assert low - 1e-9 <= value <= high + 1e-9, column
+
+
 @pytest.mark.parametrize("name", of_kind(LabelMetric))
 def test_a_logit_that_is_no_number_gives_no_score(name):
     logits = torch.tensor([[0.0, 3.0], [math.nan, 1.0], [2.0, math.nan]])
