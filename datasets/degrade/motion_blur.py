@@ -100,7 +100,9 @@ class MotionBlur:
         p_s = _pick(self.severity or _SEVERITY[self.law], draws.constants[4])
         path = _walk(self.law, draws, p_s, self.max_len)
         weight = _exposed(_pick(self.exposure, draws.constants[5]), first=int(self.law == "deblurgan_code"))
-        x, y = (axis - (_centre(axis, weight, self.centre) - self._size() // 2) for axis in (path.real, path.imag))
+        middle = self._size() // 2
+        x, y = (axis - (_centre(axis, weight, self.centre) - middle) for axis in (path.real, path.imag))
+        x, y = (np.where(weight > 0, axis, middle) for axis in (x, y))  # what comes after the shutter has closed may lie anywhere
         blocks = (slice(i, i + _BLOCK) for i in range(0, n, _BLOCK))
         psf = np.concatenate([_splat(x[:, block], y[:, block], weight[:, block], self._size()) for block in blocks])
         return psf / psf.sum((1, 2), keepdims=True)

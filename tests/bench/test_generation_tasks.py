@@ -121,6 +121,16 @@ def test_a_perfect_generator_reaches_the_floors():
         assert values["c2st_1nn"] == pytest.approx(0.5, abs=0.03)
 
 
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_sample_that_is_infinite_is_not_clipped_to_white(bad):
+    task = task_of('generate[metrics=("prdc",),samples=20]')
+    made = task.real("train", 20).clone()
+    made[3, 0, 0, 0] = bad
+    method = type("Made", (), {"sample": lambda self, n: made[:n]})()
+    assert all(math.isnan(value) for value in task.validate(method).values())
+    assert task.score(method, lambda done, total: None).values == {}
+
+
 def test_a_collapsed_generator_is_seen():
     task = task_of("toy2d")
     one = Draws(lambda n: torch.tensor([2.0, 0.0]).expand(n, 2))

@@ -280,12 +280,16 @@ def test_a_mask_without_an_object_is_no_truth(tmp_path):
 
 
 def test_others_come_from_pictures_that_have_fixations():
-    marks = torch.zeros(1, 4, 4)
-    looked = [torch.zeros(1, 4, 4).index_put((torch.tensor([0]), torch.tensor([i]), torch.tensor([i])), torch.tensor(1.0)) for i in range(3)]
-    pictures = [Seen(name=str(i), sharp=torch.zeros(3, 4, 4), density=torch.ones(1, 4, 4), fixations=f) for i, f in enumerate([marks, *looked])]
-    truth = Truth(PictureSet([p.name for p in pictures], lambda i: pictures[i], ""), lambda: marks)
-    assert truth.judged == [1, 2, 3]
-    assert torch.equal(truth.of("2", frozenset({"others"}))["others"], looked[0] + looked[2])
+    """Ten of them, whichever lie between."""
+    places = torch.arange(16).reshape(16, 1, 1, 1) == torch.arange(16).reshape(1, 1, 4, 4)  # each picture was looked at in one place
+    marks = places.float() * (torch.arange(16) % 4 > 0).reshape(16, 1, 1, 1)  # but every fourth
+    pictures = [Seen(name=str(i), sharp=torch.zeros(3, 4, 4), density=torch.ones(1, 4, 4), fixations=m) for i, m in enumerate(marks)]
+    truth = Truth(PictureSet([p.name for p in pictures], lambda i: pictures[i], ""), lambda: marks[0])
+    assert truth.judged == [i for i in range(16) if i % 4]
+    for i in truth.judged:
+        others = truth.of(str(i), frozenset({"others"}))["others"]
+        assert others.sum() == 10
+        assert others.flatten()[i] == 0
 
 
 # maps that are no numbers

@@ -486,6 +486,9 @@ def test_distances_of_whole_numbers_and_far_from_zero():
         ((_, d),) = squared_distances(a, b)
         direct = (a[:, None] - b[None]).square().sum(-1)
         assert torch.equal(d, direct) if exact else torch.allclose(d, direct, rtol=1e-12)
+    levels = torch.from_numpy(rng.integers(0, 256, (2, 50, 40)))
+    ((_, d),) = squared_distances(*(levels.float() / 255).double())  # as pictures hold them
+    assert torch.equal(d, (levels[0][:, None] - levels[1][None]).square().sum(-1).double() / 255**2)
     far = 1e6 + 1e-3 * torch.from_numpy(rng.standard_normal((50, 40)))  # without a shift nothing would be left of these
     ((_, d),) = squared_distances(far, far)
     torch.testing.assert_close(d, (far[:, None] - far[None]).square().sum(-1), rtol=1e-6, atol=1e-18)
