@@ -142,7 +142,7 @@ def seeds_and_images() -> Section:
     return "Errors of verdicts over images and seeds", text, ["seeds", "seeds spread by 0.1", "0.5", "1.0"], rows()
 
 
-SPREADS = {"alike": lambda k: np.ones(k), "half a twentieth": lambda k: np.where(np.arange(k) % 2, 1, 0.05),
+SPREADS = {"alike": lambda k: np.ones(k), "half of them a twentieth": lambda k: np.where(np.arange(k) % 2, 1, 0.05),
            "one ten times": lambda k: np.where(np.arange(k), 0.1, 1.0)}  # fmt: skip
 
 

@@ -119,6 +119,8 @@ def _cell(column: Column, done: Sequence[TrialRecord]) -> Cell | None:
     holders = [r for r in done if column.key in r.final]
     if not holders:
         return None
+    if not holders[0].trained and len({r.final[column.key] for r in holders}) == 1:
+        holders = holders[:1]  # no seed decides it: what it rests on is its images
     found = gather(column.key, [holders]) if len(holders) == 1 else None
     images, groups = (found.rows[0][0], found.groups) if found else (np.empty(0), [])
     known = np.isfinite(images)

@@ -173,6 +173,13 @@ def test_a_score_without_images_is_compared_over_seeds(make):
         ("a", 1, "best", "a"), ("b", 2, "second", "b"), ("c", 3, "", "c")]  # fmt: skip
 
 
+def test_a_row_that_is_not_trained_rests_on_its_images(make):
+    trials = [dataclasses.replace(make("identity", costs={}), seed=seed) for seed in range(3)]
+    interval = leaderboard([*trials, *(make("deblurgan", seed) for seed in range(3))], sort="psnr").rows[1].cells["psnr"].interval
+    assert (interval.over, interval.n) == ("images", 12)
+    assert interval.low < interval.mean < interval.high
+
+
 def _perfect_once(make):
     """A row of the input itself, perfect in picture 0 and better by a hair in the others, and one that adds a little noise everywhere."""
     identity = np.array([np.inf, *np.linspace(27.2, 29.3, 7)])
