@@ -120,7 +120,7 @@ def test_bad_records_are_refused(make, changes, message):
 def test_a_record_with_one_picture_twice_is_refused_in_one_line(make):
     record = make()
     record.per_image = pd.concat([record.per_image, record.per_image.iloc[:1]])
-    with pytest.raises(UsageError, match=r"^'deblurgan', seed 0, has two scores for pictures called 'img00': run it with --fresh"):
+    with pytest.raises(UsageError, match=r"^'deblurgan', seed 0, has two scores for pictures called 'img00': run it again with --fresh"):
         leaderboard([record, make("srgan")], sort="psnr")
 
 
