@@ -150,7 +150,7 @@ def test_of_a_large_set_what_is_no_file_is_found_when_it_is_opened(tmp_path, mon
     monkeypatch.setattr(_base, "_SMALL", 10)
     picture().save(tmp_path / "good.png")
     (tmp_path / "dangling.png").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(UsageError, match=r"dangling\.png"):
+    with pytest.raises(UsageError, match=r"dangling\.png: it is a link to .*nowhere, which is not there; replace it"):
         Folder(path=str(tmp_path), split="test").open(None, "test")
 
 
