@@ -75,7 +75,7 @@ def test_a_copy_is_read_where_it_lies(made, tmp_path):
     bench, (identity, _) = made
     shutil.copytree(bench.out, tmp_path / "copy")
     (run,) = (bench.out / "artifacts" / "tiny").glob(f"{bench.mlflow_run(identity).info.run_id}/artifacts")
-    shutil.rmtree(run)
+    (run / "trial" / "record.json").write_text("damaged")
     assert [r.label for r in Store("tiny", tmp_path / "copy").read([identity.trial_id])] == ["identity"]
 
 

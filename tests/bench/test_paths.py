@@ -94,6 +94,8 @@ def test_a_databaseby_its_path(tmp_path, database, monkeypatch):
     file = tmp_path / "all?.db"
     shutil.copy(database, file)
     assert store_uri(tmp_path, str(file)) == store_uri(tmp_path, "~/all?.db") == url_of(file)
+    store = Store("tiny", tmp_path / "out", str(file))  # its artifacts lie beside it, whoever writes them
+    assert store.client.get_experiment(store.experiment).artifact_location == (tmp_path / "artifacts" / "tiny").as_uri()
     assert store_uri(tmp_path, "http://127.0.0.1:1") == "http://127.0.0.1:1"
     assert store_uri(tmp_path, f"sqlite:///{tmp_path}/other.db") == f"sqlite:///{tmp_path}/other.db"
 
