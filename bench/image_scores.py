@@ -38,7 +38,7 @@ def _of(column: str, record: TrialRecord) -> dict[str, tuple[float, str]]:
     """Image -> its score and its group."""
     frame = record.per_image
     mine = frame[frame["column"].to_numpy() == column]
-    return dict(zip(mine["image"], zip(mine["value"].astype(float), mine["unit"], strict=True), strict=True))
+    return dict(zip(mine["image"], zip(mine["value"].astype(float), mine["group"], strict=True), strict=True))
 
 
 def compare(column: str, rows: Sequence[Trials], found: ImageScores | None) -> paired.Comparison:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Outcome = Literal["finished", "diverged", "failed", "skipped"]
-PER_IMAGE = ("column", "image", "value", "unit")
+PER_IMAGE = ("column", "image", "value", "group")
 CURVES = ("key", "step", "images", "seconds", "value")
 _TILE = re.compile(r"(?<=.)@\d+,\d+$")
 FRAMES = {"per_image": PER_IMAGE, "curves": CURVES}  # kept as parquet beside record.json
@@ -40,7 +40,7 @@ class TrialRecord:
         trial_id: hash of everything that could change the result; `parts` is what was hashed.
         reason: why the trial diverged, failed or was skipped; empty when it finished.
         final: column -> test score of the last weights. best: the same at the step chosen on validation.
-        per_image: test scores of the last weights; columns `PER_IMAGE`; each image once a column, with the unit that it belongs to: the
+        per_image: test scores of the last weights; columns `PER_IMAGE`; each image once a column, with the group that it belongs to: the
             photograph, patient or video that it was taken from, its own name where it stands for itself.
         curves: training losses ("train/...") and validation scores ("validation/..."); columns `CURVES`.
         summary: auc (of the validation score over training), best_step, collapse_step, ...
@@ -115,13 +115,13 @@ class TrialRecord:
 
         numbers = {k: {c: float(v) for c, v in data.get(k, {}).items()} for k in ("final", "best", "summary", "costs", "tried")}
         frames = {k: pd.DataFrame(data[k]).astype({"value": float}) for k in FRAMES}
-        frames["per_image"] = _with_units(frames["per_image"])
+        frames["per_image"] = _with_groups(frames["per_image"])
         return cls(**(data | numbers | frames | {"gallery": Path(data["gallery"]) if data["gallery"] else None}))
 
 
-def _with_units(frame: pd.DataFrame) -> pd.DataFrame:
-    """Scores that were recorded before units were: a tile, `photo@top,left`, belongs to its photo, any other image to itself."""
-    return frame if "unit" in frame else frame.assign(unit=[_TILE.sub("", name) for name in frame["image"]])
+def _with_groups(frame: pd.DataFrame) -> pd.DataFrame:
+    """Scores that were recorded before groups were: a tile, `photo@top,left`, belongs to its photo, any other image to itself."""
+    return frame if "group" in frame else frame.assign(group=[_TILE.sub("", name) for name in frame["image"]])
 
 
 def sampling_error(column: str) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Scores:
     """What a judge says: one value a column, the per-image values behind it where there are any, and side remarks for the record.
 
-    `units` says of images what they were taken from (see `datasets._base.Picture`); an image that is missing there is its own unit.
+    `groups` says of images what they were taken from (see `datasets._base.Picture`); an image that is missing there is its own group.
 
     Raises:
         ValueError: a column has two values for images of one name, by which other trials are compared.
@@ -29,7 +29,7 @@ class Scores:
     values: dict[str, float]
     per_image: dict[str, tuple[list[str], list[float]]] = dataclasses.field(default_factory=dict)  # column -> (image names, values)
     summary: dict[str, float] = dataclasses.field(default_factory=dict)
-    units: dict[str, str] = dataclasses.field(default_factory=dict)  # image -> unit
+    groups: dict[str, str] = dataclasses.field(default_factory=dict)  # image -> group
 
     def __post_init__(self) -> None:
         for column, (names, _) in self.per_image.items():
@@ -38,12 +38,12 @@ class Scores:
 
     def joined(self, other: Scores) -> Scores:
         """Both together."""
-        return Scores(self.values | other.values, self.per_image | other.per_image, self.summary | other.summary, self.units | other.units)
+        return Scores(self.values | other.values, self.per_image | other.per_image, self.summary | other.summary, self.groups | other.groups)
 
     def rows(self) -> list[tuple[str, str, float, str]]:
-        """The per-image values as (column, image, value, unit)."""
+        """The per-image values as (column, image, value, group)."""
         pairs = ((column, *pair) for column, (names, values) in self.per_image.items() for pair in zip(names, values, strict=True))
-        return [(column, name, value, self.units.get(name) or name) for column, name, value in pairs]
+        return [(column, name, value, self.groups.get(name) or name) for column, name, value in pairs]
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)

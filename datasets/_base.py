@@ -31,7 +31,7 @@ class Picture:
     Real pairs bring `blurred` (same size), some their `psf` (K x K, sum 1), sets for super-resolution `small`
     (3 x H / scale x W / scale), detection sets `boxes` (n x 4, x0 y0 x1 y1 in pixels) and `labels` (n, int64), some `crowds` and `crowd_labels`
     like them: regions with many objects of a class.
-    `unit` is what the picture was taken from: a photograph, a patient, a video, the background of a scene. Pictures of one unit are not
+    `group` is what the picture was taken from: a photograph, a patient, a video, the background of a scene. Pictures of one group are not
     independent of each other; empty: the picture itself.
     """
 
@@ -44,7 +44,7 @@ class Picture:
     labels: Tensor | None = None
     crowds: Tensor | None = None
     crowd_labels: Tensor | None = None
-    unit: str = ""
+    group: str = ""
 
 
 class PictureSet(Sequence[Picture]):
@@ -179,7 +179,7 @@ class FileSource(Source):
         load = load or self.load
 
         def loaded(index: int) -> Picture:
-            return dataclasses.replace(load(entries[index]), unit=entries[index].unit)
+            return dataclasses.replace(load(entries[index]), group=entries[index].group)
 
         fingerprint = hash_files([*files, *notes]) if entries else EMPTY.fingerprint
         return PictureSet([entry.name for entry in entries], loaded, fingerprint, [*skipped, *corrupt], classes)

@@ -41,7 +41,7 @@ class Derived(Source):
 
         def load(index: int) -> Picture:
             picture = photographs[index]
-            return Picture(name=picture.name, sharp=picture.sharp, blurred=self.derive(picture.sharp), unit=picture.unit)
+            return Picture(name=picture.name, sharp=picture.sharp, blurred=self.derive(picture.sharp), group=picture.group)
 
         return PictureSet(photographs.names, load, photographs.fingerprint, photographs.skipped)
 

@@ -13,11 +13,11 @@ from bench.text import one_line
 
 
 class Entry(NamedTuple):
-    """A picture that has not been read: its name, its image files (a pair has two), its unit (see `Picture`) and, where it is not to be read, why."""
+    """A picture that has not been read: its name, its image files (a pair has two), its group (see `Picture`); where it is not to be read, why."""
 
     name: str
     files: tuple[Path, ...]
-    unit: str = ""
+    group: str = ""
     left_out: str = ""
 
 
@@ -37,7 +37,7 @@ def distinct(entries: Sequence[Entry]) -> list[Entry]:
             one, other, *_ = (entry.files[0] for entry in groups[min(shared)])
             raise UsageError(one_line(f"{one} and {other} would both be called {min(shared)}: rename one of them"))
         names = longer
-    return [entry._replace(name=name, unit=one_line(entry.unit)) for entry, name in zip(entries, names, strict=True)]
+    return [entry._replace(name=name, group=one_line(entry.group)) for entry, name in zip(entries, names, strict=True)]
 
 
 def by_stem(paths: Iterable[Path], wanted: Collection[str] | None = None) -> dict[str, Path]:

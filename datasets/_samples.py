@@ -28,7 +28,7 @@ class SampleSet:
     Attributes:
         x: N x C x H x W, uint8.
         labels: N, int64, where there are any; `classes` names them.
-        units: of each picture the person or thing it shows, where several show the same (see `datasets._base.Picture`); none: all stand alone.
+        groups: of each picture the person or thing it shows, where several show the same (see `datasets._base.Picture`); none: all stand alone.
         fingerprint: sixteen hex digits over the content.
         skipped: the pictures that were left out, and why.
     """
@@ -37,7 +37,7 @@ class SampleSet:
     fingerprint: str
     labels: Tensor | None = None
     classes: Sequence[str] = ()
-    units: Sequence[str] = ()
+    groups: Sequence[str] = ()
     skipped: Sequence[str] = ()
 
     def __len__(self) -> int:
@@ -81,11 +81,11 @@ class SampleSource(DataSource):
 
 
 class Listed(NamedTuple):
-    """A picture that has not been read: its file, the number of its class, its unit and, where it is not to be read, why."""
+    """A picture that has not been read: its file, the number of its class, its group and, where it is not to be read, why."""
 
     path: Path
     label: int = 0
-    unit: str = ""
+    group: str = ""
     left_out: str = ""
 
 
@@ -135,8 +135,8 @@ class ImageFiles(SampleSource):
         x = torch.from_numpy(np.stack([_square(file.path, self.size, self.crop, self.gray) for file in files]))
         classes = self.classes(folder)
         key = hashlib.sha256(f"{hash_files([f.path for f in files])} {self}".encode()).hexdigest()[:16]
-        labels, units = torch.tensor([f.label for f in files]) if classes else None, [f.unit for f in files] if any(f.unit for f in files) else ()
-        return SampleSet(x=x, fingerprint=key, labels=labels, classes=classes, units=units, skipped=skipped)
+        labels, groups = torch.tensor([f.label for f in files]) if classes else None, [f.group for f in files] if any(f.group for f in files) else ()
+        return SampleSet(x=x, fingerprint=key, labels=labels, classes=classes, groups=groups, skipped=skipped)
 
 
 def fingerprint(*arrays: NDArray[np.generic]) -> str:

@@ -17,7 +17,7 @@ from datasets._pixels import read_image
 class CC15(FileSource):
     """Nam, Hwang, Matsushita and Kim, "A holistic approach to cross-channel image noise modeling", CVPR 2016; 512 x 512, to test on only.
 
-    They are crops of eleven photographs; which of which is not on record, so that each counts as a unit of its own.
+    They are crops of eleven photographs; which of which is not on record, so that each counts as a group of its own.
     """
 
     origin: ClassVar[str] = "https://github.com/csjunxu/MCWNNM_ICCV2017 (Real_ccnoise_denoised_part)"

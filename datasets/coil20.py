@@ -16,7 +16,7 @@ _SPLIT: dict[int, Split] = {0: "test", 3: "validation"}  # of the number of a vi
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class COIL20(ImageFiles):
-    """Gray views `objN__K`: of six neighbours four train, one validates, one tests. The label and the unit are the object."""
+    """Gray views `objN__K`: of six neighbours four train, one validates, one tests. The label and the group are the object."""
 
     origin: ClassVar[str] = "https://www.cs.columbia.edu/CAVE/software/softlib/coil-20.php (coil-20-proc.zip)"
     licence: ClassVar[str] = "non-commercial research"

@@ -21,7 +21,7 @@ from datasets._own_folder import OR_TEST, own_folder
 class DICOM(FileSource):
     """The CT slices below a folder, all of them to test on, or split by a hash of the patient: 80 % train, 10 % validation, 10 % test.
 
-    Slices of one patient are alike: they are one unit and never fall into two splits.
+    Slices of one patient are alike: they are one group and never fall into two splits.
     """
 
     origin: ClassVar[str] = "your own slices, or https://www.kaggle.com/datasets/kmader/siim-medical-images (from the Cancer Imaging Archive)"

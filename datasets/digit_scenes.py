@@ -33,7 +33,7 @@ class DigitScenes(Source):
     """Scenes of three to six scikit-learn digits in random colours on crops of the bundled photos; no digit or photo is in two splits.
 
     Scene i of a split is a function of (seed, split, i) alone and is made when asked for. Boxes bound the pixels whose opacity is above one half.
-    The unit of a scene is its photo.
+    The group of a scene is its photo.
     """
 
     origin: ClassVar[str] = "made from the digits of scikit-learn and the bundled photos"
@@ -62,7 +62,7 @@ class DigitScenes(Source):
     def _scene(self, split: Split, index: int) -> Picture:
         rng = np.random.default_rng((self.seed, SPLITS.index(split), index))
         photos = _photos(split)
-        unit, photo = photos[rng.integers(len(photos))]
+        group, photo = photos[rng.integers(len(photos))]
         image = _crop(photo, self.size, rng)
         boxes, labels = [], []
         for digit in _layout(*_digits(split), self.size, rng):
@@ -73,7 +73,7 @@ class DigitScenes(Source):
             labels.append(digit.label)
         sharp = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
         seen = {"boxes": torch.tensor(boxes, dtype=torch.float32), "labels": torch.tensor(labels)}
-        return Picture(name=f"{split}_{index:05d}", sharp=sharp, unit=unit, **seen)
+        return Picture(name=f"{split}_{index:05d}", sharp=sharp, group=group, **seen)
 
     def _fingerprint(self, split: Split) -> str:
         inputs = Photos().open(None, split).fingerprint, hash_files([_digits_file()])

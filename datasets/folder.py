@@ -16,7 +16,7 @@ class Folder(FileSource):
     """The images of a folder, all of them to test on, or split by a hash of their names: 80 % train, 10 % validation, 10 % test.
 
     A file keeps its split when others come or go. Where pictures of one folder are not independent (frames of a video, crops of a photograph),
-    `unit=folder` makes each folder one unit and keeps it within one split. Links are followed: a file or folder that can be reached twice
+    `group=folder` makes each folder one group and keeps it within one split. Links are followed: a file or folder that can be reached twice
     counts once.
     """
 
@@ -28,7 +28,7 @@ class Folder(FileSource):
     path: str | None = None  # None: the data root itself; else a folder, below the data root if it is there
     recursive: bool = True
     split: Literal["hash", "test"] = "hash"
-    unit: Literal["picture", "folder"] = "picture"
+    group: Literal["picture", "folder"] = "picture"
 
     def find(self, root: Path | None) -> Path:
         """The folder of the images."""
@@ -39,8 +39,8 @@ class Folder(FileSource):
         files, left_out = own_images("folder", folder, recursive=self.recursive)
         named = [(path.relative_to(folder).as_posix(), path) for path in [*files, *left_out]]
         found = [Entry(name, (path,), self._unit(name), left_out.get(path, "")) for name, path in named]
-        return [entry for entry in found if split == ("test" if self.split == "test" else split_of(entry.unit or entry.name))]
+        return [entry for entry in found if split == ("test" if self.split == "test" else split_of(entry.group or entry.name))]
 
     def _unit(self, name: str) -> str:
         """The folder of a file, where that is asked for and it lies in one."""
-        return name.rpartition("/")[0] if self.unit == "folder" else ""
+        return name.rpartition("/")[0] if self.group == "folder" else ""

@@ -18,7 +18,7 @@ class GoPro(FileSource):
     """Nah, Kim and Lee, "Deep multi-scale convolutional neural network for dynamic scene deblurring", CVPR 2017.
 
     2103 pairs to train on and 1111 to test. The authors publish no validation split: the last `held_out` training sequences serve as one.
-    The flat layout is test only. The unit of a frame is the video that its
+    The flat layout is test only. The group of a frame is the video that its
     sequence was cut from.
     """
 

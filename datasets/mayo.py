@@ -22,7 +22,7 @@ class Mayo(FileSource):
     """McCollough et al., "Low-dose CT for the detection and classification of metastatic liver lesions: results of the 2016 low dose CT grand
     challenge", Medical Physics 44(10), 2017. Ten patients of 512 x 512 slices.
 
-    By name the last patient is tested on (L506 of the ten, as is common), the one before validates. Slices of one patient are one unit: what is
+    By name the last patient is tested on (L506 of the ten, as is common), the one before validates. Slices of one patient are one group: what is
     better on them need not be on another's.
     """
 

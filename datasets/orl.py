@@ -15,7 +15,7 @@ _PEOPLE = range(1, 41)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ORL(ImageFiles):
-    """Gray faces, cut to their central 92 x 92: of every person seven pictures to train, one to validate, two to test. The label and the unit are
+    """Gray faces, cut to their central 92 x 92: of every person seven pictures to train, one to validate, two to test. The label and the group are
     the person.
     """
 

@@ -40,7 +40,7 @@ class Popout(Source):
     """Ellipses of one kind on a faded crop of a bundled photo; one is odd in colour, orientation, size or brightness. No photo is in two splits.
 
     `mask` is the odd item; `density` a Gaussian there (85 %) and a wide one in the centre (15 %); `fixations` are drawn from it.
-    Scene i of a split is a function of (seed, split, i) alone and is made when asked for. The unit of a scene is its photo.
+    Scene i of a split is a function of (seed, split, i) alone and is made when asked for. The group of a scene is its photo.
     """
 
     origin: ClassVar[str] = "made from the bundled photos"
@@ -71,7 +71,7 @@ class Popout(Source):
     def _scene(self, split: Split, index: int) -> Seen:
         rng = np.random.default_rng((self.seed, SPLITS.index(split), index))
         photos = _photos(split)
-        unit, photo = photos[rng.integers(len(photos))]
+        group, photo = photos[rng.integers(len(photos))]
         image = _backdrop(photo, self.height, self.width, rng)
         places = _places(self.height, self.width, rng)
         common, strange = _kinds(rng)
@@ -87,7 +87,7 @@ class Popout(Source):
         fixations = np.bincount(looked, minlength=density.size).reshape(density.shape)
         maps = (torch.from_numpy(m.astype(np.float32))[None] for m in (density / density.max(), fixations, mask > 0.5))
         sharp = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), np.float32))
-        return Seen(name=f"{split}_{index:05d}", sharp=sharp, unit=unit, **dict(zip(("density", "fixations", "mask"), maps)))
+        return Seen(name=f"{split}_{index:05d}", sharp=sharp, group=group, **dict(zip(("density", "fixations", "mask"), maps)))
 
     def _fingerprint(self, split: Split) -> str:
         options = self.height, self.width, self.looks, self.seed, split, self.count(None, split)

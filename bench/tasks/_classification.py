@@ -36,7 +36,7 @@ class Classification(Minimise):
         """All examples of a split, on the device."""
         raise NotImplementedError
 
-    def units(self, split: Split) -> Sequence[str]:
+    def groups(self, split: Split) -> Sequence[str]:
         """What each example shows, where several show the same (see `datasets._samples.SampleSet`)."""
         return ()
 
@@ -79,8 +79,8 @@ class Classification(Minimise):
         logits = torch.cat([model(x) for x in torch.split(shown.x, _AT_ONCE)])
         found = {column: metric(logits, shown.labels) for column, metric in _METRICS.items()}
         names = [str(i) for i in range(len(shown))]
-        units = dict(zip(names, self.units(split)))
-        return Scores({k: float(v.mean()) for k, v in found.items()}, {k: (names, v.tolist()) for k, v in found.items()}, units=units)
+        groups = dict(zip(names, self.groups(split)))
+        return Scores({k: float(v.mean()) for k, v in found.items()}, {k: (names, v.tolist()) for k, v in found.items()}, groups=groups)
 
 
 _METRICS: dict[str, Any] = {"accuracy": Accuracy(), "loss": CrossEntropy()}

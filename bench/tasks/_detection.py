@@ -76,7 +76,7 @@ class DetectionExam:
         if not judged.all():
             values = dict.fromkeys(values, math.nan)  # over pictures of which one is none
         summary = {"blurred/f1": blurred.f1, "sharp/f1": sharp.f1, "blurred/ap50": blurred.ap50, "sharp/ap50": sharp.ap50}
-        return Scores(values, self._per_image(restored, blurred, judged), summary, self.exam.units)
+        return Scores(values, self._per_image(restored, blurred, judged), summary, self.exam.groups)
 
     def _per_image(self, restored: Detection.Score, blurred: Detection.Score, judged: Tensor) -> dict[str, tuple[list[str], list[float]]]:
         """What each scene contributes to the pooled scores; columns that are 0/0 have none."""

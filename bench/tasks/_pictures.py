@@ -41,7 +41,7 @@ def cut(picture: Picture, size: int, least_contrast: float) -> Iterator[Picture]
             sharp = picture.sharp[window]
             if float(sharp.flatten(1).std(dim=1).mean()) >= least_contrast:
                 blurred = None if picture.blurred is None else picture.blurred[window]
-                yield Picture(name=f"{picture.name}@{top},{left}", sharp=sharp, blurred=blurred, unit=picture.unit or picture.name)
+                yield Picture(name=f"{picture.name}@{top},{left}", sharp=sharp, blurred=blurred, group=picture.group or picture.name)
 
 
 def evenly(count: int, most: int) -> list[int]:
@@ -62,9 +62,9 @@ class Exam:
         return len(self.names)
 
     @property
-    def units(self) -> dict[str, str]:
-        """Picture -> its unit (see `Picture`)."""
-        return {picture.name: picture.unit or picture.name for picture in self.pictures}
+    def groups(self) -> dict[str, str]:
+        """Picture -> its group (see `Picture`)."""
+        return {picture.name: picture.group or picture.name for picture in self.pictures}
 
     def restore(self, method: Method, progress: Callable[[int], None] = lambda done: None) -> Iterator[tuple[Batch, Tensor]]:
         """Each batch with what the method makes of it, clipped to [0, 1], NaN where it is infinite. The method does not see the truth.

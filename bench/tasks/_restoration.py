@@ -91,7 +91,7 @@ class Restoration(PictureTask):
         per_image = {column: (self._test.names, v.tolist()) for column, v in joined.items()}
         infinite = {f"infinite/{c}": float(v.isinf().sum()) for c, v in joined.items() if v.isinf().any()}
         means = {column: float(v[~v.isinf()].mean()) if (~v.isinf()).any() else float("inf") for column, v in joined.items()}
-        return Scores(means, per_image, infinite, self._test.units)
+        return Scores(means, per_image, infinite, self._test.groups)
 
     def _values(self, batch: Batch, x_hat: Tensor, pictures: list[Picture]) -> dict[str, Tensor]:
         """Column -> one value a picture."""

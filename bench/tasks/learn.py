@@ -52,9 +52,9 @@ class Learn(Classification):
         pictures = self._split(split)
         return pictures.spread(len(pictures))
 
-    def units(self, split: Split) -> Sequence[str]:
+    def groups(self, split: Split) -> Sequence[str]:
         """Those of the data."""
-        return self._split(split).units
+        return self._split(split).groups
 
     @property
     def classes(self) -> int:

@@ -107,7 +107,7 @@ class Saliency(PictureTask):
         values = self._judge(method, "test", self._metrics[0], lambda done: progress(done, len(names)))
         values |= self._judge_denoised(method) if hasattr(method, "denoise") else {}
         per_image = {c: (names, v.tolist()) for c, v in values.items()}
-        return Scores({c: float(v.mean()) for c, v in values.items()}, per_image, units=self._test.units)
+        return Scores({c: float(v.mean()) for c, v in values.items()}, per_image, groups=self._test.groups)
 
     def _judge(
         self, method: Method, split: Split, metrics: dict[str, SaliencyMetric], progress: Callable[[int], None] = lambda done: None
@@ -195,9 +195,9 @@ class Saliency(PictureTask):
         """A picture as methods see it."""
         assert isinstance(seen, Seen)
         if self.whole and split == "test":
-            return Seen(name=seen.name, sharp=seen.sharp, density=seen.target, unit=seen.unit)
+            return Seen(name=seen.name, sharp=seen.sharp, density=seen.target, group=seen.group)
         x, target = (resized(m, self.size) for m in (seen.sharp, seen.target))
-        return Seen(name=seen.name, sharp=x, density=target, unit=seen.unit)
+        return Seen(name=seen.name, sharp=x, density=target, group=seen.group)
 
     def _observe(self, clean: Tensor, target: Tensor, rng: torch.Generator) -> Batch:
         observed = clean

@@ -194,6 +194,6 @@ def _squeezed(pictures: PictureSet, side: int) -> PictureSet:
     def load(index: int) -> Picture:
         picture = pictures[index]
         blurred = None if picture.blurred is None else squeeze(picture.blurred)
-        return Picture(name=picture.name, sharp=squeeze(picture.sharp), blurred=blurred, unit=picture.unit)
+        return Picture(name=picture.name, sharp=squeeze(picture.sharp), blurred=blurred, group=picture.group)
 
     return PictureSet(pictures.names, load, pictures.fingerprint, pictures.skipped) if side else pictures

@@ -50,7 +50,7 @@ def test_images_are_compared_image_by_image(rng):
 def test_groups_of_images_and_a_single_training_seed_are_told(rng):
     a, b = (side(name, [rng.normal(30 + gain, 0.1, 12)], costs={"train_seconds": 1.0}) for name, gain in (("a", 1), ("b", 0)))
     for r in (*a.records, *b.records):
-        r.per_image["unit"] = [f"photo{i // 2}" for i in range(12)]
+        r.per_image["group"] = [f"photo{i // 2}" for i in range(12)]
     (d,) = compare.differences(a, b)
     assert (d.test, d.verdict) == ("t over 6 groups of 12 images (one training seed: about these weights, not the method)", "a is better")
 

@@ -38,17 +38,17 @@ def test_json_round_trip_keeps_numbers_that_json_cannot_hold(tmp_path):
     assert (back.label, back.tags, len(back.curves)) == ("wgan", {"oracle": "PSF"}, 0)
 
 
-def test_scores_recorded_before_units_were_belong_to_the_photo_of_their_tile(tmp_path):
-    units = {"a@0,128": "a", "a@128,0": "a", "b": "b", "mail@home": "mail@home", "c@d@1,2": "c@d", "d@1": "d@1", "@1,2": "@1,2"}
-    record = _record(per_image=pd.DataFrame([("psnr", name, 1.0) for name in units], columns=["column", "image", "value"]))
-    assert dict(TrialRecord.from_json(record.to_json()).per_image[["image", "unit"]].to_numpy().tolist()) == units
+def test_scores_recorded_before_groups_were_belong_to_the_photo_of_their_tile(tmp_path):
+    groups = {"a@0,128": "a", "a@128,0": "a", "b": "b", "mail@home": "mail@home", "c@d@1,2": "c@d", "d@1": "d@1", "@1,2": "@1,2"}
+    record = _record(per_image=pd.DataFrame([("psnr", name, 1.0) for name in groups], columns=["column", "image", "value"]))
+    assert dict(TrialRecord.from_json(record.to_json()).per_image[["image", "group"]].to_numpy().tolist()) == groups
     write_record(record, tmp_path)
     back = read_record(tmp_path).per_image
     assert tuple(back.columns) == PER_IMAGE
-    assert back["unit"].tolist() == list(units.values())
+    assert back["group"].tolist() == list(groups.values())
 
 
-def test_scores_keep_the_units_that_they_were_recorded_with(tmp_path):
+def test_scores_keep_the_groups_that_they_were_recorded_with(tmp_path):
     frame = pd.DataFrame([("psnr", "a@0,0", 1.0, "video"), ("psnr", "b", 2.0, "video")], columns=list(PER_IMAGE))
     write_record(_record(per_image=frame), tmp_path)
     pd.testing.assert_frame_equal(read_record(tmp_path).per_image, frame)

@@ -83,7 +83,7 @@ def test_scores_are_the_means_of_what_was_scored(ran):
         means = record.per_image.groupby("column")["value"].mean()
         assert record.final == pytest.approx(dict(means), rel=1e-5)
         assert record.per_image.groupby("column")["image"].nunique().to_dict() == {"psnr": 2, "ssim": 2}
-        assert (record.per_image["unit"] == record.per_image["image"].str.partition("@")[0]).all()
+        assert (record.per_image["group"] == record.per_image["image"].str.partition("@")[0]).all()
 
 
 def test_curves(ran):

@@ -218,7 +218,7 @@ def test_every_picture_perfect_in_some_row(make):
 def test_tiles_of_one_photograph_count_once(make):
     trials = [make("wiener", tags={}), make("identity")]
     for trial in trials:
-        trial.per_image["unit"] = "photo" + (trial.per_image["image"].str[3:].astype(int) // 4).astype(str)
+        trial.per_image["group"] = "photo" + (trial.per_image["image"].str[3:].astype(int) // 4).astype(str)
     table = leaderboard(trials, sort="psnr")
     assert (table.rows[0].cells["psnr"].interval.over, table.rows[0].cells["psnr"].interval.n) == ("groups", 3)
     assert {r.rank for r in table.rows} == {1}

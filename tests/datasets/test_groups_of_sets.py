@@ -22,15 +22,15 @@ def paint(path, mode="RGB"):
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 80, 3), dtype=np.uint8)).convert(mode).save(path)
 
 
-def units(spec, root, split="test"):
-    return {picture.name: picture.unit for picture in registry.make("dataset", spec).open(root, split)}
+def groups(spec, root, split="test"):
+    return {picture.name: picture.group for picture in registry.make("dataset", spec).open(root, split)}
 
 
 def test_frames_of_gopro_belong_to_their_video(tmp_path):
     for sequence in ("GOPR0384_11_00", "GOPR0384_11_05", "GOPR0385_11_01", "mine_1_2"):
         for kind in ("blur_gamma", "sharp"):
             paint(tmp_path / "GOPRO_Large/test" / sequence / kind / "000001.png")
-    assert units("gopro", tmp_path) == {
+    assert groups("gopro", tmp_path) == {
         "GOPR0384_11_00/000001": "GOPR0384", "GOPR0384_11_05/000001": "GOPR0384", "GOPR0385_11_01/000001": "GOPR0385", "mine_1_2/000001": "mine_1_2",
     }  # fmt: skip
 
@@ -39,7 +39,7 @@ def test_pairs_of_gopro_that_lie_flat_stand_alone(tmp_path):
     for name in ("Flower", "Istanbul"):
         paint(tmp_path / f"gopro_pairs/{name}_blur1.png")
         paint(tmp_path / f"gopro_pairs/{name}_sharp1.png")
-    assert units("gopro", tmp_path) == {"Flower": "", "Istanbul": ""}
+    assert groups("gopro", tmp_path) == {"Flower": "", "Istanbul": ""}
 
 
 def test_pictures_of_levin_belong_to_what_was_shaken_eight_times(tmp_path):
@@ -49,14 +49,14 @@ def test_pictures_of_levin_belong_to_what_was_shaken_eight_times(tmp_path):
             kernels = tmp_path / f"levin/gt/kernel{kernel}.png"
             Image.fromarray(np.eye(5, dtype=np.uint8) * 50).save(kernels)
             paint(tmp_path / f"levin/im{picture}_kernel{kernel}_img.png", "L")
-    assert units("levin", tmp_path) == {f"im{i}_kernel{k}": f"im{i}" for i in (5, 6) for k in (1, 2)}
+    assert groups("levin", tmp_path) == {f"im{i}_kernel{k}": f"im{i}" for i in (5, 6) for k in (1, 2)}
 
 
 def test_pictures_of_kohler_belong_to_what_was_shaken_twelve_times(tmp_path):
     for name in ("1_1", "1_12", "2_1"):
         paint(tmp_path / f"kohler/BlurryImages/Blurry{name}.png")
         paint(tmp_path / f"kohler/x/GroundTruth{name}_1.png")
-    assert units("kohler", tmp_path) == {"1_1": "1", "1_12": "1", "2_1": "2"}
+    assert groups("kohler", tmp_path) == {"1_1": "1", "1_12": "1", "2_1": "2"}
 
 
 def write_slice(path, **header):
@@ -83,16 +83,16 @@ def test_slices_belong_to_their_patient_or_study_or_series(tmp_path):
     write_slice(tmp_path / "c1.dcm", SeriesInstanceUID=series)
     write_slice(tmp_path / "d1.dcm")
     expected = {"a1.dcm": "A", "a2.dcm": "A", "b1.dcm": study, "b2.dcm": study, "c1.dcm": series, "d1.dcm": "d1"}
-    assert units(f"dicom[path={tmp_path},split=test]", None) == expected
-    of_split = [set(units(f"dicom[path={tmp_path}]", None, split).values()) for split in SPLITS]
+    assert groups(f"dicom[path={tmp_path},split=test]", None) == expected
+    of_split = [set(groups(f"dicom[path={tmp_path}]", None, split).values()) for split in SPLITS]
     assert sum(map(len, of_split)) == len(set.union(*of_split)) == 4  # nobody is in two splits
 
 
 @real
 def test_two_of_sixteen_real_slices_are_of_one_patient():
     pytest.importorskip("pydicom")
-    found = units("dicom[split=test,size=32]", Path(DATA))
-    assert {unit: n for unit, n in Counter(found.values()).items() if n > 1} == {"TCGA-17-Z054": 2}
+    found = groups("dicom[split=test,size=32]", Path(DATA))
+    assert {group: n for group, n in Counter(found.values()).items() if n > 1} == {"TCGA-17-Z054": 2}
 
 
 def test_slices_of_mayo_belong_to_their_patient(tmp_path):
@@ -100,21 +100,21 @@ def test_slices_of_mayo_belong_to_their_patient(tmp_path):
         for dose in ("full", "quarter"):
             for i in range(2):
                 write_slice(tmp_path / f"mayo/{patient}/{dose}_3mm/{i}.IMA")
-    assert units("mayo", tmp_path) == {"L506/0000": "L506", "L506/0001": "L506"}
+    assert groups("mayo", tmp_path) == {"L506/0000": "L506", "L506/0001": "L506"}
 
 
 @real
 @pytest.mark.parametrize(("spec", "owner"), [("coil20", "obj{}"), ("orl", "s{}")])
 def test_views_of_one_thing_or_person_share_it(spec, owner):
     found = registry.make("dataset", spec).open(Path(DATA), "test")
-    assert list(found.units) == [owner.format(label + 1) for label in found.labels.tolist()]
+    assert list(found.groups) == [owner.format(label + 1) for label in found.labels.tolist()]
 
 
 @pytest.mark.parametrize("spec", ["digit_scenes[train=40,validation=20,test=60]", "popout[train=40,validation=20,test=60]"])
 def test_scenes_belong_to_the_photo_that_they_stand_on_and_no_photo_is_in_two_splits(spec):
     photos = {split: {picture.name: picture.sharp for picture in Photos().open(None, split)} for split in SPLITS}
     for split in SPLITS:
-        found = units(spec, None, split)
+        found = groups(spec, None, split)
         assert set(found.values()) == set(photos[split])  # every photo serves, none of another split
 
 
@@ -126,30 +126,30 @@ def test_a_scene_shows_the_photo_that_it_names():
             free[max(y0 - 6, 0) : y1 + 6, max(x0 - 6, 0) : x1 + 6] = False
         y, x = free.nonzero()[0].tolist()  # a row of pixels without ink
         assert free[y, x : x + 20].all()
-        strip, photo = scene.sharp[0, y, x : x + 20], photos[scene.unit][0]
+        strip, photo = scene.sharp[0, y, x : x + 20], photos[scene.group][0]
         assert ((photo.unfold(1, 20, 1) - strip).abs().amax(2) < 1e-6).any(), scene.name
 
 
 @pytest.mark.parametrize("spec", ["photos", "photo_grey", "ellipses[test=3,size=64]"])
 def test_what_stands_alone_has_no_other_unit(spec):
-    assert set(units(spec, None).values()) == {""}
+    assert set(groups(spec, None).values()) == {""}
 
 
 def test_a_folder_of_frames_is_one_unit_in_one_split_where_that_is_asked_for(tmp_path):
     frames = [f"video{v}/{i}.png" for v in range(12) for i in range(3)]
     for name in [*frames, "lone.png"]:
         paint(tmp_path / name)
-    by_split = [units(f"folder[path={tmp_path},unit=folder]", None, split) for split in SPLITS]
-    assert {name: unit for found in by_split for name, unit in found.items()} == {f: f.partition("/")[0] for f in frames} | {"lone.png": ""}
+    by_split = [groups(f"folder[path={tmp_path},group=folder]", None, split) for split in SPLITS]
+    assert {name: group for found in by_split for name, group in found.items()} == {f: f.partition("/")[0] for f in frames} | {"lone.png": ""}
     videos = [set(found.values()) - {""} for found in by_split]
     assert sum(map(len, videos)) == len(set.union(*videos)) == 12  # no video is in two splits
     assert sum(map(bool, videos)) > 1
-    assert set(units(f"folder[path={tmp_path},split=test]", None).values()) == {""}
+    assert set(groups(f"folder[path={tmp_path},split=test]", None).values()) == {""}
 
 
 def test_what_is_derived_keeps_the_unit():
-    of_scenes = units('photo_grey[of="digit_scenes[test=6]"]', None)
-    assert of_scenes == units("digit_scenes[test=6]", None)
+    of_scenes = groups('photo_grey[of="digit_scenes[test=6]"]', None)
+    assert of_scenes == groups("digit_scenes[test=6]", None)
 
 
 def test_a_unit_is_shown_and_stored_like_a_name(tmp_path):
@@ -163,10 +163,10 @@ def test_a_unit_is_shown_and_stored_like_a_name(tmp_path):
 
     paint(tmp_path / "odd/a.png")
     (picture,) = Odd().open(tmp_path, "test")
-    picture.unit.encode()
-    assert "\n" not in picture.unit
+    picture.group.encode()
+    assert "\n" not in picture.group
 
 
 @real
 def test_levin_shook_four_pictures():
-    assert Counter(units("levin", Path(DATA)).values()) == {f"im{i}": 8 for i in (1, 2, 3, 4)}
+    assert Counter(groups("levin", Path(DATA)).values()) == {f"im{i}": 8 for i in (1, 2, 3, 4)}

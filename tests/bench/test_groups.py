@@ -19,21 +19,21 @@ def picture(name, **changes):
 
 
 def test_tiles_belong_to_their_photo_or_to_what_it_was_taken_from():
-    assert [(t.name, t.unit) for t in tiles(picture("p"), 16)] == [(f"p@{y},{x}", "p") for y in (0, 16) for x in (0, 16)]
-    assert {t.unit for t in tiles(picture("video/7", unit="video"), 16)} == {"video"}
+    assert [(t.name, t.group) for t in tiles(picture("p"), 16)] == [(f"p@{y},{x}", "p") for y in (0, 16) for x in (0, 16)]
+    assert {t.group for t in tiles(picture("video/7", group="video"), 16)} == {"video"}
 
 
 def test_an_exam_keeps_units_and_a_picture_of_its_own_is_one():
     shown = exam(
-        [picture("a"), picture("b", unit="v"), picture("c", unit="v")], lambda p, _: Batch(p.sharp[None], p.sharp[None]), torch.device("cpu")
+        [picture("a"), picture("b", group="v"), picture("c", group="v")], lambda p, _: Batch(p.sharp[None], p.sharp[None]), torch.device("cpu")
     )
-    assert shown.units == {"a": "a", "b": "v", "c": "v"}
+    assert shown.groups == {"a": "a", "b": "v", "c": "v"}
 
 
 def test_scores_join_their_units_and_rows_name_one_each():
-    psnr = Scores({"psnr": 1.5}, {"psnr": (["a@0,0", "a@0,9"], [1.0, 2.0])}, units={"a@0,0": "a", "a@0,9": "a"})
-    f1 = Scores({"f1": 0.5}, {"f1": (["s"], [0.5])}, units={"s": "b"})
-    bare = Scores({"x": 3.0}, {"x": (["lone", "blank"], [3.0, 4.0])}, units={"blank": ""})
+    psnr = Scores({"psnr": 1.5}, {"psnr": (["a@0,0", "a@0,9"], [1.0, 2.0])}, groups={"a@0,0": "a", "a@0,9": "a"})
+    f1 = Scores({"f1": 0.5}, {"f1": (["s"], [0.5])}, groups={"s": "b"})
+    bare = Scores({"x": 3.0}, {"x": (["lone", "blank"], [3.0, 4.0])}, groups={"blank": ""})
     assert psnr.joined(f1).joined(bare).rows() == [
         ("psnr", "a@0,0", 1.0, "a"),
         ("psnr", "a@0,9", 2.0, "a"),
@@ -62,11 +62,11 @@ def test_every_score_of_a_picture_names_the_photo_that_it_was_taken_from(spec):
     method = registry.find("method", TASKS[spec])(task)
     photos = Photos(colour_only="photo_grey," in spec).open(None, "test").names
     by_column = {}
-    for column, image, _, unit in task.score(method, lambda done, total: None).rows():
-        by_column.setdefault(column, {})[image] = unit
+    for column, image, _, group in task.score(method, lambda done, total: None).rows():
+        by_column.setdefault(column, {})[image] = group
     for images in by_column.values():
         assert set(images.values()) <= set(photos)
-        assert all(image.partition("@")[0] == unit or image.startswith("test_") for image, unit in images.items())
+        assert all(image.partition("@")[0] == group or image.startswith("test_") for image, group in images.items())
         assert len(images) > len(set(images.values()))
     if task.options().get("tiles_per_picture"):
         assert Counter(by_column["psnr"].values()) == dict.fromkeys(photos, 2)
@@ -77,7 +77,7 @@ def test_in_every_tier_no_photograph_outweighs_another(name):
     loaded = suite.load(name)
     for tier in loaded.tiers:
         task = open_task(str(suite.expand(loaded, tier)[0].task), None, torch.device("cpu"))
-        found = Counter(picture.unit or picture.name for picture in task._cut("test"))
+        found = Counter(picture.group or picture.name for picture in task._cut("test"))
         assert len(found) == (6 if name == "translate" else 11)
         assert set(found.values()) == {task.tiles_per_picture or 1}
 
@@ -92,8 +92,8 @@ def test_tiles_of_a_picture_are_evenly_spread():
 def test_scores_of_detection_know_the_photo_of_a_scene():
     task = open_task(next(iter(TASKS)), None, torch.device("cpu"))
     found = task.score(registry.find("method", "identity")(task), lambda done, total: None)
-    photos = {scene.name: scene.unit for scene in registry.make("dataset", "digit_scenes").open(None, "test")}
+    photos = {scene.name: scene.group for scene in registry.make("dataset", "digit_scenes").open(None, "test")}
     for column in ("f1", "gain"):
         names, values = found.per_image[column]
-        assert [found.units[name] for name in names] == [photos[name] for name in names]
+        assert [found.groups[name] for name in names] == [photos[name] for name in names]
         assert sum(values) / len(values) == pytest.approx(found.values[column])
