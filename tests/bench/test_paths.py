@@ -24,7 +24,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_databaseis_where_its_name_says(tmp_path, database, name):
+def test_a_database_is_where_its_name_says(tmp_path, database, name):
     folder = tmp_path / name
     folder.mkdir()
     shutil.copy(database, folder / "mlflow.db")
@@ -89,7 +89,7 @@ def test_the_home_folder_also_where_no_shell_has_put_it(tmp_path, monkeypatch, c
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_databaseby_its_path(tmp_path, database, monkeypatch):
+def test_a_database_by_its_path(tmp_path, database, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     file = tmp_path / "all?.db"
     shutil.copy(database, file)
