@@ -42,7 +42,7 @@ def find(run: str, out: Path, tracking_uri: str | None, scratch: Path) -> TrialR
 def weights(run: str, out: Path, tracking_uri: str | None, scratch: Path) -> Path | None:
     """The last weights of a run that `find` found, in a file, below `scratch` unless it lies on this machine; None where it left none."""
     (named,) = _runs(run, out, tracking_uri).values()
-    return Store(named.data.tags["suite"], out, tracking_uri).file(named, "weights.safetensors", scratch)
+    return Store(named.data.tags["suite"], out, tracking_uri).files.file(named, "weights.safetensors", scratch)
 
 
 def _runs(run: str, out: Path, tracking_uri: str | None) -> dict[str, Any]:

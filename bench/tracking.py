@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 import math
 import os
-import shlex
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from bench import database
+from bench.artifacts import Artifacts
 from bench.errors import UsageError
-from bench.record import FRAMES, TrialRecord, read_record
-from bench.records import Records, noted, tags_at_end, tags_at_start
-from bench.rundir import RunDirs
+from bench.record import TrialRecord
+from bench.records import Records, tags_at_end, tags_at_start
 from bench.text import encodable, first_line
 from bench.training import Point
 
@@ -83,9 +79,9 @@ class Store(Records):
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         self._runs: dict[str, str] = {}  # trial -> its open run
         self._logged: dict[str, int] = {}  # run -> last step whose curves are in the store
-        self.uri, self._suite, self._out = store_uri(out, uri), suite, out
+        self.uri = store_uri(out, uri)
         file = database.file_of(self.uri)
-        self._home = file.resolve().parent if file else None  # the folder of a database in a file: artifacts lie there too
+        home = file.resolve().parent if file else None  # the folder of a database in a file: artifacts lie there too
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -96,10 +92,11 @@ class Store(Records):
             for name in ("mlflow", "alembic"):  # they announce every migration of a new database, and print at length what they raise anyway
                 logging.getLogger(name).setLevel(logging.CRITICAL)
             self._name, self._experiment = f"ganbench/{suite}", ""
-            local = self._home or (None if "://" in self.uri else out.resolve())
+            local = home or (None if "://" in self.uri else out.resolve())
             self._artifacts = database.artifacts_of(local, suite).as_uri() if local else None
             with database.opening(self.uri):
                 self.client = MlflowClient(tracking_uri=self.uri)
+                self.files = Artifacts(self.client, suite, out, home)
                 newest = self.client.search_runs([known], max_results=1) if (known := self._known()) else []
             self._last = max((run.info.start_time for run in newest), default=0)  # a clock may be set back: the newest run must start last
         except UsageError:
@@ -159,7 +156,7 @@ class Store(Records):
             if any(run.data.tags.get("attempt") == record.attempt and run.info.status != "RUNNING" for run in runs):
                 return False
             run_id = self._open(record, runs)
-        self._take(run_id, folder)
+        self.files.take(run_id, folder)
         groups = {"final": record.final, "best": record.best, "summary": record.summary, "cost": record.costs}
         now, step = int(time.time() * 1000), int(record.summary.get("steps", 0))
         scores = [Metric(_key(f"{group}/{k}"), v, now, step) for group, values in groups.items() for k, v in values.items()]
@@ -257,53 +254,7 @@ class Store(Records):
 
     def record(self, run: Any, scratch: Path | None = None) -> TrialRecord:
         """What one closed run of MLflow holds. Raises UsageError where its files cannot be read."""
-        run_id, tags = run.info.run_id, run.data.tags
-        try:
-            if (home := self._folder(run)) is not None:  # here already: a download would ask the store thrice a record
-                record = noted(read_record(home / "trial"), tags)
-                record.gallery = record.gallery if scratch is not None else None
-                return record
-            if scratch is not None:
-                (scratch / run_id).mkdir()
-                return noted(read_record(Path(self.client.download_artifacts(run_id, "trial", str(scratch / run_id)))), tags)
-            with tempfile.TemporaryDirectory() as folder:
-                for name in ("record.json", *(f"{frame}.parquet" for frame in FRAMES)):
-                    path = self.client.download_artifacts(run_id, f"trial/{name}", folder)
-                return noted(read_record(Path(path).parent), tags)
-        except Exception as error:
-            lost = f"the artifacts of run {run_id} ({tags.get('label')}) cannot be read: {first_line(error)}"
-            raise UsageError(f"{lost}; {self._mend(tags)}") from error
-
-    def file(self, run: Any, name: str, scratch: Path) -> Path | None:
-        """A file of a run's record, brought into `scratch` unless it lies on this machine; None where there is none of that name."""
-        if (home := self._folder(run)) is not None:
-            return path if (path := home / "trial" / name).is_file() else None
-        run_id = run.info.run_id
-        if not any(file.path == f"trial/{name}" for file in self.client.list_artifacts(run_id, "trial")):
-            return None
-        return Path(self.client.download_artifacts(run_id, f"trial/{name}", str(scratch)))
-
-    def _folder(self, run: Any) -> Path | None:
-        """The artifacts of a run, where they lie on this machine: beside the database, wherever that was moved or is seen from, else as written."""
-        uri = run.info.artifact_uri
-        beside = database.artifacts_of(self._home, self._suite, run.info.run_id) if self._home else None
-        return database.folder_of(database.home_of(uri, beside) if beside else uri)
-
-    def _take(self, run_id: str, files: Path) -> None:
-        """Put files among the artifacts of a run."""
-        home = self._folder(self.client.get_run(run_id)) if self._home else None
-        if home is None:
-            self.client.log_artifacts(run_id, str(files), "trial")
-        else:
-            shutil.copytree(files, home / "trial", dirs_exist_ok=True)
-
-    def _mend(self, tags: Mapping[str, str]) -> str:
-        """What to do about a run whose artifacts are lost."""
-        folder = RunDirs(self._suite, self._out).of(tags["trial_id"])
-        with contextlib.suppress(UsageError):
-            if folder.attempt() == tags.get("attempt") and folder.read():
-                return f"its run directory is whole: `runner.py rebuild --out {shlex.quote(str(self._out))}` makes the database there anew from it"
-        return "its run directory does not hold it either: run it again with --fresh"
+        return self.files.record(run, scratch)
 
     def _search(self, query: str) -> list[Any]:
         found: list[Any] = []
