@@ -260,9 +260,12 @@ def terminal(table: Table, title: str = "", only: Sequence[str] = ()) -> RichTab
     columns = [c for c in table.scores if c.key in only or not only]
     columns += [c for c in table.costs if c.key in ("train_seconds", "ms_per_image")]
     out.add_column("#", justify="right", style="dim")
-    out.add_column("method", overflow="fold", min_width=min(max((len(plain(r.label)) for r in table.rows), default=12), 24))
+    out.add_column(
+        "method", overflow="fold", min_width=min(max((len(plain(text)) for r in table.rows for text in (r.label, r.note)), default=12), 24)
+    )
     for column in columns:
-        out.add_column(Text(plain(f"{column.title} {arrow(column)}\n{column.unit}".strip()), overflow="fold"), justify="right")
+        heading = Text(plain(f"{column.title} {arrow(column)}\n{column.unit}".strip()), overflow="fold")
+        out.add_column(heading, justify="right", no_wrap=column.key == table.sort)  # an interval that breaks is misread
     for row in table.rows:
         notes = "".join(f" [{n + 1}]" for n in row.notes)
         name = Text.assemble(plain(row.label), (notes, "dim"), (f"\n{plain(row.note)}" if row.note else "", "yellow"))

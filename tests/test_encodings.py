@@ -49,7 +49,8 @@ def test_every_encoding_can_be_printed_to(ran, tmp_path, monkeypatch, encoding, 
     assert err.buffer.getvalue() == b""
     if command[0] == "report":
         assert "identity" in said
-        assert ("±" in said) == (encoding != "ascii")
+        assert ("PSNR ↑" in said) == (encoding == "utf-8")
+        assert ("PSNR ?" in said) == (encoding != "utf-8")
         page = bench.out / "tiny" / "report" / "index.html"
         assert "↑" in page.read_text(encoding="utf-8")
 

@@ -218,7 +218,7 @@ def test_a_run_goes_on_without_the_small_picture_and_says_so(tiny, mixed, capsys
     assert {label: record.outcome for label, record in records.items()} == {"identity": "finished", "unet": "finished"}
     line = "the training picture small is 16 x 16, smaller than crop=32, so it is left out"
     assert records["unet"].tags["skipped_files"] == f"1: {line}"
-    assert f"[1] left out, 1: {line}" in capsys.readouterr().out
+    assert f"files left out for unet: 1: {line}" in capsys.readouterr().out
 
 
 def test_where_it_is_found_in_training_the_other_methods_go_on(tiny, mixed, monkeypatch, capsys):

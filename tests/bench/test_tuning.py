@@ -537,7 +537,7 @@ def test_one_page_with_a_table_for_each_workload(grid, monkeypatch, capsys, tmp_
     assert re.findall(r"<h2>(\w+): leaderboard</h2>", page) == ["One", "Two"]
     assert len(re.findall(r"<th scope=\"row\" class=\"name\" data-value=\"(?:sgd|adam)\"", page)) >= 4
     board = (bench.out / "tiny" / "report" / "leaderboard.csv").read_text().splitlines()
-    assert len(board) == 1 + 4
+    assert sum(",finished," in line for line in board) == 4
     assert {"workload", "tuning_trials", "tuning_diverged", "tuning_updates", "tuning_seconds"} <= set(board[0].split(","))
     assert main.run_suite(options) == 0
     assert "all 11 trials are on record already" in capsys.readouterr().out

@@ -19,12 +19,12 @@ def tables(records):
 
 def test_csv_holds_every_row_in_full_precision(tables, hostile):
     rows = list(csv.DictReader(io.StringIO(export.to_csv(tables))))
-    assert [r["outcome"] for r in rows] == ["finished"] * 5 + ["diverged", "diverged", "failed", "skipped"]
+    assert [r["outcome"] for r in rows] == ["finished"] * 5 + ["diverged", "diverged", "failed", "skipped", "remark"]
     first = next(r for r in rows if r["label"] == "deblurgan")
     assert float(first["psnr"]) == tables[0].rows[1].value("psnr")
     assert (first["psnr_mark"], first["psnr_over"], first["seeds"], first["rank"]) == ("best", "seeds", "0 1 2", "1")
     assert [r["label"] for r in rows].count(hostile) == 1
-    assert rows[-1]["reason"] == "needs labels, which the task deblur does not offer"
+    assert rows[-2]["reason"] == "needs labels, which the task deblur does not offer"
 
 
 def test_json_is_strict_and_holds_the_trials(tables, records):
