@@ -103,6 +103,19 @@ _BATCH = 128
 _remembered: Any = WeakTensorKeyDictionary()  # samples -> {(network, hash, version): (features, logits)}
 
 
+def part_of(x: Tensor, rows: Tensor) -> Tensor:
+    """Some of the samples, as a set of its own of which all that classifiers said of `x` is known.
+
+    Args:
+        x: N samples.
+        rows: N booleans.
+    """
+    part = x[rows]
+    for (network, fingerprint, _), outputs in _remembered.get(x, {}).items():
+        _remembered.setdefault(part, {})[network, fingerprint, 0] = tuple(of_all[rows] for of_all in outputs)
+    return part
+
+
 def stored(x: Tensor) -> Tensor:
     """Pictures as a file holds them: float32, clipped to [0, 1], rounded to multiples of 1/255."""
     return x.float().clamp(0, 1).mul(255).round().div(255)

@@ -168,8 +168,10 @@ class SampleMetric(Metric):
             return {}
         import torch
 
+        from bench.feature import part_of
+
         share = torch.arange(len(fake), device=fake.device) % SHARES
-        left = [self(fake[share != i], real) for i in range(SHARES)]
+        left = [self(part_of(fake, share != i), real) for i in range(SHARES)]
         numbers = {name: torch.tensor([values[name] for values in left], dtype=torch.float64) for name in self.columns or (self._name,)}
         return {name: float(((SHARES - 1) ** 2 / SHARES * x.var()).sqrt()) for name, x in numbers.items() if x.isfinite().all()}
 

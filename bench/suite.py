@@ -119,7 +119,7 @@ def expand(
         suite: the suite.
         tier: one of the tiers it defines.
         methods: specs to run instead of the suite's own; where it has axes or workloads, which rows to run: `adam`, `wgan_gp + l1`, `digits/adam`.
-        seeds: instead of the tier's own.
+        seeds: for every method, instead of the tier's own, of which those that do not train (that have no `steps`) get the first alone.
         overrides: `key=value` for every task and method that has the key, or `method.key=value` or `workload.key=value` for those.
 
     Raises:
@@ -149,11 +149,12 @@ def expand(
         with said_by():
             spec = check_method(Spec(row.spec.name, {**defaults, **row.spec.options, **row.crossed, **for_method}))
         label, evaluations = grid.label(row, for_method), change.evaluations or level.evaluations
-        trials += [Trial(suite.name, tasks[row.table.name], label, spec, seed, tier, evaluations, row.table.name) for seed in chosen]
+        drawn = chosen if seeds is not None or "steps" in known else chosen[:1]
+        trials += [Trial(suite.name, tasks[row.table.name], label, spec, seed, tier, evaluations, row.table.name) for seed in drawn]
     count = collections.Counter((f"{t.workload}/{t.label}".strip("/"), t.seed) for t in trials)
     if twice := [name for name, n in count.items() if n > 1]:
         raise UsageError(f"suite {suite.name!r}: {twice[0][0]} with seed {twice[0][1]} is asked for twice")
-    _tell_apart(trials[:: max(len(chosen), 1)])
+    _tell_apart(t for t in trials if t.seed == chosen[0])
     return trials
 
 

@@ -130,7 +130,7 @@ def wrong(name, *words, says):
         wrong("metric", "--suite", "TINY", "--tier", "smoke", "--set", "metrics=('psnrr',)", says=r"unknown metric 'psnrr'; known: .*psnr"),
         wrong("speed", "--suite", "TINY", "--tier", "smoke", "--set", "metrics=('flops',)", says=r"metric flops does not judge pictures"),
         wrong("blur", "--suite", "TINY", "--tier", "smoke", "--set", "blur=motion_blur[max_len=-1]", says=r"max_len"),
-        wrong("crop too large", "--suite", "TINY", "--tier", "smoke", "--set", "crop=9999", says=r"all 6 training pictures .*: give --set crop=\d+ or less"),
+        wrong("crop too large", "--suite", "TINY", "--tier", "smoke", "--set", "crop=9999", says=r"crop=9999: give --set crop=\d+ or less"),
         wrong("device", "--suite", "TINY", "--device", "gpu", says=r"unknown device 'gpu'; give auto, cpu, cuda, cuda:N or mps"),
         wrong("device type", "--suite", "TINY", "--device", "meta", says=r"device 'meta' is not supported"),
         wrong("seeds word", "--suite", "TINY", "--tier", "smoke", "--seeds", "many", says=r"--seeds 'many': give how many"),

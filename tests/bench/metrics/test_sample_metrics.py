@@ -12,6 +12,8 @@ import torch
 
 from bench import registry
 from bench.errors import Unavailable, UsageError
+from bench.feature import part_of
+from bench.features.digits_cnn import DigitsCNN
 from bench.metric import SampleMetric
 from bench.metrics._class_score import class_score
 from bench.metrics._frechet import frechet
@@ -499,3 +501,45 @@ def test_the_discrepancy_of_samples_that_are_all_alike():
     metric = registry.make("metric", "mmd")
     assert metric(one, one)["mmd"] == 0
     assert metric(one + 1, one)["mmd"] == pytest.approx(2)  # no bandwidth: nothing is alike
+
+
+# -- how far the luck of the samples moves a number
+def test_the_jackknife_of_a_mean_is_its_standard_error():
+    """A share of samples is a mean: over tenths left out its error is that of ten means (Quenouille and Tukey)."""
+    metric = registry.make("metric", "modes").with_centres(torch.tensor([[0.0, 0.0]]), 1.0)
+    points = torch.randn(2000, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2
+    error = metric.sampling_errors(points, points)["high_quality"]
+    good = (points.norm(dim=1) <= 3).double()
+    of_tenths = torch.stack([good[i::10].mean() for i in range(10)])
+    assert error == pytest.approx(float(of_tenths.std() / 10**0.5))
+    assert error == pytest.approx(float(good.std() / 2000**0.5), rel=0.6)
+
+
+def test_the_jackknife_of_a_distance_is_the_spread_of_other_draws():
+    metric = registry.make("metric", "fd[net=pixels]")
+    rng = torch.Generator().manual_seed(1)
+    real = torch.rand(400, 1, 2, 2, generator=rng)
+    draws = [torch.rand(300, 1, 2, 2, generator=rng) * 0.8 for _ in range(60)]
+    spread = torch.tensor([metric(fake, real)["fd"] for fake in draws]).std()
+    errors = torch.tensor([metric.sampling_errors(fake, real)["fd"] for fake in draws[:20]])
+    assert float(errors.square().mean().sqrt() / spread) == pytest.approx(1, abs=0.3)
+
+
+def test_networks_see_no_sample_twice_for_it(monkeypatch):
+    seen = []
+    prepare = DigitsCNN.prepare
+    monkeypatch.setattr(DigitsCNN, "prepare", lambda self, x: seen.append(len(x)) or prepare(self, x))
+    metric = registry.make("metric", "fd[net=digits_cnn]")
+    fake, real = torch.rand(2, 40, 1, 28, 28, generator=torch.Generator().manual_seed(2))
+    value = metric(fake, real)
+    assert 0 < metric.sampling_errors(fake, real)["fd"] < value["fd"]
+    assert sum(seen) == 80
+    whole = fake[torch.arange(40) % 10 != 0].clone()
+    assert metric(part_of(fake, torch.arange(40) % 10 != 0), real)["fd"] == pytest.approx(metric(whole, real)["fd"], rel=1e-6)
+
+
+def test_too_few_samples_have_no_error():
+    metric = registry.make("metric", "fd[net=pixels]")
+    few = torch.rand(19, 1, 2, 2)
+    assert metric.sampling_errors(few, few) == {}
+    assert registry.make("metric", "geometry_score[repeats=3]").sampling_errors(torch.rand(100, 2), torch.rand(100, 2)) == {}
