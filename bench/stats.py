@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 LEVEL, REPS, SEED = 0.95, 2000, 0
 SHARES = 10  # of the samples of a generative method, left out one by one to see how far their luck moves a score
+Part = tuple[ArrayLike, ArrayLike]  # a variance of a mean and its degrees of freedom
 _CAUTIOUS = 0.96  # whose quantiles bound a mean over few pictures: what strong skewness takes from the coverage
 
 
@@ -41,24 +42,26 @@ class Interval:
 
 
 def interval(seeds: ArrayLike, images: ArrayLike = (), groups: Sequence[Hashable] = (), error: float = math.nan) -> Interval:
-    """Mean over seeds with its interval: Student's t over the seeds if there are two, else over the groups of images (`limits`), or over samples.
+    """Mean over seeds with its interval: over the groups of images, and over the seeds where there are two; else over samples.
 
     Args:
         seeds: one score a training seed, at least one.
-        images: the only seed's score of each image; used where their mean is that score (it is not for pooled scores).
+        images: the score of each image, seeds x images; used where their means are those scores (they are not for a score pooled in other ways).
         groups: what each image was taken from; empty: each is a group of its own.
         error: standard error of the only seed's score over `SHARES` tenths of the samples that it rests on, where there are no images.
     """
-    values, pictures = np.asarray(seeds, np.float64), np.asarray(images, np.float64)
+    values, pictures = np.asarray(seeds, np.float64), np.atleast_2d(np.asarray(images, np.float64))
     mean, n = float(values.mean()), len(values)
-    if n >= 2:
-        low, high = limits(mean, [(values.var(ddof=1) / n, n - 1.0)]) if np.isfinite(values).all() else (math.nan, math.nan)
+    of = Groups.of(groups or range(pictures.shape[1]))
+    of_seeds: list[Part] = [(values.var(ddof=1) / n, n - 1.0)] if n > 1 and np.isfinite(values).all() else []
+    low, high = np.asarray(math.nan), np.asarray(math.nan)
+    if of.n >= 2 and np.isfinite(pictures).all() and np.allclose(pictures.mean(axis=1), values, rtol=1e-5, atol=1e-9):
+        of_images, third = of.error(of.spread_out(pictures.mean(axis=0)))
+        low, high = limits(mean, [of_images, *of_seeds], third, level=_CAUTIOUS)
+        return Interval(mean, float(low), float(high), of.n, "images" if of.n == pictures.shape[1] else "groups")
+    if n > 1:
+        low, high = limits(mean, of_seeds) if of_seeds else (low, high)
         return Interval(mean, float(low), float(high), n, "seeds")
-    of = Groups.of(groups or range(len(pictures)))
-    if of.n >= 2 and np.isfinite(pictures).all() and np.isclose(pictures.mean(), mean, rtol=1e-5, atol=1e-9):
-        parts, third = of.error(of.spread_out(pictures))
-        low, high = limits(mean, [parts], third, level=_CAUTIOUS)
-        return Interval(mean, float(low), float(high), of.n, "images" if of.n == len(pictures) else "groups")
     if math.isfinite(error):
         low, high = limits(mean, [(error**2, SHARES - 1.0)])
         return Interval(mean, float(low), float(high), n, "samples")
@@ -112,9 +115,6 @@ class Groups:
         variance = (centred**2).sum(axis=-1) / (n - 1) / n
         third = (centred**3).sum(axis=-1) / ((n - 1) * (n - 2)) / n if n > 2 else np.zeros_like(variance)
         return (variance, 1 / float((self.share**2).sum()) - 1), third
-
-
-Part = tuple[ArrayLike, ArrayLike]  # a variance of the mean and its degrees of freedom
 
 
 def limits(mean: ArrayLike, parts: Sequence[Part], third: ArrayLike = 0.0, level: float = LEVEL) -> tuple[Floats, Floats]:

@@ -119,7 +119,7 @@ def expand(
         suite: the suite.
         tier: one of the tiers it defines.
         methods: specs to run instead of the suite's own; where it has axes or workloads, which rows to run: `adam`, `wgan_gp + l1`, `digits/adam`.
-        seeds: for every method, instead of the tier's own, of which those that do not train (that have no `steps`) get the first alone.
+        seeds: for every method, instead of the tier's own, of which those that have nothing to train get the first alone.
         overrides: `key=value` for every task and method that has the key, or `method.key=value` or `workload.key=value` for those.
 
     Raises:
@@ -149,13 +149,20 @@ def expand(
         with said_by():
             spec = check_method(Spec(row.spec.name, {**defaults, **row.spec.options, **row.crossed, **for_method}))
         label, evaluations = grid.label(row, for_method), change.evaluations or level.evaluations
-        drawn = chosen if seeds is not None or "steps" in known else chosen[:1]
+        drawn = chosen if seeds is not None or _is_trained(row.spec.name) else chosen[:1]
         trials += [Trial(suite.name, tasks[row.table.name], label, spec, seed, tier, evaluations, row.table.name) for seed in drawn]
     count = collections.Counter((f"{t.workload}/{t.label}".strip("/"), t.seed) for t in trials)
     if twice := [name for name, n in count.items() if n > 1]:
         raise UsageError(f"suite {suite.name!r}: {twice[0][0]} with seed {twice[0][1]} is asked for twice")
     _tell_apart(t for t in trials if t.seed == chosen[0])
     return trials
+
+
+def _is_trained(method: str) -> bool:
+    """Whether it has updates to make, so that its seed decides what comes of it."""
+    from bench.method import Method  # brings torch
+
+    return registry.find("method", method).train is not Method.train
 
 
 def _tell_apart(rows: Iterable[Trial]) -> None:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 LEGEND = (
     "Bold: better than every other row that competes, by the tests; underlined: better than all but that one. Brackets: 95 % interval over n, "
-    "Student's t over seeds, over images with a correction for skewness. Rows that share a letter cannot be told apart, nor can rows that share "
-    "a rank (t-tests whose error has two parts, images and seeds; Holm)."
+    "images with a correction for skewness and training seeds. Rows that share a letter cannot be told apart, nor can rows that share a rank "
+    "(t-tests whose error has the same two parts; Holm)."
 )
 _TEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
@@ -47,14 +47,14 @@ def bracket(cell: Cell, column: Column) -> str:
 
 
 def over(row: Row, table: Table) -> str:
-    """What the interval of the ranked column was resampled over: "3 seeds", "12 images"; "1 seed" where nothing could be."""
+    """What the interval of the ranked column is over: "3 seeds", "12 images", "11 groups and 3 seeds"; "1 seed" where there is none."""
     if not (cell := row.cells.get(table.sort)):
         return "–"
-    i = cell.interval
-    if i.over == "samples":
-        return f"samples of {i.n} seed"
-    what = "seeds" if i.over == "nothing" else i.over
-    return f"{i.n} {what if i.n != 1 else what[:-1]}"
+    i, seeds = cell.interval, f"{len(row.seeds)} seed{'s' * (len(row.seeds) != 1)}"
+    if i.over in ("images", "groups"):
+        images = f"{i.n} {i.over}"
+        return f"{images} and {seeds}" if len(row.seeds) > 1 else images
+    return f"samples of {seeds}" if i.over == "samples" else seeds
 
 
 def tier(table: Table) -> str:

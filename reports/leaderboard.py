@@ -119,13 +119,11 @@ def _cell(column: Column, done: Sequence[TrialRecord]) -> Cell | None:
     holders = [r for r in done if column.key in r.final]
     if not holders:
         return None
-    if not holders[0].trained and len({r.final[column.key] for r in holders}) == 1:
-        holders = holders[:1]  # no seed decides it: what it rests on is its images
-    found = gather(column.key, [holders]) if len(holders) == 1 else None
-    images, groups = (found.rows[0][0], found.groups) if found else (np.empty(0), [])
-    known = np.isfinite(images)
+    found = gather(column.key, [holders])
+    scores, groups = (found.rows[0], found.groups) if found else (np.empty((1, 0)), [])
+    known = np.isfinite(scores).all(axis=0)
     of_images = [g for g, k in zip(groups, known, strict=True) if k]
-    interval = stats.interval([r.final[column.key] for r in holders], images[known], of_images, error_of(column.key, holders))
+    interval = stats.interval([r.final[column.key] for r in holders], scores[:, known], of_images, error_of(column.key, holders))
     return Cell(interval.within(column.bounds))
 
 

@@ -44,6 +44,12 @@ def test_a_tag_that_nobody_thought_of_is_told_and_those_of_rows_stand_there(reco
     assert remarks_of([]) == []
 
 
+def test_the_home_of_whoever_ran_it_is_not_shown(record, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ada")
+    lost = record("a", unavailable__lpips="put it into /home/ada/.cache/torch; /home/adam/x is another")
+    assert remarks_of([lost]) == ["lpips: unavailable: put it into ~/.cache/torch; /home/adam/x is another"]
+
+
 def test_under_every_table(record):
     """Terminal, page, Markdown, LaTeX, CSV and JSON."""
     records = [record("a", unavailable__lpips=LOST, capped="stopped"), record("b", unavailable__lpips=LOST)]

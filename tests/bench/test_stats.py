@@ -14,6 +14,20 @@ def test_interval_over_seeds_is_students_t():
     assert (ours.low, ours.high) == pytest.approx(theirs)
 
 
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_interval_over_images_and_seeds_covers(seeds):
+    """Of the mean over all images and all trainings; over the seeds alone it would cover what three seeds say of these images."""
+    rng, covered, alone = np.random.default_rng(seeds), [], []
+    for _ in range(1500):
+        scores = rng.normal(0, 1, 11) + rng.normal(0, 0.3, (seeds, 1)) + rng.normal(0, 0.3, (seeds, 11))
+        ours = stats.interval(scores.mean(1), scores)
+        covered.append(ours.low <= 0 <= ours.high)
+        alone.append((of_seeds := stats.interval(scores.mean(1))).low <= 0 <= of_seeds.high)
+    assert (ours.over, ours.n) == ("images", 11)
+    assert np.mean(covered) >= 0.94
+    assert np.mean(alone) < 0.9
+
+
 @pytest.mark.parametrize("n", [2, 3, 5])
 def test_interval_over_few_seeds_covers(n):
     found = [stats.interval(seeds) for seeds in np.random.default_rng(n).normal(27, 0.5, (1000, n))]

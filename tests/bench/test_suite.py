@@ -8,6 +8,7 @@ import pytest
 
 from bench import registry, suite, tuning
 from bench.errors import Unavailable, UsageError
+from bench.method import Method
 from bench.spec import parse
 
 BASE = {
@@ -129,7 +130,7 @@ def test_unknown_suite_names_the_known():
         ("tiers.smoke.hp", {"steps": '"many"'}, "steps = 'many'"),
         ("tiers.smoke.methods.unett", {"width": "3"}, "unknown method 'unett'"),
         ("tiers.smoke.methods.unet", {"wdth": "3"}, "unknown option 'wdth'"),
-        ("tiers.smoke", {"seeds": "[1, 1]"}, "identity with seed 1 is asked for twice"),
+        ("tiers.smoke", {"seeds": "[1, 1]"}, "unet with seed 1 is asked for twice"),
         ("", {"methods": '["unet", "unet[]"]'}, "unet with seed 0 is asked for twice"),
     ],
 )
@@ -231,13 +232,20 @@ def test_missing_weights_do_not_stop_a_suite(tmp_path, monkeypatch):
     assert trials[0].label == 'deblurgan[content="perceptual[net=vgg19]"]'
 
 
+def test_what_is_not_trained_runs_once_unless_seeds_are_asked_for(tmp_path):
+    own = suite.load(written(tmp_path, "tiers.smoke", seeds="[3, 4]"))
+    assert [(t.spec.name, t.seed) for t in suite.expand(own, "smoke")][:3] == [("identity", 3), ("unet", 3), ("unet", 4)]
+    assert [(t.label, t.seed) for t in suite.expand(own, "smoke", methods=["identity"], seeds=[5, 6])] == [("identity", 5), ("identity", 6)]
+
+
 @pytest.mark.parametrize(("name", "tier"), [(name, tier) for name in suite.names() for tier in suite.load(name).tiers])
 def test_shipped_suites_expand(name, tier, tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     loaded = suite.load(name)
     trials = suite.expand(loaded, tier)
     if not loaded.axes and not loaded.workloads:
-        assert len(trials) == len(loaded.methods) * len(loaded.tiers[tier].seeds)
+        trained = [registry.find("method", parse(spec).name).train is not Method.train for spec in loaded.methods]
+        assert len(trials) == sum(len(loaded.tiers[tier].seeds) if of_seeds else 1 for of_seeds in trained)
     assert len({(t.workload, t.label, t.seed) for t in trials}) == len(trials)
     assert loaded.name == name
     prepared = tuning.prepare(trials, loaded.tiers[tier])
