@@ -60,13 +60,21 @@ def error_of(column: str, row: Trials) -> float:
     return row[0].summary.get(sampling_error(column), math.nan) if len(row) == 1 else math.nan
 
 
-def on_shared_images(rows: Sequence[Trials]) -> tuple[list[list[TrialRecord]], dict[str, str]]:
-    """The rows with means over the same images, and for each column that lost images a line that says how many and why.
+@dataclasses.dataclass(frozen=True)
+class Kept:
+    """The images of a column that its means are over, where those are not all, and why."""
+
+    images: frozenset[str]
+    why: str
+
+
+def on_shared_images(rows: Sequence[Trials]) -> tuple[list[list[TrialRecord]], dict[str, Kept]]:
+    """The rows with means over the same images, and which those are in each column that lost some.
 
     A mean over pictures without the infinite ones (identical pictures have PSNR = inf) is not one over the pictures of the other rows. A row
     whose every score is infinite stays infinite; a score that is not the mean of its images (a pooled F1) stays as it is, and one that is NaN.
     """
-    finals, notes = {id(r): dict(r.final) for row in rows for r in row}, dict[str, str]()
+    finals, kept = {id(r): dict(r.final) for row in rows for r in row}, dict[str, Kept]()
     for column in dict.fromkeys(key for row in rows for r in row for key in r.final):
         holders = [held for row in rows if (held := [r for r in row if not math.isnan(r.final.get(column, math.nan))])]
         found = gather(column, holders)
@@ -79,5 +87,6 @@ def on_shared_images(rows: Sequence[Trials]) -> tuple[list[list[TrialRecord]], d
                 if not len(own) or np.isclose(own.mean(), record.final[column], rtol=1e-5, atol=1e-9):
                     finals[id(record)][column] = float(scores[shared].mean())
         culprits = ", ".join(row[0].label for row, stack in zip(holders, found.rows, strict=True) if not np.isfinite(stack).all())
-        notes[column] = f"means over {shared.sum()} of {len(shared)} images: the others have no finite score in {culprits}"
-    return [[dataclasses.replace(r, final=finals[id(r)]) for r in row] for row in rows], notes
+        why = f"means over {shared.sum()} of {len(shared)} images: the others have no finite score in {culprits}"
+        kept[column] = Kept(frozenset(image for image, is_shared in zip(found.images, shared, strict=True) if is_shared), why)
+    return [[dataclasses.replace(r, final=finals[id(r)]) for r in row] for row in rows], kept

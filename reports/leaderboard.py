@@ -11,7 +11,7 @@ import numpy as np
 from bench import paired, stats
 from bench.cards import differences
 from bench.errors import UsageError
-from bench.image_scores import compare, error_of, gather, on_shared_images
+from bench.image_scores import Kept, compare, error_of, gather, on_shared_images
 from bench.record import TrialRecord
 from bench.remarks import MARKS, remarks_of
 from reports.table import COSTS, Cell, Column, Row, Table, title_of
@@ -36,11 +36,11 @@ def leaderboard(records: Sequence[TrialRecord], *, sort: str) -> Table:
     for label, group in groups.items():
         _check_label(label, group)
     labels = [label for label, group in groups.items() if any(r.outcome == "finished" for r in group)]
-    rows_of, left_out = on_shared_images([[r for r in groups[label] if r.outcome == "finished"] for label in labels])
+    rows_of, kept = on_shared_images([[r for r in groups[label] if r.outcome == "finished"] for label in labels])
     finished = dict(zip(labels, rows_of, strict=True))
-    columns, footnotes = _columns([r for row in rows_of for r in row]), [f"{column}: {note}" for column, note in left_out.items()]
+    columns, footnotes = _columns([r for row in rows_of for r in row]), [f"{column}: {of.why}" for column, of in kept.items()]
     ran = {label: group for label, group in groups.items() if any(r.outcome in ("finished", "diverged") for r in group)}
-    rows = [_row(group, finished.get(label, []), columns) for label, group in ran.items()]
+    rows = [_row(group, finished.get(label, []), columns, kept) for label, group in ran.items()]
     for row in rows:
         row.notes = _marks(groups[row.label], footnotes)
     footnotes += remarks_of(records)
@@ -103,16 +103,16 @@ def _decimals(values: Iterable[float]) -> int | None:
     return places if places >= 0 and min(sizes) >= 0.5 * 10**-places else None
 
 
-def _row(group: list[TrialRecord], done: list[TrialRecord], columns: list[Column]) -> Row:
+def _row(group: list[TrialRecord], done: list[TrialRecord], columns: list[Column], kept: Mapping[str, Kept]) -> Row:
     first = (done or group)[0]
-    cells = {c.key: cell for c in columns if (cell := _cell(c, done))}
+    cells = {c.key: cell for c in columns if (cell := _cell(c, done, kept.get(c.key)))}
     diverged = sum(r.outcome == "diverged" for r in group)
     seeds = tuple(sorted(r.seed for r in done))
     return Row(first.label, first.spec, first.tier, seeds, len(group), diverged, cells, first.tags.get("oracle", ""))
 
 
-def _cell(column: Column, done: Sequence[TrialRecord]) -> Cell | None:
-    """The mean of a label's finished trials; None where none has that column."""
+def _cell(column: Column, done: Sequence[TrialRecord], kept: Kept | None) -> Cell | None:
+    """The mean of a label's finished trials, over all images or those that are kept; None where none has that column."""
     if column.card is None:
         costs = [r.costs[column.key] for r in done if column.key in r.costs]
         return Cell(stats.Interval(float(np.mean(costs)), math.nan, math.nan, len(costs), "nothing")) if costs else None
@@ -120,10 +120,11 @@ def _cell(column: Column, done: Sequence[TrialRecord]) -> Cell | None:
     if not holders:
         return None
     found = gather(column.key, [holders])
-    scores, groups = (found.rows[0], found.groups) if found else (np.empty((1, 0)), [])
-    known = np.isfinite(scores).all(axis=0)
-    of_images = [g for g, k in zip(groups, known, strict=True) if k]
-    interval = stats.interval([r.final[column.key] for r in holders], scores[:, known], of_images, error_of(column.key, holders))
+    scores, groups = np.empty((1, 0)), list[str]()
+    if found:
+        chosen = [i for i, image in enumerate(found.images) if kept is None or image in kept.images]
+        scores, groups = found.rows[0][:, chosen], [found.groups[i] for i in chosen]
+    interval = stats.interval([r.final[column.key] for r in holders], scores, groups, error_of(column.key, holders))
     return Cell(interval.within(column.bounds))
 
 
