@@ -162,7 +162,8 @@ class SampleMetric(Metric):
             real: likewise, always the same.
 
         Returns:
-            Empty where there are too few samples, or where a metric is too dear to be computed `SHARES` times.
+            Without the numbers that no tenth moves (a share of 1): that says nothing of their error. Empty where there are too few samples, or
+            where a metric is too dear to be computed `SHARES` times.
         """
         if len(fake) < max(2, self.least) * SHARES:
             return {}
@@ -173,7 +174,7 @@ class SampleMetric(Metric):
         share = torch.arange(len(fake), device=fake.device) % SHARES
         left = [self(part_of(fake, share != i), real) for i in range(SHARES)]
         numbers = {name: torch.tensor([values[name] for values in left], dtype=torch.float64) for name in self.columns or (self._name,)}
-        return {name: float(((SHARES - 1) ** 2 / SHARES * x.var()).sqrt()) for name, x in numbers.items() if x.isfinite().all()}
+        return {name: float(((SHARES - 1) ** 2 / SHARES * x.var()).sqrt()) for name, x in numbers.items() if 0 < x.var() < math.inf}
 
     def compare(self, fake: Tensor, real: Tensor) -> Mapping[str, Tensor | float]:
         """The numbers, of sets that `__call__` has checked."""

@@ -538,6 +538,12 @@ def test_networks_see_no_sample_twice_for_it(monkeypatch):
     assert metric(part_of(fake, torch.arange(40) % 10 != 0), real)["fd"] == pytest.approx(metric(whole, real)["fd"], rel=1e-6)
 
 
+def test_a_share_that_is_whole_has_no_error():
+    """Sixty-four of sixty-four do not make it certain."""
+    metric = registry.make("metric", "modes").with_centres(torch.tensor([[0.0, 0.0]]), 1.0)
+    assert "high_quality" not in metric.sampling_errors(torch.zeros(64, 2), torch.zeros(64, 2))
+
+
 def test_too_few_samples_have_no_error():
     metric = registry.make("metric", "fd[net=pixels]")
     few = torch.rand(19, 1, 2, 2)
