@@ -188,7 +188,10 @@ def seeds() -> Section:
 
 def power() -> Section:
     """Pairs of rows that are found to differ."""
-    text = "Rows a step apart from the next, over seeds alone: the share of all pairs that is told apart, for steps in standard deviations of a seed (200 draws)."
+    text = (
+        "Rows a step apart from the next, over seeds alone: the share of all pairs that is told apart, for steps in standard deviations of a seed "
+        "(200 draws)."
+    )
 
     def rows() -> Iterable[Sequence[str]]:
         for k, n in ((2, 3), (4, 3), (10, 3), (24, 3), (24, 5)):

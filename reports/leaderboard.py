@@ -189,7 +189,11 @@ def _caveats(result: paired.Comparison, rows: Sequence[Row]) -> list[str]:
     dependent = result.over == "images" and result.groups < result.n
     groups = f"{result.n} images in {result.groups} groups: those of one photograph, video or patient count once" if dependent else ""
     lone = [r for r in rows if r.trained and len(r.seeds) == 1]
-    weights = "one training seed: bold, letters and ranks are about these weights, not about the methods; --seeds 3 compares methods" if lone else ""
+    weights = (
+        "one training seed: intervals, bold, letters and ranks are about these weights, not about the methods; --seeds 3 compares methods"
+        if lone
+        else ""
+    )
     return [result.reason, groups] if result.reason else [groups, weights]
 
 

@@ -228,7 +228,7 @@ def test_tiles_of_one_photograph_count_once(make):
 def test_a_verdict_from_one_training_seed_says_what_it_is_about(make):
     table = leaderboard([make("deblurgan"), make("identity")], sort="psnr")
     assert table.rows[0].cells["psnr"].mark == "best"
-    assert "one training seed: bold, letters and ranks are about these weights, not about the methods" in table.footnotes[-1]
+    assert "one training seed: intervals, bold, letters and ranks are about these weights, not about the methods" in table.footnotes[-1]
     assert not leaderboard([*(make("deblurgan", seed) for seed in range(3)), make("identity", costs={})], sort="psnr").footnotes
 
 
