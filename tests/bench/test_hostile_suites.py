@@ -357,7 +357,7 @@ def test_references_are_not_sought_in_an_endless_grid(go):
     ("text", "options", "count"),
     [
         (HEAD + f"axes = {{ width = {numbers(150)}, batch_size = {numbers(100)} }}\n[tiers.smoke]\n", (), "15,001"),
-        (GOOD + f"seeds = {numbers(6000)}\n", (), "12,000"),
+        (GOOD + f"seeds = {numbers(12_000)}\n", (), "12,001"),
         (GOOD, ("--seeds", ",".join(map(str, range(6000)))), "12,000"),
         (HEAD + f"[tuning]\ntrials = 10000\nstudies = 10000\n{TUNED}[tiers.smoke]\n", (), "100,000,002"),
         (HEAD + f"[sensitivity]\n{ENDLESS}seeds = {numbers(1000)}\n[tiers.smoke]\n", (), "60,001,002"),
