@@ -55,7 +55,7 @@ def test_interval_over_few_images_covers_normal_and_lognormal_scores(n):
     assert _covers(lambda rng, shape: rng.lognormal(0, 1, shape), np.exp(0.5), n) >= 0.90
 
 
-@pytest.mark.parametrize("sizes", [[10] * 5, [12, 9, 36], [2, 3, 5, 8, 13, 21], [1] * 5 + [10] * 5], ids=str)
+@pytest.mark.parametrize("sizes", [[10] * 5, [12, 9, 36], [2, 3, 5, 8, 13, 21], [1] * 5 + [10] * 5, [1] * 5 + [20]], ids=str)
 def test_interval_counts_groups_of_images(sizes):
     """Tiles that share the luck of their photograph; tile by tile the interval covers about half as often."""
     rng, groups = np.random.default_rng(len(sizes)), np.repeat(np.arange(len(sizes)), sizes)

@@ -8,6 +8,7 @@ import pytest
 from bench.errors import UsageError
 from bench.record import PER_IMAGE
 from reports.leaderboard import leaderboard
+from reports.trials import by_table
 
 
 @pytest.fixture(scope="module")
@@ -199,6 +200,18 @@ def test_a_perfect_picture_is_left_out_for_all_rows_and_said(make):
     assert [r.cells["psnr"].tie for r in table.rows] == ["a", "b"]
     assert [(r.cells["psnr"].interval.over, r.cells["psnr"].interval.n) for r in table.rows] == [("images", 7)] * 2
     assert table.footnotes == ["psnr: means over 7 of 8 images: the others have no finite score in identity"]
+
+
+def test_what_is_said_across_tables_has_the_same_means(make):
+    (trials,) = by_table(_perfect_once(make)).values()
+    assert [t.final["psnr"] for t in trials] == pytest.approx([28.213, 28.25])
+
+
+def test_an_interval_ends_where_the_card_says_that_scores_do(make):
+    record = make(cards=make().cards | {"psnr": make().cards["psnr"] | {"bounds": ["-inf", 28.0]}})
+    interval = leaderboard([record], sort="psnr").rows[0].cells["psnr"].interval
+    assert interval.low < interval.mean < interval.high == 28.0
+    assert leaderboard([make()], sort="psnr").rows[0].cells["psnr"].interval.high > 28.0
 
 
 def test_a_row_that_is_perfect_everywhere_stays_infinite(make):
