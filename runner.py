@@ -89,8 +89,8 @@ def run(
         return
     if suite is None:
         raise UsageError("nothing to do: give --suite NAME (see `runner.py list`), or a command (see --help)")
-    from bench.main import run_suite
-    from bench.options import RunOptions
+    from bench.commands.options import RunOptions
+    from bench.commands.run import run_suite
 
     options = RunOptions(
         suite=suite, tier=tier, methods=methods or [], seeds=seeds, overrides=overrides or [], device=device, data_root=data_root, out=out,
@@ -103,7 +103,7 @@ def run(
 @app.command("list")
 def list_(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False, plugin: Plugins = None) -> None:
     """Methods, suites, tasks, metrics, data sets, detectors, optimizers, losses, initialisers."""
-    from bench import catalog
+    from bench.commands import catalog
 
     catalog.print_list(as_json, plugin or [])
 
@@ -111,7 +111,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = Fa
 @app.command()
 def show(spec: str, plugin: Plugins = None) -> None:
     """A method or part: paper, equations, hyper-parameters with their sections, departures, published numbers."""
-    from bench import catalog
+    from bench.commands import catalog
 
     catalog.print_part(spec, plugin or [])
 
@@ -128,7 +128,7 @@ def report(
     tracking_uri: Uri = None,
 ) -> None:
     """Rebuild tables and page from the store."""
-    from bench.main import report_suite
+    from bench.commands.run import report_suite
 
     raise typer.Exit(report_suite(suite, tier, out, tracking_uri, latex, check))
 
@@ -143,7 +143,7 @@ def compare(
     tracking_uri: Uri = None,
 ) -> None:
     """Two runs or rows: paired difference, interval, test, effect size, and what differs between them."""
-    from bench import compare as comparison
+    from bench.commands import compare as comparison
 
     comparison.print_comparison(a, b, suite, tier, out, tracking_uri)
 
@@ -158,7 +158,7 @@ def diagnose(
     plugin: Plugins = None,
 ) -> None:
     """The dynamics of a trained GAN at its recorded weights: gradient norms, leading eigenvalues, rotation, the largest stable step."""
-    from bench import diagnose as diagnosis
+    from bench.commands import diagnose as diagnosis
 
     diagnosis.print_diagnosis(trial, samples, data_root, out, tracking_uri, plugin or [])
 
@@ -166,7 +166,7 @@ def diagnose(
 @app.command()
 def doctor(data_root: Root = None, out: Out = Path("runs"), tracking_uri: Uri = None) -> None:
     """Python, torch, GPU, memory, threads, weights found, data found, store reachable."""
-    from bench import doctor as checks
+    from bench.commands import doctor as checks
 
     raise typer.Exit(checks.print_report(data_root, out, tracking_uri))
 
@@ -174,7 +174,7 @@ def doctor(data_root: Root = None, out: Out = Path("runs"), tracking_uri: Uri = 
 @app.command()
 def sync(out: Out = Path("runs"), tracking_uri: Uri = None) -> None:
     """Put results that wait in the output folder into the store: those of a time when it did not answer, or all into another one."""
-    from bench import upkeep
+    from bench.commands import upkeep
 
     raise typer.Exit(upkeep.sync(out, tracking_uri))
 
@@ -182,7 +182,7 @@ def sync(out: Out = Path("runs"), tracking_uri: Uri = None) -> None:
 @app.command()
 def rebuild(out: Out = Path("runs")) -> None:
     """Make the database in the output folder anew from its run directories; the old one moves aside."""
-    from bench import upkeep
+    from bench.commands import upkeep
 
     raise typer.Exit(upkeep.rebuild(out))
 
@@ -199,7 +199,7 @@ def data(ctx: typer.Context, data_root: Root = None) -> None:
     if ctx.invoked_subcommand:
         ctx.obj = data_root
         return
-    from bench import doctor as checks
+    from bench.commands import doctor as checks
 
     checks.print_data(data_root)
 
@@ -207,7 +207,7 @@ def data(ctx: typer.Context, data_root: Root = None) -> None:
 @data_app.command("fetch")
 def fetch_data(ctx: typer.Context, name: Annotated[str, typer.Argument(help="A data set (see `runner.py data`).")], data_root: Root = None) -> None:
     """Download a data set below the data root: resumed where it broke off, verified, unpacked safely."""
-    from bench import fetch
+    from bench.commands import fetch
 
     fetch.data(name, data_root or ctx.obj)
 
@@ -217,7 +217,7 @@ def weights(ctx: typer.Context) -> None:
     """Which pretrained weights are found, and how to get the others."""
     if ctx.invoked_subcommand:
         return
-    from bench import doctor as checks
+    from bench.commands import doctor as checks
 
     checks.print_weights()
 
@@ -225,7 +225,7 @@ def weights(ctx: typer.Context) -> None:
 @weights_app.command("fetch")
 def fetch_weights(name: Annotated[str, typer.Argument(help="Weights (see `runner.py weights`).")]) -> None:
     """Download weights from their publisher: resumed where it broke off, verified."""
-    from bench import fetch
+    from bench.commands import fetch
 
     fetch.weights(name)
 
@@ -233,9 +233,9 @@ def fetch_weights(name: Annotated[str, typer.Argument(help="Weights (see `runner
 @app.command()
 def check(name_or_file: str) -> None:
     """Hold a method, or a plug-in file, to the contract."""
-    from bench import contract
+    from bench.conformance import checks
 
-    raise typer.Exit(contract.print_check(name_or_file))
+    raise typer.Exit(checks.print_check(name_or_file))
 
 
 def main(argv: list[str] | None = None) -> int:

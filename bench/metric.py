@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from bench.cards import Card
 from bench.errors import UsageError
-from bench.stats import SHARES
+from bench.statistics.intervals import SHARES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -199,3 +199,46 @@ class SampleMetric(Metric):
     @property
     def _name(self) -> str:
         return type(self).__module__.rpartition(".")[2]
+
+
+class SaliencyMetric(Metric):
+    """A score of saliency maps, one value a picture. Siblings define `score`.
+
+    `reads` names what a call takes after the map, in that order: "target" (the density of fixations, or an object's mask), "mask" (0 or 1),
+    "fixations" (0 or 1), "others" (fixations on other pictures), "baseline" (the map to beat, made without seeing the picture).
+    """
+
+    reads: ClassVar[tuple[str, ...]] = ("target",)
+
+    def __call__(self, saliency: Tensor, *truth: Tensor) -> Tensor:
+        """Score saliency maps.
+
+        Args:
+            saliency: N x 1 x H x W, any scale.
+            truth: what `reads` names, same shape.
+
+        Returns:
+            N float64 values on the CPU, in the order of the batch; nan where a map is not finite everywhere.
+
+        Raises:
+            UsageError: shapes differ, there is another number of maps than `reads` names, or a picture has no fixations.
+        """
+        shapes = [tuple(m.shape) for m in (saliency, *truth)]
+        if len(truth) != len(self.reads) or len({*shapes}) > 1 or saliency.ndim != 4 or saliency.shape[1] != 1:
+            raise UsageError(f"{type(self).__name__} wants a map and {', '.join(self.reads)}, all N x 1 x H x W, not {', '.join(map(str, shapes))}")
+        import torch
+
+        from bench.operators.images import per_image
+
+        whole = torch.stack([m.isfinite().flatten(1).all(1) for m in (saliency, *truth)]).all(0)
+        for name, marks in zip(self.reads, truth, strict=True):
+            if name in {"fixations", "others"} and not (marks[whole] > 0).flatten(1).any(1).all():
+                raise UsageError(f"{type(self).__name__}: a picture has no {name}")
+        values = torch.full((len(saliency),), math.nan, dtype=torch.float64)
+        if whole.any():
+            values[whole.cpu()] = per_image(self.score(*(m[whole, 0].double() for m in (saliency, *truth))))
+        return values
+
+    def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
+        """N values of N x H x W maps that `__call__` has checked, all float64."""
+        raise NotImplementedError

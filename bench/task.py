@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Scores:
     """What a judge says: one value a column, the per-image values behind it where there are any, and side remarks for the record.
 
-    `groups` says of images what they were taken from (see `datasets._base.Picture`); an image that is missing there is its own group.
+    `groups` says of images what they were taken from (see `bench.dataset.Picture`); an image that is missing there is its own group.
 
     Raises:
         ValueError: a column has two values for images of one name, by which other trials are compared.
@@ -108,4 +108,4 @@ class Task:
         raise NotImplementedError
 
     def gallery(self, method: Method, folder: Path) -> None:
-        """Write a few results as pictures into an empty folder (see bench/record.py)."""
+        """Write a few results as pictures into an empty folder (see bench/store/record.py)."""

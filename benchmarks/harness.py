@@ -1,4 +1,4 @@
-"""What the harness costs: an update under `bench.training` against the same networks in a bare loop, alternating in one process.
+"""What the harness costs: an update under `bench.training.loop` against the same networks in a bare loop, alternating in one process.
 
 Usage: python benchmarks/harness.py [updates] [rounds]
 """
@@ -12,10 +12,11 @@ from pathlib import Path
 import torch
 
 import bench  # noqa: F401  (sets the environment before torch is imported)
-from bench import contract, registry
-from bench._toys import ToyRestoration
+from bench import registry
+from bench.conformance import checks
+from bench.conformance.toys import ToyRestoration
 from bench.stream import Stream
-from bench.training import Plan, Training
+from bench.training.loop import Plan, Training
 
 OPTIONS = {"ngf": 16, "ndf": 16, "blocks": 6, "content": "l1", "batch_size": 4, "n_critic": 1}
 
@@ -32,7 +33,7 @@ def harness(updates: int) -> float:
     made = method(updates)
     with tempfile.TemporaryDirectory() as folder:
         plan = Plan(Path(folder), evaluations=1, higher_is_better=False)
-        training = Training(made, Stream(made.task, 0, OPTIONS["batch_size"]), lambda: {"none": 0.0}, plan, contract.Silent())
+        training = Training(made, Stream(made.task, 0, OPTIONS["batch_size"]), lambda: {"none": 0.0}, plan, checks.Silent())
         start = time.perf_counter()
         training.run(lambda: False)
         return time.perf_counter() - start

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import torch
 
-from bench import psf
+from bench.operators import psf
 from datasets.degrade.motion_blur import MotionBlur
 
 N, L, M, SIZE, ROUNDS = 256, 24.0, 2000, 27, 5

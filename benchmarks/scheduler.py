@@ -13,9 +13,11 @@ from pathlib import Path
 import torch
 
 import bench  # noqa: F401  (sets the environment before torch is imported)
-from bench import cluster, execute, suite, trial
-from bench.ledger import Ledger
-from bench.settings import Settings
+from bench.running import trial
+from bench.running.settings import Settings
+from bench.scheduling import ray_engine, scheduler
+from bench.store.ledger import Ledger
+from bench.suites import expand, read
 
 SUITE = """
 title = "Trials of one update"
@@ -52,9 +54,9 @@ class Ends:
 def run(folder: Path, engine, settings: Settings, trials: int) -> float:
     """Median milliseconds between two trials that come on record, tens of them at a time: Ray hands them over in flocks."""
     (folder / "empty.toml").write_text(SUITE)
-    jobs = suite.expand(suite.load(str(folder / "empty.toml")), "smoke", seeds=range(trials))
+    jobs = expand.expand(read.load_suite(str(folder / "empty.toml")), "smoke", seeds=range(trials))
     ends = Ends()
-    execute.run_all(jobs, settings, Ledger("empty", settings.out), ends, engine=engine)
+    scheduler.run_all(jobs, settings, Ledger("empty", settings.out), ends, engine=engine)
     tens = [(b - a) * 100 for a, b in itertools.pairwise(ends.at[10::10])]  # ms a trial, without the first ten
     return statistics.median(tens)
 
@@ -63,7 +65,7 @@ def alone(folder: Path, trials: int) -> float:
     """Milliseconds of the trials alone: no store, no scheduler."""
     settings = Settings(out=folder, device=torch.device("cpu"), threads=1)
     (folder / "empty.toml").write_text(SUITE)
-    jobs = suite.expand(suite.load(str(folder / "empty.toml")), "smoke", seeds=range(trials))
+    jobs = expand.expand(read.load_suite(str(folder / "empty.toml")), "smoke", seeds=range(trials))
     seconds = []
     for job in jobs:
         start = time.perf_counter()
@@ -88,8 +90,8 @@ def main(trials: int = 200) -> None:
             folder.mkdir()
         bare = alone(folders[0], trials)
         settings = Settings(out=folders[1], device=torch.device("cpu"), threads=1)
-        here = run(folders[1], execute.here, settings, trials)
-        with cluster.engine(2, None, Settings(out=folders[2], device=torch.device("cpu"), threads=1)) as (engine, theirs):
+        here = run(folders[1], scheduler.here, settings, trials)
+        with ray_engine.engine(2, None, Settings(out=folders[2], device=torch.device("cpu"), threads=1)) as (engine, theirs):
             many = run(folders[2], engine, theirs, trials)
     print(f"a trial of one update {bare:.0f} ms; with the store {here:.0f} ms, so {here - bare:.0f} ms for going on record")
     print(f"two workers: one more on record every {many:.0f} ms ({many / here:.2f} of one process)")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from bench import aggregate, paired, stats
+from bench.statistics import across_workloads, intervals, paired
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
@@ -44,7 +44,7 @@ def _share(found: Sequence[bool]) -> str:
     return f"{100 * float(np.mean(found)):.1f} %"
 
 
-def _holds(interval: stats.Interval, truth: float = 0.0) -> bool:
+def _holds(interval: intervals.Interval, truth: float = 0.0) -> bool:
     return interval.low <= truth <= interval.high
 
 
@@ -60,7 +60,7 @@ def coverage() -> Section:
             cells = []
             for draw in (NORMAL, SKEWED):
                 scores = draw(np.random.default_rng(n), (REPS, n))
-                cells += [_share([_holds(stats.interval([s.mean()], s)) for s in scores]), _share([_percentile(s) for s in scores])]
+                cells += [_share([_holds(intervals.interval([s.mean()], s)) for s in scores]), _share([_percentile(s) for s in scores])]
             yield [str(n), *cells]
 
     return "Coverage over few images", text, ["images", "normal", "its bootstrap", "skewed", "its bootstrap"], rows()
@@ -84,8 +84,8 @@ def groups() -> Section:
         for sizes in ([10] * 5, [12, 9, 36], [2, 3, 5, 8, 13, 21], [4] * 11, [1] * 5 + [20]):
             rng, index = np.random.default_rng(len(sizes)), np.repeat(np.arange(len(sizes)), sizes)
             drawn = [rng.normal(0, 1, len(sizes))[index] + rng.normal(0, 0.5, len(index)) for _ in range(REPS)]
-            by_photo = [_holds(stats.interval([s.mean()], s, index.tolist())) for s in drawn]
-            yield [", ".join(map(str, sizes)), _share(by_photo), _share([_holds(stats.interval([s.mean()], s)) for s in drawn])]
+            by_photo = [_holds(intervals.interval([s.mean()], s, index.tolist())) for s in drawn]
+            yield [", ".join(map(str, sizes)), _share(by_photo), _share([_holds(intervals.interval([s.mean()], s)) for s in drawn])]
 
     return "Coverage over tiles of photographs", text, ["tiles of each photograph", "photographs counted", "tiles counted"], rows()
 
@@ -103,7 +103,7 @@ def trainings() -> Section:
             for spread in (0.1, 0.5, 1.0):
                 rng = np.random.default_rng(n)
                 drawn = (rng.normal(0, 1, 11) + rng.normal(0, spread, (n, 1)) + rng.normal(0, 0.2, (n, 11)) for _ in range(REPS))
-                cells.append(_share([_holds(stats.interval(scores.mean(1), scores)) for scores in drawn]))
+                cells.append(_share([_holds(intervals.interval(scores.mean(1), scores)) for scores in drawn]))
             yield [str(n), *cells]
 
     return "Coverage over images and seeds", text, ["seeds", "seeds spread by 0.1", "0.5", "1.0"], rows()
@@ -118,7 +118,7 @@ def workloads() -> Section:
     def rows() -> Iterable[Sequence[str]]:
         for count, n in ((3, 2), (3, 3), (6, 3), (12, 3), (12, 5), (5, 10)):
             rng, level = np.random.default_rng(count * n), np.linspace(-1, 1, count)[:, None]
-            yield [str(count), str(n), _share([_holds(aggregate.iqm(rng.normal(level, 0.2, (count, n)))) for _ in range(REPS // 4)])]
+            yield [str(count), str(n), _share([_holds(across_workloads.iqm(rng.normal(level, 0.2, (count, n)))) for _ in range(REPS // 4)])]
 
     return "Coverage across workloads", text, ["workloads", "seeds", "normal"], rows()
 

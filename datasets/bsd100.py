@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from datasets._scaled import ScaledSet
+from datasets.reading.scaled import ScaledSet
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -6,11 +6,12 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
+from bench.dataset import Picture, Split
 from bench.errors import UsageError
-from datasets._base import FileSource, Picture, Split
-from datasets._files import image_files
-from datasets._names import Entry
-from datasets._pixels import read_image
+from datasets.reading.files import FileSource
+from datasets.reading.folders import image_files
+from datasets.reading.names import Entry
+from datasets.reading.pixels import read_image
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,9 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
-from datasets._base import Split
-from datasets._files import image_files
-from datasets._samples import ImageFiles, Listed
+from bench.dataset import Split
+from datasets.reading.folders import image_files
+from datasets.reading.samples import ImageFiles, Listed
 
 _LAST = {"train": 162_770, "validation": 182_637, "test": 202_599}  # the authors' partition: no person is in two splits
 

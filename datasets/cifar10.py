@@ -6,9 +6,9 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
-from datasets import _cifar
-from datasets._base import Split
-from datasets._samples import SampleSet, SampleSource, sample_set, without_last_tenth
+from bench.dataset import Split
+from datasets.reading import cifar
+from datasets.reading.samples import SampleSet, SampleSource, sample_set, without_last_tenth
 
 _CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
@@ -31,6 +31,6 @@ class CIFAR10(SampleSource):
 
     def open(self, root: Path | None, split: Split) -> SampleSet:
         """The pictures of a split."""
-        x, labels = _cifar.read(self.find(root), test=split == "test")
+        x, labels = cifar.read(self.find(root), test=split == "test")
         rows = without_last_tenth(len(x), split)
         return sample_set(x[rows].copy(), labels[rows].copy(), _CLASSES)

@@ -14,13 +14,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from bench.dataset import Picture, PictureSet, Split
 from bench.errors import UsageError
 from bench.text import one_line
-from datasets._base import FileSource, Picture, PictureSet, Split
-from datasets._files import image_files
-from datasets._names import Entry, by_stem
-from datasets._pixels import read_image
-from datasets._yolo import read_classes, read_rows
+from datasets.reading.files import FileSource
+from datasets.reading.folders import image_files
+from datasets.reading.names import Entry, by_stem
+from datasets.reading.pixels import read_image
+from datasets.reading.yolo import read_classes, read_rows
 
 _Object = tuple[int, tuple[float, float, float, float], bool]  # class, box, whether it is a crowd
 

@@ -11,12 +11,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from bench.dataset import Picture, Split
 from bench.errors import UsageError
-from datasets._base import FileSource, Picture, Split, split_of
-from datasets._files import image_files
-from datasets._names import Entry
-from datasets._own_folder import BY_HASH
-from datasets._pixels import read_image
+from datasets.reading.files import FileSource, split_of
+from datasets.reading.folders import image_files
+from datasets.reading.names import Entry
+from datasets.reading.own_folder import BY_HASH
+from datasets.reading.pixels import read_image
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

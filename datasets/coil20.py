@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 from typing import ClassVar
 
-from datasets._base import Split
-from datasets._files import image_files
-from datasets._samples import ImageFiles, Listed
+from bench.dataset import Split
+from datasets.reading.folders import image_files
+from datasets.reading.samples import ImageFiles, Listed
 
 _SPLIT: dict[int, Split] = {0: "test", 3: "validation"}  # of the number of a view modulo 6; the other four train
 

@@ -9,12 +9,13 @@ from typing import ClassVar, Literal
 import torch.nn.functional as F
 from torch import Tensor
 
+from bench.dataset import Split
 from bench.errors import UsageError
-from datasets._base import FileSource, Split, split_of
-from datasets._dicom import ENDINGS, patient_of, read_slice, unnamed_slices
-from datasets._files import files_in, once, with_endings
-from datasets._names import Entry
-from datasets._own_folder import OR_TEST, own_folder
+from datasets.reading.dicom import ENDINGS, patient_of, read_slice, unnamed_slices
+from datasets.reading.files import FileSource, split_of
+from datasets.reading.folders import files_in, once, with_endings
+from datasets.reading.names import Entry
+from datasets.reading.own_folder import OR_TEST, own_folder
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

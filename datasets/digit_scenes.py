@@ -13,9 +13,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from bench.colour import BT601
-from datasets._base import SPLITS, Picture, PictureSet, Source, Split, bundled, hash_files
+from bench.dataset import SPLITS, Picture, PictureSet, Source, Split
+from bench.operators.colour import BT601
 from datasets.photos import Photos
+from datasets.reading.files import bundled, hash_files
 
 Array = NDArray[np.float32]
 

@@ -10,8 +10,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets._base import Split, bundled
-from datasets._samples import SampleSet, SampleSource, resized, sample_set
+from bench.dataset import Split
+from datasets.reading.files import bundled
+from datasets.reading.samples import SampleSet, SampleSource, resized, sample_set
 
 _ROWS: dict[Split, slice] = {"train": slice(0, 1000), "validation": slice(1000, 1300), "test": slice(1300, None)}  # in the file's order, by writer
 

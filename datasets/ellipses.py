@@ -15,9 +15,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench import ct
+from bench.dataset import SPLITS, Picture, PictureSet, Source, Split
+from bench.operators import ct
 from bench.stream import mix
-from datasets._base import SPLITS, Picture, PictureSet, Source, Split
 
 _AIR = -1000.0  # HU
 # What may lie in a body: how many (up to), centre within, half axes from and to (shares of the body's), HU from and to

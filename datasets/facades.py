@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from datasets._pairs import Pairs
+from datasets.reading.pairs import Pairs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from datasets._base import Split, bundled
-from datasets._samples import SampleSet, SampleSource, resized, sample_set
+from bench.dataset import Split
+from datasets.reading.files import bundled
+from datasets.reading.samples import SampleSet, SampleSource, resized, sample_set
 
 _ROWS: dict[Split, slice] = {"train": slice(0, 70), "validation": slice(70, 80), "test": slice(80, 100)}  # the file's second hundred are no faces
 

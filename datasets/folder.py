@@ -6,9 +6,10 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from datasets._base import FileSource, Split, split_of
-from datasets._names import Entry
-from datasets._own_folder import BY_HASH, OR_TEST, own_folder, own_images
+from bench.dataset import Split
+from datasets.reading.files import FileSource, split_of
+from datasets.reading.names import Entry
+from datasets.reading.own_folder import BY_HASH, OR_TEST, own_folder, own_images
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -6,11 +6,11 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
+from bench.dataset import Split
 from bench.errors import UsageError
-from datasets._base import Split
-from datasets._names import Entry
-from datasets._own_folder import own_folder
-from datasets._pairs import Pairs
+from datasets.reading.names import Entry
+from datasets.reading.own_folder import own_folder
+from datasets.reading.pairs import Pairs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -6,11 +6,12 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from bench.dataset import Split
 from bench.errors import UsageError
-from datasets._base import FileSource, Split
-from datasets._names import Entry
-from datasets._own_folder import own_folder
-from datasets._pairs import images_below, of_split
+from datasets.reading.files import FileSource
+from datasets.reading.names import Entry
+from datasets.reading.own_folder import own_folder
+from datasets.reading.pairs import images_below, of_split
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from datasets._points import Mixture
+from datasets.reading.points import Mixture
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -7,10 +7,11 @@ import re
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from datasets._base import FileSource, Picture, Split
-from datasets._files import folders_in, image_files
-from datasets._names import Entry
-from datasets._pixels import read_image
+from bench.dataset import Picture, Split
+from datasets.reading.files import FileSource
+from datasets.reading.folders import folders_in, image_files
+from datasets.reading.names import Entry
+from datasets.reading.pixels import read_image
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from datasets._points import EqualMixture
+from datasets.reading.points import EqualMixture
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,10 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
-from datasets._base import Split, split_of
-from datasets._own_folder import BY_HASH, own_folder, own_images
-from datasets._samples import ImageFiles, Listed
+from bench.dataset import Split
+from datasets.reading.files import split_of
+from datasets.reading.own_folder import BY_HASH, own_folder, own_images
+from datasets.reading.samples import ImageFiles, Listed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

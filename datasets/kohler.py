@@ -8,11 +8,12 @@ from collections import defaultdict
 from pathlib import Path
 from typing import ClassVar
 
-from datasets._base import FileSource, Split
-from datasets._files import image_files
-from datasets._names import Entry, by_stem, refuse_second
-from datasets._pixels import read_image
-from datasets._shaken import Shaken
+from bench.dataset import Split
+from datasets.reading.files import FileSource
+from datasets.reading.folders import image_files
+from datasets.reading.names import Entry, by_stem, refuse_second
+from datasets.reading.pixels import read_image
+from datasets.reading.shaken import Shaken
 
 _LEFT_OUT = ("1_3", 30)  # the authors' evaluation skips this frame
 

@@ -11,11 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.psf import convolve
-from datasets._base import FileSource, Picture, Split
-from datasets._files import image_files
-from datasets._names import Entry
-from datasets._pixels import read_image
+from bench.dataset import Picture, Split
+from bench.operators.psf import convolve
+from datasets.reading.files import FileSource
+from datasets.reading.folders import image_files
+from datasets.reading.names import Entry
+from datasets.reading.pixels import read_image
 
 _REACH = 8  # pixels by which a measured kernel may be off centre
 _MARGIN = 32  # of the picture, out of reach of its border
@@ -26,7 +27,7 @@ class Levin(FileSource):
     """Levin, Weiss, Durand and Freeman, "Understanding and evaluating blind deconvolution algorithms", CVPR 2009; test only.
 
     Kernels were measured apart from the pictures, so some are stored turned by 180 degrees and all are off by a few pixels. Each psf is turned and
-    shifted (on a larger canvas) such that `bench.psf.convolve(sharp, psf)` reproduces `blurred` best: away from the border to 35 dB or better.
+    shifted (on a larger canvas) such that `bench.operators.psf.convolve(sharp, psf)` reproduces `blurred` best: away from the border to 35 dB or better.
     """
 
     origin: ClassVar[str] = "https://webee.technion.ac.il/people/anat.levin/ (LevinEtalCVPR09Data), as PNG"

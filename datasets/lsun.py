@@ -6,10 +6,11 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
-from datasets._base import Split, split_of
-from datasets._files import image_files
-from datasets._own_folder import BY_HASH
-from datasets._samples import ImageFiles, Listed
+from bench.dataset import Split
+from datasets.reading.files import split_of
+from datasets.reading.folders import image_files
+from datasets.reading.own_folder import BY_HASH
+from datasets.reading.samples import ImageFiles, Listed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,11 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
+from bench.dataset import Picture, Split
 from bench.errors import UsageError
-from datasets._base import FileSource, Picture, Split
-from datasets._dicom import read_slice, slice_files
-from datasets._names import Entry, refuse_second
+from datasets.reading.dicom import read_slice, slice_files
+from datasets.reading.files import FileSource
+from datasets.reading.names import Entry, refuse_second
 
 _Key = tuple[str, int]  # patient, number of the slice from the first
 

@@ -6,11 +6,12 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from datasets._base import FileSource, Split, split_of
-from datasets._files import image_files
-from datasets._names import Entry
-from datasets._own_folder import BY_HASH, OR_TEST
-from datasets._saliency import Seen, density_of
+from bench.dataset import Split
+from datasets.reading.files import FileSource, split_of
+from datasets.reading.folders import image_files
+from datasets.reading.names import Entry
+from datasets.reading.own_folder import BY_HASH, OR_TEST
+from datasets.reading.saliency import Seen, density_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from datasets._idx import IdxFiles
+from datasets.reading.idx import IdxFiles
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

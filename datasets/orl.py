@@ -6,8 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
-from datasets._base import Split
-from datasets._samples import ImageFiles, Listed
+from bench.dataset import Split
+from datasets.reading.samples import ImageFiles, Listed
 
 _SHOTS: dict[Split, range] = {"train": range(1, 8), "validation": range(8, 9), "test": range(9, 11)}  # of every person
 _PEOPLE = range(1, 41)

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from bench.colour import luma
-from datasets._derived import Derived
+from bench.operators.colour import luma
+from datasets.reading.derived import Derived
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datasets._derived import Derived
+from datasets.reading.derived import Derived
 
 # Berlin and Kay's eleven basic colour terms ("Basic Color Terms", 1969) with a typical RGB of each, and the colour that marks it: those of facades
 _TERMS = {

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from datasets._base import Split
-from datasets._samples import SampleSet, SampleSource, sample_set
+from bench.dataset import Split
 from datasets.photos import Photos
+from datasets.reading.samples import SampleSet, SampleSource, sample_set
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

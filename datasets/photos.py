@@ -6,8 +6,9 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
-from datasets._base import Picture, PictureSet, Source, Split, bundled, hash_files
-from datasets._pixels import read_image
+from bench.dataset import Picture, PictureSet, Source, Split
+from datasets.reading.files import bundled, hash_files
+from datasets.reading.pixels import read_image
 
 _COLOUR: dict[Split, tuple[str, ...]] = {
     "train": (

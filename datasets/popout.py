@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from datasets._base import SPLITS, PictureSet, Source, Split
-from datasets._saliency import Seen
+from bench.dataset import SPLITS, PictureSet, Source, Split
 from datasets.photos import Photos
+from datasets.reading.saliency import Seen
 
 Array = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from datasets._points import EqualMixture
+from datasets.reading.points import EqualMixture
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

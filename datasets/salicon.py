@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.dataset import Split
 from bench.errors import UsageError
 from bench.text import one_line
-from datasets._base import FileSource, Split, split_of
-from datasets._files import image_files
-from datasets._matlab import read_mat
-from datasets._names import Entry
-from datasets._saliency import Seen, density_of
+from datasets.reading.files import FileSource, split_of
+from datasets.reading.folders import image_files
+from datasets.reading.matlab import read_mat
+from datasets.reading.names import Entry
+from datasets.reading.saliency import Seen, density_of
 
 _LONGEST = 10_000  # pixels of a side: the pictures have 640
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from datasets._flat import FlatSource
+from datasets.reading.flat import FlatSource
 from datasets.train400 import Train400
 
 

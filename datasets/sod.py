@@ -6,11 +6,12 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from bench.dataset import Split
 from bench.errors import Unavailable
-from datasets._base import FileSource, Split, split_of
-from datasets._files import image_files
-from datasets._names import Entry, by_stem
-from datasets._saliency import Seen
+from datasets.reading.files import FileSource, split_of
+from datasets.reading.folders import image_files
+from datasets.reading.names import Entry, by_stem
+from datasets.reading.saliency import Seen
 
 _PHOTOS = ("images", "../bsds500_color", "../BSR/BSDS500/data/images", "../BSDS500/data/images", "../BSDS500/images", "../BSDS300/images")
 

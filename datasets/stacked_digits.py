@@ -10,9 +10,9 @@ from typing import ClassVar
 import torch
 
 from bench import registry
+from bench.dataset import SPLITS, Split
 from bench.errors import UsageError
-from datasets._base import SPLITS, Split
-from datasets._samples import SampleSet, SampleSource
+from datasets.reading.samples import SampleSet, SampleSource
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

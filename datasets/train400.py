@@ -6,9 +6,10 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
-from datasets._base import FileSource, Split
-from datasets._files import image_files
-from datasets._names import Entry
+from bench.dataset import Split
+from datasets.reading.files import FileSource
+from datasets.reading.folders import image_files
+from datasets.reading.names import Entry
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

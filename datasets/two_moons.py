@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-from datasets._points import Curves
+from datasets.reading.points import Curves
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench import aggregate, effects, target
-from bench.record import TrialRecord
-from bench.stats import Floats, Interval
+from bench.statistics import across_workloads, effects
+from bench.statistics.intervals import Floats, Interval
+from bench.store import validation
+from bench.store.record import TrialRecord
 from reports import aggregate_plots as draw
 from reports import grid, noise, tried
 from reports.plots import Style
@@ -22,7 +23,7 @@ from reports.table import Table
 from reports.trials import Drawn, Trials, by_table, rows_of
 
 if TYPE_CHECKING:
-    from bench.schema import Suite
+    from bench.suites.schema import Suite
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Across:
     """What stands above the single tables. Lists are empty where they do not apply."""
 
     standings: list[Standing]  # best first
-    ranks: aggregate.Ranks | None
+    ranks: across_workloads.Ranks | None
     verdict: str
     baseline: str  # whom the speed-up is against
     sample: str  # how much the standings rest on: workloads, seeds, tier
@@ -113,19 +114,19 @@ def _compared(found: Across, tables: Sequence[Table], trials: Trials, labels: li
     """Standings, mean ranks, profile: the rows that every table has."""
     upward = [t.column(t.sort).higher_is_better for t in tables]
     runs = [[_runs(t, trials, label) for label in labels] for t in tables]
-    scaled = [aggregate.normalise(of_table, higher_is_better=up) for of_table, up in zip(runs, upward, strict=True)]
+    scaled = [across_workloads.normalise(of_table, higher_is_better=up) for of_table, up in zip(runs, upward, strict=True)]
     better = [[_upward(r, up) for r in of_table] for of_table, up in zip(runs, upward, strict=True)]
-    ranks = aggregate.rank([[r.mean() for r in of_table] for of_table in better])  # a row with a seed that diverged is last
+    ranks = across_workloads.rank([[r.mean() for r in of_table] for of_table in better])  # a row with a seed that diverged is last
     goals = [_target(t, trials, references) for t in tables]
     times = np.array([[_time(t, trials, label, goal) for t, goal in zip(tables, goals, strict=True)] for label in labels])
-    profile = aggregate.profile(times)
-    means_of = [aggregate.iqm([of_table[i] for of_table in scaled]) for i in range(len(labels))]
+    profile = across_workloads.profile(times)
+    means_of = [across_workloads.iqm([of_table[i] for of_table in scaled]) for i in range(len(labels))]
     leader = max(range(len(labels)), key=lambda i: (means_of[i].mean, -ranks.mean[i]))
     base = next((labels.index(r) for r in references if r in labels), leader)
     standings = []
     for i, label in enumerate(labels):
-        improves = None if i == leader else aggregate.improvement([b[i] for b in better], [b[leader] for b in better])
-        speed, faster = aggregate.speed_up(times[i], times[base])
+        improves = None if i == leader else across_workloads.improvement([b[i] for b in better], [b[leader] for b in better])
+        speed, faster = across_workloads.speed_up(times[i], times[base])
         standings.append(Standing(label, means_of[i], improves, float(ranks.mean[i]), float(profile.score[i]), speed, faster))
     standings.sort(key=lambda s: (-s.iqm.mean, s.rank, s.label))
     workloads = [_workload(t, trials, labels, times[:, i], goals[i]) for i, t in enumerate(tables)]
@@ -156,7 +157,7 @@ _RANKS = "Rows by their mean rank over the workloads, best left. A bar joins row
 _PROFILE = "Share of workloads on which a row reaches the target within a multiple of the fastest row's updates; one that never does stays below 1."
 
 
-def _verdict(labels: Sequence[str], ranks: aggregate.Ranks) -> str:
+def _verdict(labels: Sequence[str], ranks: across_workloads.Ranks) -> str:
     """What the tests across workloads say, in a sentence or two."""
     if ranks.reason:
         return ranks.reason[0].upper() + ranks.reason[1:] + "."
@@ -174,8 +175,8 @@ def _target(table: Table, trials: Trials, references: Sequence[str]) -> float:
     """The validation score to reach: the best of the references', or where there are none that which the middle row reaches."""
     rows = rows_of(table, trials)
     if references:
-        return target.target(rows, references)
-    medians = [target.target(rows, [label]) for label in dict.fromkeys(r.label for r in rows)]
+        return validation.target(rows, references)
+    medians = [validation.target(rows, [label]) for label in dict.fromkeys(r.label for r in rows)]
     sound = sorted(m for m in medians if not math.isnan(m))
     return sound[len(sound) // 2] if sound else math.nan
 
@@ -185,9 +186,9 @@ def _time(table: Table, trials: Trials, label: str, goal: float) -> float:
     times = []
     for r in rows_of(table, trials):
         if r.label == label and r.outcome in ("finished", "diverged"):
-            reached = effects.steps_to_target(*target.curve(r), goal, higher_is_better=target.higher_is_better(r))
+            reached = effects.steps_to_target(*validation.curve(r), goal, higher_is_better=validation.higher_is_better(r))
             times.append([reached if r.outcome == "finished" else math.inf])
-    return max(aggregate.time_to_result(times), 1.0) if times else math.inf
+    return max(across_workloads.time_to_result(times), 1.0) if times else math.inf
 
 
 def _workload(table: Table, trials: Trials, labels: Sequence[str], times: Floats, goal: float) -> Workload:

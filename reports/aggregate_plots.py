@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.aggregate import R_MAX, Profile, Ranks
-from bench.effects import Sensitivity
+from bench.statistics.across_workloads import R_MAX, Profile, Ranks
+from bench.statistics.effects import Sensitivity
 from reports.plots import INK, PALETTE, RULE, Style, blank, label_ends, short
 from reports.table import Cell, Column
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.record import TrialRecord
+from bench.store.record import TrialRecord
 
 SIDE, QUALITY, BUDGET = 640, 95, 4_000_000  # pixels, WebP quality, bytes of one page's pictures
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench import effects, stats
-from bench.grid import AND
-from bench.record import TrialRecord
+from bench.statistics import effects, intervals
+from bench.store.record import TrialRecord
+from bench.suites.grid import AND
 from reports import aggregate_plots as draw
 from reports.table import Cell, Table
 
@@ -28,7 +28,7 @@ class Ablation:
 
     levels: Levels
     cell: Cell | None
-    difference: stats.Interval | None
+    difference: intervals.Interval | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,8 +78,8 @@ def _cell(table: Table, label: str | None) -> Cell:
     """The ranked column's cell; without a value for a row that is not there, or of which a seed diverged."""
     row = next((r for r in table.rows if r.label == label), None)
     if row and row.diverged:
-        return Cell(stats.Interval(math.nan, math.nan, math.nan, 0, "nothing"), "diverged")
-    return (row and row.cells.get(table.sort)) or Cell(stats.Interval(math.nan, math.nan, math.nan, 0, "nothing"))
+        return Cell(intervals.Interval(math.nan, math.nan, math.nan, 0, "nothing"), "diverged")
+    return (row and row.cells.get(table.sort)) or Cell(intervals.Interval(math.nan, math.nan, math.nan, 0, "nothing"))
 
 
 def _heats(table: Table, names: Levels, levels: Sequence[list[str]], by_levels: dict[Levels, str]) -> list[tuple[str, Figure]]:
@@ -129,10 +129,10 @@ def _ablation(table: Table, levels: Sequence[list[str]], by_levels: dict[Levels,
     return out
 
 
-def _difference(table: Table, label: str | None, reference: str | None) -> stats.Interval | None:
+def _difference(table: Table, label: str | None, reference: str | None) -> intervals.Interval | None:
     """Row minus reference, with the interval of the leaderboard's own paired comparison."""
     labels, result = table.comparisons.get(table.sort, ([], None))
     if result is None or label not in labels or reference not in labels:
         return None
     i, j = labels.index(label), labels.index(reference)
-    return stats.Interval(*(float(m[i, j]) for m in (result.difference, result.low, result.high)), result.n, result.over)
+    return intervals.Interval(*(float(m[i, j]) for m in (result.difference, result.low, result.high)), result.n, result.over)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.record import TrialRecord
+from bench.store.record import TrialRecord
 from reports import export, gallery, plots
 from reports.across import Across
 from reports.published import PublishedTable

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from bench import paired, stats
 from bench.cards import differences
 from bench.errors import UsageError
-from bench.image_scores import Kept, compare, error_of, gather, on_shared_images
-from bench.record import TrialRecord
-from bench.remarks import MARKS, remarks_of
+from bench.statistics import intervals, paired
+from bench.store.image_scores import Kept, compare, error_of, gather, on_shared_images
+from bench.store.record import TrialRecord
+from bench.store.remarks import MARKS, remarks_of
 from reports.table import COSTS, Cell, Column, Row, Table, title_of
 
 
@@ -115,7 +115,7 @@ def _cell(column: Column, done: Sequence[TrialRecord], kept: Kept | None) -> Cel
     """The mean of a label's finished trials, over all images or those that are kept; None where none has that column."""
     if column.card is None:
         costs = [r.costs[column.key] for r in done if column.key in r.costs]
-        return Cell(stats.Interval(float(np.mean(costs)), math.nan, math.nan, len(costs), "nothing")) if costs else None
+        return Cell(intervals.Interval(float(np.mean(costs)), math.nan, math.nan, len(costs), "nothing")) if costs else None
     holders = [r for r in done if column.key in r.final]
     if not holders:
         return None
@@ -124,7 +124,7 @@ def _cell(column: Column, done: Sequence[TrialRecord], kept: Kept | None) -> Cel
     if found:
         chosen = [i for i, image in enumerate(found.images) if kept is None or image in kept.images]
         scores, groups = found.rows[0][:, chosen], [found.groups[i] for i in chosen]
-    interval = stats.interval([r.final[column.key] for r in holders], scores, groups, error_of(column.key, holders))
+    interval = intervals.interval([r.final[column.key] for r in holders], scores, groups, error_of(column.key, holders))
     return Cell(interval.within(column.bounds))
 
 

@@ -1,4 +1,4 @@
-"""How noisy the gradients of a workload are: what its trials measured (see `bench.noise`), in a line of a table."""
+"""How noisy the gradients of a workload are: what its trials measured (see `bench.analysis.gradient_noise`), in a line of a table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.record import TrialRecord
+from bench.store.record import TrialRecord
 from reports.table import Table
 
 _PLACES = ("start", "end")

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench.errors import UsageError
-from bench.record import TrialRecord
-from bench.stats import Interval
+from bench.statistics.intervals import Interval
+from bench.store.record import TrialRecord
 from reports import export, plots
 from reports.across import Across
 from reports.export import tex_escape, tex_tabular

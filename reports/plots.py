@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bench.record import TrialRecord
+from bench.store.record import TrialRecord
 from reports.export import arrow, plain
 from reports.table import Table
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
-from bench.record import TrialRecord
+from bench.store.record import TrialRecord
 from reports import export, paper, plots
 from reports.across import section
 from reports.html import page
@@ -19,7 +19,7 @@ from reports.table import Table
 from reports.trials import by_table
 
 if TYPE_CHECKING:
-    from bench.schema import Suite
+    from bench.suites.schema import Suite
 
 
 def render(

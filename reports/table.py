@@ -6,8 +6,8 @@ import dataclasses
 import math
 from typing import Any
 
-from bench import paired, stats
-from bench.record import TrialRecord
+from bench.statistics import intervals, paired
+from bench.store.record import TrialRecord
 
 COSTS = {  # key -> title, unit, higher is better
     "train_seconds": ("training", "s", False),
@@ -56,7 +56,7 @@ class Column:
 class Cell:
     """A mean with its interval. `mark` is "best", "second" or empty; `tie` holds letters."""
 
-    interval: stats.Interval
+    interval: intervals.Interval
     mark: str = ""
     tie: str = ""
 

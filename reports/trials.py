@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bench.image_scores import on_shared_images
-from bench.record import TrialRecord
+from bench.store.image_scores import on_shared_images
+from bench.store.record import TrialRecord
 from reports.table import Table
 
 if TYPE_CHECKING:

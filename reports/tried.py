@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench import effects, target
+from bench.statistics import effects
+from bench.store import validation
 from reports import aggregate_plots as draw
 from reports.plots import Style
 from reports.table import Table
@@ -23,10 +24,10 @@ def _sensitivities(table: Table, trials: Trials) -> dict[str, tuple[str, effects
     """Label -> what was varied, and how the last validation score depends on it."""
     groups: dict[str, dict[float, list[float]]] = {}
     key, swept = "", [r for r in rows_of(table, trials, "sensitivity") if r.outcome in ("finished", "diverged")]
-    up, tolerance = target.higher_is_better(*swept), _tolerance(target.card(swept))
+    up, tolerance = validation.higher_is_better(*swept), _tolerance(validation.card(swept))
     for r in swept:
         ((key, value),) = r.tried.items()
-        groups.setdefault(r.label, {}).setdefault(float(value), []).append(target.final(r, *swept))
+        groups.setdefault(r.label, {}).setdefault(float(value), []).append(validation.final(r, *swept))
     return {
         label: (key, effects.sensitivity(list(runs), list(runs.values()), higher_is_better=up, tolerance=tolerance)) for label, runs in groups.items()
     }
@@ -61,9 +62,9 @@ def tuned(tables: Sequence[Table], trials: Trials, style: Mapping[str, Style]) -
         groups: dict[str, list[float]] = {}
         tried = [r for r in rows_of(table, trials, "tuning") if r.outcome in ("finished", "diverged")]
         for r in tried:
-            groups.setdefault(r.label, []).append(target.final(r, *tried))
+            groups.setdefault(r.label, []).append(validation.final(r, *tried))
         if tried:
-            up = target.higher_is_better(*tried)
+            up = validation.higher_is_better(*tried)
             curves = {label: effects.best_of(values, higher_is_better=up) for label, values in groups.items()}
             lost = {label: (sum(r.label == label and r.outcome == "diverged" for r in tried), len(values)) for label, values in groups.items()}
             notes = {label: f" ({k} of {n} diverged)" for label, (k, n) in lost.items() if k}

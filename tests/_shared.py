@@ -7,7 +7,7 @@ import pytest
 import safetensors.torch
 
 from bench.registry import ROOT
-from bench.tracking import Store
+from bench.store.mlflow_store import Store
 
 SUITE = """
 title = "Trials that share a machine"

@@ -11,9 +11,11 @@ import torch
 from _faults import pytest_addoption, pytest_configure  # noqa: F401
 from _shared import alone, words  # noqa: F401
 
-from bench import execute, registry, suite
-from bench.ledger import Ledger
-from bench.settings import Settings
+from bench import registry
+from bench.running.settings import Settings
+from bench.scheduling import scheduler
+from bench.store.ledger import Ledger
+from bench.suites import expand, read
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of child processes: two workers share two cores
 torch.set_num_threads(1)
@@ -67,12 +69,12 @@ class Bench:
         return self.ledger.records
 
     def trials(self, **chosen):
-        return suite.expand(suite.load(str(self.file)), "smoke", **chosen)
+        return expand.expand(read.load_suite(str(self.file)), "smoke", **chosen)
 
     def run(self, *, fresh=False, **chosen):
         """The records and what was seen on the way."""
         seen = Watcher()
-        return execute.run_all(self.trials(**chosen), self.settings, self.ledger, seen, fresh=fresh), seen
+        return scheduler.run_all(self.trials(**chosen), self.settings, self.ledger, seen, fresh=fresh), seen
 
     def mlflow_run(self, record):
         (run,) = self.store._search(f"tags.trial_id = '{record.trial_id}'")

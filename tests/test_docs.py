@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from bench import claim, contract, registry, suite, theory, tuning
+from bench import claim, registry
+from bench.commands import check_claims
+from bench.conformance import checks
+from bench.scheduling import tuning
+from bench.suites import expand, read
 from runner import spread
 
 ROOT = Path(__file__).parents[1]
@@ -23,9 +27,9 @@ def one_layer(tmp_path_factory):
     del registry._plugins["method"]["one_layer"]
 
 
-@pytest.mark.parametrize("check", contract.CHECKS)
+@pytest.mark.parametrize("check", checks.CHECKS)
 def test_the_worked_example_keeps_the_contract(check, one_layer):
-    contract.CHECKS[check](one_layer)
+    checks.CHECKS[check](one_layer)
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if "--plugin" not in c])
@@ -36,10 +40,10 @@ def test_the_commands_of_the_readme_name_what_there_is(command):
         return [value for key, value in pairwise(words) if key == option]
 
     (name,) = given("--suite")
-    if name == suite.CLAIMS:
-        assert theory.select(claim.chapters(), given("--methods"))
+    if name == read.CLAIMS:
+        assert check_claims.select(claim.chapters(), given("--methods"))
         return
-    trials = suite.expand(suite.load(name), (given("--tier") or ["quick"])[0], methods=given("--methods"), overrides=given("--set"))
+    trials = expand.expand(read.load_suite(name), (given("--tier") or ["quick"])[0], methods=given("--methods"), overrides=given("--set"))
     assert trials
 
 
@@ -52,6 +56,6 @@ def test_the_readme_opens_with_the_two_commands():
 def test_the_example_of_a_suite_is_one(tmp_path):
     example = re.search(r"```toml\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)[1]
     (tmp_path / "example.toml").write_text(example)
-    loaded = suite.load(str(tmp_path / "example.toml"))
-    rows = tuning.prepare(suite.expand(loaded, "quick"), loaded.tiers["quick"])
+    loaded = read.load_suite(str(tmp_path / "example.toml"))
+    rows = tuning.prepare(expand.expand(loaded, "quick"), loaded.tiers["quick"])
     assert (len(rows), tuning.count(rows, loaded.tiers["quick"])) == (4 * 3, 4 * 3 + 4 * 3 + 4 * 13 * 3)

@@ -12,8 +12,10 @@ import pytest
 from PIL import Image
 
 import runner
-from bench import main, registry, suite
-from bench.training import Interrupted
+from bench import registry
+from bench.commands import run
+from bench.suites import read
+from bench.training.loop import Interrupted
 
 ROOT = Path(runner.__file__).parent
 FAILING = '''"""Fails.
@@ -71,7 +73,7 @@ def test_help_imports_nothing_heavy():
 import sys, runner
 commands = "list show report compare doctor data weights diagnose check".split()
 codes = [runner.main([*words, "--help"]) for words in ([], *([c] for c in commands))]
-print(codes, sorted({"torch", "numpy", "mlflow", "pandas", "bench.suite", "scipy", "matplotlib", "PIL"} & set(sys.modules)))
+print(codes, sorted({"torch", "numpy", "mlflow", "pandas", "bench.suites.expand", "scipy", "matplotlib", "PIL"} & set(sys.modules)))
 """
     done = subprocess_run(code)
     assert done.stderr == ""
@@ -226,7 +228,7 @@ def test_a_corrupt_picture_is_refused_by_name(tiny_suite, out, pictures, capsys)
     assert str(pictures / "broken.png") in complaint
     assert complaint.endswith("on_corrupt=skip")
     assert runner.main([*words, "on_corrupt=skip"]) == 0
-    from bench.tracking import Store
+    from bench.store.mlflow_store import Store
 
     (record,) = Store("tiny", out).board("smoke", out)
     assert record.tags["skipped_files"].startswith(f"1: cannot read the image {pictures / 'broken.png'}")
@@ -277,7 +279,7 @@ def test_the_report_is_of_what_was_asked(tiny_suite, out, capsys):
     ("fresh", "says"), [([], "give the same command again to go on"), (["--fresh"], "--fresh begins afresh again: leave it out")]
 )
 def test_what_to_do_after_a_stop(tiny_suite, out, capsys, monkeypatch, fresh, says):
-    monkeypatch.setattr(main, "_train", lambda *given: (_ for _ in ()).throw(Interrupted))
+    monkeypatch.setattr(run, "_train", lambda *given: (_ for _ in ()).throw(Interrupted))
     assert runner.main(["--suite", tiny_suite, "--tier", "smoke", "--out", str(out), *fresh]) == 130
     assert f"stopped; everything is saved: {says}" in capsys.readouterr().out
 
@@ -302,7 +304,7 @@ def test_list(capsys):
     assert runner.main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["suite", *registry.FOLDERS]
-    assert lines[0].split() == ["suite", *", ".join([*suite.names(), "claims"]).split()]
+    assert lines[0].split() == ["suite", *", ".join([*read.suite_names(), "claims"]).split()]
 
 
 @pytest.mark.parametrize("kind", registry.FOLDERS)
@@ -389,5 +391,5 @@ def test_the_guard_guards():
 def test_the_whole_smoke_suite_offline(out):
     done = offline(out)
     board = (out / "deblur" / "report" / "leaderboard.csv").read_text()
-    assert board.count(",finished,") == len(suite.load("deblur").methods)
+    assert board.count(",finished,") == len(read.load_suite("deblur").methods)
     assert "failed" not in done.stdout

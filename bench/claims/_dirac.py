@@ -18,7 +18,7 @@ from bench.claims._tools import play, quantiles
 from bench.figure import Arrows, Line
 from bench.method import Samples
 from bench.spec import Spec, parse
-from methods._train import alternate
+from methods.procedures import alternate
 
 STEP, STEPS, START = 0.2, 500, (1.0, 1.0)  # of the paper's figures
 NOISE = 100  # quantiles that stand for Gaussian noise

@@ -12,8 +12,8 @@ from torch import Tensor
 from bench import registry
 from bench.claims._tools import play
 from bench.method import Samples
-from methods._backbones import MLPGenerator, mlp_critic
-from methods._train import descend
+from methods.networks.backbones import MLPGenerator, mlp_critic
+from methods.procedures import descend
 
 BATCH = 256
 

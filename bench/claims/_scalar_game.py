@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
+from bench.analysis.game_dynamics import Spectrum
 from bench.claim import Finding
-from bench.dynamics import Spectrum
 from bench.figure import Line, Panel, Points
 from bench.method import Samples
 
@@ -35,7 +35,7 @@ def field(m: Any, batch: Samples, at: Tensor) -> Tensor:
 
 
 def spectrum_of_field(m: Any, batch: Samples, step: float = 1e-4) -> Spectrum:
-    """At the players' weights, the field's Jacobian by central differences. Unlike `bench.dynamics` it sees what a loss wrongly detaches."""
+    """At the players' weights, the field's Jacobian by central differences. Unlike `bench.analysis.game_dynamics` it sees what a loss wrongly detaches."""
     weights = [m.D.weight, m.G.weight]
     here = parameters_to_vector(weights).detach().clone()
     columns = [(field(m, batch, here + e) - field(m, batch, here - e)) / (2 * step) for e in step * torch.eye(2, dtype=here.dtype)]

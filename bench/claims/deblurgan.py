@@ -14,7 +14,7 @@ from bench.claim import Finding, Paper, claim
 from bench.claims._tools import Known
 from bench.figure import Bars, Heat, Line, Mark, Panel, Points
 from bench.method import Batch
-from methods._nets import NORMS, PatchGAN
+from methods.networks.image_nets import NORMS, PatchGAN
 
 PAPER = Paper(
     title="DeblurGAN: Blind Motion Deblurring Using Conditional Adversarial Networks",

@@ -14,7 +14,7 @@ from bench.claim import Finding, Paper, claim
 from bench.claims._interval_game import DATA, RATE, STARTS, Rows, best_edges, excess, game, rows, total_variation
 from bench.figure import Bars, Line, Mark, Panel, Points
 from bench.method import Samples
-from methods._train import descend
+from methods.procedures import descend
 
 PAPER = Paper(
     title="Towards Understanding the Dynamics of Generative Adversarial Networks",

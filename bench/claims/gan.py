@@ -12,7 +12,7 @@ from bench.claim import Finding, Paper, claim
 from bench.claims._tools import Known, Table, atoms, jensen_shannon, play, quantiles
 from bench.figure import Bars, Line, Panel, Points
 from bench.method import Samples
-from methods._train import descend
+from methods.procedures import descend
 
 PAPER = Paper(
     title="Generative Adversarial Nets",

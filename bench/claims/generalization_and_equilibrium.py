@@ -17,7 +17,7 @@ from bench.claim import Finding, Paper, claim
 from bench.claims._tools import Known, play
 from bench.figure import Bars, Line, Mark, Panel, Points
 from bench.method import Samples
-from methods._backbones import MLPGenerator, mlp_critic
+from methods.networks.backbones import MLPGenerator, mlp_critic
 
 PAPER = Paper(
     title="Generalization and Equilibrium in Generative Adversarial Nets (GANs)",

@@ -15,7 +15,7 @@ from bench.claim import Finding, Paper, claim
 from bench.claims._tools import Known, Table, atoms, evenly, minimise, play, quantiles, rate
 from bench.figure import Arrows, Bars, Line, Mark, Panel, Points
 from bench.method import Samples
-from methods._backbones import Critic
+from methods.networks.backbones import Critic
 
 PAPER = Paper(
     title="Improved Techniques for Training GANs",

@@ -12,7 +12,7 @@ from torch.distributions import MultivariateNormal
 from bench.claim import Finding, Paper, claim
 from bench.claims._tools import minimise, play
 from bench.figure import Bars, Heat, Line, Panel, Points
-from methods.vae._bound import kl
+from methods.elbo import kl
 
 PAPER = Paper(
     title="Don't Blame the ELBO! A Linear VAE Perspective on Posterior Collapse",

@@ -12,14 +12,14 @@ import torch
 from torch import nn
 
 from bench import registry
+from bench.analysis.game_dynamics import Game, Spectrum, spectrum
 from bench.claim import Finding, Paper, claim
 from bench.claims import _dirac as game
 from bench.claims._scalar_game import in_the_plane
 from bench.claims._tools import play
-from bench.dynamics import Game, Spectrum, spectrum
 from bench.figure import Line, Panel, Points
 from bench.method import Samples
-from methods._backbones import MLPGenerator, mlp_critic
+from methods.networks.backbones import MLPGenerator, mlp_critic
 
 PAPER = Paper(
     title="The Numerics of GANs",
@@ -76,7 +76,7 @@ def consensus_on_the_bilinear_game() -> Finding:
     place="Convergence theory, bound on the step",
     statement="Steps converge if and only if h < 2 / (|Re| (1 + (Im / Re)^2)) for every eigenvalue.",
     predicted="2 gamma / (gamma^2 + 1); the factor of an update there, 1, and 1 % to either side, |1 + h (-gamma + i)|",
-    how="`bench.dynamics` on `consensus_gan` in the bilinear game; the eigenvalues of its updates with plain gradient steps of that size",
+    how="`bench.analysis.game_dynamics` on `consensus_gan` in the bilinear game; the eigenvalues of its updates with plain gradient steps of that size",
     tolerance=1e-6,
 )
 def largest_step() -> Finding:

@@ -12,7 +12,7 @@ from bench.claim import Finding, Paper, claim
 from bench.claims._tools import play
 from bench.figure import Bars, Line, Panel
 from bench.method import Samples
-from methods._backbones import Critic, MLPGenerator, conv_critic, mlp_critic
+from methods.networks.backbones import Critic, MLPGenerator, conv_critic, mlp_critic
 
 PAPER = Paper(
     title="Improved Training of Generative Adversarial Networks Using Representative Features",

@@ -17,10 +17,10 @@ from bench.errors import Unavailable
 from bench.figure import Bars, Line, Mark, Panel, Points
 from bench.method import Batch
 from bench.metric import ImageMetric
-from datasets._base import bundled
-from datasets._pixels import read_image
-from methods._nets import UNet
-from methods.restoration._srresnet import Generator
+from datasets.reading.files import bundled
+from datasets.reading.pixels import read_image
+from methods.networks.image_nets import UNet
+from methods.networks.srresnet import Generator
 
 PAPER = Paper(
     title="Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network",

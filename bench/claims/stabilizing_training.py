@@ -13,7 +13,7 @@ from bench.claim import Finding, Paper, claim
 from bench.claims._tools import Known, play, quantiles
 from bench.figure import Bars, Line, Mark, Panel, Points
 from bench.method import Samples
-from methods._penalties import js_penalty
+from methods.penalties import js_penalty
 
 PAPER = Paper(
     title="Stabilizing Training of Generative Adversarial Networks through Regularization",

@@ -15,7 +15,7 @@ from bench.claims._tools import jensen_shannon, play, quantiles
 from bench.figure import Line, Mark, Panel, Points
 from bench.method import Samples
 from bench.stream import Stream
-from methods._backbones import MLPGenerator, mlp_critic
+from methods.networks.backbones import MLPGenerator, mlp_critic
 
 PAPER = Paper(
     title="Unrolled Generative Adversarial Networks",

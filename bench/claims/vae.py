@@ -12,7 +12,7 @@ from torch.distributions import Normal, kl_divergence
 from bench.claim import Finding, Paper, claim
 from bench.claims._tools import play
 from bench.figure import Line, Panel, Points
-from methods.vae import _bound
+from methods import elbo
 
 PAPER = Paper(
     title="Auto-Encoding Variational Bayes",
@@ -200,7 +200,7 @@ def _linear(mean: float, variance: float) -> Any:
 
 
 def _kl(mean: list[float], log_variance: list[float]) -> float:
-    return float(_bound.kl(torch.tensor([mean], dtype=torch.float64), torch.tensor([log_variance], dtype=torch.float64)))
+    return float(elbo.kl(torch.tensor([mean], dtype=torch.float64), torch.tensor([log_variance], dtype=torch.float64)))
 
 
 def _divergence(mean: float, log_variance: float) -> float:

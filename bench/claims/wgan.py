@@ -14,8 +14,8 @@ from bench.claim import Finding, Paper, claim
 from bench.claims._tools import Known, play, quantiles
 from bench.figure import Arrows, Line, Panel, Points
 from bench.method import Samples
-from methods._backbones import mlp_critic
-from methods._penalties import gradient_norm
+from methods.networks.backbones import mlp_critic
+from methods.penalties import gradient_norm
 
 PAPER = Paper(
     title="Wasserstein GAN",

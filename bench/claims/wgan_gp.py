@@ -13,8 +13,8 @@ from bench.claim import Finding, Paper, claim
 from bench.claims._tools import Known, play
 from bench.figure import Arrows, Line, Panel, Points
 from bench.method import Samples
-from methods._backbones import mlp_critic
-from methods._penalties import gradient_norm, gradient_penalty
+from methods.networks.backbones import mlp_critic
+from methods.penalties import gradient_norm, gradient_penalty
 
 PAPER = Paper(
     title="Improved Training of Wasserstein GANs",

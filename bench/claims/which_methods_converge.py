@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from bench.analysis.game_dynamics import spectrum
 from bench.claim import Finding, Paper, claim
 from bench.claims import _dirac as game
 from bench.claims._dirac_fields import ARRIVED, ROWS, compare
 from bench.claims._scalar_game import in_the_plane
-from bench.dynamics import spectrum
 from bench.figure import Line, Panel, Points
 
 PAPER = Paper(

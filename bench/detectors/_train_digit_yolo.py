@@ -21,10 +21,10 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from bench.dataset import PictureSet, Split
 from bench.detector import Detections
 from bench.detectors import _ultralytics, digit_yolo
 from bench.metrics.detection import Detection
-from datasets._base import PictureSet, Split
 from datasets.digit_scenes import DigitScenes
 
 _log = logging.getLogger(__name__)

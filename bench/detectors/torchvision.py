@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench import weights
 from bench.detector import Detections, Detector, hash_file, weights_file
 from bench.errors import UsageError
+from bench.external import weights
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

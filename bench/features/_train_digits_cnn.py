@@ -18,10 +18,10 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from bench.dataset import SPLITS, Split
 from bench.feature import stored
 from bench.features import digits_cnn
 from bench.features._digit_network import DigitNetwork
-from datasets._base import SPLITS, Split
 from datasets.digits import Digits
 
 _log = logging.getLogger(__name__)

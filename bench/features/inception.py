@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench import weights
 from bench.errors import Unavailable
+from bench.external import weights
 from bench.feature import ClassifierFeatures
 
 

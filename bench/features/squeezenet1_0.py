@@ -8,7 +8,7 @@ import functools
 import torch
 from torch import Tensor, nn
 
-from bench import weights
+from bench.external import weights
 from bench.feature import ClassifierFeatures
 
 

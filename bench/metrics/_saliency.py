@@ -6,57 +6,12 @@ metrics tell us about saliency models?" (PAMI 2019, arXiv:1604.03605).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from bench.errors import UsageError
-from bench.metric import Metric
-from bench.metrics._images import per_image
-
 EPS = 2.0**-52  # MATLAB's eps, in the definitions with a logarithm
-
-
-class SaliencyMetric(Metric):
-    """A score of saliency maps, one value a picture. Siblings define `score`.
-
-    `reads` names what a call takes after the map, in that order: "target" (the density of fixations, or an object's mask), "mask" (0 or 1),
-    "fixations" (0 or 1), "others" (fixations on other pictures), "baseline" (the map to beat, made without seeing the picture).
-    """
-
-    reads: ClassVar[tuple[str, ...]] = ("target",)
-
-    def __call__(self, saliency: Tensor, *truth: Tensor) -> Tensor:
-        """Score saliency maps.
-
-        Args:
-            saliency: N x 1 x H x W, any scale.
-            truth: what `reads` names, same shape.
-
-        Returns:
-            N float64 values on the CPU, in the order of the batch; nan where a map is not finite everywhere.
-
-        Raises:
-            UsageError: shapes differ, there is another number of maps than `reads` names, or a picture has no fixations.
-        """
-        shapes = [tuple(m.shape) for m in (saliency, *truth)]
-        if len(truth) != len(self.reads) or len({*shapes}) > 1 or saliency.ndim != 4 or saliency.shape[1] != 1:
-            raise UsageError(f"{type(self).__name__} wants a map and {', '.join(self.reads)}, all N x 1 x H x W, not {', '.join(map(str, shapes))}")
-        whole = torch.stack([m.isfinite().flatten(1).all(1) for m in (saliency, *truth)]).all(0)
-        for name, marks in zip(self.reads, truth, strict=True):
-            if name in {"fixations", "others"} and not (marks[whole] > 0).flatten(1).any(1).all():
-                raise UsageError(f"{type(self).__name__}: a picture has no {name}")
-        values = torch.full((len(saliency),), math.nan, dtype=torch.float64)
-        if whole.any():
-            values[whole.cpu()] = per_image(self.score(*(m[whole, 0].double() for m in (saliency, *truth))))
-        return values
-
-    def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
-        """N values of N x H x W maps that `__call__` has checked, all float64."""
-        raise NotImplementedError
 
 
 def unit(maps: Tensor) -> Tensor:

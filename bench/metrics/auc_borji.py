@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench.metrics._saliency import SaliencyMetric, area, at, unit
+from bench.metric import SaliencyMetric
+from bench.metrics._saliency import area, at, unit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

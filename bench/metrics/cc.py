@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench.metrics._saliency import SaliencyMetric, standard
+from bench.metric import SaliencyMetric
+from bench.metrics._saliency import standard
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bench.metric import ImageMetric
-from bench.metrics._images import Quantize, paired, per_image
+from bench.operators.images import Quantize, paired, per_image
 
 _K = 0.01  # on the scale 0..255
 _WIDTHS = 30  # of the wavelets: 1, 2, ..., 30; a wavelet of width a has 10 a samples

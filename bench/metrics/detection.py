@@ -13,7 +13,7 @@ from bench import registry
 from bench.detector import Detections, Detector
 from bench.errors import UsageError
 from bench.metric import Metric
-from bench.metrics import _matching
+from bench.operators import box_matching
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,9 +69,9 @@ class Detection(Metric):
             raise UsageError(f"{len(predictions)} predictions for {len(references)} references: one of each a picture")
         if self.reference == "pseudo":
             references = [r.above(self.confidence) for r in references]
-        counts = _matching.count([p.above(self.confidence) for p in predictions], references, self.iou)
-        precision, recall, f1 = _matching.precision_recall_f1(counts.sum(0)).tolist()
-        return self.Score(precision=precision, recall=recall, f1=f1, counts=counts, **_matching.average_precision(predictions, references))
+        counts = box_matching.count([p.above(self.confidence) for p in predictions], references, self.iou)
+        precision, recall, f1 = box_matching.precision_recall_f1(counts.sum(0)).tolist()
+        return self.Score(precision=precision, recall=recall, f1=f1, counts=counts, **box_matching.average_precision(predictions, references))
 
     def gain(self, restored: Score, blurred: Score, sharp: Score) -> Detection.Gain:
         """What restoration brought, on the same pictures.

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.errors import UsageError
-from bench.metrics._saliency import SaliencyMetric, mass
+from bench.metric import SaliencyMetric
+from bench.metrics._saliency import mass
 
 _LARGEST = 1024  # cells: the linear programme has that number squared of unknowns
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench.metrics._saliency import SaliencyMetric
+from bench.metric import SaliencyMetric
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

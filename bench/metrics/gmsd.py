@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bench.metric import ImageMetric
-from bench.metrics._images import Quantize, halve, paired, per_image, yiq
+from bench.operators.images import Quantize, halve, paired, per_image, yiq
 
 _T = 170 / 255**2  # the paper's 170 on 0..255
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.metric import ImageMetric
-from bench.metrics._images import Quantize, halve, paired, per_image, yiq
+from bench.operators.images import Quantize, halve, paired, per_image, yiq
 
 _C, _ALPHA = 30.0, 4.2  # Sec. 3: fitted on image quality databases, for 0..255
 

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from bench.metrics._saliency import EPS, SaliencyMetric, at, mass, unit
+from bench.metric import SaliencyMetric
+from bench.metrics._saliency import EPS, at, mass, unit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from bench.metrics._saliency import EPS, SaliencyMetric, mass
+from bench.metric import SaliencyMetric
+from bench.metrics._saliency import EPS, mass
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from bench import weights
 from bench.errors import Unavailable
+from bench.external import weights
 from bench.metric import ImageMetric
-from bench.metrics._images import Quantize, paired, per_image
+from bench.operators.images import Quantize, paired, per_image
 
 _BACKBONES = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet1_1"}
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from bench.metric import ImageMetric
-from bench.metrics._images import Channel, Quantize, paired, per_image
 from bench.metrics._windows import C1, C2, MS_WEIGHTS, gaussian, moments
+from bench.operators.images import Channel, Quantize, paired, per_image
 
 # analysis low-pass filter of the biorthogonal 9/7 wavelet (Cohen, Daubechies, Feauveau 1992)
 _HALF = (0.037828455507260, -0.023849465019560, -0.110624404418440, 0.377402855612830)

@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench.metrics._saliency import SaliencyMetric, at, standard
+from bench.metric import SaliencyMetric
+from bench.metrics._saliency import at, standard
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

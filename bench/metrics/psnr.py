@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor
 
 from bench.metric import ImageMetric
-from bench.metrics._images import Channel, Quantize, paired, per_image
+from bench.operators.images import Channel, Quantize, paired, per_image
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

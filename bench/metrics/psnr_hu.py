@@ -7,14 +7,14 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from bench import ct
 from bench.metric import ImageMetric
 from bench.metrics.psnr import PSNR
+from bench.operators import ct
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PSNRHU(ImageMetric):
-    """`psnr` after clipping to the window, whose width is the data range; nothing is rounded. Pictures on [0, 1] hold HU as `bench.ct` says."""
+    """`psnr` after clipping to the window, whose width is the data range; nothing is rounded. Pictures on [0, 1] hold HU as `bench.operators.ct` says."""
 
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = "dB"

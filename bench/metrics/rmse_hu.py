@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from bench import ct
 from bench.metric import ImageMetric
-from bench.metrics._images import paired, per_image
+from bench.operators import ct
+from bench.operators.images import paired, per_image
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

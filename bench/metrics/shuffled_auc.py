@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from bench.metrics._saliency import SaliencyMetric, area, unit
+from bench.metric import SaliencyMetric
+from bench.metrics._saliency import area, unit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench.metrics._saliency import SaliencyMetric, mass, unit
+from bench.metric import SaliencyMetric
+from bench.metrics._saliency import mass, unit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from bench.metric import ImageMetric
-from bench.metrics._images import Channel, Quantize, paired, per_image
 from bench.metrics._windows import gaussian, similarity
+from bench.operators.images import Channel, Quantize, paired, per_image
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from bench import ct
 from bench.metric import ImageMetric
 from bench.metrics.ssim import SSIM
+from bench.operators import ct
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

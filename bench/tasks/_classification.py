@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from bench.cards import Card
+from bench.dataset import Split
 from bench.method import Samples
 from bench.metrics.accuracy import Accuracy
 from bench.metrics.cross_entropy import CrossEntropy
 from bench.task import Scores
 from bench.tasks._minimise import Minimise
-from datasets._base import Split
 
 _AT_ONCE = 1000  # examples
 
@@ -37,7 +37,7 @@ class Classification(Minimise):
         raise NotImplementedError
 
     def groups(self, split: Split) -> Sequence[str]:
-        """What each example shows, where several show the same (see `datasets._samples.SampleSet`)."""
+        """What each example shows, where several show the same (see `datasets.reading.samples.SampleSet`)."""
         return ()
 
     @property

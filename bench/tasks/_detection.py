@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from bench.cards import Card
+from bench.dataset import Picture
 from bench.detector import Detections
 from bench.errors import UsageError
 from bench.method import Method
-from bench.metrics._matching import linearised
 from bench.metrics.detection import Detection
+from bench.operators.box_matching import linearised
 from bench.task import Scores
 from bench.tasks._pictures import Exam
-from datasets._base import Picture
 
 _COLUMNS = {
     "precision": "precision at the stated confidence",

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from bench.detector import Detections
 from bench.method import Method
-from bench.metrics._images import clipped
+from bench.operators.images import clipped
 from bench.tasks._detection import DetectionExam
 from bench.tasks._pictures import Exam
 
@@ -25,7 +25,7 @@ _LONGEST = 640  # pixels of a side; larger pictures are cut
 def write_gallery(
     folder: Path, method: Method, photos: Exam, judge: DetectionExam | None, show: Callable[[Tensor], Tensor] = lambda image: image
 ) -> None:
-    """Write NN.json items and the PNG files they name (see `bench.record.TrialRecord.gallery`); `show` makes a picture visible (a window of CT)."""
+    """Write NN.json items and the PNG files they name (see `bench.store.record.TrialRecord.gallery`); `show` makes a picture visible (a window of CT)."""
     items = [_restore(method, photos, i) | {"kind": "photo"} for i in _detailed(photos, _PHOTOS)]
     if judge:
         for i in _detailed(judge.exam, _SCENES):

@@ -11,15 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from bench.cards import Card
+from bench.dataset import Split
 from bench.method import Method
 from bench.metric import SampleMetric
-from bench.metrics._images import clipped
 from bench.metrics.prdc import PRDC
-from bench.record import sampling_error
+from bench.operators.images import clipped
 from bench.spec import parse
+from bench.store.record import sampling_error
 from bench.task import Scores, Task
 from bench.tasks._metrics import few, usable
-from datasets._base import Split
 
 _AT_ONCE = 500  # samples
 _REFERENCES = 10_000  # training samples at most that samples are compared with

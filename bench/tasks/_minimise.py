@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from bench.dataset import Split
 from bench.method import Method
 from bench.task import Scores, Task
-from datasets._base import Split
 
 _DIVERGED = 1e4  # times the loss at the start
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from bench.cards import Card
+from bench.dataset import SPLITS, PictureSet, Split
 from bench.method import Batch, Method
 from bench.metric import Metric
 from bench.task import Task
 from bench.tasks._gallery import write_gallery
 from bench.tasks._pictures import Exam, evenly
 from bench.tasks._splits import told
-from datasets._base import SPLITS, PictureSet, Split
 
 EXAM_SEED = 2018  # of what happens to validation and test pictures: the same for every method, seed and tier
 

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.dataset import Picture, PictureSet
 from bench.errors import UsageError
 from bench.method import Batch, Method
-from bench.metrics._images import clipped
+from bench.operators.images import clipped
 from bench.stream import mix
-from datasets._base import Picture, PictureSet
 
 _PIXELS = 2**18  # of a batch that is judged at once: 16 tiles of 128 x 128
 _CHANCE_SEED = 1984  # of the random numbers that methods draw to restore

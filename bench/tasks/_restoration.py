@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 from torch import Tensor
 
+from bench.dataset import Picture, PictureSet, Split
 from bench.errors import UsageError
 from bench.method import Batch, Method
 from bench.metric import ImageMetric
-from bench.profiles import profile
 from bench.stream import mix
 from bench.task import Scores
 from bench.tasks._metrics import usable
 from bench.tasks._picture_task import EXAM_SEED, PictureTask
 from bench.tasks._pictures import Crops, Exam, evenly, exam, tiles
+from bench.tasks._profiles import profile
 from bench.tasks._splits import open_or_instead, refuse_empty
-from datasets._base import Picture, PictureSet, Split
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -36,7 +36,7 @@ class Restoration(PictureTask):
     tiles_per_picture: int = 0  # at most, evenly spread, so that no photograph outweighs the others in a mean; 0: all
     least_contrast: float = 20 / 255  # flatter tiles are left out: on them damage cannot be seen, and scores measure noise
     metrics: tuple[str, ...] = ("psnr", "ssim", "gmsd", "haarpsi", "lpips")
-    profile: str = "default"  # whose convention "psnr" and "ssim" follow (bench/profiles.py)
+    profile: str = "default"  # whose convention "psnr" and "ssim" follow (bench/tasks/_profiles.py)
 
     def __post_init__(self) -> None:
         if self.crop < 8 or min(self.tile, self.tiles_per_picture, self.pictures) < 0:

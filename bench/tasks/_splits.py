@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import registry
+from bench.dataset import SPLITS, PictureSet, Source, Split
 from bench.errors import UsageError
 from bench.spec import Spec, parse
 from bench.text import one_line
-from datasets._base import SPLITS, PictureSet, Source, Split
 
 _NAMED = 5  # files of a remark
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from bench.dataset import PictureSet
 from bench.errors import UsageError
-from bench.resize import weights
+from bench.operators.resize import weights
 from bench.stream import mix
-from datasets._base import PictureSet
-from datasets._saliency import Seen
+from datasets.reading.saliency import Seen
 
 _SEED = 2018  # of the choice of others
 _NAMED = 5  # of the pictures that are left out

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from bench import registry
 from bench.cards import Card
+from bench.dataset import SPLITS, Picture, PictureSet, Split
 from bench.errors import UsageError
 from bench.method import Batch, Method
 from bench.stream import mix
@@ -27,9 +28,8 @@ from bench.tasks._metrics import few
 from bench.tasks._picture_task import EXAM_SEED
 from bench.tasks._pictures import Crops, Exam, exam
 from bench.tasks._restoration import Restoration
-from datasets._base import SPLITS, Picture, PictureSet, Split
-from datasets._shaken import Shaken
 from datasets.degrade.motion_blur import MotionBlur
+from datasets.reading.shaken import Shaken
 
 _VALIDATION_SCENES = 12
 

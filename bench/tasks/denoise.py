@@ -15,17 +15,17 @@ import torch
 from torch import Tensor
 
 from bench import registry
-from bench.colour import luma
+from bench.dataset import Picture
 from bench.errors import UsageError
 from bench.method import Batch, Method
+from bench.operators.colour import luma
+from bench.operators.noise import Noise
 from bench.spec import Spec, parse
 from bench.stream import mix
 from bench.task import Scores
 from bench.tasks._picture_task import EXAM_SEED
 from bench.tasks._pictures import Exam, exam
 from bench.tasks._restoration import Restoration
-from datasets._base import Picture
-from datasets.degrade._noise import Noise
 
 Level = float | tuple[float, float] | Literal["blind"]
 _BLIND = (0.0, 55.0)  # DnCNN-B, Sec. IV-A

@@ -15,15 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from bench import registry
+from bench.dataset import SPLITS, Split
 from bench.errors import UsageError
 from bench.method import Method, Samples
 from bench.metrics.nearest_neighbour import NearestNeighbour
 from bench.tasks._generation import Generation
 from bench.tasks._sheets import fixed_latents, interpolations, sheet, write_item
 from bench.tasks._splits import told
-from datasets._base import SPLITS, Split
-from datasets._samples import SampleSet, SampleSource
-from methods._backbones import ConvGenerator, MLPGenerator, conv_critic, mlp_critic
+from datasets.reading.samples import SampleSet, SampleSource
+from methods.networks.backbones import ConvGenerator, MLPGenerator, conv_critic, mlp_critic
 
 _COLUMNS, _ROWS = 10, 6  # of a sheet
 

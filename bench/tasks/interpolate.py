@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from bench.cards import Card
+from bench.dataset import Split
 from bench.metrics.margin import Margin
 from bench.metrics.population_error import PopulationError
 from bench.task import Scores
 from bench.tasks._minimise import Minimise
-from datasets._base import Split
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.cards import Card
+from bench.dataset import Split
 from bench.method import Method
 from bench.metrics.distance import Distance
 from bench.metrics.suboptimality import Suboptimality
@@ -24,7 +25,6 @@ from bench.task import Scores
 from bench.tasks._contours import Contours, Trail
 from bench.tasks._minimise import Minimise
 from bench.tasks._sheets import write_item
-from datasets._base import Split
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)

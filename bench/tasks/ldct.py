@@ -12,15 +12,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bench import ct, registry
+from bench import registry
+from bench.dataset import Picture, PictureSet
 from bench.errors import UsageError
 from bench.method import Batch, Method
+from bench.operators import ct
 from bench.stream import mix
 from bench.tasks._gallery import write_gallery
 from bench.tasks._picture_task import EXAM_SEED
 from bench.tasks._pictures import Crops, Exam, exam
 from bench.tasks._restoration import Restoration
-from datasets._base import Picture, PictureSet
 from datasets.degrade.low_dose import LowDose
 
 _TRAIN_PART = 2  # of the noise seeds: 0 and 1 are the test and the validation slices

@@ -15,13 +15,13 @@ import torch
 from torch import nn
 
 from bench import registry
+from bench.dataset import SPLITS, Split
 from bench.errors import UsageError
 from bench.method import Samples
 from bench.tasks._classification import Classification
 from bench.tasks._splits import told
-from datasets._base import SPLITS, Split
-from datasets._samples import SampleSet, SampleSource
-from methods import _classifiers
+from datasets.reading.samples import SampleSet, SampleSource
+from methods.networks import classifiers
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -82,4 +82,4 @@ class Learn(Classification):
         return pictures
 
 
-_NETWORKS = {"logistic": _classifiers.logistic, "mlp": _classifiers.mlp, "conv": _classifiers.conv, "3c3d": _classifiers.conv3_dense3}
+_NETWORKS = {"logistic": classifiers.logistic, "mlp": classifiers.mlp, "conv": classifiers.conv, "3c3d": classifiers.conv3_dense3}

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from bench.cards import Card
+from bench.dataset import Split
 from bench.metrics.distance import Distance
 from bench.metrics.regret import Regret
 from bench.task import Scores
 from bench.tasks._minimise import Minimise
-from datasets._base import Split
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)

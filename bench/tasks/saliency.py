@@ -16,10 +16,10 @@ from torch import Tensor
 
 from bench import registry
 from bench.cards import Card
+from bench.dataset import SPLITS, PictureSet, Split
 from bench.errors import Unavailable, UsageError
 from bench.method import Batch, Method
-from bench.metric import ImageMetric
-from bench.metrics._saliency import SaliencyMetric
+from bench.metric import ImageMetric, SaliencyMetric
 from bench.stream import mix
 from bench.task import Scores
 from bench.tasks._metrics import usable
@@ -27,8 +27,7 @@ from bench.tasks._picture_task import EXAM_SEED, PictureTask
 from bench.tasks._pictures import Exam, exam
 from bench.tasks._splits import open_or_instead, refuse_empty
 from bench.tasks._truth import Truth, named, resized
-from datasets._base import SPLITS, PictureSet, Split
-from datasets._saliency import Seen
+from datasets.reading.saliency import Seen
 
 _DENOISED = ("psnr", "ssim")  # of the denoised picture, beside its map
 _BASELINE = 512  # training maps whose mean is the baseline of the information gain

@@ -14,10 +14,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from bench.dataset import SPLITS, Split
 from bench.method import Samples
 from bench.stream import mix
 from bench.tasks._classification import Classification
-from datasets._base import SPLITS, Split
 
 _OFTEN = 5.0  # so many features are about equally common
 _SCALE = 1.0  # of the true weights

@@ -12,12 +12,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from bench.dataset import Picture
 from bench.errors import UsageError
 from bench.method import Batch
 from bench.spec import parse
 from bench.tasks._pictures import Exam, exam
 from bench.tasks._restoration import Restoration
-from datasets._base import Picture
 from datasets.degrade.bicubic import Bicubic
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from bench import registry
+from bench.dataset import SPLITS, Split
 from bench.errors import Unavailable, UsageError
 from bench.method import Method, Samples
 from bench.metric import SampleMetric
@@ -23,9 +24,8 @@ from bench.metrics.modes import Modes
 from bench.stream import mix
 from bench.tasks._generation import Generation
 from bench.tasks._sheets import Film, fixed_latents, pixel_centres, sheet, write_item
-from datasets._base import SPLITS, Split
-from datasets._points import PointSource
-from methods._backbones import MLPGenerator, mlp_critic
+from datasets.reading.points import PointSource
+from methods.networks.backbones import MLPGenerator, mlp_critic
 
 _EXAM_SEED = 1611  # of the real points that samples are compared with
 _SIDE, _POINTS = 160, 500  # of a frame of the film: pixels, points

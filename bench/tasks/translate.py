@@ -16,6 +16,7 @@ from torch import Tensor
 
 from bench import registry
 from bench.cards import Card
+from bench.dataset import Picture, PictureSet, Split
 from bench.errors import UsageError
 from bench.method import Batch, Method
 from bench.metric import SampleMetric
@@ -26,7 +27,6 @@ from bench.tasks._metrics import usable
 from bench.tasks._pictures import Crops, Exam, cut, exam
 from bench.tasks._restoration import Restoration
 from bench.tasks._splits import open_split, refuse_empty
-from datasets._base import Picture, PictureSet, Split
 
 Judged = Sequence[tuple[Batch, Tensor]]
 

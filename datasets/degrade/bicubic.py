@@ -1,6 +1,6 @@
 """Small pictures as papers on super-resolution make them: MATLAB's `imresize(picture, 1 / scale)`, bicubic, antialiased, on 8 bits.
 
-    the kernel, a = -0.5           -> bench.resize
+    the kernel, a = -0.5           -> bench.operators.resize
     uint8 in, uint8 in between     -> `apply`: rows are stored (clipped, halves rounded up) before columns are shrunk
 
 The low-resolution files of Set5 come out to the bit. Without the rounding in between every tenth pixel is one grey level off; with mirrored
@@ -15,7 +15,7 @@ from typing import Literal
 from torch import Tensor
 
 from bench.errors import UsageError
-from bench.resize import Border, weights
+from bench.operators.resize import Border, weights
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

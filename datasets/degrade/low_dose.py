@@ -2,7 +2,7 @@
 
 | step                                            | here          |
 |-------------------------------------------------|---------------|
-| line integrals p = sum of mu over the ray       | `bench.ct`    |
+| line integrals p = sum of mu over the ray       | `bench.operators.ct`    |
 | counts ~ Poisson(photons e^-p) + N(0, electronic^2) | `scan`    |
 | log of the counts, filtered back-projection     | `reconstruct` |
 
@@ -20,15 +20,15 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from bench import ct
 from bench.errors import UsageError
+from bench.operators import ct
 
 _SOURCE = {"parallel": math.inf, "fan": 1.7}  # from the axis, in sides of the picture: 595 mm to 350 mm
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LowDose:
-    """A scan with few photons. Slices are pictures on [0, 1] (see `bench.ct`), `field` mm wide, with air outside the inscribed disc."""
+    """A scan with few photons. Slices are pictures on [0, 1] (see `bench.operators.ct`), `field` mm wide, with air outside the inscribed disc."""
 
     photons: float = 1e5  # that leave for each detector sample; a quarter of it is a quarter of the dose
     electronic: float = 3.0  # standard deviation of the detector's own noise, in photons

@@ -7,7 +7,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from datasets.degrade._noise import LevelledNoise, normal, uniform
+from bench.operators.noise import LevelledNoise, normal, uniform
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.psf import convolve
+from bench.operators.psf import convolve
 
 Law = Literal["deblurgan_code", "boracchi_foi", "paper_as_printed"]
 

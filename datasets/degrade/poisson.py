@@ -7,7 +7,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from datasets.degrade._noise import LevelledNoise
+from bench.operators.noise import LevelledNoise
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

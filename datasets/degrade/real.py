@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import UsageError
-from datasets.degrade._noise import Noise
+from bench.operators.noise import Noise
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

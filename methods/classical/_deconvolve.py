@@ -7,7 +7,7 @@ from torch import Tensor
 
 from bench.errors import UsageError
 from bench.method import Batch
-from bench.psf import psf_to_otf, smooth
+from bench.operators.psf import psf_to_otf, smooth
 
 
 def oracle_psf(batch: Batch) -> Tensor:

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from bench import ct
 from bench.method import Batch, Logs, Method
+from bench.operators import ct
 from methods.classical._noise_level import noise_level
 
 _CROPS, _SCANS = 24, 6  # training pictures that a candidate is tried on; the same for all

@@ -4,7 +4,7 @@ R. G. Keys, "Cubic convolution interpolation for digital image processing", IEEE
 
 | source | here |
 |---|---|
-| Eq. 15, the kernel | `bench.resize` |
+| Eq. 15, the kernel | `bench.operators.resize` |
 
 Departures: none. torch's and OpenCV's own bicubic has a = -0.75: another, sharper picture.
 """
@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from bench.method import Batch, Method
-from bench.resize import enlarge
+from bench.operators.resize import enlarge
 
 
 class Bicubic(Method):

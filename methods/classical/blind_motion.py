@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from bench.method import Batch, Method, param
-from bench.psf import psf_to_otf
+from bench.operators.psf import psf_to_otf
 from methods.classical._deconvolve import centre, mirrored, periodic, wiener
 
 _BLOCK = 64  # side of the windows of the periodogram

@@ -4,7 +4,7 @@ Kak, Slaney, "Principles of Computerized Tomographic Imaging", 1988, Sec. 3.3; t
 
 | source                        | here                   |
 |-------------------------------|------------------------|
-| ramp, window, back-projection | `bench.ct.Scanner.fbp` |
+| ramp, window, back-projection | `bench.operators.ct.Scanner.fbp` |
 
 Departures: none.
 """
@@ -15,8 +15,8 @@ import dataclasses
 
 from torch import Tensor
 
-from bench import ct
 from bench.method import Batch, param
+from bench.operators import ct
 from methods.classical._tuned import Reconstruction, TunedHP
 
 

@@ -4,7 +4,7 @@ C. E. Duchon, "Lanczos filtering in one and two dimensions", J. Appl. Meteorolog
 
 | source | here |
 |---|---|
-| sinc(x) sinc(x / 3), abs(x) < 3 | `bench.resize` |
+| sinc(x) sinc(x / 3), abs(x) < 3 | `bench.operators.resize` |
 
 Departures: weights are made to sum to 1, as everywhere.
 """
@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from bench.method import Batch, Method
-from bench.resize import enlarge
+from bench.operators.resize import enlarge
 
 
 class Lanczos(Method):

@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.method import Batch, Method, param
-from bench.psf import psf_to_otf, smooth
+from bench.operators.psf import psf_to_otf, smooth
 from methods.classical._deconvolve import oracle_psf
 
 

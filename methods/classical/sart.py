@@ -8,7 +8,7 @@ Andersen, Kak. Ultrasonic Imaging 6(1), 1984.
 
 A_v projects along one view (or a few), B_v averages over it.
 Departures: views are taken in steps of the golden ratio, so that neighbours follow one another late; no Hamming window along the rays;
-    attenuation stays above 0; A and B interpolate differently (see `bench.ct`).
+    attenuation stays above 0; A and B interpolate differently (see `bench.operators.ct`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from bench import ct
 from bench.method import Batch, param
+from bench.operators import ct
 from methods.classical._tuned import Reconstruction, TunedHP
 
 

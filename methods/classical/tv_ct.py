@@ -9,7 +9,7 @@ Sidky, Jørgensen, Pan. Physics in Medicine and Biology 57(10), 2012, arXiv:1111
 | forward differences and their transpose               | `_grad`, `_adjoint` |
 
 Departures: rays count by the photons they brought, w = exp(-p), as their noise demands; it starts at filtered back-projection; the transpose
-    of A is the back-projection of `bench.ct`, which interpolates differently.
+    of A is the back-projection of `bench.operators.ct`, which interpolates differently.
     Phantoms have no texture, so they flatter it.
 """
 
@@ -21,8 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench import ct
 from bench.method import Batch, param
+from bench.operators import ct
 from methods.classical._tuned import Reconstruction, TunedHP
 
 

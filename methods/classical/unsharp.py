@@ -17,7 +17,7 @@ import dataclasses
 from torch import Tensor
 
 from bench.method import Batch, param
-from bench.psf import convolve, gaussian
+from bench.operators.psf import convolve, gaussian
 from methods.classical._tuned import Tuned, TunedHP
 
 

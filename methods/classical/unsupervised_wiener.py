@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from bench.method import Batch, Method, param
-from bench.psf import psf_to_otf
+from bench.operators.psf import psf_to_otf
 from methods.classical._deconvolve import centre, laplacian_power, oracle_psf, periodic
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 from bench.method import param
-from methods._gan import GANHP
+from methods.two_player import GANHP
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

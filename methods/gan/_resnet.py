@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods._backbones import Critic
 from methods.gan._pictures import coarsest
+from methods.networks.backbones import Critic
 
 
 class ResNetGenerator(nn.Module):

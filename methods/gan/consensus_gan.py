@@ -22,7 +22,7 @@ from torch import Tensor
 
 from bench import registry
 from bench.method import Logs, Samples, param
-from methods._gan import GANHP, TwoPlayer
+from methods.two_player import GANHP, TwoPlayer
 
 
 class ConsensusGAN(TwoPlayer):

@@ -27,9 +27,9 @@ from torch import Tensor, nn
 
 from bench import registry
 from bench.method import Logs, Samples, param
-from methods._gan import GANHP, TwoPlayer
-from methods._train import alternate
 from methods.gan._pictures import picture_side
+from methods.procedures import alternate
+from methods.two_player import GANHP, TwoPlayer
 
 
 class DCGANKeras(TwoPlayer):

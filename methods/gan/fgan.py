@@ -24,8 +24,8 @@ from torch import Tensor
 
 from bench.errors import UsageError
 from bench.method import Logs, Samples, param
-from methods._gan import GANHP, TwoPlayer
 from methods.gan._divergences import DIVERGENCES, Divergence, alpha_divergence, weighted_jensen_shannon
+from methods.two_player import GANHP, TwoPlayer
 
 
 class FGAN(TwoPlayer):

@@ -23,9 +23,9 @@ from torch.nn.utils import parameters_to_vector
 
 from bench import registry
 from bench.method import Logs, Samples, param
-from methods._gan import TwoPlayer
-from methods._train import alternate
 from methods.gan._improved import ImprovedHP
+from methods.procedures import alternate
+from methods.two_player import TwoPlayer
 
 
 class HistoricalAveragingGAN(TwoPlayer):

@@ -28,10 +28,10 @@ from torch import Tensor, nn
 
 from bench import registry
 from bench.method import Logs, Samples, param
-from methods._backbones import Critic, MLPGenerator, mlp_critic
-from methods._gan import GANHP, TwoPlayer
-from methods._train import alternate
 from methods.gan._pictures import picture_side
+from methods.networks.backbones import Critic, MLPGenerator, mlp_critic
+from methods.procedures import alternate
+from methods.two_player import GANHP, TwoPlayer
 
 
 class InfoGAN(TwoPlayer):

@@ -22,9 +22,9 @@ from torch import Tensor
 
 from bench import registry
 from bench.method import Logs, Samples, param
-from methods._gan import GANHP, TwoPlayer
-from methods._penalties import js_penalty
-from methods._train import alternate
+from methods.penalties import js_penalty
+from methods.procedures import alternate
+from methods.two_player import GANHP, TwoPlayer
 
 
 class JSRegGAN(TwoPlayer):

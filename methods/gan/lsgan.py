@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from bench.method import Logs, Samples, param
-from methods._gan import GANHP, TwoPlayer
-from methods._train import alternate
+from methods.procedures import alternate
+from methods.two_player import GANHP, TwoPlayer
 
 
 class LSGAN(TwoPlayer):

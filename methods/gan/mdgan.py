@@ -24,8 +24,8 @@ from torch import Tensor
 
 from bench import registry
 from bench.method import Logs, Samples, param
-from methods._gan import GANHP, TwoPlayer
-from methods._train import descend
+from methods.procedures import descend
+from methods.two_player import GANHP, TwoPlayer
 
 
 class MDGAN(TwoPlayer):

@@ -23,8 +23,8 @@ from torch import Tensor
 
 from bench import registry
 from bench.method import Logs, Samples, param
-from methods._gan import GANHP, TwoPlayer
-from methods._train import alternate
+from methods.procedures import alternate
+from methods.two_player import GANHP, TwoPlayer
 
 
 class RegGAN(TwoPlayer):

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 
 from bench import registry
 from bench.method import Logs, Samples, param
-from methods._gan import GANHP, TwoPlayer
-from methods._train import descend, regress
+from methods.procedures import descend, regress
+from methods.two_player import GANHP, TwoPlayer
 
 
 class _RFCritic(nn.Module):

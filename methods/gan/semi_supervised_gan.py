@@ -26,9 +26,9 @@ from torch import Tensor
 
 from bench.errors import UsageError
 from bench.method import Logs, Samples, param
-from methods._gan import TwoPlayer
-from methods._train import alternate
 from methods.gan._improved import ImprovedHP
+from methods.procedures import alternate
+from methods.two_player import TwoPlayer
 
 
 class SemiSupervisedGAN(TwoPlayer):

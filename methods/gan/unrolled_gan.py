@@ -28,8 +28,8 @@ from torch.nn.utils import parameters_to_vector
 from bench import registry
 from bench.errors import UsageError
 from bench.method import Logs, Samples, param
-from methods._gan import GANHP, TwoPlayer
-from methods._train import descend
+from methods.procedures import descend
+from methods.two_player import GANHP, TwoPlayer
 
 
 class UnrolledGAN(TwoPlayer):

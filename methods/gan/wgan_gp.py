@@ -24,9 +24,9 @@ from torch import Tensor
 
 from bench import registry
 from bench.method import Logs, Samples, param
-from methods._gan import GANHP, TwoPlayer
-from methods._train import alternate
 from methods.gan._resnet import ResNetGenerator, resnet_critic
+from methods.procedures import alternate
+from methods.two_player import GANHP, TwoPlayer
 
 
 class WGANGP(TwoPlayer):

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.method import Logs, Method, TrainHP, param
-from methods._train import regress
+from methods.procedures import regress
 
 
 class Descent(Method):

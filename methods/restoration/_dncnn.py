@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from bench import weights
 from bench.errors import UsageError
+from bench.external import weights
 from bench.method import Batch, TrainHP, param
 
 # prefix of the keys -> (whose files, epsilon of their batch norms). All number the layers of one nn.Sequential: convolutions, norms, ReLUs.

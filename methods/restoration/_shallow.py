@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from bench.resize import enlarge
+from bench.operators.resize import enlarge
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer

@@ -31,8 +31,8 @@ from torch import Tensor
 
 from bench import registry
 from bench.method import Batch, Logs, Method, TrainHP, param
-from methods._nets import NORMS, PatchGAN, ResNetGenerator, padded
-from methods._train import alternate_on_batch
+from methods.networks.image_nets import NORMS, PatchGAN, ResNetGenerator, padded
+from methods.procedures import alternate_on_batch
 
 
 class DeblurGAN(Method):

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from bench.errors import UsageError
 from bench.method import Batch, Logs, Method, param
-from methods._train import regress
+from methods.procedures import regress
 from methods.restoration._dncnn import DnCNNHP, DnCNNNetwork, denoise, pretrained, residual_loss
 
 

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.method import Batch, Logs, Method, TrainHP, param
-from methods._train import regress
+from methods.procedures import regress
 from methods.restoration._shallow import coloured, last_slower, luma
 
 

@@ -31,8 +31,8 @@ from torch import Tensor
 from bench import registry
 from bench.errors import UsageError
 from bench.method import Batch, Logs, Method, param
-from methods._backbones import ConvGenerator, conv_critic
-from methods._train import alternate, regress
+from methods.networks.backbones import ConvGenerator, conv_critic
+from methods.procedures import alternate, regress
 from methods.restoration._dncnn import DnCNNHP, DnCNNNetwork, denoise, residual_loss
 
 _SPREAD = 10.0  # standard deviations between black and white of a noise block seen as a picture

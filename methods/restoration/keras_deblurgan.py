@@ -27,8 +27,8 @@ from torch import Tensor, nn
 from bench import registry
 from bench.errors import UsageError
 from bench.method import Batch, Logs, Method, TrainHP, param
-from methods._nets import ResNetGenerator, padded
-from methods._train import alternate_on_batch
+from methods.networks.image_nets import ResNetGenerator, padded
+from methods.procedures import alternate_on_batch
 
 _BATCH_NORM = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01)  # Keras' defaults
 

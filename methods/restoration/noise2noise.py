@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from bench.method import Batch, Logs, Method
-from methods._train import regress
+from methods.procedures import regress
 from methods.restoration._dncnn import DnCNNHP, DnCNNNetwork, denoise, residual_loss
 
 

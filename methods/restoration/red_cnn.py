@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.method import Batch, Logs, Method, TrainHP, param
-from methods._train import regress
+from methods.procedures import regress
 
 
 class REDCNN(Method):

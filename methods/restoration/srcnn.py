@@ -4,7 +4,7 @@ Dong, Loy, He, Tang. ECCV 2014, PAMI 38(2), 2016, arXiv:1501.00092.
 
 | paper                                        | here                     |
 |----------------------------------------------|--------------------------|
-| bicubic enlargement first                    | `bench.resize.enlarge`   |
+| bicubic enlargement first                    | `bench.operators.resize.enlarge`   |
 | Eq. 1-3, patches, mapping, reconstruction    | `build`: 9-1-5           |
 | Eq. 4, squared error an image, batch mean    | `loss`                   |
 | luma only, colours by bicubic                | `_shallow.coloured`      |
@@ -26,8 +26,8 @@ from torch import Tensor, nn
 
 from bench.errors import UsageError
 from bench.method import Batch, Logs, Method, TrainHP, param
-from bench.resize import enlarge
-from methods._train import regress
+from bench.operators.resize import enlarge
+from methods.procedures import regress
 from methods.restoration._shallow import coloured, last_slower, luma
 
 _PAPER_CROP = 33  # pixels a side

@@ -28,9 +28,9 @@ from torch import Tensor
 
 from bench import registry
 from bench.method import Batch, Logs, Method, TrainHP, param
-from methods._nets import NORMS
-from methods._train import alternate_on_batch, regress
-from methods.restoration._srresnet import Discriminator, Generator
+from methods.networks.image_nets import NORMS
+from methods.networks.srresnet import Discriminator, Generator
+from methods.procedures import alternate_on_batch, regress
 
 
 class SRGAN(Method):

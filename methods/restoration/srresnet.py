@@ -25,9 +25,9 @@ from torch import Tensor
 
 from bench import registry
 from bench.method import Batch, Logs, Method, TrainHP, param
-from methods._nets import NORMS
-from methods._train import regress
-from methods.restoration._srresnet import Generator
+from methods.networks.image_nets import NORMS
+from methods.networks.srresnet import Generator
+from methods.procedures import regress
 
 
 class SRResNet(Method):

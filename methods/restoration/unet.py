@@ -21,9 +21,9 @@ from torch import Tensor
 
 from bench import registry
 from bench.method import Batch, Logs, Method, TrainHP, param
-from methods._nets import UNet as Network
-from methods._nets import padded
-from methods._train import regress
+from methods.networks.image_nets import UNet as Network
+from methods.networks.image_nets import padded
+from methods.procedures import regress
 
 
 class UNet(Method):

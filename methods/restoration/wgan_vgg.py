@@ -36,7 +36,7 @@ from torch import Tensor, nn
 from bench import registry
 from bench.errors import UsageError
 from bench.method import Batch, Logs, Method, TrainHP, param
-from methods._train import alternate, regress
+from methods.procedures import alternate, regress
 
 _LOST = 8  # pixels that the generator loses on each side
 

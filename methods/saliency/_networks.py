@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from bench import weights
-from bench.colour import IMAGENET_MEAN, IMAGENET_STD
+from bench.external import weights
+from bench.operators.colour import IMAGENET_MEAN, IMAGENET_STD
 
 Groups = tuple[tuple[int, int], ...]  # (convolutions, channels) between poolings
 

@@ -29,9 +29,9 @@ from torch import Tensor, nn
 
 from bench import registry
 from bench.method import Batch, Logs, Method, TrainHP, param
-from methods._bernoulli import nll
-from methods._nets import PatchGAN, UNet, padded
-from methods._train import alternate
+from methods.bernoulli import nll
+from methods.networks.image_nets import PatchGAN, UNet, padded
+from methods.procedures import alternate
 from methods.saliency._networks import VGG16, EncoderDecoder, MapCritic, small
 
 

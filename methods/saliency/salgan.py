@@ -28,9 +28,9 @@ from torch import Tensor
 
 from bench import registry
 from bench.method import Batch, Logs, Method, TrainHP, param
-from methods._bernoulli import nll
-from methods._nets import padded
-from methods._train import alternate, regress
+from methods.bernoulli import nll
+from methods.networks.image_nets import padded
+from methods.procedures import alternate, regress
 from methods.saliency._networks import VGG16, EncoderDecoder, MapCritic, small
 
 

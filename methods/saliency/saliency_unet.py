@@ -21,8 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.method import Batch, Logs, Method, TrainHP, param
-from methods._nets import UNet, padded
-from methods._train import regress
+from methods.networks.image_nets import UNet, padded
+from methods.procedures import regress
 
 
 class SaliencyUNet(Method):

@@ -1,6 +1,6 @@
 """The networks of pix2pix (Isola et al. 2017, appendix 6.1): an encoder and a decoder with or without skips, and the critic of single pixels.
 
-The other critics are `methods._nets.PatchGAN`.
+The other critics are `methods.networks.image_nets.PatchGAN`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods._nets import Dropout, PatchGAN
+from methods.networks.image_nets import Dropout, PatchGAN
 
 
 class OwnStatistics(nn.BatchNorm2d):

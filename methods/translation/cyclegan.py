@@ -30,8 +30,8 @@ from torch import Tensor
 
 from bench import registry
 from bench.method import Batch, Logs, Method, TrainHP, param
-from methods._nets import PatchGAN, ResNetGenerator, padded
-from methods._train import descend
+from methods.networks.image_nets import PatchGAN, ResNetGenerator, padded
+from methods.procedures import descend
 from methods.translation._pool import Pool
 
 

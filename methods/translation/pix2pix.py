@@ -31,8 +31,8 @@ from torch import Tensor, nn
 from bench import registry
 from bench.errors import UsageError
 from bench.method import Batch, Logs, Method, TrainHP, param
-from methods._nets import padded
-from methods._train import alternate_on_batch, regress
+from methods.networks.image_nets import padded
+from methods.procedures import alternate_on_batch, regress
 from methods.translation._networks import EncoderDecoder, patch_critic
 
 

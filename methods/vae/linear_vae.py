@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.method import Logs, Method, Samples, TrainHP, param
-from methods.vae._bound import Gaussian, kl, maximise
+from methods.elbo import Gaussian, kl, maximise
 
 
 class _Posterior(nn.Module):

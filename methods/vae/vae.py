@@ -23,8 +23,8 @@ from torch import Tensor
 
 from bench.errors import UsageError
 from bench.method import Logs, Method, Samples, TrainHP, param
-from methods._backbones import MLPGenerator, mlp_critic
-from methods.vae._bound import Bernoulli, Gaussian, kl, maximise
+from methods.elbo import Bernoulli, Gaussian, kl, maximise
+from methods.networks.backbones import MLPGenerator, mlp_critic
 
 
 class VAE(Method):

@@ -16,7 +16,7 @@ import torch
 MOMENTS = {"training": "checkpoint.safetensors", "judging": "record/weights.safetensors", "record": "record/*.parquet", "store": "record/record.json"}
 """What a trial is about to do when the newest such file in its folder is new."""
 
-PRELOAD = ["bench.main", "mlflow.store.tracking.sqlalchemy_store", "reports.render", "methods.restoration.unet", "datasets.photos"]
+PRELOAD = ["bench.commands.run", "mlflow.store.tracking.sqlalchemy_store", "reports.render", "methods.restoration.unet", "datasets.photos"]
 
 
 def _work(words, log, environment):
@@ -27,9 +27,10 @@ def _work(words, log, environment):
     os.environ.update(environment)
     torch.set_num_threads(1)
     import runner
-    from bench import execute, options
+    from bench.commands import options
+    from bench.scheduling import scheduler
 
-    execute._LOGGED_EVERY = -1.0  # curves at every validation: the run in the store is open while a trial trains
+    scheduler._LOGGED_EVERY = -1.0  # curves at every validation: the run in the store is open while a trial trains
     options.Settings = functools.partial(options.Settings, checkpoint_seconds=-1.0)
     sys.exit(runner.main(words))
 

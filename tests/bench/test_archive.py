@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import archive
-from bench.archive import Limits, unpack
 from bench.errors import Unavailable
+from bench.external import archive
+from bench.external.archive import Limits, unpack
 
 FILES = {"set/a.txt": b"alpha", "set/deep/b.bin": bytes(5000), "c d.txt": b""}
 

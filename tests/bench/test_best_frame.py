@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 
 from bench import registry
-from bench.profiles import profile
 from bench.tasks._best_frame import PROTOCOL, align, best_of
+from bench.tasks._profiles import profile
 from datasets.kohler import Kohler
 
 METRICS = {name: registry.make("metric", getattr(profile("kohler"), name)) for name in ("psnr", "ssim")}

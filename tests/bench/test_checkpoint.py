@@ -11,8 +11,8 @@ import pytest
 import safetensors.torch
 import torch
 
-from bench import checkpoint
 from bench.errors import UsageError
+from bench.store import checkpoint
 
 TREE = {
     "state": {0: {"m": torch.randn(2, 3), "step": torch.tensor(7.0)}, 1: {"m": torch.randn(0, 3), "step": torch.tensor(3, dtype=torch.int64)}},

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from bench import claim as claims
 from bench.metrics import mode_score
-from methods import _penalties
+from methods import elbo, penalties
 from methods.gan import (
     _divergences,
     fgan,
@@ -25,7 +25,7 @@ from methods.gan import (
 )
 from methods.inits import lsuv
 from methods.losses.adversarial import nonsaturating, saturating, wgan, wgan_gp
-from methods.vae import _bound, linear_vae
+from methods.vae import linear_vae
 
 CLAIMS = {c.id: c for chapter in claims.chapters() for c in chapter.claims}
 
@@ -45,7 +45,7 @@ def _cut_norm(D, x):
 
 
 def _wgan_gp_halved(loss, D, real, fake):
-    return D(fake).mean() - D(real).mean() + loss.gp / 2 * _penalties.gradient_penalty(D, real, fake)
+    return D(fake).mean() - D(real).mean() + loss.gp / 2 * penalties.gradient_penalty(D, real, fake)
 
 
 def _regularised(power, graph):
@@ -72,8 +72,8 @@ _BREAKAGES = [
      lambda loss, D, x, y: (F.softplus(-D(x)) + F.softplus(D(y))).mean() / 2),
     ("wgan/clipping_sets_the_scale", wgan.WGAN, "constrain", lambda loss, D: None),
     ("wgan/gradient_of_the_distance", wgan.WGAN, "generator", lambda loss, D, y: D(y).mean()),
-    ("wgan_gp/penalty_of_a_linear_critic", _penalties, "gradient_norm", _squared_norm),
-    ("wgan_gp/price_of_a_soft_constraint", _penalties, "gradient_norm", _cut_norm),
+    ("wgan_gp/penalty_of_a_linear_critic", penalties, "gradient_norm", _squared_norm),
+    ("wgan_gp/price_of_a_soft_constraint", penalties, "gradient_norm", _cut_norm),
     ("wgan_gp/price_of_a_soft_constraint", wgan_gp.WGANGP, "critic", _wgan_gp_halved),
     ("principled_methods/noise_gives_a_gradient", instance_noise_gan.InstanceNoiseGAN, "noisy", lambda m, x: m.D(x)),
     ("gradient_descent_is_locally_stable/regularised_eigenvalues", gradient_regularized_gan.GradientRegularizedGAN, "generator_loss",
@@ -90,7 +90,7 @@ _BREAKAGES = [
     ("generalization_and_equilibrium/entropy_gradient", mix_gan._Mixture, "entropy", lambda mixture: -(mixture.weights + 1e-6).log().sum()),
     ("infogan/gap", infogan.InfoGAN, "information", lambda m, q, z: _information(m, q, z) - math.log(m.hp.categories)),
     ("fgan/single_step_method", fgan.FGAN, "losses", lambda m, batch: (lambda c, g: (c, -g))(*fgan_losses(m, batch))),
-    ("vae/closed_kl", _bound, "kl", lambda mean, log_variance: (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)),
+    ("vae/closed_kl", elbo, "kl", lambda mean, log_variance: (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)),
     ("linear_vae/best_bound_is_pca", linear_vae, "kl", lambda mean, log_variance: (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)),
     ("lsuv/unit_variance", lsuv.LSUV, "fit", lambda init, layers, forward: None),
 ]  # fmt: skip
@@ -100,7 +100,7 @@ fgan_losses = fgan.FGAN.losses
 @pytest.mark.parametrize(("name", "owner", "attribute", "broken"), _BREAKAGES, ids=[f"{i}-{b[0]}" for i, b in enumerate(_BREAKAGES)])
 def test_a_breakage_turns_its_claim_red(name, owner, attribute, broken, monkeypatch):
     monkeypatch.setattr(owner, attribute, broken)
-    if owner is _bound:
+    if owner is elbo:
         monkeypatch.setattr("methods.vae.vae.kl", broken)
     assert CLAIMS[name].check().verdict == "fails"
 

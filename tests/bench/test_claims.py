@@ -13,11 +13,11 @@ import torch
 
 import runner
 from bench import claim as claims
-from bench import theory
 from bench.claim import Finding, Paper, claim
+from bench.commands import check_claims
 from bench.errors import Unavailable
 from bench.figure import FIGURE, Arrows, Bars, Heat, Line, Panel, Points
-from bench.rundir import RunDirs
+from bench.store.run_dir import RunDirs
 from reports import claims as rendered
 
 CHAPTERS = claims.chapters()
@@ -206,7 +206,7 @@ def board(monkeypatch):
 
 def test_a_failing_claim_is_seen_and_told(page, board, capsys):
     board(one(1.0, 2.0))
-    assert theory.run("quick", [], page / "other", None, False) == 1
+    assert check_claims.run("quick", [], page / "other", None, False) == 1
     assert "fails" in capsys.readouterr().out
 
 
@@ -221,7 +221,7 @@ def test_a_claim_that_lacked_something_is_tried_again(tmp_path, board, capsys):
         return Finding({"": (1.0, 1.0)}, FIGURES)
 
     board(needy)
-    assert [theory.run("quick", [], tmp_path, None, False) for _ in range(3)] == [0, 0, 0]
+    assert [check_claims.run("quick", [], tmp_path, None, False) for _ in range(3)] == [0, 0, 0]
     assert len(tried) == 2
     text = capsys.readouterr().out
     assert text.count("not checked") == 2  # in the first table and below it
@@ -239,15 +239,15 @@ def test_a_second_runner_waits_for_the_claim_that_another_is_at_and_takes_its_re
     @claim(place="", statement="", predicted="", how="")
     def last():  # while the second is at it, the first is done
         checked.append("last")
-        theory._write(shared, claims.Checked("holds", 0.1, (("", 1.0, 1.0),), FIGURES, "by the other"), theory.tree_hash(), folder)
+        check_claims._write(shared, claims.Checked("holds", 0.1, (("", 1.0, 1.0),), FIGURES, "by the other"), check_claims.tree_hash(), folder)
         other.close()
         return Finding({"": (1.0, 1.0)}, FIGURES)
 
     board(shared, last)
-    monkeypatch.setattr(theory, "_WAIT", 0.01)
-    folder = RunDirs("claims", tmp_path).of(theory.id_of(theory._parts(shared, theory.tree_hash())))
+    monkeypatch.setattr(check_claims, "_WAIT", 0.01)
+    folder = RunDirs("claims", tmp_path).of(check_claims.id_of(check_claims._parts(shared, check_claims.tree_hash())))
     other.enter_context(folder.held())
-    assert theory.run("quick", [], tmp_path, None, False) == 0
+    assert check_claims.run("quick", [], tmp_path, None, False) == 0
     assert checked == ["last"]
     text = capsys.readouterr().out
     assert "[1/2] ✓ test_claims/last" in text

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 import runner
-from bench import cluster, trial, worker
 from bench.errors import UsageError
-from bench.execute import Job
-from bench.identity import id_of
-from bench.rundir import Held
-from bench.training import Interrupted
+from bench.running import trial
+from bench.scheduling import ray_engine, ray_worker
+from bench.scheduling.scheduler import Job
+from bench.store.identity import id_of
+from bench.store.run_dir import Held
+from bench.training.loop import Interrupted
 
 
 @pytest.fixture
@@ -34,25 +35,25 @@ def job(tiny):
     expected="refused in one line that names the difference",
 )
 def test_a_node_with_other_code_or_data_is_refused(tiny, job, monkeypatch):
-    worker._same_place(job, tiny.settings)
+    ray_worker._same_place(job, tiny.settings)
     there = {**job.parts, "code.method": "0" * 16}
     monkeypatch.setattr(trial, "identify", lambda *args: there)
     said = rf"node \S+ would compute something else: code\.method is 0{{16}} there, {job.parts['code.method']} here: give it the same"
     with pytest.raises(UsageError, match=said):
-        worker._same_place(job, tiny.settings)
+        ray_worker._same_place(job, tiny.settings)
 
 
 def test_a_trial_starts_only_on_a_node_like_the_runners(tiny, job, monkeypatch):
-    monkeypatch.setattr(worker.Messenger, "tell", lambda self: None)
+    monkeypatch.setattr(ray_worker.Messenger, "tell", lambda self: None)
     monkeypatch.setattr(trial, "identify", lambda *args: {**job.parts, "code.method": "0" * 16})
-    refused = worker.work(job, tiny.settings, None)
+    refused = ray_worker.work(job, tiny.settings, None)
     assert isinstance(refused, UsageError)
     assert "would compute something else" in str(refused)
 
 
 def test_a_node_that_does_not_see_the_output_folder_is_refused(tiny, job, tmp_path):
     with pytest.raises(UsageError, match=r"node \S+ does not see .*: give an --out on storage that all nodes share"):
-        worker._same_place(job, dataclasses.replace(tiny.settings, out=tmp_path / "elsewhere"))
+        ray_worker._same_place(job, dataclasses.replace(tiny.settings, out=tmp_path / "elsewhere"))
 
 
 @pytest.fixture
@@ -92,22 +93,22 @@ def ray(monkeypatch):
 def test_a_trial_that_another_runner_is_at_is_looked_at_again(tiny, job, ray):
     record = trial.blank(job.trial, tiny.settings)
     ray[:] = [Held("taken"), Held("taken"), record]
-    assert list(cluster._run(1, cluster._Gpus(0.0), [job], tiny.settings, lambda: False, lambda job: None)) == [(job, record)]
+    assert list(ray_engine._run(1, ray_engine._Gpus(0.0), [job], tiny.settings, lambda: False, lambda job: None)) == [(job, record)]
     ray[:] = [Held("taken"), Held("taken"), record]
     with pytest.raises(Interrupted):  # the user asked to stop: whoever is at it goes on with it
-        list(cluster._run(1, cluster._Gpus(0.0), [job], tiny.settings, lambda: True, lambda job: None))
+        list(ray_engine._run(1, ray_engine._Gpus(0.0), [job], tiny.settings, lambda: True, lambda job: None))
     assert ray[-1:] == [record]
 
 
 def test_a_trial_whose_machine_was_told_to_stop_begins_again(tiny, job, ray):
     record = trial.blank(job.trial, tiny.settings)
     ray[:] = [Interrupted(), record]
-    assert list(cluster._run(1, cluster._Gpus(0.0), [job], tiny.settings, lambda: False, lambda job: None)) == [(job, record)]
+    assert list(ray_engine._run(1, ray_engine._Gpus(0.0), [job], tiny.settings, lambda: False, lambda job: None)) == [(job, record)]
 
 
 def test_news_is_told_once_a_second_and_only_the_newest(monkeypatch):
     told = []
-    messenger = worker.Messenger(None, 7)
+    messenger = ray_worker.Messenger(None, 7)
     monkeypatch.setattr(messenger, "tell", lambda: told.append(dict(messenger.news)) or setattr(messenger, "told", time.monotonic()))
     for step in range(100):
         messenger.update(step, 1.0, {"loss": 0.5})
@@ -118,16 +119,16 @@ def test_news_is_told_once_a_second_and_only_the_newest(monkeypatch):
 
 def test_rays_folder_has_a_short_name(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("x" * 90)))
-    folder = cluster._scratch()
+    folder = ray_engine._scratch()
     socket = folder / "session_2026-11-30_19-34-03_393058_4194304" / "sockets" / "plasma_store.9"
     assert len(str(socket)) <= 103  # of macOS; Linux has four more
     folder.rmdir()
-    monkeypatch.setattr(cluster, "_SHORT", ("/none",))
+    monkeypatch.setattr(ray_engine, "_SHORT", ("/none",))
     with pytest.raises(UsageError, match=r"Ray needs a folder with a short name for its sockets: set TMPDIR to one of at most 20 characters"):
-        cluster._scratch()
-    monkeypatch.setattr(cluster, "_SHORT", ("/tmp",))
+        ray_engine._scratch()
+    monkeypatch.setattr(ray_engine, "_SHORT", ("/tmp",))
     monkeypatch.setattr(tempfile, "tempdir", "/" + "é" * 19)  # bytes count
-    (folder := cluster._scratch()).rmdir()
+    (folder := ray_engine._scratch()).rmdir()
     assert folder.parent == Path("/tmp")
 
 
@@ -135,7 +136,7 @@ def test_what_is_inherited_of_clusters_is_forgotten(monkeypatch):
     for name in ("RAY_ADDRESS", "RAY_NAMESPACE", "RAY_RUNTIME_ENV", "RAY_USAGE_STATS_ENABLED", "RAY_AUTH_TOKEN", "RAY_AUTH_MODE"):
         monkeypatch.setenv(name, "theirs")
     monkeypatch.setenv("RAY_memory_usage_threshold", "0.9")
-    cluster._keep_to_ourselves()
+    ray_engine._keep_to_ourselves()
     ours = {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
     assert ours.pop("RAY_AUTH_TOKEN") not in ("", "theirs")
     assert ours == {"RAY_memory_usage_threshold": "0.9", "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token"}

@@ -5,7 +5,7 @@ import textwrap
 
 import pytest
 
-from bench import codehash
+from bench.store import code_hash
 
 FILES = {
     "part.py": '''
@@ -37,7 +37,7 @@ def project(tmp_path, monkeypatch):
     for name, text in FILES.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(textwrap.dedent(text))
-    monkeypatch.setattr(codehash, "ROOT", tmp_path)
+    monkeypatch.setattr(code_hash, "ROOT", tmp_path)
 
     class Module:
         __file__ = str(tmp_path / "part.py")
@@ -47,14 +47,14 @@ def project(tmp_path, monkeypatch):
         text = file.read_text()
         assert old in text
         file.write_text(text.replace(old, new))
-        codehash._digest.cache_clear()
+        code_hash._digest.cache_clear()
         spec = importlib.util.spec_from_file_location("part", tmp_path / "part.py")
-        digest = codehash.code_hash(importlib.util.module_from_spec(spec))
+        digest = code_hash.code_hash(importlib.util.module_from_spec(spec))
         file.write_text(text)
         return digest
 
     yield edited
-    codehash._digest.cache_clear()
+    code_hash._digest.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_real_parts_differ_and_repeat():
     from bench import registry
 
     parts = [registry.find("method", name) for name in registry.names("method")]
-    digests = [codehash.code_hash(part) for part in parts]
+    digests = [code_hash.code_hash(part) for part in parts]
     assert len(set(digests)) == len(digests)
-    assert digests == [codehash.code_hash(part) for part in parts]
+    assert digests == [code_hash.code_hash(part) for part in parts]
     assert all(len(d) == 16 and int(d, 16) for d in digests)

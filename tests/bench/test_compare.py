@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from bench import compare, effects, paired
-from bench.compare import Side
+from bench.commands import compare
+from bench.commands.compare import Side
 from bench.errors import UsageError
-from bench.record import PER_IMAGE, TrialRecord
+from bench.statistics import effects, paired
+from bench.store.record import PER_IMAGE, TrialRecord
 from runner import main
 
 CARD = {"metric": "psnr", "definition": "d", "unit": "dB", "higher_is_better": True, "protocol": {"border": 0}, "hash": "a1"}

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from bench import contract
+from bench.conformance import checks
 from bench.errors import UsageError
 
 GOOD = '''"""A gain that is trained. Nobody, nowhere.
@@ -93,7 +93,7 @@ BREAKS = {  # name -> (what is replaced, by what, the checks that must fail, no 
 
 def failing(name):
     failed = set()
-    for title, check in contract.CHECKS.items():
+    for title, check in checks.CHECKS.items():
         try:
             check(name)
         except Exception:
@@ -124,8 +124,8 @@ GAN = '''"""A generator that wins by being told. Nobody, nowhere.
 
 Departures: none
 """
-from methods._gan import TwoPlayer
-from methods._train import alternate
+from methods.two_player import TwoPlayer
+from methods.procedures import alternate
 
 
 class Mine(TwoPlayer):
@@ -169,7 +169,7 @@ def test_a_good_generator_passes(plugin):
 def test_a_bad_sample_is_found(plugin, new, says):
     plugin("off", GAN.replace(SAMPLE, new))
     with pytest.raises(Exception, match=says):
-        contract.check_runs("off")
+        checks.check_runs("off")
 
 
 def test_sampling_that_trains_is_found(plugin):
@@ -180,29 +180,29 @@ def test_sampling_that_trains_is_found(plugin):
 # -- `runner.py check`
 def test_print_check_of_a_file(plugin, tmp_path, capsys):
     (tmp_path / "mine.py").write_text(GOOD)
-    assert contract.print_check(str(tmp_path / "mine.py")) == 0
+    assert checks.print_check(str(tmp_path / "mine.py")) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[-1] for line in lines] == ["holds"] * len(contract.CHECKS)
-    assert [line[:20].strip() for line in lines] == list(contract.CHECKS)
+    assert [line.split()[-1] for line in lines] == ["holds"] * len(checks.CHECKS)
+    assert [line[:20].strip() for line in lines] == list(checks.CHECKS)
 
 
 def test_print_check_of_a_broken_file(plugin, tmp_path, capsys):
     (tmp_path / "bad.py").write_text(GOOD.replace("Departures: none", ""))
-    assert contract.print_check(str(tmp_path / "bad.py")) == 1
+    assert checks.print_check(str(tmp_path / "bad.py")) == 1
     assert re.search(r"header +FAILS: bad: the docstring has no 'Departures:' line", capsys.readouterr().out)
 
 
 def test_print_check_of_other_things(plugin, tmp_path, capsys):
     (tmp_path / "ramp.py").write_text('KIND = "schedule"\ndef ramp(progress: float) -> float:\n    return progress\n')
-    assert contract.print_check(str(tmp_path / "ramp.py")) == 0
+    assert checks.print_check(str(tmp_path / "ramp.py")) == 0
     assert "schedule ramp loads" in capsys.readouterr().out
     with pytest.raises(UsageError, match="unknown method 'nonsense'; known: "):
-        contract.print_check("nonsense")
+        checks.print_check("nonsense")
     with pytest.raises(UsageError, match="no plug-in file"):
-        contract.print_check("absent.py")
+        checks.print_check("absent.py")
 
 
 def test_a_method_without_a_verb(plugin):
     plugin("mute", GOOD.replace("def restore", "def mend"))
     with pytest.raises(UsageError, match="must define one of restore, sample"):
-        contract.make("mute")
+        checks.make("mute")

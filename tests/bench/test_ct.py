@@ -8,7 +8,7 @@ import pytest
 import torch
 from skimage.transform import iradon, radon
 
-from bench import ct
+from bench.operators import ct
 
 FAN = 1.7
 

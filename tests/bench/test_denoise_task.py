@@ -10,7 +10,8 @@ from PIL import Image
 
 from bench import registry
 from bench.errors import UsageError
-from bench.suite import expand, load
+from bench.suites.expand import expand
+from bench.suites.read import load_suite
 
 DATA = os.environ.get("GANBENCH_DATA")
 SMALL = "tile=64,pictures=2,metrics=('psnr','ssim')"
@@ -134,7 +135,7 @@ def test_unclipped_noise_is_on_record():
 
 @pytest.mark.parametrize("tier", ["smoke", "quick", "standard", "paper"])
 def test_the_suite_expands(tier):
-    trials = expand(load("denoise"), tier)
+    trials = expand(load_suite("denoise"), tier)
     assert {"dncnn", "gcbd", "tv_chambolle", "gcbd[noise=oracle]"} <= {t.label for t in trials}
 
 

@@ -10,11 +10,13 @@ import safetensors.torch
 from conftest import Watcher
 
 import runner
-from bench import depot, trial, worker
-from bench.depot import Remote
 from bench.errors import UsageError
-from bench.execute import Job
-from bench.training import Interrupted
+from bench.running import trial
+from bench.scheduling import ray_worker
+from bench.scheduling.scheduler import Job
+from bench.store import checkpoint_mirror
+from bench.store.checkpoint_mirror import Remote
+from bench.training.loop import Interrupted
 
 
 class Onlooker(Watcher):
@@ -42,7 +44,7 @@ def unet(tiny):
 @pytest.fixture
 def settings(tiny, tmp_path):
     """A checkpoint at every update, and copies of it."""
-    return dataclasses.replace(tiny.settings, checkpoint_seconds=-1.0, checkpoints=depot.whole(str(tmp_path / "copies")))
+    return dataclasses.replace(tiny.settings, checkpoint_seconds=-1.0, checkpoints=checkpoint_mirror.whole(str(tmp_path / "copies")))
 
 
 def elsewhere(settings, tmp_path):
@@ -142,17 +144,17 @@ def test_failing_copies_stop_nothing(unet, settings, ran, tmp_path):
 
 # -- a worker whose disk nobody sees
 def test_a_record_travels_as_bytes(unet, settings, ran, monkeypatch, tmp_path):
-    monkeypatch.setattr(worker.Messenger, "tell", lambda self: None)
+    monkeypatch.setattr(ray_worker.Messenger, "tell", lambda self: None)
     job = Job(0, unet, trial.identify(unet, settings), None)
-    packed = worker.work(job, settings, None)
+    packed = ray_worker.work(job, settings, None)
     assert isinstance(packed, bytes)
     assert not list(settings.out.glob("tiny/trials/*"))  # it worked elsewhere, and left nothing
     record = trial.take_in(unet, packed, settings, None)
     assert record.final == ran[1][1].final
     assert any(record.gallery.glob("*.png"))
-    again = trial.take_in(unet, worker.work(job, settings, None), settings, None)
+    again = trial.take_in(unet, ray_worker.work(job, settings, None), settings, None)
     assert again.attempt == record.attempt  # the first counts
-    other = trial.take_in(unet, worker.work(job, settings, None), settings, record.attempt)
+    other = trial.take_in(unet, ray_worker.work(job, settings, None), settings, record.attempt)
     assert other.attempt != record.attempt  # unless it is to be replaced
 
 
@@ -172,12 +174,12 @@ def test_storage_that_is_not_there(url, says, tmp_path, capsys):
 
 def test_a_folder_is_found_from_everywhere(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    assert depot.whole("copies/") == f"file://{tmp_path}/copies"
-    assert depot.whole("memory://copies/") == "memory://copies"
+    assert checkpoint_mirror.whole("copies/") == f"file://{tmp_path}/copies"
+    assert checkpoint_mirror.whole("memory://copies/") == "memory://copies"
 
 
 def test_ranks_share_a_disk():
-    from bench.options import RunOptions
+    from bench.commands.options import RunOptions
 
     with pytest.raises(UsageError, match="--ranks and --checkpoints exclude each other"):
         RunOptions(suite="toy2d", ranks=2, workers=2, checkpoints=os.curdir).settings()

@@ -11,8 +11,8 @@ import torch
 from bench import registry
 from bench.detector import Detections
 from bench.errors import UsageError
-from bench.metrics._matching import average_precision, box_iou, count, linearised, match, precision_recall_f1
 from bench.metrics.detection import Detection
+from bench.operators.box_matching import average_precision, box_iou, count, linearised, match, precision_recall_f1
 
 
 def objects(*rows):
@@ -117,7 +117,7 @@ def test_average_precision_agrees_with_plain_pycocotools():
     """The whole COCO protocol (size classes, 1/10/100 detections, summarize) gives the same three numbers."""
     from pycocotools.cocoeval import COCOeval
 
-    from bench.metrics._matching import _coco
+    from bench.operators.box_matching import _coco
 
     found, truth = scenes()
     with contextlib.redirect_stdout(io.StringIO()):
@@ -148,7 +148,7 @@ def test_matches_agree_with_pycocotools():
     """True positives at IoU .5 over all scores, picture by picture, are those that COCOeval marks."""
     from pycocotools.cocoeval import COCOeval
 
-    from bench.metrics._matching import _coco
+    from bench.operators.box_matching import _coco
 
     found, truth = scenes(seed=2)
     with contextlib.redirect_stdout(io.StringIO()):

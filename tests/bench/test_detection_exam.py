@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 
+from bench.dataset import Picture
 from bench.detector import Detections, Detector
 from bench.method import Batch
 from bench.metrics.detection import Detection
@@ -14,7 +15,6 @@ from bench.tasks._metrics import ENOUGH, few
 from bench.tasks._pictures import exam
 from bench.tasks.deblur import Deblur
 from bench.tasks.generate import Generate
-from datasets._base import Picture
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

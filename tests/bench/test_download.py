@@ -15,8 +15,8 @@ from types import SimpleNamespace
 import pytest
 from _server import Server
 
-from bench.download import Rules, download
 from bench.errors import Unavailable
+from bench.external.download import Rules, download
 
 CONTENT = random.Random(0).randbytes(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -399,9 +399,7 @@ def test_kill_in_the_middle_loses_nothing(server, tmp_path):
         server.released.wait(20)
 
     once(server, stall)
-    code = (
-        "import sys; from pathlib import Path; from bench.download import *; print(download(sys.argv[1], Path(sys.argv[2]), rules=Rules(local=True)))"
-    )
+    code = "import sys; from pathlib import Path; from bench.external.download import *; print(download(sys.argv[1], Path(sys.argv[2]), rules=Rules(local=True)))"
     words = [sys.executable, "-c", code, f"{server.root}/thing.bin", str(tmp_path / "thing.bin")]
     root = Path(__file__).parents[2]
     child = subprocess.Popen(words, cwd=root, env={**os.environ, "no_proxy": "*"})

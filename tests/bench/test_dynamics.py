@@ -9,13 +9,14 @@ import torch
 from torch import nn
 
 import runner
-from bench import contract, registry
-from bench.dynamics import Game, Spectrum, spectrum
+from bench import registry
+from bench.analysis.game_dynamics import Game, Spectrum, spectrum
+from bench.conformance import checks
 from bench.errors import UsageError
 from bench.method import Samples
 from bench.spec import Spec
-from methods._backbones import MLPGenerator, mlp_critic
-from methods._gan import TwoPlayer
+from methods.networks.backbones import MLPGenerator, mlp_critic
+from methods.two_player import TwoPlayer
 from runner import main
 
 LINEAR = "wgan[clip=1e9]"
@@ -150,7 +151,7 @@ def test_the_jacobian_against_finite_differences(name, options):
 
 
 def test_third_derivatives_of_batch_norm():
-    m = contract.make("consensus_gan")  # its toy generator has batch norm
+    m = checks.make("consensus_gan")  # its toy generator has batch norm
     for network in m.modules().values():
         network.double()
     batch = Samples(m.task.batch(6, torch.Generator().manual_seed(1)).x.double())
@@ -165,7 +166,7 @@ def test_third_derivatives_of_batch_norm():
 
 
 def test_the_field_is_the_same_with_torchs_own_batch_norm():
-    m = contract.make("gan")
+    m = checks.make("gan")
     batch = m.task.batch(6, torch.Generator().manual_seed(1))
     game = Game(m, batch)
     torch.manual_seed(0)
@@ -224,12 +225,12 @@ GAMES = [name for name in registry.names("method") if isinstance(part := registr
 @pytest.mark.parametrize("name", GAMES)
 def test_every_two_player_method_has_a_field_and_looking_at_it_changes_nothing(name):
     options = {"init": "default"} if name == "virtual_batchnorm_gan" else {}
-    m = contract.make(name, **options)
+    m = checks.make(name, **options)
     batch = m.task.batch(4, torch.Generator().manual_seed(1))
     m.prepare(iter(lambda: m.task.batch(64, torch.Generator().manual_seed(1)), None))
-    state, random = contract.fingerprint(m), torch.get_rng_state()
+    state, random = checks.fingerprint(m), torch.get_rng_state()
     game, again = Game(m, batch), Game(m, batch)
-    assert contract.fingerprint(m) == state
+    assert checks.fingerprint(m) == state
     assert torch.equal(torch.get_rng_state(), random)
     assert torch.get_default_dtype() == torch.float32
     assert torch.equal(game.field, again.field)
@@ -258,7 +259,7 @@ class Once(Refuses):
 
 def test_what_is_no_game_and_what_torch_cannot_differentiate():
     with pytest.raises(UsageError, match="UNet is no game of two players"):
-        Game(contract.make("unet"), None)
+        Game(checks.make("unet"), None)
     m, batch = small()
     m.generate = lambda z: Once.apply(m.G(z))
     with pytest.raises(UsageError, match="the game has gradients but no spectrum: no more"):
@@ -273,7 +274,7 @@ def runs(tmp_path_factory, database):
     shutil.copy(database, out / "mlflow.db")
     words = ["--suite", "toy2d", "--tier", "smoke", "--methods", "gan", "vae", "gan[steps=0]", "--out", str(out), "--device", "cpu"]
     assert main([*words, "--set", "width=4", "metrics=('modes',)", "watched=1"]) == 0
-    from bench.tracking import Store
+    from bench.store.mlflow_store import Store
 
     return out, {tags["label"]: trial for trial, tags in Store("toy2d", out).done().items()}
 
@@ -290,7 +291,7 @@ def test_diagnose(runs, capsys):
 def test_diagnose_looks_at_the_recorded_weights(runs, monkeypatch):
     from safetensors.torch import load_file
 
-    from bench import diagnose
+    from bench.commands import diagnose
 
     out, trials = runs
     seen = []

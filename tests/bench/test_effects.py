@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from bench import effects
+from bench.statistics import effects
 
 ALLOWED = scipy.stats.binom.ppf(0.99, 300, 0.05)  # errors in 300 null cases of a test at 5 %
 

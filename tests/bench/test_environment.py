@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from bench import environment
+from bench.running import environment
 
 git = pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
 

@@ -6,10 +6,10 @@ import signal
 
 import pytest
 
-from bench import execute
 from bench.errors import UsageError
-from bench.identity import id_of
-from bench.training import Interrupted
+from bench.scheduling import scheduler
+from bench.store.identity import id_of
+from bench.training.loop import Interrupted
 
 WAITING = '''"""Waits for a file.
 
@@ -119,7 +119,7 @@ def test_stop_between_trials(tiny, ran, monkeypatch):
         os.kill(os.getpid(), signal.SIGINT)
         return ran[1][0]
 
-    monkeypatch.setattr(execute.life, "run", run)
+    monkeypatch.setattr(scheduler.life, "run", run)
     with pytest.raises(Interrupted):
         tiny.run()
     assert started == ["identity"]
@@ -132,7 +132,7 @@ def test_stop_in_the_last_trial(tiny, ran, monkeypatch):
         os.kill(os.getpid(), signal.SIGINT)
         return ran[1][0]
 
-    monkeypatch.setattr(execute.life, "run", run)
+    monkeypatch.setattr(scheduler.life, "run", run)
     with pytest.raises(Interrupted):
         tiny.run(methods=["identity"])
 
@@ -146,9 +146,9 @@ def test_reasons_are_found_when_their_trial_starts_without_listing_all_runs_agai
     def run(trial, settings, watcher, *args, **kwargs):
         watcher.started()
         seen.append(trial.label)
-        return dataclasses.replace(ran[1][0], trial_id=id_of(execute.life.identify(trial, settings)))
+        return dataclasses.replace(ran[1][0], trial_id=id_of(scheduler.life.identify(trial, settings)))
 
-    monkeypatch.setattr(execute.life, "run", run)
+    monkeypatch.setattr(scheduler.life, "run", run)
     edited(continued, "pictures=2", "pictures=3").run()
     assert seen == ["why", "identity", "why", "unet"]
     assert listed == [0, 4]  # before the first trial, and for the records at the end
@@ -157,7 +157,7 @@ def test_reasons_are_found_when_their_trial_starts_without_listing_all_runs_agai
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_signal_asks_the_second_insists(number):
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with execute.graceful_stop() as stopped:
+    with scheduler.graceful_stop() as stopped:
         assert not stopped()
         os.kill(os.getpid(), number)
         assert stopped()

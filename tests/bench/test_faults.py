@@ -21,12 +21,15 @@ from _runners import Runners, finish, mounted, said, until
 from PIL import Image
 
 import runner
-from bench import attempt, checkpoint, execute, ledger, options, trial
-from bench.ledger import Ledger
+from bench.commands import options
 from bench.registry import ROOT
-from bench.rundir import RunDir
-from bench.tracking import Store
-from bench.training import Interrupted, Training
+from bench.running import attempt, trial
+from bench.scheduling import scheduler
+from bench.store import checkpoint, ledger
+from bench.store.ledger import Ledger
+from bench.store.mlflow_store import Store
+from bench.store.run_dir import RunDir
+from bench.training.loop import Interrupted, Training
 from reports import render
 
 SUITE = """
@@ -102,7 +105,7 @@ NAN_PICTURES = '''"""Photographs, one of which was computed wrongly."""
 import dataclasses
 from typing import ClassVar
 import torch
-from datasets._base import Picture, PictureSet, Source
+from datasets.reading.files import Picture, PictureSet, Source
 from datasets.photos import Photos
 
 KIND = "dataset"
@@ -483,14 +486,14 @@ def test_a_locked_database(tiny, monkeypatch, when):
         if when == "start":
             lock.enter_context(locked(tiny.out / "mlflow.db"))
         tiny.ledger = Ledger("tiny", tiny.out, uri, told.append)
-        life = execute.life.run
+        life = scheduler.life.run
 
         def run(*args):
             if when == "middle" and not told:
                 lock.enter_context(locked(tiny.out / "mlflow.db"))
             return life(*args)
 
-        monkeypatch.setattr(execute.life, "run", run)
+        monkeypatch.setattr(scheduler.life, "run", run)
         _, seen = tiny.run()
         assert [outcome for _, outcome in seen.ended] == ["finished", "finished"]
         assert len(told) == 1

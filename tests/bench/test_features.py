@@ -10,8 +10,9 @@ import pytest
 import torch
 from sklearn.decomposition import PCA as ScikitPCA
 
-from bench import registry, weights
+from bench import registry
 from bench.errors import Unavailable, UsageError
+from bench.external import weights
 from bench.features import digits_cnn
 from bench.metrics._histogram import evenness
 

@@ -15,9 +15,11 @@ import torch
 from _server import Server
 
 import runner
-from bench import fetch, registry, weights
-from bench.download import Rules, download
-from datasets._base import DataSource
+from bench import registry
+from bench.commands import fetch
+from bench.dataset import DataSource
+from bench.external import weights
+from bench.external.download import Rules, download
 
 TENSORS = {"w": torch.arange(1000.0)}
 

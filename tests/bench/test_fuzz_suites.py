@@ -8,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench import suite, tuning
 from bench.errors import Unavailable, UsageError
-from bench.schema import TIERS
+from bench.scheduling import tuning
+from bench.suites import expand, read
+from bench.suites.schema import TIERS
 
 FEW = settings(
     max_examples=150,
@@ -19,7 +20,7 @@ FEW = settings(
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
 )
-SHIPPED = {name: (suite.SUITES / f"{name}.toml").read_text(encoding="utf-8") for name in suite.names()}
+SHIPPED = {name: (read.SUITES / f"{name}.toml").read_text(encoding="utf-8") for name in read.suite_names()}
 DATA = {name: tomllib.loads(text) for name, text in SHIPPED.items()}
 WORDS = [
     "adam",
@@ -89,9 +90,9 @@ def read_or_refused(file, content):
     """A file is read and expanded, or refused in one line that says something."""
     file.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass"))
     try:
-        loaded = suite.load(str(file))
+        loaded = read.load_suite(str(file))
         for tier in loaded.tiers:
-            rows = tuning.prepare(suite.expand(loaded, tier), loaded.tiers[tier])
+            rows = tuning.prepare(expand.expand(loaded, tier), loaded.tiers[tier])
             assert tuning.count(rows, loaded.tiers[tier]) >= len(rows)
     except (UsageError, Unavailable) as error:
         said = str(error)

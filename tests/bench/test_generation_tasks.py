@@ -9,14 +9,16 @@ import pytest
 import torch
 from PIL import Image
 
-from bench import registry, suite
-from bench.contract import Silent
+from bench import registry
+from bench.conformance.checks import Silent
 from bench.errors import UsageError
+from bench.evaluation import judging
 from bench.method import Samples
 from bench.spec import parse
 from bench.stream import Stream
+from bench.suites import expand, read
 from bench.tasks import _sheets
-from bench.training import Plan, Training, judging
+from bench.training.loop import Plan, Training
 
 CPU = torch.device("cpu")
 FAST = 'metrics=("fd[net=pixels]","prdc[net=pixels]"),samples=60,width=4'
@@ -189,8 +191,8 @@ def test_points_are_ranked_by_what_sees_every_failure(data):
 
 def test_the_suites_of_points_rank_by_the_column_that_chooses_the_best_step():
     for name in ("toy2d", "toy2d_grid", "collapse_ring"):
-        loaded = suite.load(name)
-        task = task_of(str(suite.expand(loaded, "smoke")[0].task))
+        loaded = read.load_suite(name)
+        task = task_of(str(expand.expand(loaded, "smoke")[0].task))
         assert loaded.sort == task.metrics[0] == "c2st_1nn"
         assert not task.cards()[loaded.sort].higher_is_better
 
@@ -349,17 +351,17 @@ def test_a_film_shows_points_where_they_are():
 # -- suites
 @pytest.mark.parametrize("name", ["toy2d", "toy2d_grid", "collapse_ring", "generate", "init"])
 def test_every_tier_of_every_suite_expands(name):
-    loaded = suite.load(name)
+    loaded = read.load_suite(name)
     for tier in loaded.tiers:
-        trials = suite.expand(loaded, tier)
+        trials = expand.expand(loaded, tier)
         rows = len(loaded.methods) * math.prod(len(values) for values in loaded.axes.values())
         assert len(trials) == rows * len(loaded.tiers[tier].seeds)
-    task = task_of(str(suite.expand(loaded, "smoke")[0].task))
+    task = task_of(str(expand.expand(loaded, "smoke")[0].task))
     assert {loaded.sort, *loaded.headline} <= task.cards().keys()
 
 
 def test_the_suites_hold_every_generative_method():
     here = {p.stem for family in ("gan", "vae") for p in Path(registry.ROOT, "methods", family).glob("[!_]*.py")}
-    assert {parse(m).name for m in suite.load("generate").methods} == here
+    assert {parse(m).name for m in read.load_suite("generate").methods} == here
     only_pictures = {"dcgan", "dcgan_keras", "virtual_batchnorm_gan", "linear_vae"}
-    assert {parse(m).name for m in suite.load("toy2d").methods} == here - only_pictures
+    assert {parse(m).name for m in read.load_suite("toy2d").methods} == here - only_pictures

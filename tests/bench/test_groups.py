@@ -5,12 +5,13 @@ from collections import Counter
 import pytest
 import torch
 
-from bench import registry, suite
-from bench.build import open_task
+from bench import registry
+from bench.dataset import Picture
 from bench.method import Batch
+from bench.suites import expand, read
 from bench.task import Scores
 from bench.tasks._pictures import evenly, exam, tiles
-from datasets._base import Picture
+from bench.training.build import open_task
 from datasets.photos import Photos
 
 
@@ -74,9 +75,9 @@ def test_every_score_of_a_picture_names_the_photo_that_it_was_taken_from(spec):
 
 @pytest.mark.parametrize("name", ["deblur", "denoise", "sr", "translate"])
 def test_in_every_tier_no_photograph_outweighs_another(name):
-    loaded = suite.load(name)
+    loaded = read.load_suite(name)
     for tier in loaded.tiers:
-        task = open_task(str(suite.expand(loaded, tier)[0].task), None, torch.device("cpu"))
+        task = open_task(str(expand.expand(loaded, tier)[0].task), None, torch.device("cpu"))
         found = Counter(picture.group or picture.name for picture in task._cut("test"))
         assert len(found) == (6 if name == "translate" else 11)
         assert set(found.values()) == {task.tiles_per_picture or 1}

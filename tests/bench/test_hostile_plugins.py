@@ -6,8 +6,9 @@ import re
 import pytest
 
 import runner
-from bench import contract, training
+from bench.conformance import checks
 from bench.errors import UsageError
+from bench.training import loop
 
 METHOD = '''"""A gain that is trained. Nobody, nowhere.
 
@@ -169,7 +170,7 @@ def test_that_leaves_in_the_middle(go):
 )
 def test_that_give_no_update_are_stopped_under_a_cap(tiny, plugin, monkeypatch, old, new):
     """Without --max-seconds nothing can tell a long update from one without end."""
-    monkeypatch.setattr(training, "_GRACE", 0.3)
+    monkeypatch.setattr(loop, "_GRACE", 0.3)
     tiny.settings = dataclasses.replace(tiny.settings, max_seconds=0.2)
     plugin("stranger", METHOD.replace(old, new))
     (first, second), _ = tiny.run(methods=["stranger", "identity"])
@@ -187,7 +188,7 @@ def test_that_give_no_update_are_stopped_under_a_cap(tiny, plugin, monkeypatch, 
 )
 def test_the_check_names_the_fault(plugin, tmp_path, capsys, old, new, says):
     (tmp_path / "bad.py").write_text(METHOD.replace(old, new))
-    assert contract.print_check(str(tmp_path / "bad.py")) == 1
+    assert checks.print_check(str(tmp_path / "bad.py")) == 1
     assert re.search(rf"runs +FAILS: RuntimeError: {says}", capsys.readouterr().out)
 
 
@@ -196,4 +197,4 @@ def test_a_folder_or_nothing_as_a_plug_in(tmp_path, capsys):
         assert runner.main(["list", "--plugin", str(path)]) == 2
         assert re.fullmatch(rf"error: no plug-in file {path}\n", capsys.readouterr().err)
     with pytest.raises(UsageError):
-        contract.print_check("absent.py")
+        checks.print_check("absent.py")

@@ -11,9 +11,10 @@ import pytest
 from rich.console import Console
 
 import runner
-from bench import grid, schema, suite, tuning
-from bench.display import SuiteDisplay
+from bench.commands.progress import SuiteDisplay
 from bench.errors import UsageError
+from bench.scheduling import tuning
+from bench.suites import components, expand, grid, read, schema
 
 HEAD = 'title = "T"\ntask = "deblur"\nsort = "psnr"\nmethods = ["identity", "unet"]\n'
 GOOD = HEAD + "[tiers.smoke]\n"
@@ -75,12 +76,12 @@ def test_files(go, name):
 
 def test_a_byte_order_mark_and_windows_line_ends_are_read(tmp_path):
     (tmp_path / "own.toml").write_bytes(b"\xef\xbb\xbf" + GOOD.replace('"T"', '"é"').replace("\n", "\r\n").encode())
-    assert suite.load(str(tmp_path / "own.toml")).title == "é"
+    assert read.load_suite(str(tmp_path / "own.toml")).title == "é"
 
 
 def test_dots_that_are_no_keys_are_read(tmp_path):
     (tmp_path / "own.toml").write_text("# " + "." * 140 + "\n" + HEAD.replace('"T"', f'"{"." * 140}"') + f"[tiers.smoke]\nseeds = [{'1, ' * 60}]\n")
-    suite.load(str(tmp_path / "own.toml"))
+    read.load_suite(str(tmp_path / "own.toml"))
 
 
 def test_what_is_no_file(go, tmp_path):
@@ -181,8 +182,8 @@ def read_or_refused(folder, text):
     """How many trials a suite has; None where it is refused in one line."""
     (folder / "own.toml").write_text(text)
     try:
-        loaded = suite.load(str(folder / "own.toml"))
-        rows = tuning.prepare(suite.expand(loaded, "smoke"), loaded.tiers["smoke"])
+        loaded = read.load_suite(str(folder / "own.toml"))
+        rows = tuning.prepare(expand.expand(loaded, "smoke"), loaded.tiers["smoke"])
         return tuning.count(rows, loaded.tiers["smoke"])
     except UsageError as error:
         said = str(error)
@@ -273,7 +274,7 @@ def test_names_of_files(go, tmp_path, stem):
     file = tmp_path / f"{stem}.toml"
     assert "cannot name the suite's folder" in go(GOOD, file=file)
     file.write_text('name = "good"\n' + GOOD)
-    assert suite.load(str(file)).name == "good"
+    assert read.load_suite(str(file)).name == "good"
 
 
 def test_a_title_is_no_markup(tiny, capsys):
@@ -328,7 +329,7 @@ def test_a_part_that_names_itself(go, tmp_path, plugin):
 
 def test_parts_that_name_one_another_are_listed_once(plugin):
     plugin("mirror", ITSELF.replace("EAGER", "False"))
-    assert list(suite.unfolded([("schedule", "mirror")])) == [("schedule", "mirror"), ("schedule", "mirror[then=mirror]")]
+    assert list(components.unfolded([("schedule", "mirror")])) == [("schedule", "mirror"), ("schedule", "mirror[then=mirror]")]
 
 
 # -- more trials than anybody meant

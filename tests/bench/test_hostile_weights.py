@@ -10,8 +10,10 @@ import torch
 from _hostile import in_hub
 from safetensors.torch import save_file
 
-from bench import checkpoint, registry, weights
+from bench import registry
 from bench.errors import Unavailable, UsageError
+from bench.external import weights
+from bench.store import checkpoint
 
 
 @pytest.fixture

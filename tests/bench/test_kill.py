@@ -10,7 +10,7 @@ import safetensors.torch
 import torch
 from _runners import MOMENTS, Runners, finish, newest, said, until
 
-from bench.tracking import Store
+from bench.store.mlflow_store import Store
 
 SUITE = """
 title = "Something that takes a second"

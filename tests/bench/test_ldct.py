@@ -10,11 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
-from bench import ct, registry
+from bench import registry
+from bench.dataset import EMPTY, Picture, PictureSet
 from bench.errors import UsageError
 from bench.method import Batch
+from bench.operators import ct
 from bench.tasks import _pictures, ldct
-from datasets._base import EMPTY, Picture, PictureSet
 from datasets.degrade.low_dose import LowDose
 from methods.classical.identity import Identity
 

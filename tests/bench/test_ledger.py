@@ -15,12 +15,15 @@ from _mlflow import Server
 from conftest import Watcher
 
 import runner
-from bench import execute, ledger, rundir, trial, upkeep
+from bench.commands import upkeep
 from bench.errors import UsageError
-from bench.ledger import Ledger
-from bench.rundir import Held, RunDir
-from bench.tracking import Away, Store
-from bench.training import Training
+from bench.running import trial
+from bench.scheduling import scheduler
+from bench.store import ledger, run_dir
+from bench.store.ledger import Ledger
+from bench.store.mlflow_store import Away, Store
+from bench.store.run_dir import Held, RunDir
+from bench.training.loop import Training
 
 
 class Onlooker:
@@ -109,7 +112,7 @@ def test_what_another_runner_ends_while_this_one_starts_stands(tiny, monkeypatch
 
 def test_a_name_waits_for_nobody_who_works_on_the_trial(tiny, monkeypatch):
     (record,), _ = tiny.run(methods=["identity"])
-    monkeypatch.setattr(rundir, "_NAMED", 0.0)
+    monkeypatch.setattr(run_dir, "_NAMED", 0.0)
     about = {"label": "another", "workload": "", "plan": "", "tuning": ""}
     with tiny.ledger.folders.of(record.trial_id).held():
         tiny.ledger.folders.note(record.trial_id, about)
@@ -218,10 +221,10 @@ def test_a_record_that_another_runner_replaces_just_now_waits(tiny):
     expected="the others come first, then it is waited for",
 )
 def test_trials_that_another_runner_is_at_come_last(tiny, monkeypatch):
-    monkeypatch.setattr(execute, "_HELD_AGAIN", 0.01)
+    monkeypatch.setattr(scheduler, "_HELD_AGAIN", 0.01)
     first = tiny.trials()[0]
     parts = trial.identify(first, tiny.settings)
-    folder = trial.folder_of(first, execute.id_of(parts), tiny.settings)
+    folder = trial.folder_of(first, scheduler.id_of(parts), tiny.settings)
     taken, free = threading.Event(), threading.Event()
 
     def other():
@@ -290,14 +293,14 @@ def test_away_at_the_start(tiny, server, told):
     expected="work goes on; the results enter in order when it answers, once",
 )
 def test_away_in_the_middle(remote, server, told, monkeypatch):
-    life = execute.life.run
+    life = scheduler.life.run
 
     def run(job, *args):
         record = life(job, *args)
         server.stop() if job.label == "identity" else server.start()
         return record
 
-    monkeypatch.setattr(execute.life, "run", run)
+    monkeypatch.setattr(scheduler.life, "run", run)
     records, _ = remote.run()
     assert [AWAY in told[0], told[1:]] == [True, [BACK.format(1)]]
     assert closed(remote.store) == [r.attempt for r in records]  # in the order in which they came

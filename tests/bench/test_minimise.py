@@ -13,13 +13,15 @@ from PIL import Image
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from bench import contract, registry
+from bench import registry
+from bench.conformance import checks
 from bench.errors import UsageError
+from bench.evaluation import judging
 from bench.method import Samples
 from bench.stream import Stream, mix
 from bench.tasks._contours import Contours, Trail
 from bench.tasks.landscape import _PLANES
-from bench.training import Diverged, judging
+from bench.training.loop import Diverged
 
 F64 = torch.float64
 DATA = os.environ.get("GANBENCH_DATA", "")
@@ -47,7 +49,7 @@ def ran(spec, optimizer, steps, folder, *, batch_size=1, schedule="constant", se
     """A descent that the harness trained."""
     method = descent(opened(spec), optimizer, steps, batch_size, schedule, seed)
     folder.mkdir(exist_ok=True)
-    contract.train(method, folder, seed=seed)
+    checks.train(method, folder, seed=seed)
     return method
 
 
@@ -358,7 +360,7 @@ def test_sizes_of_networks(network, parameters):
 
 
 def test_3c3d_has_the_published_number_of_parameters():
-    from methods._classifiers import conv3_dense3
+    from methods.networks.classifiers import conv3_dense3
 
     model = conv3_dense3((3, 32, 32), 10)
     assert sum(p.numel() for p in model.parameters()) == 895_210
@@ -381,8 +383,8 @@ def test_the_seed_decides_all_and_a_resumed_run_ends_alike(spec, tmp_path):
     def end(folder, seed=0, **stop):
         method = descent(opened(spec), "adam[lr=0.05]", 60, 4, "inverse_sqrt", seed)
         (tmp_path / folder).mkdir(exist_ok=True)
-        contract.train(method, tmp_path / folder, seed=seed, **stop)
-        return contract.fingerprint(method), scores(method).values
+        checks.train(method, tmp_path / folder, seed=seed, **stop)
+        return checks.fingerprint(method), scores(method).values
 
     whole = end("whole")
     assert end("again") == whole

@@ -10,12 +10,12 @@ from mlflow import MlflowClient
 from test_tracking import Stop
 
 import runner
-from bench import lookup
-from bench import trial as life
-from bench.ledger import Ledger
-from bench.tracking import Store, store_uri
-from bench.training import Interrupted
-from bench.upkeep import sync
+from bench.commands.upkeep import sync
+from bench.running import trial as life
+from bench.store import lookup
+from bench.store.ledger import Ledger
+from bench.store.mlflow_store import Store, store_uri
+from bench.training.loop import Interrupted
 
 
 def table(bench, out):

@@ -5,7 +5,7 @@ import secrets
 import pytest
 from _shared import START, SUITE, UNDAUNTED, finish, results, same, start
 
-from bench.tracking import Store
+from bench.store.mlflow_store import Store
 
 RAISES = '''"""A U-Net that raises in its third update.
 

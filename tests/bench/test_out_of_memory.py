@@ -10,15 +10,19 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from bench import contract, identity, main, registry
-from bench import trial as life
-from bench.accumulation import accumulate
+from bench import registry
+from bench.commands import run as main
+from bench.conformance import checks
 from bench.errors import UsageError
-from bench.memory import until_it_fits
+from bench.evaluation import judging
 from bench.method import Method, TrainHP
+from bench.running import trial as life
+from bench.store import identity
 from bench.tasks.deblur import Deblur
-from bench.training import Interrupted, judging
-from methods._train import alternate, regress
+from bench.training.accumulation import accumulate
+from bench.training.loop import Interrupted
+from bench.training.out_of_memory import until_it_fits
+from methods.procedures import alternate, regress
 from reports import export
 from reports.leaderboard import leaderboard
 from reports.render import render, tables_of
@@ -154,7 +158,7 @@ def test_memory_that_runs_out_later_leaves_nothing_behind(hungry, tmp_path, data
     bench, method = hungry.bench, registry.find("method", "hungry")
     whole, told = hungry(6, fit=3 if halves_fit else 0), method.told
     late = type(bench)(tmp_path / "late", database=database)
-    late.settings = dataclasses.replace(bench.settings, out=late.out, checkpoint_seconds=-1.0)
+    late.settings = dataclasses.replace(bench.running.settings, out=late.out, checkpoint_seconds=-1.0)
 
     def patient(size):
         if size < 6 or bench.seen.count(6) == 3:
@@ -189,7 +193,7 @@ def test_stopped_between_two_turns_it_goes_on_to_the_same_bits(hungry, tmp_path,
 
     monkeypatch.setattr(method, "told", staticmethod(cut))
     other = type(bench)(tmp_path / "other", database=database)
-    other.settings = dataclasses.replace(bench.settings, out=other.out, checkpoint_seconds=-1.0)
+    other.settings = dataclasses.replace(bench.running.settings, out=other.out, checkpoint_seconds=-1.0)
     (trial,) = other.trials(methods=[SPEC.format(9)])
     with pytest.raises(stop):
         life.run(trial, other.settings, _Quiet(), lambda: stop is Interrupted and len(turns) >= 5)
@@ -203,7 +207,7 @@ def test_stopped_between_two_turns_it_goes_on_to_the_same_bits(hungry, tmp_path,
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
-class _Quiet(contract.Silent):
+class _Quiet(checks.Silent):
     def started(self): ...
     def evaluating(self, done, total): ...
 
@@ -348,7 +352,7 @@ def test_evaluating_and_rehearsing_leave_no_gradient_behind():
     for _ in disturbed.train(batches(3, 3)):
         with judging(disturbed):
             copy.deepcopy(disturbed.state())
-    assert contract.fingerprint(plain) == contract.fingerprint(disturbed)
+    assert checks.fingerprint(plain) == checks.fingerprint(disturbed)
 
 
 @pytest.mark.parametrize(
@@ -385,9 +389,9 @@ REAL = ["wgan_gp", "r1_gan", "vae", "srgan", "gcbd", "cyclegan", "consensus_gan"
 def accumulated(name, folder, **run):
     options = {"init": "lsuv"} if name == "unet" else {"ema": 0.9} if name == "dcgan" else {}
     folder.mkdir(exist_ok=True)
-    method = contract.make(name, batch_size=2, **options)
+    method = checks.make(name, batch_size=2, **options)
     accumulate(method, 2)
-    return method, contract.train(method, folder, **run)
+    return method, checks.train(method, folder, **run)
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -398,4 +402,4 @@ def test_real_methods_keep_the_contract(tmp_path, name):
     assert {step for key, step, *_ in training.points if key.startswith("train/")} == {1, 2, 3, 4}
     accumulated(name, tmp_path / "cut", stop_at=3)
     resumed, _ = accumulated(name, tmp_path / "cut")
-    assert contract.fingerprint(resumed) == contract.fingerprint(method)
+    assert checks.fingerprint(resumed) == checks.fingerprint(method)

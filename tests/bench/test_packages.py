@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from bench import doctor
+from bench.commands import doctor
 from bench.errors import Unavailable
 from bench.features import inception
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from bench import paired, signed_ranks
+from bench.statistics import paired, signed_ranks
 
 
 @pytest.mark.parametrize(("raw", "adjusted"), [([0.01, 0.04, 0.03], [0.03, 0.06, 0.06]), ([0.5, 0.9], [1, 1]), ([0.02], [0.02]), ([], [])])

@@ -7,10 +7,13 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as processes
 
-from bench import checkpoint, contract, parallel, registry
-from bench._toys import ToyGeneration, ToyRestoration
+from bench import registry
+from bench.conformance import checks
+from bench.conformance.toys import ToyGeneration, ToyRestoration
+from bench.store import checkpoint
 from bench.stream import Stream
-from bench.training import Interrupted, Plan, Training
+from bench.training import data_parallel
+from bench.training.loop import Interrupted, Plan, Training
 
 BATCH, STEPS = 4, 6
 
@@ -25,7 +28,7 @@ def train(method, stream, folder, stop_at=None):
     """As a trial does; the step at which it ended."""
     plan = Plan(folder, evaluations=2, higher_is_better=False, checkpoint_seconds=-1.0)
     with contextlib.suppress(Interrupted):
-        Training(method, stream, lambda: method.task.validate(method), plan, contract.Silent()).run(lambda: method.t == stop_at)
+        Training(method, stream, lambda: method.task.validate(method), plan, checks.Silent()).run(lambda: method.t == stop_at)
     return method.t
 
 
@@ -36,11 +39,11 @@ def rank(number, folder, what, stops):
         dist.init_process_group("gloo", init_method=f"file://{folder}/meeting-{i}", rank=number, world_size=2)
         method, stream = made(*what)
         if number == 0:
-            parallel.lead(method)
+            data_parallel.lead(method)
             train(method, stream, folder, stop_at)
-            parallel.dismiss(method.device)
+            data_parallel.dismiss(method.device)
         else:
-            parallel.follow(method, stream)
+            data_parallel.follow(method, stream)
         checkpoint.save(folder / f"rank-{number}.safetensors", {"state": method.state(), "drawn": stream.drawn})
         dist.destroy_process_group()
 
@@ -94,13 +97,13 @@ def test_an_initialiser_that_looks_at_data_rehearses_on_all_ranks(tmp_path):
 
 
 def test_followers_of_a_trial_that_needs_no_training_are_dismissed(monkeypatch):
-    monkeypatch.setattr(parallel, "_spread", lambda word, device: word)
+    monkeypatch.setattr(data_parallel, "_spread", lambda word, device: word)
     method, stream = made(*REGRESSION)
-    parallel.follow(method, stream)
+    data_parallel.follow(method, stream)
     assert method.t == stream.drawn == 0
 
 
 def test_a_batch_that_cannot_be_shared_out(monkeypatch):
     monkeypatch.setattr(dist, "get_world_size", lambda: 3)
     with pytest.raises(ValueError, match=r"a batch of 4 cannot be shared out among 3 ranks: give a multiple of them with --set batch_size=\.\.\."):
-        parallel.lead(made(*REGRESSION)[0])
+        data_parallel.lead(made(*REGRESSION)[0])

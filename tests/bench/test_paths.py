@@ -10,12 +10,12 @@ from conftest import Bench
 from mlflow import MlflowClient
 
 import runner
-from bench import depot
-from bench.database import file_of, url_of
-from bench.depot import Remote
 from bench.errors import UsageError
+from bench.store import checkpoint_mirror
+from bench.store.checkpoint_mirror import Remote
+from bench.store.mlflow_store import Store, store_uri
+from bench.store.sqlite import file_of, url_of
 from bench.text import path_of
-from bench.tracking import Store, store_uri
 
 NAMES = [
     "plain", "q?1", "q?2", "q", "a#b", "50%20x", "50%", "%3F", "a b", "a@b:c", "é日 ü", "a&b=c", "[bold]x", "it's \"x\"", "back\\slash", "a;b",
@@ -119,7 +119,7 @@ def test_copies_of_checkpoints_lie_where_the_name_says(tmp_path, monkeypatch, na
     (tmp_path / "trial").mkdir()
     (tmp_path / "trial" / "checkpoint.safetensors").write_text("x")
     for given in (str(tmp_path / "copies" / name), f"./{name}"):
-        kept = Remote(tmp_path / "trial", f"{depot.whole(given)}/tiny/0")
+        kept = Remote(tmp_path / "trial", f"{checkpoint_mirror.whole(given)}/tiny/0")
         kept.keep(tmp_path / "trial" / "checkpoint.safetensors")
         assert kept.remarks() == {}
         assert (Path(given) / "tiny" / "0" / "checkpoint.safetensors").read_text() == "x"

@@ -12,12 +12,13 @@ from scipy.ndimage import gaussian_filter
 from skimage import data
 
 import runner
-from bench import effects, target
 from bench.method import Batch
-from bench.record import CURVES, TrialRecord, read_record, write_record
-from bench.stats import Floats
+from bench.statistics import effects
+from bench.statistics.intervals import Floats
+from bench.store import validation
+from bench.store.mlflow_store import Store
+from bench.store.record import CURVES, TrialRecord, read_record, write_record
 from bench.tasks.deblur import Deblur
-from bench.tracking import Store
 from reports import plots
 
 
@@ -69,7 +70,7 @@ def test_pictures_without_damage_do_not_end_a_training(pairs, tmp_path):
     assert runner.main(["--suite", "deblur", "--tier", "smoke", *only, "--out", str(tmp_path)]) == 0
     (record,) = (store := Store("deblur", tmp_path)).read(store.done())
     assert record.outcome == "finished"
-    curve = target.curve(record)[1]
+    curve = validation.curve(record)[1]
     assert curve[0] > 60  # half of 100, and the blurred picture
     assert np.isfinite(curve).all()
 
@@ -102,12 +103,12 @@ def test_an_infinite_curve_comes_back_from_disk_and_store(tmp_path):
 def test_the_target_may_be_infinite_but_not_infinitely_bad(up):
     good = math.inf if up else -math.inf
     rows = [record_with([1.0, good], label="a", good=up), record_with([1.0, 30.0], label="b", good=up), record_with([1.0], "diverged", "c", good=up)]
-    assert target.target(rows, ["a", "b", "c"]) == good
-    assert target.target(rows, ["b", "c"]) == 30
-    assert math.isnan(target.target(rows, ["c"]))
+    assert validation.target(rows, ["a", "b", "c"]) == good
+    assert validation.target(rows, ["b", "c"]) == 30
+    assert math.isnan(validation.target(rows, ["c"]))
     both = [*rows, record_with([1.0], "diverged", "a", seed=1, good=up)]
-    assert target.target(both, ["a", "b"]) == 30  # half of a diverged
-    assert effects.steps_to_target(*target.curve(rows[0]), good, higher_is_better=up) == 10
+    assert validation.target(both, ["a", "b"]) == 30  # half of a diverged
+    assert effects.steps_to_target(*validation.curve(rows[0]), good, higher_is_better=up) == 10
 
 
 def capped(*values: float) -> Floats:

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 import runner
-from bench import registry, suite
+from bench import registry
+from bench.dataset import Picture
+from bench.suites import expand, read
 from bench.tasks._pictures import tiles
-from datasets._base import Picture
 
 
 def halves():
@@ -59,10 +60,10 @@ sort = "loss"
 
 @pytest.mark.parametrize("tier", ["smoke", "quick", "standard"])
 def test_the_suite_of_optimizers_ranks_by_what_it_tunes_by(tier):
-    for trial in {t.workload: t for t in suite.expand(suite.load("optimizers"), tier)}.values():
+    for trial in {t.workload: t for t in expand.expand(read.load_suite("optimizers"), tier)}.values():
         task = registry.make("task", trial.task)
         task.open(None, torch.device("cpu"))
-        sort = next(w.sort for w in suite.load("optimizers").workloads if w.name == trial.workload)
+        sort = next(w.sort for w in read.load_suite("optimizers").workloads if w.name == trial.workload)
         assert next(iter(task.cards())) == sort
 
 

@@ -4,7 +4,7 @@ import scipy.ndimage
 import torch
 
 from bench.errors import UsageError
-from bench.psf import convolve, correlate, crop, pad, psf_to_otf
+from bench.operators.psf import convolve, correlate, crop, pad, psf_to_otf
 
 SCIPY_MODE = {"reflect": "mirror", "replicate": "nearest", "circular": "wrap", "constant": "constant"}
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bench import registry
+from bench.dataset import SPLITS
 from bench.errors import UsageError
 from bench.spec import Spec
 from bench.text import one_line
-from datasets._base import SPLITS
 
 RANDOM = settings(max_examples=120, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 STEP = 10  # gray levels between two pictures: what a lossy format changes is less

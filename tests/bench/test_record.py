@@ -3,7 +3,7 @@ import math
 
 import pandas as pd
 
-from bench.record import CURVES, PER_IMAGE, TrialRecord, read_record, strict, write_record
+from bench.store.record import CURVES, PER_IMAGE, TrialRecord, read_record, strict, write_record
 
 
 def _record(**changes):

@@ -256,9 +256,9 @@ def test_what_checks_an_option_is_made_once(monkeypatch):
 
 
 def test_a_method_makes_its_schedule_once(monkeypatch):
-    from bench import contract
+    from bench.conformance import checks
 
-    method = contract.make("descent", steps=4, optimizer="sgd[lr=1.0]", schedule="linear_decay[start=0.0]")
+    method = checks.make("descent", steps=4, optimizer="sgd[lr=1.0]", schedule="linear_decay[start=0.0]")
     asked = []
     monkeypatch.setattr(registry, "make", lambda kind, text, _make=registry.make: asked.append(kind) or _make(kind, text))
     rates = []

@@ -8,7 +8,7 @@ import json
 import pytest
 
 import runner
-from bench.remarks import remarks_of
+from bench.store.remarks import remarks_of
 from reports import export, paper
 from reports.html import page
 from reports.render import tables_of

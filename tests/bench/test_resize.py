@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from bench.resize import enlarge, weights
+from bench.operators.resize import enlarge, weights
 
 
 def cubic(x):

@@ -9,13 +9,13 @@ import torch
 from PIL import Image
 
 from bench import registry
+from bench.dataset import PictureSet
 from bench.errors import UsageError
 from bench.method import Method
 from bench.spec import Spec
 from bench.tasks._truth import Truth, resized
 from bench.tasks.saliency import Saliency
-from datasets._base import PictureSet
-from datasets._saliency import Seen
+from datasets.reading.saliency import Seen
 
 DATA = os.environ.get("GANBENCH_DATA")
 real = pytest.mark.skipif(not DATA, reason="needs the real data sets: set GANBENCH_DATA")

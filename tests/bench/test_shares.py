@@ -5,9 +5,10 @@ import types
 import pytest
 import torch
 
-from bench import cluster, schema, shares
-from bench.execute import Job
-from bench.training import Interrupted
+from bench.scheduling import gpu_share, ray_engine
+from bench.scheduling.scheduler import Job
+from bench.suites import schema
+from bench.training.loop import Interrupted
 
 MIB = 2**20
 
@@ -20,14 +21,14 @@ def gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: setattr(state, "cleared", state.cleared + 1))
     monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda device: state.reserved * MIB)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: types.SimpleNamespace(total_memory=80 * 1024 * MIB))
-    collect = shares.Training._collect
-    monkeypatch.setattr(shares.Training, "_collect", lambda run, logs: (state.updates.append(run.method.t), collect(run, logs)))
+    collect = gpu_share.Training._collect
+    monkeypatch.setattr(gpu_share.Training, "_collect", lambda run, logs: (state.updates.append(run.method.t), collect(run, logs)))
     return state
 
 
 def test_the_first_updates_are_measured(tiny, gpu):
     (unet,) = tiny.trials(methods=["unet"])
-    assert shares.measure(unet, tiny.settings) == shares.share(1000, 80 * 1024) == 0.03  # (1000 * 1.25 + 600) / 81920 = 0.0226
+    assert gpu_share.measure(unet, tiny.settings) == gpu_share.share(1000, 80 * 1024) == 0.03  # (1000 * 1.25 + 600) / 81920 = 0.0226
     assert gpu.updates == [1, 2, 3]  # of four
     assert gpu.cleared == 1
     assert not list(tiny.out.glob("tiny/**/*"))
@@ -36,21 +37,21 @@ def test_the_first_updates_are_measured(tiny, gpu):
 def test_what_is_not_trained_is_measured_in_use(tiny, gpu, monkeypatch):
     (identity,) = tiny.trials(methods=["identity"])
     used = []
-    task = type(shares.open_task(str(identity.task), None, torch.device("cpu")))
+    task = type(gpu_share.open_task(str(identity.task), None, torch.device("cpu")))
     monkeypatch.setattr(task, "validate", lambda self, method: used.append(torch.is_grad_enabled()))
-    shares.measure(identity, tiny.settings)
+    gpu_share.measure(identity, tiny.settings)
     assert used == [False]
 
 
 def test_a_trial_that_fails_tells_so_itself(tiny, gpu, monkeypatch):
     (unet,) = tiny.trials(methods=["unet"])
-    monkeypatch.setattr(shares, "build", lambda *args: 1 / 0)
-    assert shares.measure(unet, tiny.settings) == 1.0
+    monkeypatch.setattr(gpu_share, "build", lambda *args: 1 / 0)
+    assert gpu_share.measure(unet, tiny.settings) == 1.0
 
 
 @pytest.mark.parametrize(("used", "total", "expected"), [(0, 80_000, 0.01), (19_520, 100_000, 0.25), (19_528, 100_000, 0.26), (90_000, 80_000, 1.0)])
 def test_a_share_is_rounded_up_to_hundredths(used, total, expected):
-    assert shares.share(used, total) == expected
+    assert gpu_share.share(used, total) == expected
 
 
 # -- who is measured
@@ -78,7 +79,7 @@ def jobs_of(bench, seeds):
 
 
 def test_one_trial_of_a_row_is_measured_for_all_and_once(tiny, ray):
-    gpus, jobs = cluster._Gpus(None), jobs_of(tiny, [0, 1, 2])
+    gpus, jobs = ray_engine._Gpus(None), jobs_of(tiny, [0, 1, 2])
     ray.answers = [0.05, 0.3]
     gpus.measure(jobs, tiny.settings, lambda: False)
     assert sorted(ray.asked) == [("identity", 0), ("unet", 0)]
@@ -88,7 +89,7 @@ def test_one_trial_of_a_row_is_measured_for_all_and_once(tiny, ray):
 
 
 def test_a_trial_that_kills_its_process_takes_a_whole_gpu(tiny, ray):
-    gpus, jobs = cluster._Gpus(None), jobs_of(tiny, [0, 1, 2])
+    gpus, jobs = ray_engine._Gpus(None), jobs_of(tiny, [0, 1, 2])
     ray.answers = [KeyError("its process died"), 0.3]
     gpus.measure(jobs, tiny.settings, lambda: False)
     assert sorted({gpus.of(job) for job in jobs}) == [0.3, 1.0]
@@ -96,7 +97,7 @@ def test_a_trial_that_kills_its_process_takes_a_whole_gpu(tiny, ray):
 
 @pytest.mark.parametrize(("given", "seeds"), [(0.25, [0, 1, 2]), (0.0, [0, 1, 2]), (None, [0])])
 def test_what_is_given_or_has_room_is_not_measured(tiny, ray, given, seeds):
-    gpus, jobs = cluster._Gpus(given), jobs_of(tiny, seeds)
+    gpus, jobs = ray_engine._Gpus(given), jobs_of(tiny, seeds)
     gpus.measure(jobs, tiny.settings, lambda: False)
     assert ray.asked == []
     assert {gpus.of(job) for job in jobs} == {1.0 if given is None else given}
@@ -105,7 +106,7 @@ def test_what_is_given_or_has_room_is_not_measured(tiny, ray, given, seeds):
 def test_a_stop_while_it_is_measured(tiny, ray):
     ray.answers = [0.1, 0.1]
     with pytest.raises(Interrupted):
-        cluster._Gpus(None).measure(jobs_of(tiny, [0, 1, 2]), tiny.settings, lambda: True)
+        ray_engine._Gpus(None).measure(jobs_of(tiny, [0, 1, 2]), tiny.settings, lambda: True)
 
 
 def test_a_suite_leaves_the_share_open_unless_it_says_one():
@@ -117,6 +118,6 @@ def test_a_suite_leaves_the_share_open_unless_it_says_one():
 def test_trials_at_once_are_as_many_as_the_gpus_of_a_node_hold(tiny, ray):
     ray.nodes = lambda: [{"Resources": {"CPU": 16.0}}, {"Resources": {"CPU": 16.0, "GPU": 2.0}}]
     jobs = jobs_of(tiny, [0, 1, 2])
-    assert cluster._Gpus(0.25).room(jobs) == 8
-    assert cluster._Gpus(0.0).room(jobs) == len(jobs) == 6
-    assert cluster._Gpus(None, {("", "unet"): 0.5}).room(jobs) == 4  # identity has a whole one
+    assert ray_engine._Gpus(0.25).room(jobs) == 8
+    assert ray_engine._Gpus(0.0).room(jobs) == len(jobs) == 6
+    assert ray_engine._Gpus(None, {("", "unet"): 0.5}).room(jobs) == 4  # identity has a whole one

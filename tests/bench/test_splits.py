@@ -8,13 +8,14 @@ from PIL import Image
 
 import runner
 from bench import registry
+from bench.dataset import SPLITS, Picture, PictureSet
 from bench.errors import UsageError
 from bench.spec import Spec
 from bench.task import Scores
 from bench.tasks import _pictures
 from bench.tasks._pictures import Crops, exam
 from bench.tasks._splits import open_or_instead, refuse_empty
-from datasets._base import SPLITS, Picture, PictureSet, split_of
+from datasets.reading.files import split_of
 
 CPU = torch.device("cpu")
 NAME = next(f"{i}.png" for i in range(99) if split_of(f"{i}.png") == "train")  # the hash of this one is not "test"

@@ -6,10 +6,12 @@ import re
 
 import pytest
 
-from bench import registry, suite, tuning
+from bench import registry
 from bench.errors import Unavailable, UsageError
 from bench.method import Method
+from bench.scheduling import tuning
 from bench.spec import parse
+from bench.suites import expand, read
 
 BASE = {
     "": {"title": '"T"', "task": '"deblur"', "sort": '"psnr"', "methods": '["identity", "unet", "deblurgan[content=l1]"]'},
@@ -30,7 +32,7 @@ def written(folder, table="", name="own.toml", **lines):
 
 def refused(*args, **kwargs):
     with pytest.raises(UsageError) as caught:
-        suite.expand(*args, **kwargs)
+        expand.expand(*args, **kwargs)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -42,7 +44,7 @@ def spec_of(trials, name):
 
 # -- reading
 def test_a_good_suite(tmp_path):
-    loaded = suite.load(written(tmp_path))
+    loaded = read.load_suite(written(tmp_path))
     assert (loaded.name, loaded.title, list(loaded.tiers)) == ("own", "T", ["smoke"])
 
 
@@ -84,7 +86,7 @@ def test_a_good_suite(tmp_path):
 def test_strict(tmp_path, table, lines, message):
     file = written(tmp_path, table, **lines)
     with pytest.raises(UsageError, match=rf"^{re.escape(file)}\b.*(?:{message})") as caught:
-        suite.load(file)
+        read.load_suite(file)
     assert "\n" not in str(caught.value)
 
 
@@ -95,7 +97,7 @@ def test_strict(tmp_path, table, lines, message):
 def test_broken_files(tmp_path, content, message):
     (tmp_path / "x.toml").write_bytes(content)
     with pytest.raises(UsageError, match=message) as caught:
-        suite.load(str(tmp_path / "x.toml"))
+        read.load_suite(str(tmp_path / "x.toml"))
     assert str(tmp_path / "x.toml") in str(caught.value)
 
 
@@ -103,12 +105,12 @@ def test_unreadable_files(tmp_path):
     (tmp_path / "folder.toml").mkdir()
     for name in ("absent.toml", "folder.toml"):
         with pytest.raises(UsageError, match=rf"cannot read the suite {tmp_path}/{name}: "):
-            suite.load(str(tmp_path / name))
+            read.load_suite(str(tmp_path / name))
 
 
 def test_unknown_suite_names_the_known():
-    with pytest.raises(UsageError, match=rf"unknown suite 'deblurr'; known: {', '.join([*suite.names(), 'claims'])}; or give a \.toml file"):
-        suite.load("deblurr")
+    with pytest.raises(UsageError, match=rf"unknown suite 'deblurr'; known: {', '.join([*read.suite_names(), 'claims'])}; or give a \.toml file"):
+        read.load_suite("deblurr")
 
 
 # -- what a suite names must exist
@@ -135,12 +137,12 @@ def test_unknown_suite_names_the_known():
     ],
 )
 def test_unknown_names_are_refused(tmp_path, table, lines, message):
-    told = refused(suite.load(written(tmp_path, table, **lines)), "smoke")
+    told = refused(read.load_suite(written(tmp_path, table, **lines)), "smoke")
     assert re.search(message, told), told
 
 
 def test_a_tier_that_is_not_there(tmp_path):
-    assert refused(suite.load(written(tmp_path)), "paper") == "suite 'own' has no tier 'paper'; known: smoke"
+    assert refused(read.load_suite(written(tmp_path)), "paper") == "suite 'own' has no tier 'paper'; known: smoke"
 
 
 # -- precedence
@@ -151,7 +153,7 @@ def test_each_level_overrides_the_one_before(tmp_path):
         lines = ['title = "T"', 'task = "deblur"', 'sort = "psnr"', f'methods = ["{text}"]', "[tiers.smoke]"]
         lines += [f"hp = {{ steps = 8 {hp} }}", f"methods.unet = {{ {method} }}"]
         (tmp_path / "own.toml").write_text("\n".join(lines))
-        (trial,) = suite.expand(suite.load(str(tmp_path / "own.toml")), "smoke", overrides=overrides)
+        (trial,) = expand.expand(read.load_suite(str(tmp_path / "own.toml")), "smoke", overrides=overrides)
         return trial.spec.options.get("width"), trial.label
 
     every = {"hp": ", width = 5", "method": "width = 6"}
@@ -164,7 +166,7 @@ def test_each_level_overrides_the_one_before(tmp_path):
 
 
 def test_tier_hp_reaches_the_methods_that_have_the_key(tmp_path):
-    trials = suite.expand(suite.load(written(tmp_path)), "smoke")
+    trials = expand.expand(read.load_suite(written(tmp_path)), "smoke")
     assert [(t.spec.name, t.steps) for t in trials] == [("identity", 0), ("unet", 8), ("deblurgan", 8)]
     assert [t.label for t in trials] == ["identity", "unet", "deblurgan[content=l1]"]
     assert trials[0].spec.options == {}
@@ -172,13 +174,13 @@ def test_tier_hp_reaches_the_methods_that_have_the_key(tmp_path):
 
 def test_task_options(tmp_path):
     file = written(tmp_path, task='"deblur[tile=128,crop=99]"')
-    (task,) = {str(t.task) for t in suite.expand(suite.load(file), "smoke", overrides=["kernels=7"])}
+    (task,) = {str(t.task) for t in expand.expand(read.load_suite(file), "smoke", overrides=["kernels=7"])}
     assert parse(task).options == {"tile": 128, "crop": 32, "kernels": 7}
 
 
 # -- --set
 def test_set_goes_where_the_key_is(tmp_path):
-    trials = suite.expand(suite.load(written(tmp_path)), "smoke", overrides=["crop=16", "batch_size=3", "deblurgan.steps=5", "unet.width=2"])
+    trials = expand.expand(read.load_suite(written(tmp_path)), "smoke", overrides=["crop=16", "batch_size=3", "deblurgan.steps=5", "unet.width=2"])
     assert {str(t.task) for t in trials} == {"deblur[crop=16]"}
     assert spec_of(trials, "identity").options == {}
     assert spec_of(trials, "unet").options == {"steps": 8, "width": 2, "batch_size": 3}
@@ -187,7 +189,7 @@ def test_set_goes_where_the_key_is(tmp_path):
 
 
 def test_set_takes_specs_and_equals_signs(tmp_path):
-    trials = suite.expand(suite.load(written(tmp_path)), "smoke", overrides=["unet.optimizer=adam[lr=1e-2,betas=(0.1,0.2)]", " crop = 48 "])
+    trials = expand.expand(read.load_suite(written(tmp_path)), "smoke", overrides=["unet.optimizer=adam[lr=1e-2,betas=(0.1,0.2)]", " crop = 48 "])
     assert spec_of(trials, "unet").options["optimizer"] == "adam[lr=1e-2,betas=(0.1,0.2)]"
     assert trials[0].task.options["crop"] == 48
 
@@ -205,15 +207,15 @@ def test_set_takes_specs_and_equals_signs(tmp_path):
     ],
 )
 def test_set_that_fits_nowhere(tmp_path, override, message):
-    told = refused(suite.load(written(tmp_path)), "smoke", overrides=[override])
+    told = refused(read.load_suite(written(tmp_path)), "smoke", overrides=[override])
     assert re.search(message, told), told
 
 
 # -- the grid
 def test_methods_and_seeds_from_the_command_line(tmp_path):
-    loaded = suite.load(written(tmp_path, "tiers.smoke", seeds="[5]"))
-    assert [t.seed for t in suite.expand(loaded, "smoke")] == [5, 5, 5]
-    trials = suite.expand(loaded, "smoke", methods=["unet[width=3]", "wiener"], seeds=[2, 4])
+    loaded = read.load_suite(written(tmp_path, "tiers.smoke", seeds="[5]"))
+    assert [t.seed for t in expand.expand(loaded, "smoke")] == [5, 5, 5]
+    trials = expand.expand(loaded, "smoke", methods=["unet[width=3]", "wiener"], seeds=[2, 4])
     assert [(t.label, t.seed) for t in trials] == [("unet[width=3]", 2), ("unet[width=3]", 4), ("wiener", 2), ("wiener", 4)]
     assert trials[0].spec.options == {"steps": 8, "width": 3}
 
@@ -221,28 +223,28 @@ def test_methods_and_seeds_from_the_command_line(tmp_path):
 @pytest.mark.parametrize("twin", ["unet[content=l1]", "unet[width=8]", "unet[steps=8,width=8]"])
 def test_two_names_of_one_trial_are_refused(tmp_path, twin):
     """It would be on record once, and one of the rows would be lost."""
-    told = refused(suite.load(written(tmp_path)), "smoke", methods=["identity", "unet", twin], seeds=[0, 1])
+    told = refused(read.load_suite(written(tmp_path)), "smoke", methods=["identity", "unet", twin], seeds=[0, 1])
     assert told == f"suite 'own': unet and {parse(twin)} are the same trial: leave one of them out"
 
 
 def test_missing_weights_do_not_stop_a_suite(tmp_path, monkeypatch):
     for name in ("GANBENCH_WEIGHTS", "GANBENCH_DATA", "TORCH_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
-    trials = suite.expand(suite.load(written(tmp_path)), "smoke", methods=["deblurgan[content=perceptual[net=vgg19]]"])
+    trials = expand.expand(read.load_suite(written(tmp_path)), "smoke", methods=["deblurgan[content=perceptual[net=vgg19]]"])
     assert trials[0].label == 'deblurgan[content="perceptual[net=vgg19]"]'
 
 
 def test_what_is_not_trained_runs_once_unless_seeds_are_asked_for(tmp_path):
-    own = suite.load(written(tmp_path, "tiers.smoke", seeds="[3, 4]"))
-    assert [(t.spec.name, t.seed) for t in suite.expand(own, "smoke")][:3] == [("identity", 3), ("unet", 3), ("unet", 4)]
-    assert [(t.label, t.seed) for t in suite.expand(own, "smoke", methods=["identity"], seeds=[5, 6])] == [("identity", 5), ("identity", 6)]
+    own = read.load_suite(written(tmp_path, "tiers.smoke", seeds="[3, 4]"))
+    assert [(t.spec.name, t.seed) for t in expand.expand(own, "smoke")][:3] == [("identity", 3), ("unet", 3), ("unet", 4)]
+    assert [(t.label, t.seed) for t in expand.expand(own, "smoke", methods=["identity"], seeds=[5, 6])] == [("identity", 5), ("identity", 6)]
 
 
-@pytest.mark.parametrize(("name", "tier"), [(name, tier) for name in suite.names() for tier in suite.load(name).tiers])
+@pytest.mark.parametrize(("name", "tier"), [(name, tier) for name in read.suite_names() for tier in read.load_suite(name).tiers])
 def test_shipped_suites_expand(name, tier, tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    loaded = suite.load(name)
-    trials = suite.expand(loaded, tier)
+    loaded = read.load_suite(name)
+    trials = expand.expand(loaded, tier)
     if not loaded.axes and not loaded.workloads:
         trained = [registry.find("method", parse(spec).name).train is not Method.train for spec in loaded.methods]
         assert len(trials) == sum(len(loaded.tiers[tier].seeds) if of_seeds else 1 for of_seeds in trained)
@@ -288,7 +290,7 @@ def grid(folder, text=GRID, **changes):
         assert old in text
         text = text.replace(old, new)
     (folder / "grid.toml").write_text(text)
-    return suite.load(str(folder / "grid.toml"))
+    return read.load_suite(str(folder / "grid.toml"))
 
 
 def labels(trials):
@@ -296,7 +298,7 @@ def labels(trials):
 
 
 def test_workloads_are_crossed_with_the_axes(tmp_path):
-    trials = suite.expand(grid(tmp_path), "smoke")
+    trials = expand.expand(grid(tmp_path), "smoke")
     four = ["sgd + batch_size=1", "sgd + batch_size=2", "adam + batch_size=1", "adam + batch_size=2"]
     assert labels(trials) == [f"a/{x}" for x in four] + [f"b/{x}" for x in four[:2]] + [f"c/{x}" for x in four]
     assert trials[3].spec.options == {"steps": 3, "width": 8, "init": "he", "optimizer": "adam[betas=(0.5,0.9)]", "batch_size": 2}
@@ -304,12 +306,12 @@ def test_workloads_are_crossed_with_the_axes(tmp_path):
 
 
 def test_a_workload_overrides_its_task_and_what_all_tasks_have(tmp_path):
-    trials = suite.expand(grid(tmp_path), "smoke")
+    trials = expand.expand(grid(tmp_path), "smoke")
     assert {str(t.task) for t in trials} == {"deblur[crop=32,pictures=4,tile=64]", "denoise[pictures=4]", "toy2d"}
 
 
 def test_a_tier_cuts_axes_and_skips_workloads(tmp_path):
-    trials = suite.expand(grid(tmp_path), "quick")
+    trials = expand.expand(grid(tmp_path), "quick")
     assert labels(trials) == ["a/sgd + batch_size=2", "b/sgd + batch_size=2"]
 
 
@@ -318,8 +320,8 @@ def test_equal_names_on_an_axis_are_told_apart_at_every_tier(tmp_path):
         tmp_path,
         **{'"adam[betas=(0.5,0.9)]"': '"swats", "swats[rtol=1e-3]"', "axes = { batch_size = [2] }": 'axes = { optimizer = ["swats[rtol=1e-3]"] }'},
     )
-    assert [t.label.partition(" + ")[0] for t in suite.expand(loaded, "smoke", methods=["c/batch_size=1"])] == ["sgd", "swats", "swats[rtol=0.001]"]
-    assert {t.label.partition(" + ")[0] for t in suite.expand(loaded, "quick") if t.workload == "b"} == {"sgd"}
+    assert [t.label.partition(" + ")[0] for t in expand.expand(loaded, "smoke", methods=["c/batch_size=1"])] == ["sgd", "swats", "swats[rtol=0.001]"]
+    assert {t.label.partition(" + ")[0] for t in expand.expand(loaded, "quick") if t.workload == "b"} == {"sgd"}
     loaded = grid(
         tmp_path,
         **{
@@ -327,7 +329,7 @@ def test_equal_names_on_an_axis_are_told_apart_at_every_tier(tmp_path):
             'a = { axes = { optimizer = ["sgd"] } }': 'a = { axes = { optimizer = ["swats[rtol=1e-3]"] } }',
         },
     )
-    assert labels(suite.expand(loaded, "quick", methods=["a/*"])) == ["a/swats[rtol=0.001] + batch_size=2"]
+    assert labels(expand.expand(loaded, "quick", methods=["a/*"])) == ["a/swats[rtol=0.001] + batch_size=2"]
 
 
 def test_methods_are_crossed_with_the_axes_that_they_have(tmp_path):
@@ -335,10 +337,10 @@ def test_methods_are_crossed_with_the_axes_that_they_have(tmp_path):
         'title = "T"\ntask = "deblur"\nsort = "psnr"\nmethods = ["identity", "unet[width=3]"]\naxes.init = ["he", "lsuv"]\n'
         "axes.content_weight = [1.0]\n[tiers.smoke]\n"
     )
-    told = refused(suite.load(str(tmp_path / "x.toml")), "smoke")
+    told = refused(read.load_suite(str(tmp_path / "x.toml")), "smoke")
     assert told == "suite 'x', tier smoke: no method has the axis 'content_weight'"
     (tmp_path / "x.toml").write_text((tmp_path / "x.toml").read_text().replace("axes.content_weight = [1.0]\n", ""))
-    trials = suite.expand(suite.load(str(tmp_path / "x.toml")), "smoke")
+    trials = expand.expand(read.load_suite(str(tmp_path / "x.toml")), "smoke")
     assert [t.label for t in trials] == ["identity", "unet[width=3] + he", "unet[width=3] + lsuv"]
 
 
@@ -352,7 +354,7 @@ def test_methods_are_crossed_with_the_axes_that_they_have(tmp_path):
     ],
 )
 def test_methods_choose_rows(tmp_path, words, chosen):
-    assert labels(suite.expand(grid(tmp_path), "smoke", methods=words)) == chosen
+    assert labels(expand.expand(grid(tmp_path), "smoke", methods=words)) == chosen
 
 
 @pytest.mark.parametrize(
@@ -370,7 +372,7 @@ def test_what_a_grid_refuses(tmp_path, chosen, message):
 
 
 def test_set_on_a_grid_names_tasks_methods_and_workloads(tmp_path):
-    trials = suite.expand(grid(tmp_path), "smoke", overrides=["a.width=9", "pictures=6", "gan.init=he", "steps=4"], methods=["batch_size=1 + sgd"])
+    trials = expand.expand(grid(tmp_path), "smoke", overrides=["a.width=9", "pictures=6", "gan.init=he", "steps=4"], methods=["batch_size=1 + sgd"])
     assert [(t.label, t.spec.options["steps"]) for t in trials] == [
         ("sgd + batch_size=1 [steps=4,width=9]", 4), ("sgd + batch_size=1 [steps=4]", 4), ("sgd + batch_size=1 [init=he,steps=4]", 4),
     ]  # fmt: skip
@@ -406,9 +408,9 @@ def test_a_name_and_a_place_do_not_decide_what_a_trial_is(tmp_path):
 
     import torch
 
-    from bench import trial
+    from bench.running import trial
 
-    (row, *_) = suite.expand(suite.load("deblur"), "smoke", methods=["identity"])
+    (row, *_) = expand.expand(read.load_suite("deblur"), "smoke", methods=["identity"])
     settings = trial.Settings(out=Path(tmp_path), device=torch.device("cpu"))
     parts = trial.identify(row, settings)
     about = {"suite": "x", "label": "y", "workload": "z", "plan": "p", "costs": {"tuning_trials": 3.0}}
@@ -419,8 +421,8 @@ def test_a_name_and_a_place_do_not_decide_what_a_trial_is(tmp_path):
 
 def test_the_largest_grid_that_is_planned(tiny, monkeypatch):
     tiny.file.write_text(tiny.file.read_text().replace("[tiers.smoke]", "[axes]\nwidth = [2, 3, 4]\n[tiers.smoke]", 1).replace("width = 4, ", ""))
-    monkeypatch.setattr(suite, "_MOST", 8)
+    monkeypatch.setattr(expand, "_MOST", 8)
     assert len(tiny.trials(seeds=[0, 1])) == 8  # identity has no width
-    monkeypatch.setattr(suite, "_MOST", 7)
+    monkeypatch.setattr(expand, "_MOST", 7)
     with pytest.raises(UsageError, match="a grid of 8 trials, and 7 is the most"):
         tiny.trials(seeds=[0, 1])

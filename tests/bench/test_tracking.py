@@ -10,12 +10,13 @@ import pytest
 from _commands import in_another_process
 
 import runner
-from bench import execute, lookup
-from bench import trial as life
 from bench.errors import UsageError
-from bench.record import write_record
-from bench.tracking import Store
-from bench.training import Interrupted
+from bench.running import trial as life
+from bench.scheduling import scheduler
+from bench.store import lookup
+from bench.store.mlflow_store import Store
+from bench.store.record import write_record
+from bench.training.loop import Interrupted
 from reports import export, render
 
 
@@ -94,7 +95,7 @@ def test_calls_grow_with_validations_not_with_updates(tiny, monkeypatch):
     assert validations == 3
     assert calls == {"log_batch": 1}  # a training that took no time: all at once
     calls.clear()
-    monkeypatch.setattr(execute, "_LOGGED_EVERY", 0.0)
+    monkeypatch.setattr(scheduler, "_LOGGED_EVERY", 0.0)
     tiny.run(methods=["unet[steps=40]"], fresh=True)
     assert calls == {"log_batch": validations + 2}
 

@@ -9,14 +9,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench import checkpoint
 from bench.errors import UsageError
-from bench.history import collapse_step
+from bench.evaluation import judging
 from bench.method import Method as Base
 from bench.method import TrainHP
+from bench.store import checkpoint
 from bench.stream import Stream, mix
-from bench.time_limit import time_limit
-from bench.training import Diverged, Interrupted, Plan, Training, judging
+from bench.training.history import collapse_step
+from bench.training.loop import Diverged, Interrupted, Plan, Training
+from bench.training.time_limit import time_limit
 
 
 class Task:

@@ -10,15 +10,15 @@ import torch
 from PIL import Image
 
 from bench import registry
-from bench.build import build
 from bench.errors import UsageError
+from bench.evaluation import judging
 from bench.segmenters.palette import FACADES
 from bench.spec import parse
 from bench.stream import Stream
-from bench.suite import Trial
+from bench.suites.trial import Trial
 from bench.task import Scores
 from bench.tasks.translate import Translate
-from bench.training import judging
+from bench.training.build import build
 
 SETS = ("sliced_wasserstein[directions=16]",)
 

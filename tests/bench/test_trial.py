@@ -10,14 +10,18 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from bench import identity, registry, suite, weights
-from bench import trial as life
-from bench.build import build, open_task
-from bench.codehash import file_hash
-from bench.record import CURVES, PER_IMAGE
-from bench.settings import Settings
+from bench import registry
+from bench.external import weights
+from bench.running import identify
+from bench.running import trial as life
+from bench.running.settings import Settings
 from bench.spec import Spec, parse
-from bench.training import Interrupted
+from bench.store import identity
+from bench.store.code_hash import file_hash
+from bench.store.record import CURVES, PER_IMAGE
+from bench.suites import components
+from bench.training.build import build, open_task
+from bench.training.loop import Interrupted
 
 PLUGIN = '''"""A method that goes wrong.
 
@@ -64,7 +68,7 @@ def test_a_trained_trial(ran):
     assert (record.label, record.outcome, record.reason, record.seed, record.tier, record.suite) == ("unet", "finished", "", 0, "smoke", "tiny")
     assert list(record.final) == ["psnr", "ssim"]
     assert (record.params["steps"], record.params["width"], record.params["optimizer"]) == ("4", "4", "adam[lr=0.03]")
-    assert suite.check_method(parse(record.spec)).options["width"] == 4
+    assert components.check_method(parse(record.spec)).options["width"] == 4
     assert record.cards.keys() >= {"psnr", "ssim", "parameters"}
     assert record.summary.keys() >= {"steps", "best_step", "auc"}
     assert (record.summary["steps"], record.summary["opt.fused"]) == (4, 1)
@@ -334,7 +338,7 @@ def test_every_task_option_changes_identity_and_protocol(ran, option, names):
     ],
 )
 def test_parts_inside_parts(kind, spec, inner):
-    found = [(k, parse(text).name) for k, text in suite.unfolded([(kind, spec)])]
+    found = [(k, parse(text).name) for k, text in components.unfolded([(kind, spec)])]
     assert found[0] == (kind, parse(spec).name)
     assert set(found[1:]) == inner
 
@@ -344,8 +348,8 @@ def test_a_change_of_a_part_inside_a_part_changes_the_identity(ran, monkeypatch)
     trial = dataclasses.replace(trial, spec=Spec("unet", {**UNET, "schedule": "warmup[then=cosine]"}))
     before, cosine = parts(trial), registry.find("schedule", "cosine")
     assert "code.schedule.cosine" in before
-    real = identity.code_hash
-    monkeypatch.setattr(identity, "code_hash", lambda part: "changed" if part is cosine else real(part))
+    real = identify.code_hash
+    monkeypatch.setattr(identify, "code_hash", lambda part: "changed" if part is cosine else real(part))
     assert {k for k, v in parts(trial).items() if before[k] != v} == {"code.schedule.cosine"}
 
 

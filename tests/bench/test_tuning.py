@@ -10,12 +10,15 @@ import types
 import pandas as pd
 import pytest
 
-from bench import execute, main, suite, target, tuning
+from bench.commands import run as main
 from bench.errors import Unavailable, UsageError
-from bench.record import CURVES, TrialRecord, write_record
-from bench.schema import Space
+from bench.scheduling import scheduler, tuning
 from bench.spec import parse
-from bench.training import Interrupted
+from bench.store import validation
+from bench.store.record import CURVES, TrialRecord, write_record
+from bench.suites import expand, read
+from bench.suites.schema import Space
+from bench.training.loop import Interrupted
 
 # x starts at 8 and descends x^2/2: one step of plain descent at rate r leaves 8 (1 - r), so 1 is the best rate and 2 or more never gets anywhere
 TASK = '''"""A parabola. Validation and test differ by a constant."""
@@ -128,7 +131,7 @@ class Rates:
 
     def __init__(self, bench):
         self.bench = bench
-        self.level = suite.load(str(bench.file)).tiers["smoke"]
+        self.level = read.load_suite(str(bench.file)).tiers["smoke"]
         self.ran = []
 
     def rows(self, **chosen):
@@ -144,7 +147,7 @@ class Rates:
             def update(self, step, images_per_s, values): ...
             def evaluating(self, done, total): ...
 
-        return execute.run_all(trials, self.bench.settings, self.bench.ledger, Seen())
+        return scheduler.run_all(trials, self.bench.settings, self.bench.ledger, Seen())
 
     def tune(self, **chosen):
         return tuning.tune(self.rows(**chosen), self.level.tuning, self.train)
@@ -269,7 +272,7 @@ def test_how_many_tuning_trials_diverged_is_part_of_the_cost():
 
 def test_nothing_runs_twice_and_a_tuning_stopped_half_way_goes_on(grid, monkeypatch):
     rates, left = grid(trials=2, studies=2), [3]
-    real = execute.life.run
+    real = scheduler.life.run
 
     def run(*args, **kwargs):
         if not left[0]:
@@ -277,10 +280,10 @@ def test_nothing_runs_twice_and_a_tuning_stopped_half_way_goes_on(grid, monkeypa
         left[0] -= 1
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(execute.life, "run", run)
+    monkeypatch.setattr(scheduler.life, "run", run)
     with pytest.raises(Interrupted):
         rates.tune(methods=_TWO)
-    monkeypatch.setattr(execute.life, "run", real)
+    monkeypatch.setattr(scheduler.life, "run", real)
     first = len(rates.ran)
     again = grid(trials=2, studies=2)
     tuned = again.tune(methods=_TWO)
@@ -342,7 +345,7 @@ def test_a_row_whose_every_tuning_trial_failed_is_an_error(grid):
 
 
 def test_failed_tuning_is_told_and_is_exit_code_1(grid, plugin, capsys, monkeypatch):
-    bench, real = grid(trials=2, studies=1).bench, execute.life.run
+    bench, real = grid(trials=2, studies=1).bench, scheduler.life.run
 
     def run(trial, settings, *args, **kwargs):
         record = real(trial, settings, *args, **kwargs)
@@ -350,11 +353,11 @@ def test_failed_tuning_is_told_and_is_exit_code_1(grid, plugin, capsys, monkeypa
 
     def fail(trial, settings, record):
         broken = dataclasses.replace(record, outcome="failed", reason="RuntimeError: on purpose")
-        write_record(broken, execute.life.folder_of(trial, record.trial_id, settings).results)
+        write_record(broken, scheduler.life.folder_of(trial, record.trial_id, settings).results)
         return broken
 
-    bad = tuning.quasirandom(suite.load(str(bench.file)).tiers["smoke"].tuning.spaces["descent"], 2, 1000, [])[0]["lr"]
-    monkeypatch.setattr(execute.life, "run", run)
+    bad = tuning.quasirandom(read.load_suite(str(bench.file)).tiers["smoke"].tuning.spaces["descent"], 2, 1000, [])[0]["lr"]
+    monkeypatch.setattr(scheduler.life, "run", run)
     assert main.run_suite(main.RunOptions(suite=str(bench.file), tier="smoke", out=bench.out, methods=["one/sgd"])) == 1
     said = capsys.readouterr().out
     assert f"1 of 4 trials failed, the first of them one: sgd (tuning: study 0, lr {bad:g}), seed 1000: RuntimeError: on purpose\n" in said
@@ -387,7 +390,7 @@ def test_a_row_tells_its_present_cost(grid):
     (first, *_) = rates.train(rates.tune(methods=["one/adam"], seeds=[0]))
     assert "tuning_trials" not in first.costs
     trial = rates.tune(methods=["one/adam"])[0]
-    (again,) = rates.train([suite.dataclasses.replace(trial, costs={"tuning_trials": 9.0}, label="other")])
+    (again,) = rates.train([expand.dataclasses.replace(trial, costs={"tuning_trials": 9.0}, label="other")])
     assert (again.trial_id, again.label, again.costs["tuning_trials"]) == (first.trial_id, "other", 9.0)
     (back,) = rates.train([trial])
     assert (back.label, "tuning_trials" in back.costs) == ("adam", False)
@@ -424,7 +427,7 @@ def test_sensitivity_is_a_grid_beside_the_rows(grid):
     ]
     assert tuning.count(rows, rates.level) == len(rows) + 6
     board = rates.train(rates.rows(methods=["sgd"]))
-    ends = {r.tried["lr"]: target.final(r) for r in rates.train(trials)}
+    ends = {r.tried["lr"]: validation.final(r) for r in rates.train(trials)}
     expected = {lr: pytest.approx((8 * (1 - 3 * lr) ** 3) ** 2 * 1.5, rel=1e-4) for lr in ends}
     assert ends == expected | {1.0: math.inf}  # it diverged
     assert {(r.label, r.role) for r in rates.bench.store.board("smoke", rates.bench.out)} == {("sgd", "row")}  # though the newest are others
@@ -434,10 +437,10 @@ def test_sensitivity_is_a_grid_beside_the_rows(grid):
 def test_target_of_a_workload(grid):
     rates = grid(rule="fixed")
     records = rates.train(rates.tune(methods=["one/sgd", "one/adam"], seeds=[0]))
-    assert target.column_of(records[0]) == "loss"
-    assert target.target(records, ["sgd"]) == pytest.approx((8 * 0.5**3) ** 2 / 2)
-    assert target.target(records, ["sgd", "adam"]) == target.target(records, ["sgd"])
-    assert math.isnan(target.target(records, ["lion"]))
+    assert validation.column_of(records[0]) == "loss"
+    assert validation.target(records, ["sgd"]) == pytest.approx((8 * 0.5**3) ** 2 / 2)
+    assert validation.target(records, ["sgd", "adam"]) == validation.target(records, ["sgd"])
+    assert math.isnan(validation.target(records, ["lion"]))
 
 
 # -- optuna

@@ -8,8 +8,8 @@ import torch
 from _hostile import Hostile
 from safetensors.torch import save_file
 
-from bench import weights
 from bench.errors import Unavailable, UsageError
+from bench.external import weights
 
 
 @pytest.fixture

@@ -9,15 +9,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import contract, feature, registry, suite
+from bench import feature, registry
+from bench.conformance import checks
+from bench.dataset import SPLITS, Picture
 from bench.errors import Unavailable, UsageError
+from bench.evaluation import judging
 from bench.metrics import _kernel, _samples
 from bench.spec import Spec
+from bench.suites import expand, read
 from bench.tasks import _classification, _generation, _pictures
 from bench.tasks._pictures import Exam
-from bench.training import judging
-from datasets._base import SPLITS, FileSource, Picture
-from datasets._samples import ImageFiles
+from datasets.reading.files import FileSource
+from datasets.reading.samples import ImageFiles
 
 CPU = torch.device("cpu")
 TASKS = registry.names("task")
@@ -51,8 +54,8 @@ class Pool:
 def rows():
     """Task -> the first row of a shipped suite, at its smallest, that trains a network on it."""
     found = {}
-    for name in suite.names():
-        for trial in suite.expand(suite.load(name), "smoke"):
+    for name in read.suite_names():
+        for trial in expand.expand(read.load_suite(name), "smoke"):
             if "optimizer" in registry.settings(registry.find("method", trial.spec.name)):
                 found.setdefault(trial.task.name, trial)
     return found
@@ -117,8 +120,8 @@ RESTORING = [name for name in registry.names("method") if hasattr(registry.find(
 @pytest.mark.parametrize("name", RESTORING)
 def test_a_picture_is_restored_alone_as_in_company(name, tmp_path):
     """Those that draw random numbers on the way included: a picture has its own."""
-    method = contract.make(name)
-    contract.train(method, tmp_path)
+    method = checks.make(name)
+    checks.train(method, tmp_path)
     batch = method.task.batch(3, torch.Generator().manual_seed(5))
     pictures = [Picture(name=str(i), sharp=x) for i, x in enumerate(batch.target)]
     exams = [Exam(["a", "b", "c"], batches, pictures) for batches in ([batch], [batch.pick(i) for i in range(3)])]

@@ -2,12 +2,13 @@
 
 import pytest
 
-from bench import contract, registry
+from bench import registry
+from bench.conformance import checks
 
 METHODS = registry.names("method")
 
 
 @pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("check", contract.CHECKS)
+@pytest.mark.parametrize("check", checks.CHECKS)
 def test_contract(check, name):
-    contract.CHECKS[check](name)
+    checks.CHECKS[check](name)

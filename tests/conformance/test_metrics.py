@@ -7,8 +7,7 @@ import torch
 
 from bench import registry
 from bench.errors import Unavailable, UsageError
-from bench.metric import CostMetric, ImageMetric, LabelMetric, SampleMetric
-from bench.metrics._saliency import SaliencyMetric
+from bench.metric import CostMetric, ImageMetric, LabelMetric, SaliencyMetric, SampleMetric
 
 SIDE = 192  # MS-SSIM needs more than 160
 PERFECT = {  # of a constant picture or map and itself; "chance": what a constant map scores where only order counts

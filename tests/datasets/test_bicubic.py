@@ -10,10 +10,10 @@ from PIL import Image
 
 from bench import registry
 from bench.errors import UsageError
-from bench.resize import weights
-from datasets._pixels import read_image
+from bench.operators.resize import weights
 from datasets.degrade.bicubic import Bicubic
 from datasets.photos import Photos
+from datasets.reading.pixels import read_image
 
 SET5 = Path(os.environ.get("GANBENCH_DATA", ""), "set5_x4")
 needs_set5 = pytest.mark.skipif(not SET5.is_dir() or "GANBENCH_DATA" not in os.environ, reason="needs GANBENCH_DATA with set5_x4")

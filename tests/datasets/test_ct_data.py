@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import ct
 from bench.errors import Unavailable, UsageError
-from datasets._dicom import read_slice
+from bench.operators import ct
 from datasets.degrade.low_dose import LowDose
 from datasets.dicom import DICOM
 from datasets.ellipses import Ellipses, _draw
 from datasets.mayo import Mayo
+from datasets.reading.dicom import read_slice
 
 DATA = os.environ.get("GANBENCH_DATA")
 real = pytest.mark.skipif(not DATA, reason="needs the real data sets: set GANBENCH_DATA")

@@ -10,12 +10,12 @@ from PIL import Image
 
 import runner
 from bench import registry
+from bench.dataset import SPLITS
 from bench.errors import UsageError
-from datasets._base import SPLITS
-from datasets._files import files_in, folders_in, image_files, once
 from datasets.folder import Folder
 from datasets.images import Images
 from datasets.lsun import LSUN
+from datasets.reading.folders import files_in, folders_in, image_files, once
 
 
 def paint(root, *names):
@@ -140,7 +140,7 @@ def test_a_folder_that_may_not_be_listed_is_named(tmp_path):
     tmp_path.chmod(0o755)
     (tmp_path / "set/secret").chmod(0)
     code = (
-        "import os, sys; from pathlib import Path; from bench.errors import UsageError; from datasets._files import image_files\n"
+        "import os, sys; from pathlib import Path; from bench.errors import UsageError; from datasets.reading.folders import image_files\n"
         "if os.geteuid() == 0: os.setuid(65534)\n"
         "try: print(image_files(Path('set'), recursive=True))\n"
         "except UsageError as error: print(error)"

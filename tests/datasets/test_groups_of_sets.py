@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 from bench import registry
-from datasets._base import SPLITS, Entry, FileSource
+from bench.dataset import SPLITS
 from datasets.photos import Photos
+from datasets.reading.files import Entry, FileSource
 
 DATA = os.environ.get("GANBENCH_DATA")
 real = pytest.mark.skipif(not DATA, reason="needs the real data sets: set GANBENCH_DATA")

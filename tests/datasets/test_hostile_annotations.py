@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bench.errors import UsageError
-from datasets import _yolo, coco, salicon
+from datasets import coco, salicon
 from datasets.coco import Coco
+from datasets.reading import yolo as _yolo
 
 GOOD = {
     "images": [{"id": 7, "file_name": "a.jpg"}, {"id": 9, "file_name": "b.jpg"}],

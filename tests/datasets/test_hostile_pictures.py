@@ -18,11 +18,11 @@ import runner
 from bench.errors import UsageError
 from bench.spec import Spec
 from bench.text import one_line
-from datasets import _base
-from datasets._pixels import decode, read_image
 from datasets.folder import Folder
 from datasets.folder_pair import FolderPair
 from datasets.images import Images
+from datasets.reading import files
+from datasets.reading.pixels import decode, read_image
 
 SMOOTH = np.stack(np.meshgrid(np.linspace(20, 230, 64), np.linspace(20, 230, 48)), -1).mean(-1)[..., None].repeat(3, 2).astype(np.uint8)
 NAMES = [
@@ -73,7 +73,7 @@ def test_a_picture_of_30000_by_30000(tmp_path):
     path = png_of_zeros(tmp_path / "bomb.png", 30_000, 30_000)
     assert path.stat().st_size < 200_000
     code = (
-        "import resource, sys; from pathlib import Path; from datasets._base import read_image; from bench.errors import UsageError\n"
+        "import resource, sys; from pathlib import Path; from datasets.reading.files import read_image; from bench.errors import UsageError\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "try: read_image(Path(sys.argv[1]))\n"
         "except UsageError as error: print(error)\n"
@@ -147,7 +147,7 @@ def test_what_is_no_file_is_named(tmp_path, source):
 
 
 def test_of_a_large_set_what_is_no_file_is_found_when_it_is_opened(tmp_path, monkeypatch):
-    monkeypatch.setattr(_base, "_SMALL", 10)
+    monkeypatch.setattr(files, "_SMALL", 10)
     picture().save(tmp_path / "good.png")
     (tmp_path / "dangling.png").symlink_to(tmp_path / "nowhere")
     with pytest.raises(UsageError, match=r"dangling\.png: it is a link to .*nowhere, which is not there; replace it"):
@@ -168,7 +168,7 @@ def test_a_file_that_somebody_else_may_not_read(tmp_path):
     picture().save(tmp_path / "secret.png")
     (tmp_path / "secret.png").chmod(0)
     code = (
-        "import os, sys; from pathlib import Path; from PIL import PngImagePlugin; from datasets._base import read_image; os.setuid(65534)\n"
+        "import os, sys; from pathlib import Path; from PIL import PngImagePlugin; from datasets.reading.files import read_image; os.setuid(65534)\n"
         "from bench.errors import UsageError\n"
         "try: read_image(Path('secret.png'))\n"
         "except UsageError as error: print(error)"

@@ -8,7 +8,7 @@ import pytest
 import scipy.io
 import scipy.io.matlab
 
-from datasets._matlab import read_mat
+from datasets.reading.matlab import read_mat
 
 WRITTEN_BY_MATLAB = [f for f in sorted(Path(scipy.io.matlab.__file__).parent.glob("tests/data/test*_[5-7]*.mat")) if "hdf5" not in f.name]
 

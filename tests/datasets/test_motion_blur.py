@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.psf import convolve
+from bench.operators.psf import convolve
 from datasets.degrade import motion_blur
 from datasets.degrade.motion_blur import MotionBlur
 

@@ -10,9 +10,9 @@ import scipy.io
 from PIL import Image
 
 from bench import registry
+from bench.dataset import Picture, PictureSet
 from bench.errors import UsageError
-from datasets._base import Picture, PictureSet
-from datasets._names import Entry, by_stem, distinct
+from datasets.reading.names import Entry, by_stem, distinct
 
 
 def paint(root, *names, level=None):

@@ -6,11 +6,11 @@ import torch
 from PIL import Image
 
 from bench.errors import UsageError
-from datasets import _base
-from datasets._base import hash_files, readable
-from datasets._files import image_files
-from datasets._pixels import read_image
-from datasets._samples import _square
+from datasets.reading import files
+from datasets.reading.files import hash_files, readable
+from datasets.reading.folders import image_files
+from datasets.reading.pixels import read_image
+from datasets.reading.samples import _square
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 20, 3), dtype=np.uint8)
 
@@ -173,7 +173,7 @@ def test_the_fingerprint_sees_names_contents_and_order(tmp_path):
 
 
 def test_large_sets_are_hashed_by_their_heads(tmp_path, monkeypatch):
-    monkeypatch.setattr(_base, "_SMALL", 100_000)
+    monkeypatch.setattr(files, "_SMALL", 100_000)
     big = tmp_path / "big"
     content = bytearray(200_000)
     big.write_bytes(content)

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from bench import registry
+from bench.dataset import SPLITS
 from bench.errors import Unavailable, UsageError
-from datasets._base import SPLITS
 
 DATA = os.environ.get("GANBENCH_DATA")
 real = pytest.mark.skipif(not DATA, reason="needs the real data sets: set GANBENCH_DATA")

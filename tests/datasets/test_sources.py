@@ -9,17 +9,17 @@ import torch
 from PIL import Image
 
 from bench import registry
+from bench.dataset import EMPTY, SPLITS, DataSource
 from bench.errors import Unavailable, UsageError
-from bench.psf import convolve
-from datasets import _base
-from datasets._base import EMPTY, SPLITS, DataSource
-from datasets._inventory import inventory
+from bench.operators.psf import convolve
 from datasets.bsds import BSDS
 from datasets.coco import Coco
 from datasets.folder import Folder
 from datasets.gopro import GoPro
 from datasets.levin import Levin
 from datasets.photos import Photos
+from datasets.reading import files
+from datasets.reading.inventory import inventory
 
 DATA = os.environ.get("GANBENCH_DATA")
 real = pytest.mark.skipif(not DATA, reason="needs the real data sets: set GANBENCH_DATA")
@@ -75,7 +75,7 @@ def test_photos_are_bundled():
     for split in SPLITS:
         assert Photos().count(None, split) == len(Photos().open(None, split))
     with pytest.raises(Unavailable, match="reinstall no_such_package"):
-        _base.bundled("no_such_package/data/a.png")
+        files.bundled("no_such_package/data/a.png")
 
 
 def test_no_photo_is_in_two_splits_and_each_is_large_enough_for_a_scene():
@@ -135,7 +135,7 @@ def test_broken_pictures_are_refused_or_left_out(tmp_path, monkeypatch):
     assert pictures.names == ["a.png"]
     assert len(pictures.skipped) == 1
     assert "b.png" in pictures.skipped[0]
-    monkeypatch.setattr(_base, "_SMALL", 10)  # a large set: found out when read
+    monkeypatch.setattr(files, "_SMALL", 10)  # a large set: found out when read
     late = Folder(split="test").open(tmp_path, "test")
     assert len(late) == 2
     with pytest.raises(UsageError, match=r"b\.png"):

@@ -5,7 +5,7 @@ import torch
 
 from bench import registry
 from bench.errors import UsageError
-from datasets._points import PointSource
+from datasets.reading.points import PointSource
 
 NAMES = [n for n in registry.names("dataset") if isinstance(p := registry.find("dataset", n), type) and issubclass(p, PointSource)]
 PLANE = [n for n in NAMES if n != "gauss_mixture"]

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from bench import registry
+from bench.dataset import SPLITS
 from bench.errors import Unavailable, UsageError
-from datasets._base import SPLITS
 from datasets.coco_masks import CocoMasks
 from datasets.facades import Facades
 from datasets.folder_pair import FolderPair

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from bench import registry
-from methods._penalties import gradient_norm, gradient_penalty
+from methods.penalties import gradient_norm, gradient_penalty
 
 REAL, FAKE = torch.tensor([[2.0], [0.5]]), torch.tensor([[-1.0], [0.0]])
 

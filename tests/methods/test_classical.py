@@ -6,7 +6,7 @@ from scipy.signal import convolve as scipy_convolve
 from bench import registry
 from bench.errors import UsageError
 from bench.method import Batch
-from bench.psf import convolve, psf_to_otf
+from bench.operators.psf import convolve, psf_to_otf
 from datasets.photos import Photos
 from methods.classical import _deconvolve
 from methods.classical.blind_motion import _autocorrelation, _lines, _log_likelihood, _log_spectrum

@@ -87,7 +87,7 @@ def test_vgg_weights_are_read_by_torchvisions_keys(monkeypatch):
 
     torch.manual_seed(0)
     whole = vgg.make_layers(vgg.cfgs["E"])
-    monkeypatch.setattr("bench.weights.load_state_dict", lambda name: {f"features.{k}": v for k, v in whole.state_dict().items()})
+    monkeypatch.setattr("bench.external.weights.load_state_dict", lambda name: {f"features.{k}": v for k, v in whole.state_dict().items()})
     x = torch.from_numpy(A)
     assert torch.allclose(registry.make("content", "perceptual[net=vgg19]").features(x), whole[:15](x))
 

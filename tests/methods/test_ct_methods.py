@@ -9,9 +9,10 @@ import torch
 from skimage.restoration import denoise_tv_chambolle
 from skimage.transform import iradon_sart
 
-from bench import ct, registry
+from bench import registry
 from bench.errors import Unavailable, UsageError
 from bench.method import Batch
+from bench.operators import ct
 from bench.spec import Spec, parse
 from datasets.degrade.low_dose import LowDose
 from datasets.ellipses import Ellipses

@@ -14,7 +14,8 @@ from torch import nn
 from bench import registry
 from bench.errors import UsageError
 from bench.method import Batch
-from bench.suite import expand, load
+from bench.suites.expand import expand
+from bench.suites.read import load_suite
 from datasets.degrade.gaussian import Gaussian
 from datasets.photos import Photos
 from methods.classical._noise_level import noise_level
@@ -292,7 +293,7 @@ def test_noise2noise_never_meets_the_truth(crops):
 @pytest.mark.parametrize("tier", ["quick", "standard", "paper"])
 def test_the_ablations_of_gcbd_train_their_denoiser_as_long_as_dncnn(tier):
     updates = {}
-    for trial in expand(load("denoise"), tier, seeds=[0]):
+    for trial in expand(load_suite("denoise"), tier, seeds=[0]):
         if trial.spec.name in {"dncnn", "gcbd"}:
             hp = registry.find("method", trial.spec.name).HP(**trial.spec.options)
             updates[trial.label] = hp.steps - round(getattr(hp, "gan_share", 0) * hp.steps)

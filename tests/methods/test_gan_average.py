@@ -3,15 +3,15 @@
 import pytest
 import torch
 
-from bench import contract
+from bench.conformance import checks
 from bench.errors import UsageError
+from bench.evaluation import judging
 from bench.stream import Stream
-from bench.training import judging
 
 
 def _updates(name, **options):
     """The method after its updates, and the generator's weights after each of them."""
-    method, seen = contract.make(name, **options), []
+    method, seen = checks.make(name, **options), []
     stream = Stream(method.task, 0, 2)
     method.prepare(stream)
     for _ in method.train(stream):
@@ -47,7 +47,7 @@ def test_training_is_the_same_and_samples_are_the_average():
 
 
 def test_before_the_first_update_samples_come_from_the_weights():
-    method, plain = contract.make("wgan_gp", ema=0.5), contract.make("wgan_gp")
+    method, plain = checks.make("wgan_gp", ema=0.5), checks.make("wgan_gp")
     with judging(method):
         y = method.sample(2)
     with judging(plain):
@@ -57,18 +57,18 @@ def test_before_the_first_update_samples_come_from_the_weights():
 @pytest.mark.parametrize("name", ["wgan_gp", "mix_gan", "virtual_batchnorm_gan"])
 @pytest.mark.parametrize("cut", [1, 3])
 def test_resume_is_exact_and_evaluation_neutral(name, cut, tmp_path):
-    whole = contract.make(name, ema=0.9)
+    whole = checks.make(name, ema=0.9)
     (tmp_path / "whole").mkdir()
-    contract.train(whole, tmp_path / "whole", evaluations=4)
+    checks.train(whole, tmp_path / "whole", evaluations=4)
     (tmp_path / "cut").mkdir()
-    contract.train(contract.make(name, ema=0.9), tmp_path / "cut", stop_at=cut)
-    resumed = contract.make(name, seed=99, ema=0.9)
-    contract.train(resumed, tmp_path / "cut")
+    checks.train(checks.make(name, ema=0.9), tmp_path / "cut", stop_at=cut)
+    resumed = checks.make(name, seed=99, ema=0.9)
+    checks.train(resumed, tmp_path / "cut")
     assert whole.average
-    assert contract.fingerprint(resumed) == contract.fingerprint(whole)
+    assert checks.fingerprint(resumed) == checks.fingerprint(whole)
 
 
 @pytest.mark.parametrize("ema", [-0.1, 1.0])
 def test_out_of_range(ema):
     with pytest.raises((UsageError, ValueError), match="ema"):
-        contract.make("wgan_gp", ema=ema)
+        checks.make("wgan_gp", ema=ema)

@@ -6,7 +6,8 @@ import pytest
 import torch
 from scipy.special import wrightomega
 
-from bench import contract, registry
+from bench import registry
+from bench.conformance import checks
 from bench.errors import UsageError
 from methods.gan._divergences import DIVERGENCES, alpha_divergence, weighted_jensen_shannon
 
@@ -157,7 +158,7 @@ def _gradients(m, loss, network):
 
 @pytest.mark.parametrize(("surrogate", "game"), [(False, "saturating"), (True, "nonsaturating")])
 def test_c6_4_the_gan_row_is_the_game_of_2014(surrogate, game):
-    m = contract.make("fgan", divergence="gan", surrogate=surrogate)
+    m = checks.make("fgan", divergence="gan", surrogate=surrogate)
     batch = m.task.batch(8, torch.Generator().manual_seed(0))
     y = m.fake(8)
     m.fake = lambda n: y
@@ -170,7 +171,7 @@ def test_c6_4_the_gan_row_is_the_game_of_2014(surrogate, game):
 
 @pytest.mark.parametrize("divergence", ["kl", "js"])
 def test_c6_algorithm_1_moves_both_players_along_the_gradients_at_one_point(divergence):
-    m = contract.make("fgan", divergence=divergence, optimizer="sgd[lr=0.01]", steps=1)
+    m = checks.make("fgan", divergence=divergence, optimizer="sgd[lr=0.01]", steps=1)
     batch = m.task.batch(4, torch.Generator().manual_seed(0))
     y = m.fake(4)
     m.fake = lambda n: y
@@ -186,12 +187,12 @@ def test_c6_algorithm_1_moves_both_players_along_the_gradients_at_one_point(dive
 @pytest.mark.parametrize("options", [{"divergence": "wasserstein"}, {"divergence": "alpha", "alpha": 1.0}, {"divergence": "js_weighted", "pi": 1.0}])
 def test_unknown_divergences_are_refused(options):
     with pytest.raises(UsageError, match="fgan: "):
-        contract.make("fgan", **options)
+        checks.make("fgan", **options)
 
 
 @pytest.mark.parametrize("options", [{"divergence": "alpha", "alpha": 2.0}, {"divergence": "js_weighted", "pi": 0.3}])
 def test_parameters_reach_the_row(options):
-    m = contract.make("fgan", **options)
+    m = checks.make("fgan", **options)
     name, value = options["divergence"], next(v for k, v in options.items() if k != "divergence")
     u = torch.tensor([0.3, 2.0])
     assert torch.equal(m.divergence.f(u), ROWS[f"{name} {value:g}"].f(u))

@@ -14,9 +14,9 @@ from bench import registry
 from bench.errors import UsageError
 from bench.method import Samples
 from bench.spec import Spec
-from methods._backbones import MLPGenerator, mlp_critic
-from methods._penalties import js_penalty, zero_centred_penalty
-from methods._train import descend
+from methods.networks.backbones import MLPGenerator, mlp_critic
+from methods.penalties import js_penalty, zero_centred_penalty
+from methods.procedures import descend
 
 SGD = "sgd[lr=0.2]"
 WGAN = "wgan[clip=1e9]"  # never clips: a linear game

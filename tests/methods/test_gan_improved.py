@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import parameters_to_vector
 
-from bench import contract
+from bench.conformance import checks
 from bench.errors import UsageError
 from bench.method import Samples
 from methods.gan.minibatch_discrimination_gan import _Minibatch
@@ -21,7 +21,7 @@ def _batch(m, n=4, seed=0):
 
 
 def test_c12_4_feature_matching_is_at_rest_where_the_means_agree():
-    m = contract.make("feature_matching_gan")
+    m = checks.make("feature_matching_gan")
     batch = _batch(m)
     y = batch.x.flip(0).clone().requires_grad_()
     m.fake = lambda n: y
@@ -32,7 +32,7 @@ def test_c12_4_feature_matching_is_at_rest_where_the_means_agree():
 
 
 def test_c12_feature_matching_by_hand():
-    m = contract.make("feature_matching_gan")
+    m = checks.make("feature_matching_gan")
     batch, y = _batch(m), torch.rand(6, 1, 16, 16)
     m.fake = lambda n: y
     expected = sum((a - b) ** 2 for a, b in zip(m.D.represent(batch.x).mean(0), m.D.represent(y).mean(0)))
@@ -41,7 +41,7 @@ def test_c12_feature_matching_by_hand():
 
 @pytest.mark.parametrize("alpha", [0.9, 0.75])
 def test_c12_5_smoothing_is_one_sided(alpha):
-    m = contract.make("label_smoothing_gan", alpha=alpha)
+    m = checks.make("label_smoothing_gan", alpha=alpha)
     m.D, m.fake = nn.Identity(), lambda n: torch.tensor([-1.0, 0.5])
     real = torch.tensor([2.0, -0.3])
     p, q = torch.sigmoid(real), torch.sigmoid(m.fake(2))
@@ -73,7 +73,7 @@ def test_c12_1_trap_13_a_sample_is_not_compared_with_itself():
 
 
 def test_c12_1_trap_13_real_and_fake_batches_are_judged_apart():
-    m = contract.make("minibatch_discrimination_gan")
+    m = checks.make("minibatch_discrimination_gan")
     batch, y = _batch(m), torch.rand(4, 1, 16, 16)
     m.fake = lambda n: y
     apart = F.softplus(-m.D(batch.x)).mean() + F.softplus(m.D(y)).mean()
@@ -86,7 +86,7 @@ def test_c12_1_trap_13_real_and_fake_batches_are_judged_apart():
 
 
 def test_c12_2_the_average_is_that_of_all_parameters_so_far():
-    m = contract.make("historical_averaging_gan", steps=5)
+    m = checks.make("historical_averaging_gan", steps=5)
     data = (_batch(m, 2, i) for i in itertools.count())
     m.prepare(data)
     past = {"G": [parameters_to_vector(m.G.parameters()).detach()], "D": [parameters_to_vector(m.D.parameters()).detach()]}
@@ -98,7 +98,7 @@ def test_c12_2_the_average_is_that_of_all_parameters_so_far():
 
 
 def test_c12_2_each_player_pays_for_its_drift():
-    m = contract.make("historical_averaging_gan", weight=0.3)
+    m = checks.make("historical_averaging_gan", weight=0.3)
     batch, y = _batch(m), torch.rand(4, 1, 16, 16)
     m.fake = lambda n: y
     m.average_g, m.average_d = (parameters_to_vector(n.parameters()).detach() + shift for n, shift in ((m.G, 0.1), (m.D, -0.2)))
@@ -117,7 +117,7 @@ def test_c12_2_averaging_turns_a_spiral_inwards(weight, low, high):
             super().__init__()
             self.w = nn.Parameter(torch.tensor(3.0, dtype=torch.float64))
 
-    m = contract.make("historical_averaging_gan", weight=weight)
+    m = checks.make("historical_averaging_gan", weight=weight)
     m.G, m.D = Scalar(), Scalar()
     m.average_g, m.average_d = torch.zeros(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
     for m.t in range(20_000):
@@ -156,7 +156,7 @@ def test_c12_3_the_reference_batch_is_normalised_by_itself(shape):
 
 
 def test_c12_3_a_sample_does_not_depend_on_the_rest_of_its_batch():
-    m = contract.make("virtual_batchnorm_gan")
+    m = checks.make("virtual_batchnorm_gan")
     m.prepare(iter(()))
     assert not any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in m.G.modules())
     z = torch.randn(6, m.task.z_dim)
@@ -175,7 +175,7 @@ def test_c12_6_log_odds_of_the_k_plus_1_classes_are_logsumexp():
 
 
 def test_c12_6_semi_supervised_losses_by_hand():
-    m = contract.make("semi_supervised_gan")
+    m = checks.make("semi_supervised_gan")
     real, fake = torch.randn(5, 10, generator=torch.Generator().manual_seed(0)), torch.randn(7, 10, generator=torch.Generator().manual_seed(1))
     Zr, Zf = real.exp().sum(1), fake.exp().sum(1)
     assert m.unsupervised(real, fake).item() == pytest.approx(-((Zr / (Zr + 1)).log().mean() + (1 / (Zf + 1)).log().mean()).item() / 2, rel=1e-5)
@@ -187,7 +187,7 @@ def test_c12_6_semi_supervised_losses_by_hand():
 
 
 def test_c12_6_only_few_labels_are_seen():
-    m = contract.make("semi_supervised_gan", labelled=2, batch_size=16)
+    m = checks.make("semi_supervised_gan", labelled=2, batch_size=16)
     seen = []
 
     def data():
@@ -208,14 +208,14 @@ def test_c12_6_only_few_labels_are_seen():
 
 
 def test_c12_6_a_class_that_never_comes_is_reported():
-    m = contract.make("semi_supervised_gan", labelled=1, batch_size=4)
+    m = checks.make("semi_supervised_gan", labelled=1, batch_size=4)
     batch = Samples(torch.rand(4, 1, 16, 16), torch.tensor([0, 1, 2, 3]))
     with pytest.raises(UsageError, match="labelled=1"):
         m.prepare(itertools.repeat(batch))
 
 
 def test_c12_6_the_classifier_learns_from_few_labels():
-    m = contract.make("semi_supervised_gan", labelled=10, batch_size=32, steps=150, optimizer="adam[lr=3e-3,betas=(0.5,0.999)]")
+    m = checks.make("semi_supervised_gan", labelled=10, batch_size=32, steps=150, optimizer="adam[lr=3e-3,betas=(0.5,0.999)]")
     data = (_batch(m, 32, i) for i in itertools.count(1000))
     m.prepare(data)
     for _ in m.train(data):
@@ -227,7 +227,7 @@ def test_c12_6_the_classifier_learns_from_few_labels():
 
 
 def test_c12_6_a_sheet_has_a_row_for_every_class():
-    m = contract.make("semi_supervised_gan")
+    m = checks.make("semi_supervised_gan")
     x = _batch(m, 500).x
     bright = x[:, 0, :10].mean(2).argmax(1)  # of the rows, whose number is the class
     m.sample, m.classify = lambda n: x, lambda y: F.one_hot(torch.where(bright == 9, 8, bright), 10)
@@ -240,7 +240,7 @@ def test_c12_6_a_sheet_has_a_row_for_every_class():
 @pytest.mark.parametrize("name", ["feature_matching_gan", "label_smoothing_gan", "minibatch_discrimination_gan", "historical_averaging_gan",
                                   "virtual_batchnorm_gan", "semi_supervised_gan"])  # fmt: skip
 def test_c12_rate_falls_over_the_last_third(name):
-    m = contract.make(name, steps=1200)
+    m = checks.make(name, steps=1200)
     rates = []
     for m.t in (0, 400, 800, 1000, 1200):
         m.anneal()

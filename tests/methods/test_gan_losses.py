@@ -8,11 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bench import contract, registry
+from bench import registry
+from bench.conformance import checks
 from bench.errors import UsageError
 from bench.method import Samples
 from bench.spec import parse
-from methods._train import descend
+from methods.procedures import descend
 
 P, Q = torch.tensor([0.5, 0.3, 0.2]), torch.tensor([0.2, 0.2, 0.6])
 
@@ -73,7 +74,7 @@ def test_c1_1_value_of_the_game_between_gaussians(delta, value):
 @pytest.mark.parametrize(("spec", "sign"), [("gan", -1), ("gan[adversarial=saturating]", 1), ("dcgan", -1), ("dcgan_keras", -1)])
 def test_c1_2_the_generator_sees_one_minus_d_or_d(spec, sign):
     parsed = parse(spec)
-    m = contract.make(parsed.name, **parsed.options)
+    m = checks.make(parsed.name, **parsed.options)
     scores = torch.tensor([-10.0, -5.0, 0.0], requires_grad=True)
     m.fake, m.D = lambda n: scores, nn.Identity()
     m.generator_loss(Samples(scores)).backward()
@@ -82,7 +83,7 @@ def test_c1_2_the_generator_sees_one_minus_d_or_d(spec, sign):
 
 
 def test_c3_the_keras_example_judges_one_batch_of_both():
-    m = contract.make("dcgan_keras", dropout=0.0)
+    m = checks.make("dcgan_keras", dropout=0.0)
     batch, y = m.task.batch(4, torch.Generator().manual_seed(0)), m.fake(4)
     m.fake = lambda n: y
     labels = torch.cat([torch.ones(4), torch.zeros(4)])
@@ -91,7 +92,7 @@ def test_c3_the_keras_example_judges_one_batch_of_both():
 
 
 def test_c3_gradients_are_clipped_by_value():
-    m = contract.make("dcgan_keras", clip_value=0.5)
+    m = checks.make("dcgan_keras", clip_value=0.5)
     for p in m.G.parameters():
         p.grad = torch.full_like(p, -7.0)
     m.opt_g.step()
@@ -100,7 +101,7 @@ def test_c3_gradients_are_clipped_by_value():
 
 @pytest.mark.parametrize("name", ["dcgan", "dcgan_keras"])
 def test_c3_trap_12_the_generators_step_leaves_the_critic_alone(name):
-    m = contract.make(name)
+    m = checks.make(name)
     before = [p.detach().clone() for p in m.D.parameters()]
     descend(m.opt_g, m.generator_loss(m.task.batch(4, torch.Generator().manual_seed(0))))
     assert all(torch.equal(p, q) for p, q in zip(m.D.parameters(), before))
@@ -114,7 +115,7 @@ def _endless(m, seen):
 
 @pytest.mark.parametrize("name", ["gan", "dcgan", "lsgan", "infogan"])
 def test_c2_trap_17_every_batch_trains_both_players(name):
-    m, seen = contract.make(name, steps=2), []
+    m, seen = checks.make(name, steps=2), []
     before = {k: [p.detach().clone() for p in getattr(m, k).parameters()] for k in "GD"}
     list(m.train(_endless(m, seen)))
     assert seen == [0, 1]
@@ -123,7 +124,7 @@ def test_c2_trap_17_every_batch_trains_both_players(name):
 
 
 def test_c4_trap_10_schedule_of_critic_steps():
-    m, seen = contract.make("wgan", steps=7, n_critic=2, n_long=3, warmup=2, long_every=3), []
+    m, seen = checks.make("wgan", steps=7, n_critic=2, n_long=3, warmup=2, long_every=3), []
     list(m.train(_endless(m, seen)))
     assert [seen.count(t) for t in range(7)] == [3, 3, 2, 3, 2, 2, 3]
     paper = registry.make("method", "wgan")(m.task)
@@ -131,7 +132,7 @@ def test_c4_trap_10_schedule_of_critic_steps():
 
 
 def test_c4_trap_10_every_parameter_is_clipped():
-    m = contract.make("wgan", adversarial="wgan[clip=0.003]")
+    m = checks.make("wgan", adversarial="wgan[clip=0.003]")
     assert max(p.abs().max().item() for p in m.D.parameters()) > 0.003
     list(m.train(_endless(m, [])))
     assert max(p.abs().max().item() for p in m.D.parameters()) <= 0.003 + 1e-9
@@ -139,7 +140,7 @@ def test_c4_trap_10_every_parameter_is_clipped():
 
 @pytest.mark.parametrize("theta", [0.25, -0.5, 3.0])
 def test_c4_2_a_clipped_linear_critic_measures_c_times_the_distance(theta):
-    m = contract.make("wgan", optimizer="rmsprop[lr=1e-3]")
+    m = checks.make("wgan", optimizer="rmsprop[lr=1e-3]")
     m.D = nn.Linear(1, 1)
     opt = m.optimizer(m.D)
     m.fake = lambda n: torch.full((n, 1), theta)
@@ -152,7 +153,7 @@ def test_c4_2_a_clipped_linear_critic_measures_c_times_the_distance(theta):
 
 @pytest.mark.parametrize(("theta", "gp", "slope", "value"), [(1, 10, 1.05, 1.025), (1, 0.1, 6, 3.5), (3, 10, 1.15, 3.225)])
 def test_c5_1_a_penalised_linear_critic_overshoots_the_distance(theta, gp, slope, value):
-    m = contract.make("wgan_gp", adversarial=f"wgan_gp[gp={gp}]")
+    m = checks.make("wgan_gp", adversarial=f"wgan_gp[gp={gp}]")
     m.D = nn.Linear(1, 1, bias=False)
     m.fake = lambda n: torch.zeros(n, 1)
     batch = Samples(torch.full((4, 1), float(theta)))
@@ -165,7 +166,7 @@ def test_c5_1_a_penalised_linear_critic_overshoots_the_distance(theta, gp, slope
 
 
 def test_c4_c5_hyper_parameters_of_algorithm_1():
-    task = contract.make("gan").task
+    task = checks.make("gan").task
     wgan, gp = (registry.make("method", name)(task) for name in ("wgan", "wgan_gp"))
     assert (wgan.opt_d.defaults["lr"], wgan.hp.batch_size, wgan.hp.n_critic, wgan.adversarial.clip) == (5e-5, 64, 5, 0.01)
     assert (gp.opt_d.defaults["lr"], gp.opt_d.defaults["betas"], gp.hp.n_critic, gp.adversarial.gp) == (1e-4, (0, 0.9), 5, 10)
@@ -176,7 +177,7 @@ def test_c4_c5_hyper_parameters_of_algorithm_1():
     ({"a": -1.0, "c": 0.0}, (0.5**2 + 2**2) / 2 / 2 + (0 + 1) / 2 / 2, (1 + 0) / 2 / 2),
 ])  # fmt: skip
 def test_lsgan_by_hand(options, critic, generator):
-    m = contract.make("lsgan", **options)
+    m = checks.make("lsgan", **options)
     m.D, m.fake = nn.Identity(), lambda n: torch.tensor([-1.0, 0.0])
     batch = Samples(torch.tensor([0.5, 3.0]))
     assert m.critic_loss(batch).item() == pytest.approx(critic)
@@ -187,7 +188,7 @@ def test_lsgan_by_hand(options, critic, generator):
 
 
 def _info(**options):
-    return contract.make("infogan", **options)
+    return checks.make("infogan", **options)
 
 
 def test_c7_1_information_of_a_perfect_and_of_a_blind_q():
@@ -273,7 +274,7 @@ def test_c7_latents():
 
 
 def test_c7_a_sheet_varies_one_code_and_nothing_else():
-    m = contract.make("infogan", noise=3, categories=4, continuous=2)
+    m = checks.make("infogan", noise=3, categories=4, continuous=2)
     m.decode = lambda z: z  # the sheets' latents
     by_category, *by_code = m.sheets(columns=5).values()
     assert by_category.shape == (5, 4, 9)

@@ -12,7 +12,7 @@ from torch import nn
 from bench import registry
 from bench.method import Samples
 from bench.spec import Spec
-from methods._backbones import MLPGenerator, conv_critic, mlp_critic
+from methods.networks.backbones import MLPGenerator, conv_critic, mlp_critic
 
 
 class _Times(nn.Module):

@@ -4,12 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from bench import contract, registry
+from bench import registry
+from bench.conformance import checks
 from bench.errors import Unavailable
-from methods._backbones import MLPGenerator, mlp_critic
 from methods.gan import dcgan, dcgan_keras
 from methods.gan._pictures import coarsest
 from methods.gan._resnet import ResNetGenerator, resnet_critic
+from methods.networks.backbones import MLPGenerator, mlp_critic
 
 
 def _count(network: nn.Module) -> int:
@@ -44,7 +45,7 @@ def test_c2_1_dcgan_draws_every_side_in_the_unit_range(shape, kernel):
 
 
 def test_c2_3_dcgan_starts_from_narrow_gaussians():
-    m = contract.make("dcgan", ngf=64, ndf=64)  # PyTorch's own would be 0.014
+    m = checks.make("dcgan", ngf=64, ndf=64)  # PyTorch's own would be 0.014
     for network in (m.G, m.D):
         for layer in network.modules():
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and layer.weight.numel() > 5000:
@@ -89,7 +90,7 @@ def test_c5_parameters_of_the_networks_for_points(meta):
 
 
 def test_c5_the_residual_critic_treats_samples_separately():
-    m = contract.make("wgan_gp", network="resnet", dim=4)
+    m = checks.make("wgan_gp", network="resnet", dim=4)
     x = torch.rand(3, 1, 16, 16)
     assert torch.allclose(m.D(x), torch.cat([m.D(x[i : i + 1]) for i in range(3)]), atol=1e-6)
     y = m.sample(5)

@@ -10,7 +10,7 @@ import torch
 from bench import registry
 from bench.method import Samples
 from bench.spec import Spec
-from methods._backbones import MLPGenerator, mlp_critic
+from methods.networks.backbones import MLPGenerator, mlp_critic
 
 ANGLES = torch.arange(8) * math.pi / 4
 MODES = 2 * torch.stack([ANGLES.cos(), ANGLES.sin()], 1)  # 8 x 2

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from bench import contract, registry
-from bench._toys import ToyGeneration
+from bench import registry
+from bench.conformance import checks
+from bench.conformance.toys import ToyGeneration
 from bench.errors import UsageError
 from bench.method import Samples
 from bench.stream import Stream
@@ -105,7 +106,7 @@ def _undone(layer, x):
 
 @pytest.mark.parametrize(("name", "networks"), [("unet", {"G"}), ("deblurgan", {"G", "D"}), ("wgan_gp", {"G", "D"}), ("vae", {"E", "G"})])
 def test_in_a_method_every_layer_sees_real_data_before_the_first_update(name, networks):
-    method = contract.make(name, init="lsuv")
+    method = checks.make(name, init="lsuv")
     assert method.networks().keys() >= networks
     stream = Stream(method.task, 0, 8)
     method.prepare(stream)
@@ -116,7 +117,7 @@ def test_in_a_method_every_layer_sees_real_data_before_the_first_update(name, ne
     assert after["t"] == 0
     assert before.keys() == after.keys()
     for key in before.keys() - networks:
-        assert list(contract._leaves(after[key])) == list(contract._leaves(before[key]))
+        assert list(checks._leaves(after[key])) == list(checks._leaves(before[key]))
     stream.drawn = drawn  # the same batch and latents again
     torch.set_rng_state(rng)
     variances = _variances(method.networks().values(), lambda: next(iter(method.train(stream))))
@@ -159,16 +160,16 @@ def test_resume_is_exact_and_data_are_seen_once(name, tmp_path, monkeypatch):
         folder = tmp_path / str(cut)
         folder.mkdir()
         if cut:
-            contract.train(contract.make(name, init="lsuv"), folder, stop_at=cut)
-        method = contract.make(name, seed=99 if cut else 0, init="lsuv")
-        contract.train(method, folder)
-        finals.append(contract.fingerprint(method))
+            checks.train(checks.make(name, init="lsuv"), folder, stop_at=cut)
+        method = checks.make(name, seed=99 if cut else 0, init="lsuv")
+        checks.train(method, folder)
+        finals.append(checks.fingerprint(method))
         assert len(calls) == len(finals)
     assert finals[0] == finals[1]
 
 
 def test_other_initialisers_draw_no_data():
-    method = contract.make("wgan_gp", init="he")
+    method = checks.make("wgan_gp", init="he")
     method.calibrate(iter(()))
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from methods._nets import NORMS, Dropout, PatchGAN, ResNetGenerator, UNet, padded
+from methods.networks.image_nets import NORMS, Dropout, PatchGAN, ResNetGenerator, UNet, padded
 from methods.restoration import keras_deblurgan
 
 

@@ -8,12 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from bench import checkpoint, contract, registry
+from bench import registry
+from bench.conformance import checks
 from bench.errors import UsageError
 from bench.method import Samples
-from methods._train import descend
+from bench.store import checkpoint
 from methods.optimizers import _torch
 from methods.optimizers._rule import Rule
+from methods.procedures import descend
 
 NAMES = registry.names("optimizer")
 OURS = [name for name in NAMES if isinstance(registry.make("optimizer", name)([nn.Parameter(torch.zeros(1))]), Rule)]
@@ -23,17 +25,17 @@ OURS = [name for name in NAMES if isinstance(registry.make("optimizer", name)([n
 @pytest.mark.parametrize("cut", [1, 3])
 def test_a_resumed_run_has_the_bits_of_an_undisturbed_one(spec, cut, tmp_path):
     def made(seed=0):
-        return contract.make("srcnn", seed, optimizer=spec, schedule="cosine")
+        return checks.make("srcnn", seed, optimizer=spec, schedule="cosine")
 
     whole, first, resumed = made(), made(), made(seed=99)
     for folder in ("whole", "cut"):
         (tmp_path / folder).mkdir()
-    contract.train(whole, tmp_path / "whole")
-    contract.train(first, tmp_path / "cut", stop_at=cut)
-    contract.train(resumed, tmp_path / "cut")
+    checks.train(whole, tmp_path / "whole")
+    checks.train(first, tmp_path / "cut", stop_at=cut)
+    checks.train(resumed, tmp_path / "cut")
     assert first.t == cut
-    assert contract.fingerprint(resumed) == contract.fingerprint(whole)
-    assert contract.fingerprint(whole) != contract.fingerprint(made())
+    assert checks.fingerprint(resumed) == checks.fingerprint(whole)
+    assert checks.fingerprint(whole) != checks.fingerprint(made())
 
 
 def _seeded(dtype, spec):
@@ -110,9 +112,9 @@ def test_loading_does_not_share_memory(name):
     saved = opt.state_dict()
     twins, other = _seeded(torch.float32, name)
     other.load_state_dict(saved)
-    before = contract.fingerprint(_Holder(saved))
+    before = checks.fingerprint(_Holder(saved))
     _steps(twins, other, 2, 2)
-    assert contract.fingerprint(_Holder(saved)) == before
+    assert checks.fingerprint(_Holder(saved)) == before
 
 
 @dataclasses.dataclass
@@ -147,7 +149,7 @@ def test_parameters_without_a_gradient_stay(name):
 
 
 def test_a_method_passes_on_what_its_optimizers_tell():
-    m = contract.make("wgan", optimizer="swats")
+    m = checks.make("wgan", optimizer="swats")
     assert m.remarks() == {f"{opt}.{k}": 0 for opt in ("opt_d", "opt_g") for k in ("fused", "gamma", "estimate", "switched", "rate")}
     m.opt_d.param_groups[0]["switched"] = 7
     assert (m.remarks()["opt_d.switched"], m.remarks()["opt_g.switched"]) == (7, 0)
@@ -185,7 +187,7 @@ def test_sparse_and_complex_are_refused():
 
 @pytest.mark.parametrize("name", ["nag_notes", "nadam_notes"])
 def test_looking_ahead_feels_the_clipping_of_a_critic(name):
-    m = contract.make("wgan", optimizer=f"{name}[lr=1.0]", steps=3)
+    m = checks.make("wgan", optimizer=f"{name}[lr=1.0]", steps=3)
     for _ in m.train(itertools.repeat(Samples(torch.rand(4, *m.task.shape)))):
         weights = torch.cat([p.detach().flatten() for p in m.D.parameters()])
         assert weights.abs().max() <= 0.01

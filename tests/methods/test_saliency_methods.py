@@ -10,8 +10,9 @@ import scipy.ndimage
 import torch
 from torch import nn
 
-from bench import registry, weights
+from bench import registry
 from bench.errors import Unavailable, UsageError
+from bench.external import weights
 from bench.method import Batch
 from methods.saliency._maps import smooth, stretched
 from methods.saliency._networks import VGG16, EncoderDecoder, MapCritic, small

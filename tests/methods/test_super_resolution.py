@@ -12,9 +12,9 @@ from torch import nn
 from bench import registry
 from bench.errors import Unavailable, UsageError
 from bench.method import Batch
-from bench.resize import enlarge
+from bench.operators.resize import enlarge
+from methods.networks.srresnet import Discriminator, Generator
 from methods.restoration import _shallow
-from methods.restoration._srresnet import Discriminator, Generator
 
 SMALL = {
     "srcnn": "srcnn[n1=8,n2=4,std=0.1,steps=40,optimizer='adam[lr=5e-3]']",

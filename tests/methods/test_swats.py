@@ -9,7 +9,7 @@ from torch import nn
 
 from bench import registry
 from bench.errors import UsageError
-from methods._train import descend
+from methods.procedures import descend
 
 F64 = torch.float64
 

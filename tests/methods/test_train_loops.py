@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from methods._train import alternate, alternate_on_batch, descend, regress
+from methods.procedures import alternate, alternate_on_batch, descend, regress
 
 
 class _Scalar(nn.Module):

@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, MultivariateNormal, Normal, kl_divergence
 
-from bench import contract, registry
-from bench._toys import ToyGeneration
+from bench import registry
+from bench.conformance import checks
+from bench.conformance.toys import ToyGeneration
 from bench.errors import UsageError
 from bench.method import Samples
-from methods.vae import _bound
+from methods import elbo
 
 
 class _Points(ToyGeneration):
@@ -32,21 +33,21 @@ def _make(name, task, **options):
 
 def test_divergence():
     mean, log_variance = torch.tensor([[0.5, -1.0, 0.0]]), torch.tensor([[0.0, -1.0, 0.7]])
-    assert _bound.kl(mean, log_variance).item() == pytest.approx(0.965816021, abs=1e-7)
+    assert elbo.kl(mean, log_variance).item() == pytest.approx(0.965816021, abs=1e-7)
     theirs = kl_divergence(Normal(mean, (log_variance / 2).exp()), Normal(0.0, 1.0)).sum(1)
-    assert _bound.kl(mean, log_variance).item() == pytest.approx(theirs.item(), abs=1e-6)
+    assert elbo.kl(mean, log_variance).item() == pytest.approx(theirs.item(), abs=1e-6)
 
 
 def test_likelihoods():
     torch.manual_seed(0)
     mean, x = torch.rand(4, 1, 3, 3), torch.rand(4, 1, 3, 3)
     coins = (x > 0.5).float()
-    assert torch.allclose(_bound.Bernoulli()(coins, mean), Bernoulli(mean).log_prob(coins).flatten(1).sum(1))
+    assert torch.allclose(elbo.Bernoulli()(coins, mean), Bernoulli(mean).log_prob(coins).flatten(1).sum(1))
     sure = torch.tensor([[0.0, 1.0, math.nan]])
-    assert torch.allclose(_bound.Bernoulli()(sure[:, :2], sure[:, :2]), torch.zeros(1), atol=1e-6)
-    assert _bound.Bernoulli()(1 - sure[:, :2], sure[:, :2]).isfinite()
-    assert _bound.Bernoulli()(sure.nan_to_num(), sure).isnan()  # no error, so that training can say that it diverged
-    gaussian = _bound.Gaussian()
+    assert torch.allclose(elbo.Bernoulli()(sure[:, :2], sure[:, :2]), torch.zeros(1), atol=1e-6)
+    assert elbo.Bernoulli()(1 - sure[:, :2], sure[:, :2]).isfinite()
+    assert elbo.Bernoulli()(sure.nan_to_num(), sure).isnan()  # no error, so that training can say that it diverged
+    gaussian = elbo.Gaussian()
     torch.nn.init.constant_(gaussian.log_variance, -0.7)
     assert torch.allclose(gaussian(x, mean), Normal(mean, math.exp(-0.35)).log_prob(x).flatten(1).sum(1), atol=1e-5)
 
@@ -54,10 +55,10 @@ def test_likelihoods():
 def test_draws_have_the_variance_that_was_learned_and_pictures_none():
     torch.manual_seed(0)
     sure = torch.tensor([[0.0, 1.0, math.nan]])
-    assert torch.allclose(_bound.Bernoulli()(sure[:, :2], sure[:, :2]), torch.zeros(1), atol=1e-6)
-    assert _bound.Bernoulli()(1 - sure[:, :2], sure[:, :2]).isfinite()
-    assert _bound.Bernoulli()(sure.nan_to_num(), sure).isnan()  # no error, so that training can say that it diverged
-    gaussian = _bound.Gaussian()
+    assert torch.allclose(elbo.Bernoulli()(sure[:, :2], sure[:, :2]), torch.zeros(1), atol=1e-6)
+    assert elbo.Bernoulli()(1 - sure[:, :2], sure[:, :2]).isfinite()
+    assert elbo.Bernoulli()(sure.nan_to_num(), sure).isnan()  # no error, so that training can say that it diverged
+    gaussian = elbo.Gaussian()
     torch.nn.init.constant_(gaussian.log_variance, math.log(0.25))
     assert gaussian.draw(torch.ones(20_000, 2)).std().item() == pytest.approx(0.5, rel=0.02)
     assert torch.equal(gaussian.draw(torch.ones(2, 1, 4, 4)), torch.ones(2, 1, 4, 4))
@@ -176,8 +177,8 @@ def test_the_other_choices_resume_exactly(options, tmp_path):
         folder = tmp_path / str(cut)
         folder.mkdir()
         if cut:
-            contract.train(contract.make("vae", **options), folder, stop_at=cut)
-        method = contract.make("vae", **options)
-        contract.train(method, folder)
-        finals.append(contract.fingerprint(method))
+            checks.train(checks.make("vae", **options), folder, stop_at=cut)
+        method = checks.make("vae", **options)
+        checks.train(method, folder)
+        finals.append(checks.fingerprint(method))
     assert finals[0] == finals[1]

@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench import weights
 from bench.detector import Detections, Detector, best_boxes
 from bench.detectors.torchvision import Torchvision
 from bench.errors import Unavailable
+from bench.external import weights
 
 KIND = "detector"
 _SIDE = 352

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image, ImageFilter
 
 from bench.cards import Card
-from bench.record import CURVES, PER_IMAGE, TrialRecord
-from bench.schema import Suite
+from bench.store.record import CURVES, PER_IMAGE, TrialRecord
+from bench.suites.schema import Suite
 
 HOSTILE = "<script>window.hacked=1</script>\"'&$_%{}--> =\n| `x` β 日本"
 

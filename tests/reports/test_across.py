@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from bench import target
+from bench.store import validation
 from reports import plots
 from reports.across import section
 from reports.html import page
@@ -114,11 +114,11 @@ def test_how_much_the_standings_rest_on_is_said(across):
 
 
 def test_divergence_before_the_first_validation_turns_no_direction(optimizers):
-    goal = target.target(optimizers_on_vae := [r for r in optimizers if r.workload == "vae"], ["sgd", "adam"])
+    goal = validation.target(optimizers_on_vae := [r for r in optimizers if r.workload == "vae"], ["sgd", "adam"])
     early = dataclasses.replace(optimizers_on_vae[0], label="sgd", seed=7, outcome="diverged", curves=optimizers_on_vae[0].curves[:0], final={})
-    assert not target.column_of(early)
-    assert target.target([early, *optimizers_on_vae], ["sgd", "adam"]) == goal > 12
-    assert target.final(early, *optimizers_on_vae) == -np.inf
+    assert not validation.column_of(early)
+    assert validation.target([early, *optimizers_on_vae], ["sgd", "adam"]) == goal > 12
+    assert validation.final(early, *optimizers_on_vae) == -np.inf
 
 
 def test_how_many_tuning_trials_diverged_stands_beside_the_name(across):

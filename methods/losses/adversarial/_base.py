@@ -6,7 +6,7 @@ import dataclasses
 
 from torch import Tensor, nn
 
-from methods._penalties import Critic
+from methods.penalties import Critic
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

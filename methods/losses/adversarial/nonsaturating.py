@@ -7,8 +7,8 @@ import dataclasses
 import torch.nn.functional as F
 from torch import Tensor
 
-from methods._penalties import Critic
 from methods.losses.adversarial._base import AdversarialLoss
+from methods.penalties import Critic
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ import dataclasses
 
 from torch import Tensor
 
-from methods._penalties import Critic, gradient_penalty
 from methods.losses.adversarial._base import AdversarialLoss
+from methods.penalties import Critic, gradient_penalty
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

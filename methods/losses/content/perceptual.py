@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from bench import weights
-from bench.colour import IMAGENET_MEAN, IMAGENET_STD
+from bench.external import weights
+from bench.operators.colour import IMAGENET_MEAN, IMAGENET_STD
 
 _LAYERS = {"vgg19": 14, "vgg16": 15, "squeezenet": 4, "random_vgg19": 14}  # torchvision's indices in `features`
 

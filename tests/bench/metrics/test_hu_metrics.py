@@ -5,8 +5,9 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from bench import ct, registry
-from bench.profiles import profile
+from bench import registry
+from bench.operators import ct
+from bench.tasks._profiles import profile
 
 
 @pytest.fixture(scope="module")

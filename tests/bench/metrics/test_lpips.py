@@ -8,8 +8,9 @@ import pytest
 import torch
 import torchvision
 
-from bench import registry, weights
+from bench import registry
 from bench.errors import Unavailable
+from bench.external import weights
 
 BACKBONES = {"alex": "alexnet", "squeeze": "squeezenet1_1"}
 

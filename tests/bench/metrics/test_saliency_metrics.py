@@ -13,7 +13,7 @@ from sklearn.metrics import fbeta_score, roc_auc_score
 
 from bench import registry
 from bench.errors import UsageError
-from bench.metrics._saliency import SaliencyMetric
+from bench.metric import SaliencyMetric
 from datasets.sod import SOD
 
 DATA = os.environ.get("GANBENCH_DATA")

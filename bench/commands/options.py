@@ -1,0 +1,142 @@
+"""What the command line was given, and what it means: each option is checked before anything runs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from bench.errors import UsageError
+from bench.running.settings import Settings
+from bench.store import checkpoint_mirror
+from bench.suites.schema import TIERS, TierName
+from bench.training.out_of_memory import OnOOM
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """The options of `runner.py --suite`, as given."""
+
+    suite: str
+    tier: str | None = None
+    methods: Sequence[str] = ()
+    seeds: str | None = None
+    overrides: Sequence[str] = ()
+    device: str = "auto"
+    data_root: Path | None = None
+    out: Path = Path("runs")
+    tracking_uri: str | None = None
+    deterministic: bool = False
+    fresh: bool = False
+    max_seconds: float | None = None
+    plugins: Sequence[Path] = ()
+    yes: bool = False
+    workers: int | None = None
+    ray: str | None = None
+    threads: int | None = None
+    ranks: int = 1
+    on_oom: str = "fail"
+    checkpoints: str | None = None
+
+    def settings(self) -> Settings:
+        """Where and how trials run.
+
+        Raises:
+            UsageError: an option that means nothing here, or excludes another.
+        """
+        if self.workers and self.ray:
+            raise UsageError("--workers starts Ray on this machine, --ray uses a cluster that runs: give one of them")
+        if self.ranks > 1 and not (self.workers or self.ray):
+            raise UsageError("--ranks shares every trial out among processes of Ray: give --workers or --ray too")
+        if self.ranks > 1 and self.on_oom != "fail":
+            raise UsageError("--ranks and --on-oom exclude each other: more ranks make the share of each smaller")
+        if self.ranks > 1 and self.checkpoints:
+            raise UsageError("--ranks and --checkpoints exclude each other: ranks share an --out on storage that all nodes see")
+        return Settings(
+            out=self.out, device=resolve_device(self.device), data_root=data_root_of(self.data_root), deterministic=self.deterministic,
+            max_seconds=_positive("--max-seconds", self.max_seconds), threads=self.threads, plugins=tuple(p.resolve() for p in self.plugins),
+            on_oom=_on_oom(self.on_oom), ranks=self.ranks, checkpoints=None if self.checkpoints is None else checkpoint_mirror.whole(self.checkpoints),
+        )  # fmt: skip
+
+
+def resolve_device(name: str) -> torch.device:
+    """`auto`, `cpu`, `cuda`, `cuda:1` or `mps` -> a device that is here.
+
+    Raises:
+        UsageError: no such device; the message says what there is.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"  # mps only when asked for: it lacks float64
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"unknown device {name!r}; give auto, cpu, cuda, cuda:N or mps") from None
+    count = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= count:
+        raise UsageError(f"no device {name}: {f'there are cuda:0 to cuda:{count - 1}' if count else 'torch finds no CUDA GPU; use --device cpu'}")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UsageError("no device mps: torch finds no Apple GPU; use --device cpu")
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise UsageError(f"device {name!r} is not supported; give auto, cpu, cuda, cuda:N or mps")
+    return device
+
+
+def tier_of(name: str | None, device: torch.device) -> TierName:
+    """The tier as given; standard on a GPU, quick elsewhere.
+
+    Raises:
+        UsageError: no such tier.
+    """
+    if name is None:
+        return "standard" if device.type == "cuda" else "quick"
+    for tier in TIERS:
+        if name == tier:
+            return tier
+    raise UsageError(f"unknown tier {name!r}; known: {', '.join(TIERS)}")
+
+
+def seeds_of(text: str | None) -> list[int] | None:
+    """`3` -> [0, 1, 2], `0,4,7` -> [0, 4, 7]; None: the tier's own.
+
+    Raises:
+        UsageError: neither, a negative one, or one twice.
+    """
+    if text is None:
+        return None
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"--seeds {text!r}: give how many (3) or which (0,4,7)") from None
+    if len(numbers) == 1 and numbers[0] > 1000:
+        raise UsageError(f"--seeds {text!r}: that many? give how many (3) or which (0,4,7)")
+    seeds = numbers if "," in text else list(range(numbers[0]))
+    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise UsageError(f"--seeds {text!r}: give at least one seed, none negative, none twice")
+    return seeds
+
+
+def data_root_of(path: Path | None) -> Path | None:
+    """The folder of data sets, which weights are looked for in too.
+
+    Raises:
+        UsageError: it is no folder.
+    """
+    if path is None:
+        return None
+    if not path.is_dir():
+        raise UsageError(f"the data root {path} is no folder: mend --data-root or GANBENCH_DATA, or leave it out to use the bundled data")
+    return path.resolve()
+
+
+def _on_oom(name: str) -> OnOOM:
+    if name not in ("fail", "halve"):
+        raise UsageError(f"--on-oom {name!r}: give fail or halve")
+    return name  # type: ignore[return-value]
+
+
+def _positive(name: str, value: float | None) -> float:
+    if value is not None and not value > 0:
+        raise UsageError(f"{name} must be positive, not {value}")
+    return float("inf") if value is None else value

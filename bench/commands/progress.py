@@ -1,0 +1,77 @@
+"""What a user sees while a suite runs: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from bench.store.record import TrialRecord
+from bench.suites.trial import Trial
+
+_EVERY = 15.0  # seconds between plain lines of one trial
+
+
+class SuiteDisplay:
+    """Shows the suite and every running trial, one or `several` at once: updates, images/s, losses, time left, evaluation. A context manager."""
+
+    def __init__(self, console: Console, total: int, headline: Sequence[str], several: bool = False) -> None:
+        self.console, self.total, self.headline, self.several = console, total, headline, several
+        self.passed = self.started = 0  # trials of the phases before this one: tuning, rows, sensitivity; and all that began to run
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(28), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        note = TextColumn("{task.fields[note]}", markup=False)
+        self.bars = Progress(*columns, note, console=console, transient=True, disable=not console.is_terminal)
+        self.suite = self.bars.add_task("suite", total=total, note="")
+
+    def __enter__(self) -> SuiteDisplay:
+        self.bars.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.bars.stop()
+
+    def start(self, trial: Trial, index: int, total: int, why: str) -> TrialDisplay:
+        """A trial begins, the one at `index` of its phase."""
+        self.started += 1
+        at = self.passed + index
+        place = f"[{at + 1}/{self.total}]"
+        if not self.several:
+            self.bars.update(self.suite, completed=at)
+        self.line(f"{place} {trial.title}, seed {trial.seed}{f': re-run, {why}' if why else ''}")
+        return TrialDisplay(self, trial, place if self.several else "   ")
+
+    def line(self, text: str) -> None:
+        """A line that stays."""
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+class TrialDisplay:
+    """Shows one running trial."""
+
+    def __init__(self, suite: SuiteDisplay, trial: Trial, place: str) -> None:
+        self.suite, self.steps, self.place = suite, int(trial.steps), place
+        self.said = self.began = time.monotonic()
+        self.title = f"{trial.title}, seed {trial.seed}"
+        self.bar = suite.bars.add_task("train", total=self.steps or None, note=self.title)
+
+    def update(self, step: int, images_per_s: float, values: dict[str, float]) -> None:
+        """A window of updates is done."""
+        note = f"{images_per_s:,.1f} images/s  " + "  ".join(f"{k} {v:.4g}" for k, v in values.items())
+        self.suite.bars.update(self.bar, description="train", completed=step, total=self.steps, note=f"{self.title}  {note}")
+        if not self.suite.console.is_terminal and time.monotonic() - self.said > _EVERY:
+            self.suite.line(f"{self.place} update {step}/{self.steps}  {note}")
+            self.said = time.monotonic()
+
+    def evaluating(self, done: int, total: int) -> None:
+        """Pictures judged so far."""
+        self.suite.bars.update(self.bar, description="judge", completed=done, total=total, note=self.title)
+
+    def end(self, record: TrialRecord) -> None:
+        """It is on record."""
+        self.suite.bars.remove_task(self.bar)
+        self.suite.bars.advance(self.suite.suite)
+        scores = "  ".join(f"{k} {v:.4g}" for k, v in record.final.items() if k in self.suite.headline)
+        told = f"{record.outcome}{f': {record.reason}' if record.reason else ''}  {scores}  ({time.monotonic() - self.began:.0f} s)"
+        self.suite.line(f"{self.place} {told}")

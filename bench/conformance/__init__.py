@@ -1,0 +1,1 @@
+"""The contract of every kind of part, as checks."""

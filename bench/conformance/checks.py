@@ -1,0 +1,233 @@
+"""What every method must hold, as checks that run in seconds: the conformance tests and `runner.py check` both call these."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import inspect
+import math
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench import registry
+from bench.conformance.toys import TOYS
+from bench.errors import Unavailable, UsageError
+from bench.evaluation import judging
+from bench.method import Method
+from bench.spec import Spec
+from bench.stream import Stream, mix
+from bench.suites.components import check_method
+from bench.task import Task
+from bench.text import open_console
+from bench.training.loop import Plan, Training
+
+_STEPS = 4
+
+
+def toy_of(method: type[Method]) -> Task:
+    """The toy task that asks for what the method offers, and offers what it needs.
+
+    Raises:
+        UsageError: there is none.
+    """
+    toys = [toy() for toy in TOYS]
+    if not (asked := [toy for toy in toys if hasattr(method, toy.verb)]):
+        raise UsageError(f"{method.__name__} must define one of {', '.join(dict.fromkeys(toy.verb for toy in toys))}")
+    if not (fitting := [toy for toy in asked if method.needs <= toy.offers]):
+        raise UsageError(f"{method.__name__} needs {', '.join(sorted(method.needs))}: no toy task offers all of it")
+    return fitting[0]
+
+
+def make(name: str, seed: int = 0, **options: Any) -> Method:
+    """A method at toy size on its toy task."""
+    cls = registry.find("method", name)
+    trained = "steps" in registry.settings(cls)
+    small = {**cls.toy, **({"steps": _STEPS, "batch_size": 2} if trained else {}), **options}
+    spec = check_method(Spec(name, small))
+    torch.manual_seed(mix(seed))
+    return cls(toy_of(cls), **spec.options)  # type: ignore[no-any-return]
+
+
+def train(method: Method, folder: Path, *, seed: int = 0, evaluations: int = 1, stop_at: int | None = None) -> Training:
+    """Train under the harness's own loop, from the checkpoint in `folder` where there is one; `stop_at` interrupts at that update."""
+    stream = Stream(method.task, seed, getattr(method.hp, "batch_size", 1))
+    plan = Plan(folder, evaluations, higher_is_better=False)
+    training = Training(method, stream, lambda: method.task.validate(method), plan, Silent())
+    with contextlib.suppress(_Stopped):
+        training.run(lambda: _stop_if(method.t == stop_at, training))
+    return training
+
+
+def check_header(name: str) -> None:
+    """The file's docstring tells title, venue and departures."""
+    doc = inspect.getmodule(registry.find("method", name)).__doc__ or ""
+    assert doc, f"{name}: the file has no docstring"
+    assert "Departures:" in doc, f"{name}: the docstring has no 'Departures:' line (write 'none' where there are none)"
+
+
+def check_hyper_parameters(name: str) -> None:
+    """Every hyper-parameter is read by the method's file or by those of its base classes, and says where the paper states it."""
+    cls = registry.find("method", name)
+    source = "".join(inspect.getsource(inspect.getmodule(base)) for base in cls.__mro__[:-1])  # type: ignore[arg-type]
+    for field in dataclasses.fields(cls.HP):
+        assert field.metadata.get("doc"), f"{name}: say with param(..., doc) where the paper states {field.name}"
+        read = {"steps", "batch_size"} | set(re.findall(r"\b(?:hp|h)\.(\w+)", source)) | set(re.findall(r'getattr\(self\.hp, "(\w+)"', source))
+        assert field.name in read, f"{name}: nothing reads the hyper-parameter {field.name}"
+
+
+def check_runs(name: str) -> None:
+    """It builds at toy size, logs finite numbers to its last update, and does what its task asks for (see `_USES`)."""
+    method = make(name)
+    with tempfile.TemporaryDirectory() as folder:
+        training = train(method, Path(folder))
+    assert method.t == training.steps, f"{name}: stopped at update {method.t} of {training.steps}: the loop must be `while self.t < ...`"
+    assert all(math.isfinite(value) for *_, value in training.points)
+    with judging(method):
+        _USES[method.task.verb](name, method)
+
+
+def _check_restore(name: str, method: Any) -> None:
+    """Pictures of the right shape in [0, 1]."""
+    batch = method.task.batch(3, torch.Generator().manual_seed(5))
+    _check_pictures(f"{name}: restore", method.restore(batch.without_target()), batch.target.shape)
+
+
+def _check_sample(name: str, method: Any) -> None:
+    """As many pictures as asked for, of the right shape in [0, 1]."""
+    for n in (1, 3):
+        _check_pictures(f"{name}: sample({n})", method.sample(n), (n, *method.task.shape))
+
+
+def _check_minimise(name: str, method: Any) -> None:
+    """A model of the task's kind with finite parameters."""
+    model = method.minimise()
+    shapes = [p.shape for p in method.task.model().parameters()]
+    assert isinstance(model, torch.nn.Module), f"{name}: minimise returned {type(model).__name__}, not a module"
+    assert [p.shape for p in model.parameters()] == shapes, f"{name}: minimise returned another model than the task's"
+    assert all(p.isfinite().all() for p in model.parameters()), f"{name}: minimise returned parameters that are not finite"
+
+
+_USES: dict[str, Callable[[str, Any], None]] = {"restore": _check_restore, "sample": _check_sample, "minimise": _check_minimise}
+"""Verb -> the check of what a method makes of it."""
+
+
+def _check_pictures(who: str, y: Tensor, shape: tuple[int, ...]) -> None:
+    assert y.shape == shape, f"{who} returned {tuple(y.shape)}, not {tuple(shape)}"
+    assert y.dtype == torch.float32, f"{who} returned {y.dtype}"
+    assert y.isfinite().all(), f"{who} returned numbers that are not finite"
+    assert 0 <= y.min(), f"{who} went below 0"
+    assert y.max() <= 1, f"{who} went above 1"
+
+
+def check_deterministic(name: str) -> None:
+    """The same seed gives the same bits, another seed others."""
+    first, again, other = (_trained(name, seed=seed) for seed in (0, 0, 1))
+    assert first == again, f"{name}: two runs under one seed differ"
+    assert not first or first != other, f"{name}: the seed changes nothing"
+
+
+def check_resume(name: str, cut: int) -> None:
+    """Stopping at an update and resuming from the checkpoint gives the bits of an undisturbed run."""
+    whole = _trained(name)
+    if not whole:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        train(make(name), Path(folder), stop_at=cut)
+        resumed = make(name, seed=99)  # nothing may depend on how it was built
+        train(resumed, Path(folder))
+    assert fingerprint(resumed) == whole, f"{name}: resumed at update {cut} it ends elsewhere: is there state that is not on self?"
+
+
+def check_evaluation_neutral(name: str) -> None:
+    """Evaluating at every update does not change training."""
+    assert _trained(name, evaluations=_STEPS) == _trained(name), f"{name}: evaluation changes training: it must not move state or random numbers"
+
+
+CHECKS: dict[str, Callable[[str], None]] = {
+    "header": check_header,
+    "hyper-parameters": check_hyper_parameters,
+    "runs": check_runs,
+    "deterministic": check_deterministic,
+    "resume at 1": lambda name: check_resume(name, 1),
+    "resume at 3": lambda name: check_resume(name, 3),
+    "evaluation-neutral": check_evaluation_neutral,
+}
+
+
+def print_check(name_or_file: str) -> int:
+    """Run every check on a method or a plug-in file and say what holds. Returns the exit code.
+
+    Raises:
+        UsageError: no such method or file, or the file holds another kind of part.
+    """
+    console, kind, name = open_console(), "method", name_or_file
+    if name_or_file.endswith(".py"):
+        kind, name = registry.load_plugin(name_or_file)
+    if kind != "method":
+        console.print(f"{kind} {name} loads; the contract concerns methods")
+        return 0
+    registry.find("method", name)
+    failed = 0
+    for title, check in CHECKS.items():
+        try:
+            check(name)
+            verdict = "holds"
+        except Unavailable as error:
+            verdict = f"not checked: {error}"
+        except Exception as error:
+            failed += 1
+            verdict = f"FAILS: {type(error).__name__}: {error}".replace("AssertionError: ", "")
+        console.print(f"{title:20} {verdict}")
+    return int(failed > 0)
+
+
+def fingerprint(method: Method) -> list[Any]:
+    """Every number in a method's state, in a comparable form."""
+    return list(_leaves(method.state()))
+
+
+def _trained(name: str, seed: int = 0, evaluations: int = 1) -> list[Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        method = make(name, seed)
+        train(method, Path(folder), seed=seed, evaluations=evaluations)
+        return fingerprint(method) if "steps" in registry.settings(type(method)) else []
+
+
+def _leaves(tree: Any) -> Iterator[Any]:
+    if isinstance(tree, Tensor):
+        yield tree.tolist()
+    elif isinstance(tree, dict):
+        for key in sorted(tree, key=str):
+            yield from _leaves(tree[key])
+    elif isinstance(tree, (list, tuple)):
+        for value in tree:
+            yield from _leaves(value)
+    else:
+        yield tree
+
+
+class Silent:
+    """A watcher that shows nothing."""
+
+    def update(self, step: int, images_per_s: float, values: dict[str, float]) -> None:
+        """Nothing."""
+
+    def curves(self, points: Any) -> None:
+        """Nothing."""
+
+
+class _Stopped(Exception):
+    pass
+
+
+def _stop_if(condition: bool, training: Training) -> bool:
+    if condition:
+        training.save()
+        raise _Stopped
+    return False

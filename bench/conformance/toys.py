@@ -1,0 +1,199 @@
+"""Tasks small enough to train on in a second, one for each verb: what the contract's checks give a method to do."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from bench.method import Batch, Method, Samples
+from bench.operators import ct
+from bench.task import Scores, Task
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class _Toy(Task):
+    def score(self, method: Method, progress: Callable[[int, int], None]) -> Scores:
+        """As in validation."""
+        return Scores(self.validate(method))
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class ToyRestoration(_Toy):
+    """Smooth random pictures, blurred by a 3 x 3 box, with everything a method may need."""
+
+    verb = "restore"
+    crop: int = 32
+    channels: ClassVar[int] = 3
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """Everything."""
+        return frozenset({"paired", "unpaired", "psf", "labels", "noise"})
+
+    def corrupt(self, x: torch.Tensor) -> torch.Tensor:
+        """Noise from torch's global random numbers."""
+        return x + 0.1 * torch.randn_like(x)
+
+    def batch(self, n: int, rng: torch.Generator) -> Batch:
+        """N pictures of crop x crop."""
+        from bench.operators.psf import convolve
+
+        sharp = F.interpolate(torch.rand(n, 3, 8, 8, generator=rng), size=self.crop, mode="bicubic", align_corners=False).clamp(0, 1)
+        psf = torch.full((n, 3, 3), 1 / 9)
+        return Batch(convolve(sharp, psf), sharp, psf, 0.01)
+
+    def validate(self, method: Method) -> dict[str, float]:
+        """Mean squared error on four pictures."""
+        batch = self.batch(4, torch.Generator().manual_seed(1))
+        return {"mse": float((method.restore(batch.without_target()) - batch.target).square().mean())}  # type: ignore[attr-defined]
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class ToyEnlargement(ToyRestoration):
+    """The same pictures at half the size."""
+
+    scale: int = 2
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """Pairs of a small and a large picture."""
+        return frozenset({"scale"})
+
+    def batch(self, n: int, rng: torch.Generator) -> Batch:
+        """N pictures of crop x crop, observed as crop / scale x crop / scale."""
+        sharp = super().batch(n, rng).target
+        assert sharp is not None
+        return Batch(F.avg_pool2d(sharp, self.scale), sharp)
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class ToyTomography(ToyRestoration):
+    """Smooth random slices of tissue and their noisy line integrals."""
+
+    channels: ClassVar[int] = 1
+
+    @property
+    def scanner(self) -> ct.Scanner:
+        """Twelve views."""
+        return ct.Scanner(views=12)
+
+    def scans(self, n: int) -> Batch:
+        """N slices to tune on."""
+        return self.batch(n, torch.Generator().manual_seed(2))
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """Pairs with sinograms."""
+        return frozenset({"paired", "sinogram"})
+
+    def batch(self, n: int, rng: torch.Generator) -> Batch:
+        """N slices of crop x crop."""
+        sharp = super().batch(n, rng).target
+        assert sharp is not None
+        mu = ct.attenuation(sharp[:, :1] / 2) * ct.inscribed(self.crop)
+        clean = self.scanner.project(mu)
+        sinogram = clean + 0.01 * torch.randn(clean.shape, generator=rng)
+        return Batch(ct.picture(self.scanner.fbp(sinogram, self.crop)), ct.picture(mu), sinogram=sinogram)
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class ToySaliency(ToyRestoration):
+    """Where the same pictures are bright, seen through noise."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.crop, self.crop
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """Maps and the pictures without noise."""
+        return frozenset({"saliency", "clean"})
+
+    def batch(self, n: int, rng: torch.Generator) -> Batch:
+        """N pictures of crop x crop."""
+        clean = super().batch(n, rng).target
+        assert clean is not None
+        noisy = (clean + 0.1 * torch.randn(clean.shape, generator=rng)).clamp(0, 1)
+        return Batch(noisy, (clean.mean(1, keepdim=True) > 0.5).float(), sigma=0.1, clean=clean)
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class ToyGeneration(_Toy):
+    """Gray noise of 16 x 16 pixels with one bright row, whose number is the label."""
+
+    verb = "sample"
+    shape: ClassVar[tuple[int, ...]] = (1, 16, 16)
+    z_dim: ClassVar[int] = 8
+    classes: ClassVar[int] = 10
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """Labels."""
+        return frozenset({"labels"})
+
+    def generator(self) -> nn.Module:
+        """N x 8 latents to N x 1 x 16 x 16 in [0, 1]."""
+        from methods.networks.backbones import ConvGenerator
+
+        return ConvGenerator(self.z_dim, self.shape, ngf=4)
+
+    def critic(self, outputs: int = 1) -> nn.Module:
+        """N x 1 x 16 x 16 to N raw scores, or N x outputs."""
+        from methods.networks.backbones import conv_critic
+
+        return conv_critic(self.shape, ndf=4, outputs=outputs)
+
+    def batch(self, n: int, rng: torch.Generator) -> Samples:
+        """N pictures with their labels."""
+        labels = torch.randint(self.classes, (n,), generator=rng)
+        x = torch.rand(n, *self.shape, generator=rng) / 2
+        x[torch.arange(n), :, labels] = 1
+        return Samples(x, labels)
+
+    def validate(self, method: Method) -> dict[str, float]:
+        """Squared error of the mean picture of sixteen samples."""
+        real = self.batch(64, torch.Generator().manual_seed(1)).x
+        return {"mse": float((method.sample(16).mean(0) - real.mean(0)).square().mean())}  # type: ignore[attr-defined]
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class ToyMinimisation(_Toy):
+    """A line through the sums of four random numbers."""
+
+    verb = "minimise"
+    limit: ClassVar[float] = 1e4
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """A model and its loss."""
+        return frozenset()
+
+    def model(self) -> nn.Module:
+        """N x 4 to N x 1."""
+        return nn.Linear(4, 1)
+
+    def batch(self, n: int, rng: torch.Generator) -> torch.Tensor:
+        """N x 4."""
+        return torch.randn(n, 4, generator=rng)
+
+    def loss(self, model: nn.Module, batch: torch.Tensor) -> torch.Tensor:
+        """Mean squared error."""
+        error: torch.Tensor = model(batch) - batch.sum(1, keepdim=True)
+        return error.square().mean()
+
+    def project(self, model: nn.Module) -> None:
+        """Every line is allowed."""
+
+    def validate(self, method: Method) -> dict[str, float]:
+        """The loss on sixteen points."""
+        return {"mse": float(self.loss(method.minimise(), self.batch(16, torch.Generator().manual_seed(1))))}  # type: ignore[attr-defined]
+
+
+TOYS: tuple[Callable[[], Task], ...] = (ToyRestoration, ToyEnlargement, ToyTomography, ToySaliency, ToyGeneration, ToyMinimisation)
+"""The first with a method's verb that offers what it needs is its own."""

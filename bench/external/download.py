@@ -1,0 +1,237 @@
+"""One file from the network: resumed where it broke off, bounded in size, verified, put into place whole or not at all. Standard library only."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import hashlib
+import http
+import http.client
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from bench.errors import Unavailable
+from bench.external.https import Broken, ask, check_address, chunks
+
+LARGEST = 32 << 30  # bytes of one file, unless it says otherwise
+
+Progress = Callable[[int, int | None], None]
+"""Told of the bytes that are here and of those there will be (None: the server does not say)."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rules:
+    """How patient and how strict a download is."""
+
+    largest: int = LARGEST  # bytes
+    patience: float = 30.0  # seconds without a byte
+    tries: int = 5  # in a row that bring nothing new
+    pause: float = 1.0  # seconds before the second try; doubled each time, 30 at most
+    local: bool = False  # plain http to this very machine is allowed
+
+
+_RULES = Rules()
+
+
+def download(url: str, path: Path, sha256: str = "", progress: Progress = lambda done, total: None, rules: Rules = _RULES) -> str:
+    """Fetch a file over https. What came so far is kept as `NAME.part`, with a note of what it belongs to, and the next call goes on from there.
+
+    Args:
+        url: its address; redirects are followed to https only.
+        path: where it goes; what lies there is replaced at the end, at once.
+        sha256: its digest or the leading digits of it.
+        progress: see `Progress`.
+        rules: see `Rules`.
+
+    Returns:
+        The whole digest.
+
+    Raises:
+        Unavailable: one line on what went wrong, and whether the same command goes on from what came.
+    """
+    check_address(url, rules.local)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(path.with_name(f"{path.name}.part")) as file:
+            part = _Part(file, url)
+            found = _Transfer(url, part, progress, rules).whole(sha256)
+            part.put(path)
+            return found
+    except OSError as error:  # of the disk: those of the network were told apart where they arose
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        hint = "free some space, then run the same command again: it goes on from what came" if full else "check the folder"
+        raise Unavailable(f"cannot fetch {url}: cannot write {path}: {error.strerror}; {hint}") from error
+
+
+class _Part:
+    """What came so far, and a note of what it belongs to: the address, what tells its version apart, its size."""
+
+    def __init__(self, file: Path, url: str) -> None:
+        self.file, self.url, self.note = file, url, file.with_name(f"{file.name}.json")
+
+    @property
+    def have(self) -> int:
+        """Bytes that are here."""
+        return self.file.stat().st_size
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of these."""
+        with self.file.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def about(self, *, verified: bool) -> dict[str, Any]:
+        """The note; a part that nobody could tell from a mixture of two files is dropped."""
+        try:
+            about = json.loads(self.note.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            about = None
+        if isinstance(about, dict) and about.get("url") == self.url and (about.get("mark") or verified):
+            return about
+        self.drop()
+        return {}
+
+    def begin(self, mark: str | None, size: int | None) -> None:
+        """Note what comes from now on."""
+        self.note.write_text(json.dumps({"url": self.url, "mark": mark, "size": size}), encoding="utf-8")
+
+    def drop(self) -> None:
+        """Back to nothing."""
+        self.note.unlink(missing_ok=True)
+        if self.have:
+            os.truncate(self.file, 0)
+
+    def put(self, path: Path) -> None:
+        """It is whole: into place, at once."""
+        os.replace(self.file, path)
+        self.note.unlink(missing_ok=True)
+
+
+class _Transfer:
+    def __init__(self, url: str, part: _Part, progress: Progress, rules: Rules) -> None:
+        self.url, self.part, self.progress, self.rules = url, part, progress, rules
+        self.resumed = False
+
+    def whole(self, sha256: str) -> str:
+        """Try until all of it is here and is what was published; returns its digest."""
+        self._persist(verified=bool(sha256))
+        found = self.part.digest
+        if self.resumed and not found.startswith(sha256):  # its beginning may be that of another file: once more, from the start
+            self.part.drop()
+            self._persist(verified=True)
+            found = self.part.digest
+        if not found.startswith(sha256):
+            self.part.drop()
+            raise Unavailable(f"cannot fetch {self.url}: its sha256 is {found}, expected {sha256}: not the published file, thrown away")
+        return found
+
+    def _persist(self, *, verified: bool) -> None:
+        most, failures = self.part.have, 0
+        while True:
+            try:
+                return self._attempt(verified=verified)
+            except Broken as broken:
+                failures = 0 if self.part.have > most else failures + 1
+                most = max(most, self.part.have)
+                if failures >= self.rules.tries:
+                    kept = "; the same command goes on from there" if self.part.have else ""
+                    raise Unavailable(f"cannot fetch {self.url}: {broken}{kept}") from broken
+                time.sleep(min(self.rules.pause * 2 ** max(failures - 1, 0), 30.0))
+
+    def _attempt(self, *, verified: bool) -> None:
+        """One request for what is missing, appended to the part."""
+        about = self.part.about(verified=verified)
+        start = self.part.have
+        if start and start == about.get("size"):
+            self.resumed = True
+            return
+        with self._rest(start, about.get("mark")) as response:
+            total = self._agreed(response, start, about)
+            start = start if response.status == http.HTTPStatus.PARTIAL_CONTENT else 0
+            self.resumed = start > 0
+            self._room(start, total)
+            if not start:
+                self.part.begin(_mark(response), total)
+            self._receive(response, start, total)
+
+    def _rest(self, start: int, mark: str | None) -> http.client.HTTPResponse:
+        """The answer to a request for all from there on, if the file is still that one."""
+        wanted = {"Range": f"bytes={start}-"} | ({"If-Range": mark} if mark else {}) if start else {}
+        try:
+            return ask(self.url, wanted, self.rules.patience, self.rules.local)
+        except Broken as broken:
+            if broken.status != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                raise
+            self.part.drop()
+            raise Broken("the server has nothing beyond what came: its file changed, or the length that it stated is false") from broken
+
+    def _agreed(self, response: http.client.HTTPResponse, start: int, about: dict[str, Any]) -> int | None:
+        """The size of the whole file, where it is known; the part is dropped where the answer does not continue it."""
+        if response.status != http.HTTPStatus.PARTIAL_CONTENT:
+            return response.length
+        match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+        total = int(match[2]) if match and match[2] != "*" else None
+        same = about.get("mark") in (None, _mark(response)) and about.get("size") in (None, total)
+        if not match or int(match[1]) != start or not same:
+            self.part.drop()
+            raise Broken("the file on the server changed, or another part than asked for came")
+        return total
+
+    def _receive(self, response: http.client.HTTPResponse, start: int, total: int | None) -> None:
+        have = start
+        self.progress(have, total)
+        with self.part.file.open("ab" if start else "wb") as file:
+            for chunk in chunks(self.url, response):
+                have += len(chunk)
+                if have > self.rules.largest:
+                    self._too_large(f"more than {self.rules.largest:,}")
+                file.write(chunk)
+                self.progress(have, total)
+        if total is not None and have != total:
+            raise Broken(f"the connection ended at {have:,} of {total:,} bytes")
+
+    def _room(self, start: int, total: int | None) -> None:
+        """The file fits: below the limit, on the disk."""
+        if total is None:
+            return
+        if total > self.rules.largest:
+            self._too_large(f"{total:,}")
+        folder = self.part.file.parent
+        if (free := shutil.disk_usage(folder).free) < total - start:
+            raise Unavailable(f"cannot fetch {self.url}: it needs {total - start:,} more bytes, {folder} has {free:,}; free some space")
+
+    def _too_large(self, size: str) -> None:
+        self.part.drop()
+        raise Unavailable(f"cannot fetch {self.url}: it has {size} bytes, {self.rules.largest:,} are allowed")
+
+
+def _mark(response: http.client.HTTPResponse) -> str | None:
+    """What tells two versions of a file apart, fit for If-Range: a strong ETag, or the date of the last change."""
+    etag: str | None = response.headers.get("ETag")
+    return etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified")
+
+
+@contextlib.contextmanager
+def _alone(part: Path) -> Iterator[Path]:
+    """The part, made if need be, which no other process writes meanwhile (where the system can lock files)."""
+    with part.open("ab") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Unavailable(f"{part} is being fetched by another process") from error
+        except (ImportError, OSError):
+            pass
+        try:
+            yield part
+        finally:
+            if part.exists() and not part.stat().st_size:
+                part.unlink()

@@ -1,0 +1,1 @@
+"""Physics and arithmetic of pictures: blur, a scanner, resizing, colour, noise, boxes."""

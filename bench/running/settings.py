@@ -1,0 +1,54 @@
+"""Where and how trials run."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench import registry
+from bench.store.code_hash import code_hash
+from bench.training import accumulation, data_parallel, out_of_memory
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What the trials of a run have in common."""
+
+    out: Path
+    device: torch.device
+    data_root: Path | None = None
+    max_seconds: float = math.inf  # training time of one trial
+    deterministic: bool = False
+    checkpoint_seconds: float = 30.0
+    threads: int | None = None  # that a process computes with; None: torch's own choice
+    at_once: int = 1  # trials that run at the same time, which their times suffer from
+    ranks: int = 1  # processes that share each trial, a device each, see `bench.training.data_parallel`
+    checkpoints: str | None = None  # an fsspec URL where checkpoints are copied to, see `bench.store.checkpoint_mirror`
+    plugins: tuple[Path, ...] = ()
+    on_oom: out_of_memory.OnOOM = "fail"  # or begin again on micro-batches of half the size, see `bench.training.accumulation`
+
+    def means(self) -> dict[str, Any]:
+        """What of this could change a result; what came later counts only where it is used, so that older records keep their ids."""
+        means = {"device": self.device.type, "max_seconds": self.max_seconds, "deterministic": self.deterministic}
+        if self.on_oom != "fail":
+            means |= {"on_oom": self.on_oom, "code.accumulation": code_hash(accumulation)}
+        if self.ranks > 1:
+            means |= {"ranks": self.ranks, "code.parallel": code_hash(data_parallel)}
+        return means
+
+    def prepare(self) -> None:
+        """Make this process such a one."""
+        if self.data_root:
+            os.environ["GANBENCH_DATA"] = str(self.data_root)  # weights are looked for there too
+        for plugin in self.plugins:
+            registry.load_plugin(plugin)
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        if self.deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+            torch.use_deterministic_algorithms(True)

@@ -1,0 +1,63 @@
+"""How much of a GPU a trial takes where several share one: its first updates and a validation run on a whole one, and their memory is read."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from bench.evaluation import judging
+from bench.running.settings import Settings
+from bench.store.record import Point
+from bench.stream import Stream
+from bench.suites.trial import Trial
+from bench.training.build import build, open_task
+from bench.training.loop import Interrupted, Plan, Training, Watcher
+
+_UPDATES = 3  # by then every optimiser has its state
+_SPARE = 1.25  # a trial may come to need more: pictures to judge are larger, memory is cut into pieces
+_CONTEXT = 600.0  # MiB that CUDA itself takes in every process
+
+
+def measure(trial: Trial, settings: Settings) -> float:
+    """The share of a trial, of GPUs like the one of this process; all of it where its first updates fail, which the trial itself will tell."""
+    with contextlib.suppress(Exception), tempfile.TemporaryDirectory(prefix="ganbench-") as scratch:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(settings.device)
+        _begin(trial, settings, Path(scratch))
+        total = torch.cuda.get_device_properties(settings.device).total_memory
+        return share(torch.cuda.max_memory_reserved(settings.device) / 2**20, total / 2**20)
+    return 1.0
+
+
+def share(used: float, total: float) -> float:
+    """MiB that a trial used, of so many -> what to reserve for it, rounded up to hundredths."""
+    return min(math.ceil((used * _SPARE + _CONTEXT) / total * 100) / 100, 1.0)
+
+
+class _Nobody(Watcher):
+    """Looks on."""
+
+    def update(self, step: int, images_per_s: float, values: dict[str, float]) -> None:
+        return
+
+    def curves(self, points: Sequence[Point]) -> None:
+        return
+
+
+def _begin(trial: Trial, settings: Settings, scratch: Path) -> None:
+    """Train a little, as the trial would."""
+    task = open_task(str(trial.task), settings.data_root, settings.device)
+    method = build(trial, task)
+    stream = Stream(task, trial.seed, getattr(method.hp, "batch_size", 1))
+    run = Training(method, stream, lambda: task.validate(method), Plan(scratch, trial.evaluations, higher_is_better=True), _Nobody())
+    if run.steps:
+        with contextlib.suppress(Interrupted):
+            run.run(lambda: method.t >= _UPDATES)
+    else:
+        with judging(method):
+            task.validate(method)

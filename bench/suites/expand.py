@@ -1,0 +1,137 @@
+"""Suite files (TOML) -> a grid of trials. Strict: an unknown key, name or value is an error that names the known ones."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from bench import registry
+from bench.errors import UsageError
+from bench.spec import Spec, parse
+from bench.suites import grid
+from bench.suites.components import check_method
+from bench.suites.schema import Override, Suite, Table, Tier, TierName, Workload
+from bench.suites.trial import Trial
+
+_MOST = 100_000  # trials of a grid that are listed at all
+
+
+def expand(
+    suite: Suite, tier: TierName, *, methods: Sequence[str] = (), seeds: Sequence[int] | None = None, overrides: Sequence[str] = ()
+) -> list[Trial]:
+    """The rows of a suite at a tier, tables outermost, then methods, axes and seeds.
+
+    Args:
+        suite: the suite.
+        tier: one of the tiers it defines.
+        methods: specs to run instead of the suite's own; where it has axes or workloads, which rows to run: `adam`, `wgan_gp + l1`, `digits/adam`.
+        seeds: for every method, instead of the tier's own, of which those that have nothing to train get the first alone.
+        overrides: `key=value` for every task and method that has the key, or `method.key=value` or `workload.key=value` for those.
+
+    Raises:
+        UsageError: an unknown tier, method, row, key or value.
+    """
+    if tier not in suite.tiers:
+        raise UsageError(f"suite {suite.name!r} has no tier {tier!r}; known: {', '.join(suite.tiers)}")
+    level, said_by = suite.tiers[tier], functools.partial(_in, f"suite {suite.name!r}, tier {tier}")
+    crossed = bool(suite.axes or suite.workloads)
+    chosen = level.seeds if seeds is None else seeds
+    axes = {t.name: {**suite.axes, **level.axes, **t.axes, **_own(level, t).axes} for t in suite.tables if not _own(level, t).skip}
+    with said_by():
+        own = _rows(suite, axes, len(chosen))
+        _check_level(suite, level, own)
+        shared = _shared(suite.tables, level.task)
+    rows = own if not methods else grid.chosen(suite, own, methods) if crossed else grid.cross(suite, suite.tables[0], methods, {})
+    given, trials = grid.overrides(overrides, rows), []
+    with said_by():
+        asked = [t for t in suite.tables if (t.name, "") in given]
+        tasks = {t.name: _task(t, shared[t.name] | _own(level, t).task | given[t.name, ""]) for t in asked}
+    for row in rows:
+        change, known = _own(level, row.table), registry.settings(registry.find("method", row.spec.name))
+        defaults = {k: v for k, v in level.hp.items() if k in known} | level.methods.get(row.spec.name, {}) | change.hp
+        for_method = given[row.table.name, row.spec.name]
+        if fixed := sorted(for_method.keys() & row.crossed.keys()):
+            raise UsageError(f"--set {fixed[0]}: an axis of the suite {suite.name!r}; choose rows by --methods instead")
+        with said_by():
+            spec = check_method(Spec(row.spec.name, {**defaults, **row.spec.options, **row.crossed, **for_method}))
+        label, evaluations = grid.label(row, for_method), change.evaluations or level.evaluations
+        drawn = chosen if seeds is not None or _is_trained(row.spec.name) else chosen[:1]
+        trials += [Trial(suite.name, tasks[row.table.name], label, spec, seed, tier, evaluations, row.table.name) for seed in drawn]
+    count = collections.Counter((f"{t.workload}/{t.label}".strip("/"), t.seed) for t in trials)
+    if twice := [name for name, n in count.items() if n > 1]:
+        raise UsageError(f"suite {suite.name!r}: {twice[0][0]} with seed {twice[0][1]} is asked for twice")
+    _tell_apart(t for t in trials if t.seed == chosen[0])
+    return trials
+
+
+def _is_trained(method: str) -> bool:
+    """Whether it has updates to make, so that its seed decides what comes of it."""
+    from bench.method import Method  # brings torch
+
+    return registry.find("method", method).train is not Method.train
+
+
+def _tell_apart(rows: Iterable[Trial]) -> None:
+    """Two rows (one trial of each) that are the same trial would be on record once, under one of the names."""
+    seen: dict[tuple[Any, ...], str] = {}
+    for t in rows:
+        hp = registry.find("method", t.spec.name).HP(**t.spec.options)
+        name = f"{t.workload}/{t.label}".strip("/")
+        if (other := seen.setdefault((str(t.task), t.spec.name, str(hp), t.evaluations), name)) != name:
+            raise UsageError(f"suite {t.suite!r}: {other} and {name} are the same trial: leave one of them out")
+
+
+@contextlib.contextmanager
+def _in(where: str) -> Iterator[None]:
+    """Say where an error stands."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
+
+
+def _rows(suite: Suite, axes: Mapping[str, Mapping[str, Sequence[Any]]], seeds: int = 1) -> list[grid.Row]:
+    """The tables (name -> axes) crossed, unless there are more trials than anybody could want: then nothing is made."""
+    tables = [t for t in suite.tables if t.name in axes]
+    if (n := seeds * sum(grid.size(t.methods, axes[t.name]) for t in tables)) > _MOST:
+        raise UsageError(f"a grid of {n:,} trials, and {_MOST:,} is the most that can be planned: give fewer values on its axes or fewer seeds")
+    return [row for t in tables for row in grid.cross(suite, t, t.methods, axes[t.name])]
+
+
+def _own(level: Tier, table: Table | Workload) -> Override:
+    """What a tier says of one table."""
+    return level.workloads.get(table.name, Override())
+
+
+def _check_level(suite: Suite, level: Tier, rows: Sequence[grid.Row]) -> None:
+    """What a suite and its tier name must exist somewhere in the grid."""
+    for name, options in level.methods.items():
+        registry.bind(registry.find("method", name), options, f"method {name!r}")
+    known = {key for row in rows for key in registry.settings(registry.find("method", row.spec.name))}
+    axes = [suite.axes, level.axes, *(w.axes for w in suite.workloads), *(w.axes for w in level.workloads.values())]
+    for keys, what in ((level.hp, "hyper-parameter"), *((a, "axis") for a in axes)):
+        if unused := [k for k in keys if k not in known]:
+            raise UsageError(f"no method has the {what} {unused[0]!r}")
+    if not suite.references:
+        return
+    labels = {row.label for row in _rows(suite, {t.name: {**suite.axes, **t.axes} for t in suite.tables})}
+    if unknown := [r for r in suite.references if r not in labels]:
+        raise UsageError(f"the reference {unknown[0]!r} is no row; known: {', '.join(sorted(labels))}")
+
+
+def _shared(tables: Sequence[Table | Workload], of_tier: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Table -> those of the tier's options for all tasks that its task has (one that no task has is told as its own)."""
+    known = {t.name: registry.settings(registry.find("task", parse(t.task).name)) for t in tables}
+    somewhere = {key for keys in known.values() for key in keys}
+    return {name: {k: v for k, v in of_tier.items() if k in keys or k not in somewhere} for name, keys in known.items()}
+
+
+def _task(table: Table | Workload, options: Mapping[str, Any]) -> Spec:
+    """A table's task with options changed."""
+    spec = parse(table.task)
+    task = Spec(spec.name, {**spec.options, **options})
+    registry.bind(registry.find("task", task.name), task.options, f"task {task.name!r}")
+    return task

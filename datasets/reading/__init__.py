@@ -1,0 +1,1 @@
+"""What data sources share: listing, reading, naming, and the bases of their kinds."""
