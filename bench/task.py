@@ -51,6 +51,7 @@ class Task:
     """Base of every task. Options are dataclass fields; `open` attaches the data."""
 
     verb: ClassVar[str]  # what a method must be able to do: "restore", "sample", ...
+    judging_options: ClassVar[frozenset[str]] = frozenset()  # those that decide scores of given weights, and no weights
     root: Path | None = dataclasses.field(default=None, init=False, repr=False)
     device: torch.device = dataclasses.field(default=torch.device("cpu"), init=False, repr=False)
 
@@ -68,11 +69,11 @@ class Task:
         raise NotImplementedError
 
     def fingerprint(self) -> dict[str, str]:
-        """Name -> content hash of every data set that decides a result."""
+        """Name -> content hash of every data set that decides a result; what ends in "/test", or is "test", only judges."""
         raise NotImplementedError
 
     def parts(self) -> list[tuple[str, str]]:
-        """(kind, spec) of every part that decides a result, so that its code enters the trial's id."""
+        """(kind, spec) of every part that decides a result, so that its code enters the trial's id; the first metric chooses the best weights."""
         return []
 
     def options(self) -> dict[str, Any]:
@@ -106,6 +107,9 @@ class Task:
     def sample(self) -> Any:
         """What the cost metrics let a trained method do once: a batch to restore, or how many images to sample; None: its use is not compared."""
         raise NotImplementedError
+
+    def portray_training(self, method: Method, folder: Path) -> None:
+        """Write pictures of how a method was trained, once, when it has been; none by default."""
 
     def gallery(self, method: Method, folder: Path) -> None:
         """Write a few results as pictures into an empty folder (see bench/store/record.py)."""

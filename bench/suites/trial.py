@@ -18,7 +18,8 @@ class Trial:
 
     Attributes:
         label: the name of its row; of a trial that tunes or varies a row, that row's.
-        workload: the name of its table, where the suite has several.
+        workload: the name of its table, where there are several.
+        test: the name of its test set, where there are several; the last part of the table's name.
         role: what it is for; all but rows are scored on the validation split alone.
         tried: of a trial that is no row, what it tries: {"study": 0, "lr": 0.01}.
         plan: the same for a row and the trials that tune and vary it; empty where there are none.
@@ -33,6 +34,7 @@ class Trial:
     tier: str
     evaluations: int
     workload: str = ""
+    test: str = ""
     role: Role = "row"
     tried: Mapping[str, float] = dataclasses.field(default_factory=dict)
     plan: str = ""
@@ -42,6 +44,11 @@ class Trial:
     def steps(self) -> int:
         """Updates to train for; 0 for a method that needs no training."""
         return int(getattr(registry.find("method", self.spec.name).HP(**self.spec.options), "steps", 0))
+
+    @property
+    def base_workload(self) -> str:
+        """The suite's own name of its workload, that of its test set aside."""
+        return self.workload.removesuffix(self.test).removesuffix("/") if self.test else self.workload
 
     @property
     def title(self) -> str:

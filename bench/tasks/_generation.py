@@ -33,6 +33,7 @@ class Generation(Task):
     """Learn a distribution from samples. A subclass has the data and the default networks."""
 
     verb: ClassVar[str] = "sample"
+    judging_options: ClassVar[frozenset[str]] = frozenset({"metrics"})
 
     data: str
     samples: int = 1000  # drawn from a method and, at most, from the test split, to be compared

@@ -25,8 +25,10 @@ class PictureTask(Task):
     """Base of tasks that show pictures to a method and score what it returns. A subclass opens the data and calls the metrics."""
 
     verb: ClassVar[str] = "restore"
+    judging_options: ClassVar[frozenset[str]] = frozenset({"test", "pictures", "metrics"})
 
     data: str
+    test: str = ""  # the data set to be judged on; empty: the test split of `data`
     pictures: int = 0  # test pictures at most, evenly spread; 0: all
     metrics: tuple[str, ...] = ()  # the first one chooses the best step
     on_corrupt: Literal["refuse", "skip"] = "refuse"
@@ -55,14 +57,19 @@ class PictureTask(Task):
         """Lines about pictures that were opened and then left out; it grows as splits are used."""
         return []
 
+    def data_of(self, split: Split) -> str:
+        """The data set that a split is of."""
+        return self.test if self.test and split == "test" else self.data
+
     # -- what decides a result
     def fingerprint(self) -> dict[str, str]:
         """Content of every split."""
-        return {f"{self.data}/{s}": self._split(s).fingerprint for s in SPLITS}
+        return {f"{self.data_of(s)}/{s}": self._split(s).fingerprint for s in SPLITS}
 
     def parts(self) -> list[tuple[str, str]]:
         """The data set and the metrics."""
-        return [("dataset", self.data), *(("metric", spec) for spec in self.metric_specs().values())]
+        sets = [("dataset", spec) for spec in dict.fromkeys([self.data, self.test]) if spec]
+        return [*sets, *(("metric", spec) for spec in self.metric_specs().values())]
 
     def cards(self) -> dict[str, Card]:
         """The metrics that can be computed."""

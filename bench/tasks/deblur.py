@@ -9,7 +9,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -42,6 +42,8 @@ class Deblur(Restoration):
     (kohler, with profile=kohler); any other is cut into tiles and blurred by `blur`.
     Training uses the data set's own training split, or the bundled photos where it has none, mixed with digit scenes.
     """
+
+    judging_options: ClassVar[frozenset[str]] = Restoration.judging_options | {"scenes", "detection"}
 
     blur: str = "motion_blur[max_len=60,noise=0.008]"
     kernels: int = 4096  # blur kernels to train with

@@ -84,7 +84,7 @@ class Landscape(Minimise):
         log, plain, distance = Suboptimality(log10=True), Suboptimality(), Distance()
         return Scores({"log10_suboptimality": log(value, least), "suboptimality": plain(value, least), "distance": distance(w, plane.minima)})
 
-    def gallery(self, method: Method, folder: Path) -> None:
+    def portray_training(self, method: Method, folder: Path) -> None:
         """The path of the descent (from where it was last resumed) over contour lines."""
         point = method.minimise()  # type: ignore[attr-defined]
         path = torch.stack([*point.trail.points, point.w.detach()]).cpu()

@@ -112,7 +112,7 @@ class Toy2D(Generation):
                 self._films.setdefault(method, []).append(self._film.frame(self.draw_from(method, _POINTS)))
         return values
 
-    def gallery(self, method: Method, folder: Path) -> None:
+    def portray_training(self, method: Method, folder: Path) -> None:
         """The film of training (from where it was last resumed), beside real points."""
         if frames := self._films.get(method):
             real = self._film.frame(self.real("test", _POINTS))

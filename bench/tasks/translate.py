@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -38,6 +38,8 @@ class Translate(Restoration):
     Data are pairs A and B (photo_edges, photo_grey, photo_labels, facades, folder_pair, coco_masks), or two domains that a source opens one at a time
     (folder_unpaired). Methods that need pairs and those that do not compete on the same pairs; of two domains, only sets are compared.
     """
+
+    judging_options: ClassVar[frozenset[str]] = Restoration.judging_options | {"set_metrics", "segmentation"}
 
     data: str = "photo_edges"
     direction: Literal["AtoB", "BtoA"] = "AtoB"
@@ -135,7 +137,7 @@ class Translate(Restoration):
         return PictureSet(names, load, f"{a.fingerprint}, {b.fingerprint}", [*a.skipped, *b.skipped, *more])
 
     def _opened(self, split: Split, domain: str = "") -> PictureSet:
-        spec = parse(self.data)
+        spec = parse(self.data_of(split))
         spec = Spec(spec.name, {**spec.options, "domain": domain}) if domain else spec
         return refuse_empty(open_split(str(spec), self.root, split, self.on_corrupt), str(spec), self.root, split, self.on_corrupt)
 

@@ -11,7 +11,8 @@ from bench.commands import compare
 from bench.commands.compare import Side
 from bench.errors import UsageError
 from bench.statistics import effects, paired
-from bench.store.record import PER_IMAGE, TrialRecord
+from bench.store.record import TrialRecord
+from bench.store.stored import PER_IMAGE
 from runner import main
 
 CARD = {"metric": "psnr", "definition": "d", "unit": "dB", "higher_is_better": True, "protocol": {"border": 0}, "hash": "a1"}

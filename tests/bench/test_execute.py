@@ -48,8 +48,8 @@ def edited(bench, old, new):
 
 def test_the_first_run_runs_all_in_order(ran):
     _, records, seen = ran
-    assert seen.started == [("identity", ""), ("unet", "")]
-    assert seen.ended == [("identity", "finished"), ("unet", "finished")]
+    assert seen.jobs == [("identity", ""), ("unet", "")]
+    assert seen.ends == [("identity", "finished"), ("unet", "finished")]
     assert [r.label for r in records] == ["identity", "unet"]
     assert [step for step, _ in seen.updates] == [1, 2, 3, 4]
     assert seen.judged[-1] == (2, 2)
@@ -57,45 +57,45 @@ def test_the_first_run_runs_all_in_order(ran):
 
 def test_a_second_run_does_nothing_and_tells_the_same(continued, ran):
     records, seen = continued.run()
-    assert (seen.started, seen.updates, seen.judged) == ([], [], [])
+    assert (seen.jobs, seen.updates, seen.judged) == ([], [], [])
     for again, first in zip(records, ran[1], strict=True):
         assert again.to_json() == first.to_json() | {"gallery": None}
 
 
 def test_a_changed_hyper_parameter_runs_the_method_that_has_it(continued):
     _, seen = edited(continued, "steps = 4", "steps = 3").run()
-    assert seen.started == [("unet", "hp.steps changed")]
+    assert seen.jobs == [("unet", "hp.steps changed")]
 
 
 def test_a_changed_data_option_runs_all(continued):
     _, seen = edited(continued, "pictures=2", "pictures=3").run()
-    assert seen.started == [("identity", "task.pictures changed"), ("unet", "task.pictures changed")]
+    assert seen.jobs == [("identity", "task.pictures changed"), ("unet", "task.pictures changed")]
     edited(continued, "max_len=8", "max_len=9,noise=0.5")
     edited(continued, "evaluations = 2", "evaluations = 1")
     _, seen = edited(continued, "crop=32", "crop=24").run(methods=["identity"])
-    assert seen.started == [("identity", "evaluations, task.crop, task.blur changed")]
+    assert seen.jobs == [("identity", "evaluations, task.crop, task.blur changed")]
 
 
 def test_a_long_list_of_reasons_is_cut(continued):
     edited(edited(continued, "crop=32", "crop=24"), "pictures=2", "pictures=1")
     edited(continued, "max_len=8", "max_len=9")
     _, seen = edited(continued, "evaluations = 2", "evaluations = 1").run(methods=["identity"])
-    assert seen.started == [("identity", "evaluations, task.pictures, task.crop, task.blur changed")]
+    assert seen.jobs == [("identity", "evaluations, task.pictures, task.crop, task.blur changed")]
     edited(edited(continued, "crop=24", "crop=16"), "pictures=1", "pictures=3")
     edited(edited(continued, "max_len=9", "max_len=7"), "kernels=4", "kernels=5")
     _, seen = edited(continued, "evaluations = 1", "evaluations = 3").run(methods=["identity"])
-    assert seen.started == [("identity", "evaluations, task.pictures, task.crop, task.blur and others changed")]
+    assert seen.jobs == [("identity", "evaluations, task.pictures, task.crop, task.blur and others changed")]
 
 
 def test_a_new_seed_is_new_not_changed(continued):
     records, seen = continued.run(methods=["identity"], seeds=[0, 1])
-    assert seen.started == [("identity", "")]
+    assert seen.jobs == [("identity", "")]
     assert [r.seed for r in records] == [0, 1]
 
 
 def test_fresh_runs_what_is_on_record(continued, ran):
     records, seen = continued.run(fresh=True, methods=["unet"])
-    assert seen.started == [("unet", "asked to run afresh")]
+    assert seen.jobs == [("unet", "asked to run afresh")]
     assert records[0].final == ran[1][1].final
     assert len(continued.store._search(f"tags.trial_id = '{records[0].trial_id}'")) == 2
 
@@ -103,12 +103,12 @@ def test_fresh_runs_what_is_on_record(continued, ran):
 def test_what_was_skipped_runs_once_it_can(tiny, plugin, tmp_path):
     plugin("waits", WAITING.replace("FILE", str(tmp_path / "come")))
     (record,), seen = tiny.run(methods=["waits"])
-    assert (record.outcome, record.reason, seen.started) == ("skipped", "the file has not come", [("waits", "")])
+    assert (record.outcome, record.reason, seen.jobs) == ("skipped", "the file has not come", [("waits", "")])
     (record,), seen = tiny.run(methods=["waits"])
-    assert (record.outcome, seen.started) == ("skipped", [])
+    assert (record.outcome, seen.jobs) == ("skipped", [])
     (tmp_path / "come").touch()
     (record,), seen = tiny.run(methods=["waits"])
-    assert (record.outcome, seen.started) == ("finished", [("waits", "it can run now")])
+    assert (record.outcome, seen.jobs) == ("finished", [("waits", "it can run now")])
 
 
 def test_stop_between_trials(tiny, ran, monkeypatch):
@@ -171,7 +171,7 @@ def test_a_replaced_record_needs_no_store_to_say_why(tiny, monkeypatch):
     (first,), _ = tiny.run(methods=["unet"])
     monkeypatch.setattr(type(tiny.ledger), "_connected", lambda self: None)
     (again,), seen = tiny.run(methods=["unet"], fresh=True)
-    assert seen.started == [("unet", "")]
+    assert seen.jobs == [("unet", "")]
     assert (again.final, again.attempt == first.attempt) == (first.final, False)
 
 

@@ -392,7 +392,7 @@ def test_damaged_record(tiny, ran, damage):
     tiny.ledger = Ledger("tiny", tiny.out, None, told.append)
     records, seen = tiny.run()
     assert [record.trial_id in line for line in told] == [True] * (damage == "scores")
-    assert [label for label, _ in seen.started] == ["unet"]
+    assert [label for label, _ in seen.jobs] == ["unet"]
     assert [r.final for r in records] == [r.final for r in ran[1]]
 
 
@@ -495,7 +495,7 @@ def test_a_locked_database(tiny, monkeypatch, when):
 
         monkeypatch.setattr(scheduler.life, "run", run)
         _, seen = tiny.run()
-        assert [outcome for _, outcome in seen.ended] == ["finished", "finished"]
+        assert [outcome for _, outcome in seen.ends] == ["finished", "finished"]
         assert len(told) == 1
         assert "database is locked" in told[0]
         assert "rebuild" not in told[0]

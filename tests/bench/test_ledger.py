@@ -65,7 +65,7 @@ def test_a_result_that_never_reached_the_store_enters_it_and_nothing_runs(tiny):
     (checkpoint := tiny.ledger.folders.of(record.trial_id).path / "checkpoint.safetensors").touch()
     (again,), seen = tiny.run(methods=["unet"])
     assert not checkpoint.exists()
-    assert (seen.started, closed(tiny.store)) == ([], [record.attempt])
+    assert (seen.jobs, closed(tiny.store)) == ([], [record.attempt])
     assert again.to_json() == record.to_json() | {"gallery": None}
 
 
@@ -107,7 +107,7 @@ def test_what_another_runner_ends_while_this_one_starts_stands(tiny, monkeypatch
 
     monkeypatch.setattr(Ledger, "done", and_then)
     (record,), seen = tiny.run(methods=["unet"], fresh=fresh)
-    assert ([record.attempt], seen.started, closed(tiny.store)) == (ended, [], ended)
+    assert ([record.attempt], seen.jobs, closed(tiny.store)) == (ended, [], ended)
 
 
 def test_a_name_waits_for_nobody_who_works_on_the_trial(tiny, monkeypatch):
@@ -239,7 +239,7 @@ def test_trials_that_another_runner_is_at_come_last(tiny, monkeypatch):
     timer.start()
     records, seen = tiny.run()
     thread.join()
-    assert [label for label, _ in seen.started] == ["unet", "identity"]
+    assert [label for label, _ in seen.jobs] == ["unet", "identity"]
     assert [r.label for r in records] == ["identity", "unet"]
 
 
@@ -278,7 +278,7 @@ def test_away_at_the_start(tiny, server, told):
     server.stop()
     tiny.ledger = Ledger("tiny", tiny.out, server.uri, told.append)
     records, seen = tiny.run()
-    assert [o for _, o in seen.ended] == ["finished", "finished"]
+    assert [o for _, o in seen.ends] == ["finished", "finished"]
     assert len(told) == 1
     assert AWAY in told[0]
     server.start()
@@ -431,7 +431,7 @@ def test_a_rebuilt_store_knows_the_present_names(tiny):
     tiny.run()
     tiny.file.write_text(tiny.file.read_text().replace("A tiny suite", "Another").replace('"unet"]', '"unet[width=4]"]'))
     records, seen = tiny.run()
-    assert (seen.started, [r.label for r in records]) == ([], ["identity", "unet[width=4]"])
+    assert (seen.jobs, [r.label for r in records]) == ([], ["identity", "unet[width=4]"])
     uri = f"sqlite:///{tiny.out}/another.db"  # under its own name: this process still holds the database of the old one open
     assert Ledger("tiny", tiny.out, uri).sync() == 2
     assert sorted(tags["label"] for tags in Store("tiny", tiny.out, uri).done().values()) == ["identity", "unet[width=4]"]
@@ -442,7 +442,7 @@ def test_a_trial_whose_folder_is_gone_bears_its_present_name(tiny):
     shutil.rmtree(tiny.out / "tiny")
     tiny.file.write_text(tiny.file.read_text().replace('"unet"]', '"unet[width=4]"]'))
     (record,), seen = tiny.run(methods=["unet[width=4]"])
-    assert (seen.started, record.label) == ([], "unet[width=4]")
+    assert (seen.jobs, record.label) == ([], "unet[width=4]")
 
 
 @pytest.mark.fault(
@@ -456,7 +456,7 @@ def test_a_record_that_a_disk_lost_is_made_again(tiny):
     path.write_text(path.read_text()[:100])
     tiny.ledger = Ledger("tiny", tiny.out, f"sqlite:///{tiny.out}/another.db")
     (again,), seen = tiny.run(methods=["unet"])
-    assert [label for label, _ in seen.started] == ["unet"]
+    assert [label for label, _ in seen.jobs] == ["unet"]
     assert again.final == record.final
 
 
@@ -495,7 +495,7 @@ def test_a_clock_that_jumps_ahead_in_mid_trial(tiny, ran, monkeypatch):
     assert first.final == ran[1][1].final
     assert 0 < first.costs["train_seconds"] < 3600
     assert saved == [4]  # at the end
-    assert seen.ended == [("unet", "finished")]
+    assert seen.ends == [("unet", "finished")]
     jump[0] = 0
     monkeypatch.undo()
     (again,), _ = tiny.run(methods=["unet"], fresh=True)

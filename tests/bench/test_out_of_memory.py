@@ -22,6 +22,7 @@ from bench.tasks.deblur import Deblur
 from bench.training.accumulation import accumulate
 from bench.training.loop import Interrupted
 from bench.training.out_of_memory import until_it_fits
+from bench.training.progress import Progress
 from methods.procedures import alternate, regress
 from reports import export
 from reports.leaderboard import leaderboard
@@ -207,7 +208,7 @@ def test_stopped_between_two_turns_it_goes_on_to_the_same_bits(hungry, tmp_path,
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
-class _Quiet(checks.Silent):
+class _Quiet(Progress):
     def started(self): ...
     def evaluating(self, done, total): ...
 

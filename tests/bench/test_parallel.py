@@ -8,12 +8,12 @@ import torch.distributed as dist
 import torch.multiprocessing as processes
 
 from bench import registry
-from bench.conformance import checks
 from bench.conformance.toys import ToyGeneration, ToyRestoration
 from bench.store import checkpoint
 from bench.stream import Stream
 from bench.training import data_parallel
 from bench.training.loop import Interrupted, Plan, Training
+from bench.training.progress import Progress
 
 BATCH, STEPS = 4, 6
 
@@ -28,7 +28,7 @@ def train(method, stream, folder, stop_at=None):
     """As a trial does; the step at which it ended."""
     plan = Plan(folder, evaluations=2, higher_is_better=False, checkpoint_seconds=-1.0)
     with contextlib.suppress(Interrupted):
-        Training(method, stream, lambda: method.task.validate(method), plan, checks.Silent()).run(lambda: method.t == stop_at)
+        Training(method, stream, lambda: method.task.validate(method), plan, Progress()).run(lambda: method.t == stop_at)
     return method.t
 
 

@@ -17,7 +17,8 @@ from bench.statistics import effects
 from bench.statistics.intervals import Floats
 from bench.store import validation
 from bench.store.mlflow_store import Store
-from bench.store.record import CURVES, TrialRecord, read_record, write_record
+from bench.store.record import TrialRecord, read_record, write_record
+from bench.store.stored import CURVES
 from bench.tasks.deblur import Deblur
 from reports import plots
 

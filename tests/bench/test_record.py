@@ -3,7 +3,8 @@ import math
 
 import pandas as pd
 
-from bench.store.record import CURVES, PER_IMAGE, TrialRecord, read_record, strict, write_record
+from bench.store.record import TrialRecord, read_record, write_record
+from bench.store.stored import CURVES, PER_IMAGE, strict
 
 
 def _record(**changes):

@@ -191,7 +191,7 @@ def test_the_board_shows_what_was_asked_for(continued, ran, tmp_path):
 
     assert board() == {r.trial_id for r in other}
     again, seen = continued.run()
-    assert seen.started == []
+    assert seen.jobs == []
     assert board(again) == {r.trial_id for r in first}
 
 

@@ -18,7 +18,7 @@ from bench.running.settings import Settings
 from bench.spec import Spec, parse
 from bench.store import identity
 from bench.store.code_hash import file_hash
-from bench.store.record import CURVES, PER_IMAGE
+from bench.store.stored import CURVES, PER_IMAGE
 from bench.suites import components
 from bench.training.build import build, open_task
 from bench.training.loop import Interrupted
@@ -174,7 +174,7 @@ def test_diverged(tiny, plugin):
     assert list(record.curves[record.curves.key == "train/loss"].step) == [1, 2]
     assert record.final == record.best == {}
     assert fine.outcome == "finished"
-    assert seen.ended == [("explodes", "diverged"), ("identity", "finished")]
+    assert seen.ends == [("explodes", "diverged"), ("identity", "finished")]
     assert tiny.run(methods=["explodes"])[1].started == []  # a result: not trained again
 
 
@@ -195,7 +195,7 @@ def test_failed(tiny, plugin, where):
     assert (run.info.status, run.data.tags["outcome"]) == ("FAILED", "failed")
     assert "trial/traceback.txt" in [a.path for a in tiny.store.client.list_artifacts(run.info.run_id, "trial")]
     again, seen = tiny.run(methods=[f"fails_in_{where}", "identity"])
-    assert seen.started == [(f"fails_in_{where}", "it failed before")]
+    assert seen.jobs == [(f"fails_in_{where}", "it failed before")]
     assert [r.outcome for r in again] == ["failed", "finished"]
 
 

@@ -15,7 +15,8 @@ from bench.errors import Unavailable, UsageError
 from bench.scheduling import scheduler, tuning
 from bench.spec import parse
 from bench.store import validation
-from bench.store.record import CURVES, TrialRecord, write_record
+from bench.store.record import TrialRecord, write_record
+from bench.store.stored import CURVES
 from bench.suites import expand, read
 from bench.suites.schema import Space
 from bench.training.loop import Interrupted
