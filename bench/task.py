@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -62,6 +62,11 @@ class Task:
             Unavailable: the data set was not found; the message says how to get it.
         """
         self.root, self.device = root, device
+
+    @classmethod
+    def training_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options under which methods train: without `judging_options`, but for those that choose the best weights."""
+        return {k: v for k, v in options.items() if k not in cls.judging_options}
 
     @property
     def offers(self) -> frozenset[str]:

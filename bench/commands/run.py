@@ -154,12 +154,13 @@ def _report(
     with tempfile.TemporaryDirectory() as scratch:
         records: list[TrialRecord] = kept.leaderboard_records(tier, Path(scratch), asked)
         records = _in_order(records, suite) + kept.tuning_records(records)
-        sort, headline = {t.name: t.sort for t in suite.tables}, {t.name: t.headline for t in suite.tables}
-        tables = render.tables_of(records, sort=sort)
+        known = {table.name: table for table in suite.tables}
+        own = {r.workload: known[r.base_workload] for r in records if r.base_workload in known}
+        tables = render.tables_of(records, sort={workload: table.sort for workload, table in own.items()})
         render.render(tables, records, folder, title=suite.title, published=_published(suite), suite=suite, latex=latex)
         for table in tables:
-            title = table.name if len(suite.tables) > 1 else ""
-            shown = headline.get(table.workload, [])
+            title = table.name if len(tables) > 1 else ""
+            shown = own[table.workload].headline if table.workload in own else []
             console.print(export.terminal(table, title, only=shown and [table.sort, *shown]))
     console.print(f"report   {folder / 'index.html'}")
     if isinstance(kept, Store):
@@ -170,7 +171,7 @@ def _report(
 def _in_order(records: list[TrialRecord], suite: Suite) -> list[TrialRecord]:
     """The tables in the order of the suite; workloads that it has no more come last."""
     names = [table.name for table in suite.tables]
-    return sorted(records, key=lambda r: names.index(r.workload) if r.workload in names else len(names))
+    return sorted(records, key=lambda r: names.index(r.base_workload) if r.base_workload in names else len(names))
 
 
 def _agree(trials: int, yes: bool) -> None:

@@ -11,7 +11,6 @@ from typing import Literal
 import pandas as pd
 
 from bench.evaluation import judging
-from bench.external.weights import digest
 from bench.judging import costs
 from bench.method import Method
 from bench.store import checkpoint
@@ -36,9 +35,12 @@ def weights_file(folder: RunDir, name: str) -> Path:
 
 def has_weights(folder: RunDir, training: Training) -> bool:
     """Whether the last weights of a training lie in its folder, to the bit, and the best where they do; a method that trains nothing needs none."""
-    files = {name: weights_file(folder, name) for name in training.weights}
-    kept = {name: file for name, file in files.items() if file.is_file()}
-    return (LAST in kept or not files) and all(digest(file) == training.weights[name] for name, file in kept.items())
+    kept = [name for name in training.weights if weights_file(folder, name).is_file()]
+    try:
+        whole = all(checkpoint.content_hash(checkpoint.load(weights_file(folder, name))) == training.weights[name] for name in kept)
+    except checkpoint.CorruptCheckpoint:
+        return False
+    return whole and (LAST in kept or not training.weights)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -61,9 +61,8 @@ def identify(trial: Trial, settings: Settings) -> Identity:
 
 
 def training_task(trial: Trial) -> Spec:
-    """The task without the options that only decide how its methods are judged."""
-    judging = registry.find("task", trial.task.name).judging_options
-    return Spec(trial.task.name, {k: v for k, v in trial.task.options.items() if k not in judging})
+    """The task without what only decides how its methods are judged."""
+    return Spec(trial.task.name, registry.find("task", trial.task.name).training_options(trial.task.options))
 
 
 def training_facts(trial: Trial, settings: Settings) -> dict[str, str]:

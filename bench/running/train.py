@@ -11,7 +11,6 @@ import pandas as pd
 
 from bench.analysis import gradient_noise
 from bench.evaluation import judging
-from bench.external.weights import digest
 from bench.judging.judge import BEST, LAST, weights_file
 from bench.method import Method
 from bench.running.settings import Settings
@@ -133,5 +132,6 @@ class Attempt:
             method.load_state(last)
 
     def _keep(self, name: str, method: Method) -> None:
-        checkpoint.save(file := weights_file(self.folder, name), {"t": method.t, "method": method.weights()})
-        self.record.weights[name] = digest(file)
+        tree = {"method": method.weights()}
+        checkpoint.save(weights_file(self.folder, name), tree)
+        self.record.weights[name] = checkpoint.content_hash(tree)

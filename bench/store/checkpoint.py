@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import zlib
@@ -67,6 +68,16 @@ def load(path: Path, device: torch.device | str = "cpu") -> Any:
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise CorruptCheckpoint(f"cannot read the checkpoint {path}: {error}") from error
     return _restore(json.loads(text), tensors)
+
+
+def content_hash(tree: Any) -> str:
+    """The SHA-256 of all that a tree holds; the bytes of its file are others each time, in the order of the header."""
+    tensors: dict[str, Tensor] = {}
+    digest = hashlib.sha256(json.dumps(_flatten(tree, tensors, "")).encode())
+    for key in sorted(tensors):
+        digest.update(f"{key} {tensors[key].dtype} {tuple(tensors[key].shape)}".encode())
+        digest.update(tensors[key].reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def _sum(text: str, tensors: dict[str, Tensor]) -> str:

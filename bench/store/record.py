@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.store.stored import CURVES, PER_IMAGE, Judgement, Outcome, Training, empty_frame, strict
-from bench.suites.trial import title_of
+from bench.suites.trial import title_of, without_test
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +23,7 @@ class TrialRecord:
         trial_id: the judgement's id. training_id: that of what it judges.
         training_facts: what decided the weights. judging_facts: what decided the scores of given weights.
         outcome, reason: the training's where that did not finish, else the judgement's.
+        attempt: the training's. judged: the judgement's.
         environment: where it was trained, and, as "judged_...", what was another where it was judged.
         gallery: folder of NN.json items with the pictures they name.
 
@@ -57,12 +58,19 @@ class TrialRecord:
     role: str = "row"
     tried: dict[str, float] = dataclasses.field(default_factory=dict)
     plan: str = ""
+    attempt: str = ""
+    judged: str = ""
     ended: float = 0.0
 
     @property
     def title(self) -> str:
         """Its name among all trials of a run, but for the seed."""
         return title_of(self.workload, self.label, self.role, self.tried)
+
+    @property
+    def base_workload(self) -> str:
+        """The suite's own name of its workload, that of its test set aside."""
+        return without_test(self.workload, self.test)
 
     @property
     def facts(self) -> dict[str, str]:
@@ -100,7 +108,7 @@ def join(training: Training, judgement: Judgement, gallery: Path | None = None) 
         summary={**training.summary, **judgement.summary}, costs={**training.costs, **judgement.costs}, cards=judgement.cards,
         environment={**training.environment, **{f"judged_{k}": v for k, v in where if training.environment.get(k) != v}},
         tags={**training.tags, **judgement.tags}, gallery=gallery, workload=judgement.workload, test=judgement.test, role=judgement.role,
-        tried=judgement.tried, plan=judgement.plan, ended=judgement.ended,
+        tried=judgement.tried, plan=judgement.plan, attempt=training.attempt, judged=judgement.attempt, ended=judgement.ended,
     )  # fmt: skip
 
 

@@ -50,7 +50,8 @@ class Records:
         tags = [t for t in self.trials().values() if tier in (None, t["tier"]) and t["role"] == "row"]
         if not tags:
             raise UsageError(f"nothing on record in {self.uri}{f' at tier {tier}' if tier else ''}: run the suite first")
-        newest = {t["workload"]: t["protocol"] for t in tags if t["tier"] == tags[-1]["tier"]}
+        alike = [t for t in tags if t["tier"] == tags[-1]["tier"] and bool(t["test"]) == bool(tags[-1]["test"])]
+        newest = {t["workload"]: t["protocol"] for t in alike}
         protocols = {r.workload: identity.protocol_of(r.facts) for r in asked} or (newest if tags[-1]["workload"] else {"": tags[-1]["protocol"]})
         same = [t for t in tags if protocols.get(t["workload"]) == t["protocol"]]
         rows = {_place(t): t["row"] for t in same} | {(r.workload, r.label): identity.row_of(r.facts) for r in asked}

@@ -48,12 +48,17 @@ class Trial:
     @property
     def base_workload(self) -> str:
         """The suite's own name of its workload, that of its test set aside."""
-        return self.workload.removesuffix(self.test).removesuffix("/") if self.test else self.workload
+        return without_test(self.workload, self.test)
 
     @property
     def title(self) -> str:
         """Its name among all trials of a run, but for the seed."""
         return title_of(self.workload, self.label, self.role, self.tried)
+
+
+def without_test(workload: str, test: str) -> str:
+    """The name of a table without that of its test set: "digits/set5" -> "digits", "set5" -> ""."""
+    return workload.removesuffix(test).removesuffix("/") if test else workload
 
 
 def title_of(workload: str, label: str, role: str, tried: Mapping[str, float]) -> str:

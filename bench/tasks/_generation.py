@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
-from typing import ClassVar, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +40,12 @@ class Generation(Task):
     metrics: tuple[str, ...] = ()  # the first one chooses the best step
     watched: int = 1  # how many of them, from the first, are computed in validation
     z_dim: int = 64
+
+    @classmethod
+    def training_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """And the metrics that are watched, of which the first chooses the best weights."""
+        watched = {"metrics": tuple(options["metrics"])[: options.get("watched", cls.watched)]} if options.get("metrics") else {}
+        return super().training_options(options) | watched
 
     def __post_init__(self) -> None:
         if self.samples < 2 or self.z_dim < 1 or not 1 <= self.watched <= len(self.metrics):

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from bench.cards import Card
 from bench.dataset import SPLITS, PictureSet, Split
@@ -32,6 +32,12 @@ class PictureTask(Task):
     pictures: int = 0  # test pictures at most, evenly spread; 0: all
     metrics: tuple[str, ...] = ()  # the first one chooses the best step
     on_corrupt: Literal["refuse", "skip"] = "refuse"
+
+    @classmethod
+    def training_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """And the first metric, as the profile means it: it chooses the best weights."""
+        first = {"metrics": tuple(options["metrics"])[:1]} if options.get("metrics") else {}
+        return super().training_options(options) | first | {k: v for k, v in options.items() if k == "profile"}
 
     # -- what a subclass has
     def _split(self, split: Split) -> PictureSet:

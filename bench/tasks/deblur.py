@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -57,6 +57,11 @@ class Deblur(Restoration):
         if not 0 <= self.scene_share <= 1 or self.scenes < 0 or self.kernels < 1:
             raise ValueError("scene_share must be in [0, 1], scenes >= 0, kernels >= 1")
 
+    @classmethod
+    def training_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """And no detection."""
+        return super().training_options(options) | {"scenes": 0}
+
     # -- what decides a result
     @property
     def offers(self) -> frozenset[str]:
@@ -71,8 +76,9 @@ class Deblur(Restoration):
 
     def parts(self) -> list[tuple[str, str]]:
         """Data sets, degradation, metrics, detector."""
-        scenes = [("dataset", self.scenes_data), ("metric", self.detection), ("detector", self._judge().metric.detector)] if self.scenes else []
-        return [*super().parts(), ("degradation", self.blur), *scenes]
+        scenes = [("dataset", self.scenes_data)] if self.scenes or self.scene_share else []
+        judges = [("metric", self.detection), ("detector", self._judge().metric.detector)] if self.scenes else []
+        return [*super().parts(), ("degradation", self.blur), *scenes, *judges]
 
     def cards(self) -> dict[str, Card]:
         """Image metrics that are available, then detection."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from typing import ClassVar, Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -47,6 +47,12 @@ class Translate(Restoration):
     metrics: tuple[str, ...] = ("l1", "psnr", "ssim", "lpips")
     set_metrics: tuple[str, ...] = ("fd[net=squeezenet1_0]", "sliced_wasserstein")  # the made pictures as a set beside the true ones
     segmentation: str = ""  # "fcn_score[...]": read labels in the made pictures
+
+    @classmethod
+    def training_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """And the first metric of sets, which chooses where there are no pairs."""
+        first = {"set_metrics": tuple(options["set_metrics"])[:1]} if options.get("set_metrics") else {}
+        return super().training_options(options) | first
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -246,7 +246,7 @@ def test_a_second_runner_waits_for_the_claim_that_another_is_at_and_takes_its_re
     board(shared, last)
     monkeypatch.setattr(check_claims, "_WAIT", 0.01)
     folder = RunDirs("claims", tmp_path).of(check_claims.id_of(check_claims._parts(shared, check_claims.tree_hash())))
-    other.enter_context(folder.held())
+    other.enter_context(folder.lock())
     assert check_claims.run("quick", [], tmp_path, None, False) == 0
     assert checked == ["last"]
     text = capsys.readouterr().out

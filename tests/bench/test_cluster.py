@@ -16,7 +16,6 @@ from bench.running import trial
 from bench.scheduling import ray_engine, ray_worker
 from bench.scheduling.scheduler import Job
 from bench.store.identity import id_of
-from bench.store.run_dir import Held
 from bench.training.loop import Interrupted
 
 

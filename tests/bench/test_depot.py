@@ -32,7 +32,7 @@ class Onlooker(Watcher):
 
 def weights(folder):
     """What was trained."""
-    return {k: v.numpy().tobytes() for k, v in safetensors.torch.load_file(folder.results / "weights.safetensors").items()}
+    return {k: v.numpy().tobytes() for k, v in safetensors.torch.load_file(folder.results / "last.safetensors").items()}
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def unet(tiny):
 @pytest.fixture
 def settings(tiny, tmp_path):
     """A checkpoint at every update, and copies of it."""
-    return dataclasses.replace(tiny.settings, checkpoint_seconds=-1.0, checkpoints=checkpoint_mirror.whole(str(tmp_path / "copies")))
+    return dataclasses.replace(tiny.settings, checkpoint_seconds=-1.0, checkpoints=checkpoint_mirror.normalise_url(str(tmp_path / "copies")))
 
 
 def elsewhere(settings, tmp_path):
@@ -174,8 +174,8 @@ def test_storage_that_is_not_there(url, says, tmp_path, capsys):
 
 def test_a_folder_is_found_from_everywhere(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    assert checkpoint_mirror.whole("copies/") == f"file://{tmp_path}/copies"
-    assert checkpoint_mirror.whole("memory://copies/") == "memory://copies"
+    assert checkpoint_mirror.normalise_url("copies/") == f"file://{tmp_path}/copies"
+    assert checkpoint_mirror.normalise_url("memory://copies/") == "memory://copies"
 
 
 def test_ranks_share_a_disk():

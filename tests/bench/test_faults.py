@@ -143,7 +143,7 @@ def one_line(capsys):
 
 
 def weights(bench, record):
-    return (bench.out / "tiny" / "trials" / record.trial_id / "record" / "weights.safetensors").read_bytes()
+    return (bench.out / "tiny" / "trials" / record.training_id / "record" / "last.safetensors").read_bytes()
 
 
 def runs(out, name="tiny", uri=None):
@@ -173,7 +173,7 @@ def disk(tmp_path):
 PLACES = {
     "a checkpoint": ((Training, "save"), 1, "checkpoint.safetensors"),
     "the best weights": ((Training, "_validate"), 0, "best.safetensors"),
-    "the last weights": ((attempt, "_save_weights"), 0, "weights.safetensors"),
+    "the last weights": ((attempt, "_save_weights"), 0, "last.safetensors"),
     "the pictures of a result": ((attempt.Attempt, "_score"), 0, "trials"),
     "a record": ((RunDir, "close"), 0, "record"),
     "a report": ((render, "render"), 0, "report"),
@@ -263,7 +263,7 @@ def test_nan_in_a_file(tiny, tmp_path, capsys):
     assert runner.main(command(tiny, *data)) == 2
     assert "broken.tif: its samples are of mode F, not 8 or 16 bits" in one_line(capsys)
     assert runner.main(command(tiny, *data, "on_corrupt=skip")) == 0
-    (record,) = Store("tiny", tiny.out).board("smoke", tmp_path)
+    (record,) = Store("tiny", tiny.out).leaderboard_records("smoke", tmp_path)
     assert "broken.tif" in record.tags["skipped_files"]
 
 
@@ -441,7 +441,7 @@ def test_a_store_that_stalls_is_asked_seldom(tiny, monkeypatch):
 
     def stall(*args):
         clock[0] += 20.0
-        raise ledger.Away("it stalls")
+        raise ledger.StoreUnavailable("it stalls")
 
     lost = Ledger("tiny", tiny.out, None, lambda line: None)
     monkeypatch.setattr(ledger, "Store", stall)
@@ -558,7 +558,7 @@ def test_a_runner_takes_over(start, tmp_path):
     assert list(runs(out, "suite").values()) == [["FINISHED"]]
     alone = tmp_path / "alone"
     assert finish(start(alone, *words, TALLY=str(tally))) == 0
-    files = [next(o.glob("suite/trials/*/record/weights.safetensors")) for o in (out, alone)]
+    files = [next(o.glob("suite/trials/*/record/last.safetensors")) for o in (out, alone)]
     one, other = map(safetensors.torch.load_file, files)
     assert all(torch.equal(one[k], v) for k, v in other.items())
 

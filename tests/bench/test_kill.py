@@ -33,7 +33,7 @@ def results(out):
     """Seed -> weights, curves and scores, from the run directories and the store."""
     found = {}
     for record in (store := Store("suite", out)).read(store.done()):
-        weights = safetensors.torch.load_file(out / "suite" / "trials" / record.trial_id / "record" / "weights.safetensors")
+        weights = safetensors.torch.load_file(out / "suite" / "trials" / record.training_id / "record" / "last.safetensors")
         points = [(key, step, images, value) for key, step, images, _, value in record.curves.itertuples(index=False)]
         found[record.seed] = weights, points, (record.final, record.best, record.outcome)
     return found

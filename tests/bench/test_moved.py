@@ -11,7 +11,6 @@ from test_tracking import Stop
 
 import runner
 from bench.commands.upkeep import sync
-from bench.running import trial as life
 from bench.store import lookup
 from bench.store.ledger import Ledger
 from bench.store.mlflow_store import Store, store_uri
@@ -62,7 +61,7 @@ def test_everything_works_elsewhere(made, tmp_path, capsys, how):
     assert "all 2 trials are on record already" in capsys.readouterr().out
     assert sync(there, None) == 0
     assert "tiny: 0 results went into" in capsys.readouterr().out
-    assert shown(there, unet.trial_id) >= {"record.json", "weights.safetensors"}
+    assert shown(there, unet.trial_id) >= {"record.json", "last.safetensors"}
     assert runner.main([*words, "--tier", "smoke", "--fresh", "--methods", "identity"]) == 0
     assert len(list((there / "artifacts" / "tiny").iterdir())) == 3  # what comes later lies with the rest
     if bench.out.exists():
@@ -81,13 +80,13 @@ def test_a_copy_is_read_where_it_lies(made, tmp_path):
 
 def test_a_trial_under_way_is_moved_and_goes_on(tiny, ran, tmp_path):
     with pytest.raises(Interrupted):
-        life.run(tiny.trials()[1], tiny.settings, stop := Stop(2), stop)
+        make(tiny.trials()[1], tiny.settings, stop := Stop(2), stop)
     tiny.store.begin(life.blank(tiny.trials()[1], tiny.settings))
     there = tmp_path / "there"
     shutil.move(tiny.out, there)
     assert runner.main(["--suite", str(tiny.file), "--out", str(there), "--tier", "smoke", "--methods", "unet"]) == 0
     store = Store("tiny", there)
-    (record,) = store.read(store.done())
+    (record,) = store.read(store.trials())
     assert (record.final, len(store._search(""))) == (ran[1][1].final, 1)
     assert not tiny.out.exists()
     assert shown(there, record.trial_id) >= {"record.json"}
@@ -116,13 +115,13 @@ def test_two_folders_become_one(made, ran, tmp_path, database):
         assert runner.main(["sync", "--out", str(other.out), "--tracking-uri", uri]) == 0
     shutil.rmtree(other.out)
     store = Store("tiny", bench.out)
-    assert store.done().keys() == {identity.trial_id, unet.trial_id, second.trial_id}
+    assert store.trials().keys() == {identity.trial_id, unet.trial_id, second.trial_id}
     assert len(list((bench.out / "artifacts" / "tiny").iterdir())) == 3
     assert shown(bench.out, second.trial_id) >= {"record.json"}
     shutil.move(bench.out, there := tmp_path / "there")
     assert in_another_process(["rebuild", "--out", there]) == ([0], "")
     new = Store("tiny", there)
-    assert {r.trial_id: r.final for r in new.read(new.done())} == {r.trial_id: r.final for r in (identity, unet, second)}
+    assert {r.trial_id: r.final for r in new.read(new.trials())} == {r.trial_id: r.final for r in (identity, unet, second)}
 
 
 def test_trials_are_copied_into_another_folder(made, tmp_path, database, capsys):
@@ -149,7 +148,7 @@ def test_artifacts_elsewhere_stay_where_they_are(made, tmp_path, database):
     bench.run(methods=["identity"], overrides=["pictures=1"])
     assert ledger.sync() == 1
     assert len(list((apart / "artifacts" / "tiny").iterdir())) == 1
-    assert len(Store("tiny", apart, str(apart / "all.db")).read(ledger.done())) == 3
+    assert len(Store("tiny", apart, str(apart / "all.db")).read(ledger.trials())) == 3
 
 
 @pytest.mark.parametrize("command", ["report", "compare"])

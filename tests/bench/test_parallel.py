@@ -97,7 +97,7 @@ def test_an_initialiser_that_looks_at_data_rehearses_on_all_ranks(tmp_path):
 
 
 def test_followers_of_a_trial_that_needs_no_training_are_dismissed(monkeypatch):
-    monkeypatch.setattr(data_parallel, "_spread", lambda word, device: word)
+    monkeypatch.setattr(data_parallel, "_broadcast", lambda word, device: word)
     method, stream = made(*REGRESSION)
     data_parallel.follow(method, stream)
     assert method.t == stream.drawn == 0

@@ -11,7 +11,6 @@ from _commands import in_another_process
 
 import runner
 from bench.errors import UsageError
-from bench.running import trial as life
 from bench.scheduling import scheduler
 from bench.store import lookup
 from bench.store.mlflow_store import Store
@@ -40,7 +39,7 @@ def test_params_tags_metrics_artifacts(ran):
     assert run.data.metrics["best/ssim"] == record.best["ssim"]
     assert run.data.metrics["cost/parameters"] == record.costs["parameters"]
     assert run.data.metrics["summary/auc"] == record.summary["auc"]
-    names = ("record.json", "per_image.parquet", "curves.parquet", "weights.safetensors", "gallery")
+    names = ("record.json", "per_image.parquet", "curves.parquet", "last.safetensors", "gallery")
     assert files(bench, record) == {f"trial/{name}" for name in names}
     assert bench.store.client.get_experiment(bench.store.experiment).name == "ganbench/tiny"
 
@@ -67,7 +66,7 @@ def test_a_record_comes_back_as_it_was(ran, tmp_path):
 def test_a_board_from_the_store_alone_makes_the_same_tables(ran, tmp_path):
     bench, records, _ = ran
     store = Store("tiny", bench.out)
-    tables = [render.tables_of(r, sort="psnr") for r in (records, store.board(None, tmp_path))]
+    tables = [render.tables_of(r, sort="psnr") for r in (records, store.leaderboard_records(None, tmp_path))]
     for write in (export.to_csv, export.to_tex):
         assert write(tables[0]) == write(tables[1])
     assert len(export.to_csv(tables[0]).splitlines()) == 4  # the last says that there is no verdict
@@ -134,8 +133,8 @@ class Stop:
 def test_a_resumed_trial_is_one_run_whose_curves_are_there_once(tiny, ran, after):
     trial, stop = tiny.trials()[1], Stop(after)
     with pytest.raises(Interrupted):
-        life.run(trial, tiny.settings, stop, stop)
-    assert tiny.store.done() == {}
+        make(trial, tiny.settings, stop, stop)
+    assert tiny.store.trials() == {}
     (record,), seen = tiny.run(methods=["unet"])
     assert [step for step, _ in seen.updates] == list(range(after + 1, 5))
     for key in ("train/loss", "validation/psnr", "images"):
@@ -146,7 +145,7 @@ def test_a_resumed_trial_is_one_run_whose_curves_are_there_once(tiny, ran, after
 
 def test_fresh_drops_what_an_interrupted_trial_left(tiny):
     with pytest.raises(Interrupted):
-        life.run(tiny.trials()[1], tiny.settings, stop := Stop(2), stop)
+        make(tiny.trials()[1], tiny.settings, stop := Stop(2), stop)
     _, seen = tiny.run(methods=["unet"], fresh=True)
     assert [step for step, _ in seen.updates] == [1, 2, 3, 4]
 
@@ -187,7 +186,7 @@ def test_the_board_shows_what_was_asked_for(continued, ran, tmp_path):
     def board(*asked):
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         folder.mkdir()
-        return {r.trial_id for r in continued.store.board("smoke", folder, *asked)}
+        return {r.trial_id for r in continued.store.leaderboard_records("smoke", folder, *asked)}
 
     assert board() == {r.trial_id for r in other}
     again, seen = continued.run()
@@ -200,21 +199,21 @@ def test_a_label_stands_once_with_the_rows_asked_for(continued, tmp_path):
     continued.file.write_text(continued.file.read_text().replace("steps = 4", "steps = 3"))
     second, _ = continued.run()
     (tmp_path / "a").mkdir()
-    assert [r.trial_id for r in continued.store.board(None, tmp_path / "a")] == [r.trial_id for r in second]
+    assert [r.trial_id for r in continued.store.leaderboard_records(None, tmp_path / "a")] == [r.trial_id for r in second]
     (tmp_path / "b").mkdir()
-    assert [r.trial_id for r in continued.store.board(None, tmp_path / "b", first)] == [r.trial_id for r in first]
+    assert [r.trial_id for r in continued.store.leaderboard_records(None, tmp_path / "b", first)] == [r.trial_id for r in first]
 
 
 def test_seeds_of_one_row_stand_together(continued, tmp_path):
     continued.run(methods=["identity"], seeds=[1])
-    assert sorted((r.label, r.seed) for r in continued.store.board("smoke", tmp_path / "..")) == [("identity", 0), ("identity", 1), ("unet", 0)]
+    assert sorted((r.label, r.seed) for r in continued.store.leaderboard_records("smoke", tmp_path / "..")) == [("identity", 0), ("identity", 1), ("unet", 0)]
 
 
 def test_nothing_on_record(tiny, ran):
     with pytest.raises(UsageError, match=r"nothing on record in sqlite:///.*mlflow\.db: run the suite first"):
-        tiny.store.board(None, tiny.out)
+        tiny.store.leaderboard_records(None, tiny.out)
     with pytest.raises(UsageError, match=r"nothing on record in .* at tier paper"):
-        ran[0].store.board("paper", tiny.out)
+        ran[0].store.leaderboard_records("paper", tiny.out)
 
 
 # -- what can be wrong with a store
@@ -222,7 +221,7 @@ def test_runs_of_others_are_left_alone(continued):
     client, experiment = continued.store.client, continued.store.experiment
     for tags in ({}, {"trial_id": "a" * 16}):
         client.set_terminated(client.create_run(experiment, tags=tags).info.run_id)
-    assert continued.run()[1].started == []
+    assert continued.run()[1].jobs == []
 
 
 def test_lost_artifacts_are_told_with_the_label_and_the_way_back(tiny, capsys):
@@ -287,8 +286,8 @@ def test_a_named_run_is_read_and_not_the_newest_of_its_trial(tiny, tmp_path):
         (folder := tmp_path / run.info.run_id).mkdir()
         write_record(dataclasses.replace(tiny.store.record(run), final={"psnr": value}), folder)
         tiny.store.client.log_artifacts(run.info.run_id, str(folder), "trial")
-        (folder / "weights.safetensors").write_text(str(value))
-        tiny.store.client.log_artifact(run.info.run_id, str(folder / "weights.safetensors"), "trial")
+        (folder / "last.safetensors").write_text(str(value))
+        tiny.store.client.log_artifact(run.info.run_id, str(folder / "last.safetensors"), "trial")
     for name, value in ((first, 1.0), (newest.info.run_id, 2.0), (newest.data.tags["trial_id"], 2.0)):
         assert lookup.find(name, tiny.out, None, tmp_path).final == {"psnr": value}
         assert lookup.weights(name, tiny.out, None, tmp_path / name[:5]).read_text() == str(value)

@@ -372,7 +372,7 @@ def test_the_best_weights_are_those_of_the_best_step(tmp_path):
     run.run(never)
     run.load_best()
     run.history[2] = (run.history[2][0], 2.0)
-    with pytest.raises(checkpoint.Damaged, match=r"best\.safetensors is of update 0, not 4"):
+    with pytest.raises(checkpoint.CorruptCheckpoint, match=r"best\.safetensors is of update 0, not 4"):
         run.load_best()
 
 

@@ -242,9 +242,9 @@ def test_tuning_never_sees_the_test_split_and_makes_no_row(grid):
     store = rates.bench.store
     assert {r.role for r in records} == {"row"}
     assert all(r.final["loss"] >= 100 for r in records if r.outcome == "finished")
-    board = store.board("smoke", rates.bench.out)
+    board = store.leaderboard_records("smoke", rates.bench.out)
     assert sorted((r.workload, r.label, r.seed) for r in board) == sorted((r.workload, r.label, r.seed) for r in records)
-    beside = store.beside(board)
+    beside = store.tuning_records(board)
     assert len(beside) == 4
     for r in beside:
         assert (r.role, r.final, set(r.tried)) == ("tuning", {}, {"study", "lr"})
@@ -255,7 +255,7 @@ def test_the_cost_stands_on_the_row(grid):
     rates = grid(trials=2, studies=2)
     records = rates.train(rates.tune(methods=["one/sgd", "two/nag"]))
     spent = {}
-    for r in rates.bench.store.beside(records):
+    for r in rates.bench.store.tuning_records(records):
         spent.setdefault((r.workload, r.label), []).append(r)
     for record in records:
         of_row = spent[record.workload, record.label]
@@ -299,7 +299,7 @@ def test_a_larger_budget_keeps_what_was_tried(grid):
     more = grid(trials=4, studies=1)
     records = more.train(more.tune(methods=["one/sgd"]))
     assert sum(t.role == "tuning" for t in more.ran) == 2
-    assert len(more.bench.store.beside(records)) == 4
+    assert len(more.bench.store.tuning_records(records)) == 4
 
 
 def test_a_row_whose_every_trial_diverged_is_still_judged(grid):
@@ -369,9 +369,9 @@ def test_attempts_of_other_code_are_not_beside_the_row(grid, monkeypatch):
     rates = grid(trials=2, studies=1)
     records = rates.train(rates.tune(methods=["one/sgd"]))
     store = rates.bench.store
-    assert len(store.beside(records)) == 2
-    newer = [dataclasses.replace(r, parts=r.parts | {"code.method": "0" * 16}) for r in records]
-    assert store.beside(newer) == []
+    assert len(store.tuning_records(records)) == 2
+    newer = [dataclasses.replace(r, parts=r.facts | {"code.method": "0" * 16}) for r in records]
+    assert store.tuning_records(newer) == []
 
 
 def test_fixed_and_oneshot(grid):
@@ -431,8 +431,8 @@ def test_sensitivity_is_a_grid_beside_the_rows(grid):
     ends = {r.tried["lr"]: validation.final(r) for r in rates.train(trials)}
     expected = {lr: pytest.approx((8 * (1 - 3 * lr) ** 3) ** 2 * 1.5, rel=1e-4) for lr in ends}
     assert ends == expected | {1.0: math.inf}  # it diverged
-    assert {(r.label, r.role) for r in rates.bench.store.board("smoke", rates.bench.out)} == {("sgd", "row")}  # though the newest are others
-    assert len(rates.bench.store.beside(board)) == 6
+    assert {(r.label, r.role) for r in rates.bench.store.leaderboard_records("smoke", rates.bench.out)} == {("sgd", "row")}  # though the newest are others
+    assert len(rates.bench.store.tuning_records(board)) == 6
 
 
 def test_target_of_a_workload(grid):
