@@ -33,14 +33,16 @@ def weights_file(folder: RunDir, name: str) -> Path:
     return folder.results / f"{name}.safetensors"
 
 
-def has_weights(folder: RunDir, training: Training) -> bool:
-    """Whether the last weights of a training lie in its folder, to the bit, and the best where they do; a method that trains nothing needs none."""
+def what_weights_lack(folder: RunDir, training: Training) -> str:
+    """Why a training cannot be judged: its weights are not there, or not to the bit; empty where they are. A method that trains nothing needs none."""
     kept = [name for name in training.weights if weights_file(folder, name).is_file()]
+    if training.weights and LAST not in kept:
+        return "its weights were not kept"
     try:
         whole = all(checkpoint.content_hash(checkpoint.load(weights_file(folder, name))) == training.weights[name] for name in kept)
     except checkpoint.CorruptCheckpoint:
-        return False
-    return whole and (LAST in kept or not training.weights)
+        whole = False
+    return "" if whole else "its weights were damaged"
 
 
 @dataclasses.dataclass(frozen=True)

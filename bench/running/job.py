@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from bench import registry
 from bench.judging import costs
-from bench.judging.judge import Judge, drop_weights, has_weights
+from bench.judging.judge import Judge, drop_weights, what_weights_lack
 from bench.running.environment import environment
 from bench.running.identify import Identity, training_task
 from bench.running.settings import Settings
@@ -94,12 +94,12 @@ def run(job: Job, settings: Settings, progress: Progress, stopped: Callable[[], 
     with folder.lock():
         if job.packed is not None:
             folder.unpack(job.packed)
-        training = _made_training(job, settings, folder)
+        training, lacking = _made_training(job, folder)
         missing = [pair for pair in zip(job.trials, job.identities, strict=True) if not _is_judged(pair[1], training, job, folder)]
         if missing:
             progress.started()
         if training is None:
-            training = _train(job, settings, folder, mirror, progress, stopped)
+            training = _train(job, settings, folder, mirror, progress, stopped, lacking)
             missing = [pair for pair in zip(job.trials, job.identities, strict=True) if not _is_judged(pair[1], training, job, folder)]
         for trial, identity in missing:
             _judge(trial, identity, training, settings, folder, progress, stopped)
@@ -107,15 +107,16 @@ def run(job: Job, settings: Settings, progress: Progress, stopped: Callable[[], 
         return [folder.read_trial(identity.trial_id) for identity in job.identities]
 
 
-def _made_training(job: Job, settings: Settings, folder: RunDir) -> Training | None:
-    """The training where it is made, and where something of it is still to be judged, has its weights."""
+def _made_training(job: Job, folder: RunDir) -> tuple[Training | None, str]:
+    """The training where it is made and, where something of it is still to be judged, has its weights; else what these lack."""
     if (attempt := folder.attempt()) is None or attempt in job.replaces:
-        return None
+        return None, ""
     training = folder.read_training()
     judged = all(_is_judged(identity, training, job, folder) for identity in job.identities)
-    if judged or training.outcome != "finished" or job.trial.role != "row" or has_weights(folder, training):
-        return training
-    return None
+    if judged or training.outcome != "finished" or job.trial.role != "row":
+        return training, ""
+    lacking = what_weights_lack(folder, training)
+    return (None, lacking) if lacking else (training, "")
 
 
 def _is_judged(identity: Identity, training: Training | None, job: Job, folder: RunDir) -> bool:
@@ -125,14 +126,17 @@ def _is_judged(identity: Identity, training: Training | None, job: Job, folder: 
     return folder.read_judgement(identity.trial_id).weights == training.weights
 
 
-def _train(job: Job, settings: Settings, folder: RunDir, mirror: CheckpointMirror, progress: Progress, stopped: Callable[[], bool]) -> Training:
+def _train(
+    job: Job, settings: Settings, folder: RunDir, mirror: CheckpointMirror, progress: Progress, stopped: Callable[[], bool], lacking: str
+) -> Training:
     if folder.attempt() is not None:
         folder.clear()
     mirror.fetch()
     task, record = _task(job, settings), new_training(job, settings)
     Attempt(job.trial, task, settings, record, folder, mirror.keep, progress, stopped).run()
     left_out = {k: v for k, v in task.remarks().items() if k == "skipped_files"}  # by now it is known which pictures were too small
-    record.tags |= left_out | mirror.notes()
+    restarted = {"restarted": f"{lacking}, so it was trained again"} if lacking else {}
+    record.tags |= restarted | left_out | mirror.notes()
     record.ended = time.time()
     folder.close(record)
     return record

@@ -10,12 +10,11 @@ import tarfile
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from bench.errors import UsageError
 from bench.store.record import TrialRecord, join
 from bench.store.records import Records, renamed, tags_of_judgement, tags_of_run
-from bench.store.stored import Judgement, Run, Training, read_head, read_judgement, read_run, write, write_head
+from bench.store.stored import ClaimCheck, Judgement, Run, Stored, Training, read_head, read_judgement, read_run, write, write_head
 from bench.text import one_line
 
 _LOCK, _RECORD, _JUDGEMENTS = "lock", "record", "judgements"
@@ -71,9 +70,8 @@ class RunDir:
 
     def attempts(self) -> dict[str, str]:
         """Id -> attempt of every whole record here, the run's own first."""
-        files = [self.results, *sorted(self.path.glob(f"{_JUDGEMENTS}/*"))]
-        heads = [head for file in files if (head := _head(file)) and head.get("kind")]
-        return {str(head["id"]): str(head["attempt"]) for head in heads}
+        found = [_whole(file) for file in (self.results, *sorted(self.path.glob(f"{_JUDGEMENTS}/*")))]
+        return {record.id: record.attempt for record in found if record}
 
     def read(self, *, frames: bool = True) -> Run:
         """The record of the run.
@@ -121,7 +119,8 @@ class RunDir:
         self.drop_checkpoints()
         if isinstance(run, Training):
             for folder in self.path.glob(f"{_JUDGEMENTS}/*"):
-                if (_head(folder) or {}).get("weights") != run.weights:
+                judgement = _whole(folder)
+                if not (isinstance(judgement, Judgement) and judgement.weights == run.weights):
                     shutil.rmtree(folder)
 
     def judge(self, judgement: Judgement) -> None:
@@ -217,34 +216,30 @@ class RunDirs(Records):
 
     def older(self) -> int:
         """How many results of an earlier version lie here, which are not read."""
-        heads = [_head(file.parent) for file in self.folder.glob(f"*/{_RECORD}/record.json")]
-        return sum(head is not None and "kind" not in head for head in heads)
+        count = 0
+        for file in self.folder.glob(f"*/{_RECORD}/record.json"):
+            with contextlib.suppress(OSError, ValueError):
+                count += "kind" not in read_head(file.parent)
+        return count
 
     def _runs(self) -> list[tuple[RunDir, Run]]:
-        found = []
-        for file in self.folder.glob(f"*/{_RECORD}/record.json"):
-            with contextlib.suppress(OSError, ValueError, TypeError):  # another process clears it just now; or a disk lost it
-                found.append((RunDir(file.parents[1]), read_run(file.parent, frames=False)))
-        return sorted(found, key=lambda pair: (pair[1].ended, pair[1].id))
+        found = [(RunDir(file.parents[1]), _whole(file.parent)) for file in self.folder.glob(f"*/{_RECORD}/record.json")]
+        runs = [(folder, run) for folder, run in found if isinstance(run, (Training, ClaimCheck))]
+        return sorted(runs, key=lambda pair: (pair[1].ended, pair[1].id))
 
-    def _judgements(self, folder: RunDir) -> Iterator[Judgement]:
-        for file in folder.path.glob(f"{_JUDGEMENTS}/*"):
-            with contextlib.suppress(OSError, ValueError, TypeError):
-                yield read_judgement(file, frames=False)
+    def _judgements(self, folder: RunDir) -> list[Judgement]:
+        found = [_whole(file) for file in folder.path.glob(f"{_JUDGEMENTS}/*")]
+        return [judgement for judgement in found if isinstance(judgement, Judgement)]
 
 
-def _head(folder: Path) -> dict[str, Any] | None:
-    try:
-        return read_head(folder)
-    except (OSError, ValueError):
-        return None
+def _whole(folder: Path) -> Stored | None:
+    """The record in a folder, without its frames; None where there is none, or it is damaged or of another version."""
+    with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+        record = (read_run if folder.name == _RECORD else read_judgement)(folder, frames=False)
+        return record if record.attempt else None
+    return None
 
 
 def _attempt(folder: Path) -> str | None:
-    head = _head(folder) or {}
-    return str(head["attempt"]) if head.get("kind") and head.get("attempt") else None
-
-
-def folder_of(suite: str, run_id: str, out: Path) -> RunDir:
-    """Where a run works."""
-    return RunDirs(suite, out).of(run_id)
+    record = _whole(folder)
+    return record.attempt if record else None

@@ -273,7 +273,7 @@ def test_how_many_tuning_trials_diverged_is_part_of_the_cost():
 
 def test_nothing_runs_twice_and_a_tuning_stopped_half_way_goes_on(grid, monkeypatch):
     rates, left = grid(trials=2, studies=2), [3]
-    real = scheduler.life.run
+    real = scheduler.running.run
 
     def run(*args, **kwargs):
         if not left[0]:
@@ -281,10 +281,10 @@ def test_nothing_runs_twice_and_a_tuning_stopped_half_way_goes_on(grid, monkeypa
         left[0] -= 1
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(scheduler.life, "run", run)
+    monkeypatch.setattr(scheduler.running, "run", run)
     with pytest.raises(Interrupted):
         rates.tune(methods=_TWO)
-    monkeypatch.setattr(scheduler.life, "run", real)
+    monkeypatch.setattr(scheduler.running, "run", real)
     first = len(rates.ran)
     again = grid(trials=2, studies=2)
     tuned = again.tune(methods=_TWO)
@@ -346,7 +346,7 @@ def test_a_row_whose_every_tuning_trial_failed_is_an_error(grid):
 
 
 def test_failed_tuning_is_told_and_is_exit_code_1(grid, plugin, capsys, monkeypatch):
-    bench, real = grid(trials=2, studies=1).bench, scheduler.life.run
+    bench, real = grid(trials=2, studies=1).bench, scheduler.running.run
 
     def run(trial, settings, *args, **kwargs):
         record = real(trial, settings, *args, **kwargs)
@@ -354,11 +354,11 @@ def test_failed_tuning_is_told_and_is_exit_code_1(grid, plugin, capsys, monkeypa
 
     def fail(trial, settings, record):
         broken = dataclasses.replace(record, outcome="failed", reason="RuntimeError: on purpose")
-        write_record(broken, scheduler.life.folder_of(trial, record.trial_id, settings).results)
+        write_record(broken, scheduler.running.folder_of(trial, record.trial_id, settings).results)
         return broken
 
     bad = tuning.quasirandom(read.load_suite(str(bench.file)).tiers["smoke"].tuning.spaces["descent"], 2, 1000, [])[0]["lr"]
-    monkeypatch.setattr(scheduler.life, "run", run)
+    monkeypatch.setattr(scheduler.running, "run", run)
     assert main.run_suite(main.RunOptions(suite=str(bench.file), tier="smoke", out=bench.out, methods=["one/sgd"])) == 1
     said = capsys.readouterr().out
     assert f"1 of 4 trials failed, the first of them one: sgd (tuning: study 0, lr {bad:g}), seed 1000: RuntimeError: on purpose\n" in said
