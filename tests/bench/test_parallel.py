@@ -41,7 +41,7 @@ def rank(number, folder, what, stops):
         if number == 0:
             data_parallel.lead(method)
             train(method, stream, folder, stop_at)
-            data_parallel.dismiss(method.device)
+            data_parallel.stop_followers(method.device)
         else:
             data_parallel.follow(method, stream)
         checkpoint.save(folder / f"rank-{number}.safetensors", {"state": method.state(), "drawn": stream.drawn})

@@ -15,11 +15,12 @@ from bench.errors import Unavailable, UsageError
 from bench.scheduling import scheduler, tuning
 from bench.spec import parse
 from bench.store import validation
-from bench.store.record import TrialRecord, write_record
-from bench.store.stored import CURVES
-from bench.suites import expand, read
+from bench.store.record import TrialRecord
+from bench.store.stored import CURVES, write
+from bench.suites import read
 from bench.suites.schema import Space
 from bench.training.loop import Interrupted
+from bench.training.progress import Progress
 
 # x starts at 8 and descends x^2/2: one step of plain descent at rate r leaves 8 (1 - r), so 1 is the best rate and 2 or more never gets anywhere
 TASK = '''"""A parabola. Validation and test differ by a constant."""
@@ -140,13 +141,9 @@ class Rates:
 
     def train(self, trials):
         class Seen:
-            def start(_, trial, index, total, why):
-                self.ran.append(trial)
-                return _
-
-            def end(self, record): ...
-            def update(self, step, images_per_s, values): ...
-            def evaluating(self, done, total): ...
+            def start(_, job, total):
+                self.ran += job.trials
+                return Progress()
 
         return scheduler.run_all(trials, self.bench.settings, self.bench.ledger, Seen())
 
@@ -348,14 +345,14 @@ def test_a_row_whose_every_tuning_trial_failed_is_an_error(grid):
 def test_failed_tuning_is_told_and_is_exit_code_1(grid, plugin, capsys, monkeypatch):
     bench, real = grid(trials=2, studies=1).bench, scheduler.running.run
 
-    def run(trial, settings, *args, **kwargs):
-        record = real(trial, settings, *args, **kwargs)
-        return record if (trial.role, trial.tried.get("lr")) != ("tuning", bad) else fail(trial, settings, record)
+    def run(job, settings, *args):
+        (record,) = real(job, settings, *args)
+        return [record] if (job.trial.role, job.trial.tried.get("lr")) != ("tuning", bad) else fail(job, settings)
 
-    def fail(trial, settings, record):
-        broken = dataclasses.replace(record, outcome="failed", reason="RuntimeError: on purpose")
-        write_record(broken, scheduler.running.folder_of(trial, record.trial_id, settings).results)
-        return broken
+    def fail(job, settings):
+        folder = scheduler.running.folder_of(job, settings)
+        write(dataclasses.replace(folder.read(), outcome="failed", reason="RuntimeError: on purpose"), folder.results)
+        return scheduler.running.read(job, settings)
 
     bad = tuning.quasirandom(read.load_suite(str(bench.file)).tiers["smoke"].tuning.spaces["descent"], 2, 1000, [])[0]["lr"]
     monkeypatch.setattr(scheduler.running, "run", run)
@@ -370,7 +367,7 @@ def test_attempts_of_other_code_are_not_beside_the_row(grid, monkeypatch):
     records = rates.train(rates.tune(methods=["one/sgd"]))
     store = rates.bench.store
     assert len(store.tuning_records(records)) == 2
-    newer = [dataclasses.replace(r, parts=r.facts | {"code.method": "0" * 16}) for r in records]
+    newer = [dataclasses.replace(r, training_facts=r.training_facts | {"code.method": "0" * 16}) for r in records]
     assert store.tuning_records(newer) == []
 
 
@@ -391,7 +388,7 @@ def test_a_row_tells_its_present_cost(grid):
     (first, *_) = rates.train(rates.tune(methods=["one/adam"], seeds=[0]))
     assert "tuning_trials" not in first.costs
     trial = rates.tune(methods=["one/adam"])[0]
-    (again,) = rates.train([expand.dataclasses.replace(trial, costs={"tuning_trials": 9.0}, label="other")])
+    (again,) = rates.train([dataclasses.replace(trial, costs={"tuning_trials": 9.0}, label="other")])
     assert (again.trial_id, again.label, again.costs["tuning_trials"]) == (first.trial_id, "other", 9.0)
     (back,) = rates.train([trial])
     assert (back.label, "tuning_trials" in back.costs) == ("adam", False)
