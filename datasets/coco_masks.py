@@ -49,7 +49,7 @@ class CocoMasks(FileSource):
             ids = np.array(image)
         if ids.dtype != np.uint8 or ids.shape != tuple(photo.shape[1:]):
             raise UsageError(f"{entry.files[1]}: expected a mask of 8-bit class ids of the photo's size, not {ids.dtype} {ids.shape}")
-        return Picture(name=entry.name, sharp=photo, blurred=_COLOURS[torch.from_numpy(ids).long()].permute(2, 0, 1).contiguous())
+        return Picture(name=entry.name, target=photo, observed=_COLOURS[torch.from_numpy(ids).long()].permute(2, 0, 1).contiguous())
 
 
 def _voc_colours() -> Tensor:

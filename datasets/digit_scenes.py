@@ -72,9 +72,9 @@ class DigitScenes(Source):
             patch += digit.alpha[..., None] * (_colour(patch, digit.alpha, rng) - patch)
             boxes.append(_box(digit))
             labels.append(digit.label)
-        sharp = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+        target = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
         seen = {"boxes": torch.tensor(boxes, dtype=torch.float32), "labels": torch.tensor(labels)}
-        return Picture(name=f"{split}_{index:05d}", sharp=sharp, group=group, **seen)
+        return Picture(name=f"{split}_{index:05d}", target=target, group=group, **seen)
 
     def _fingerprint(self, split: Split) -> str:
         inputs = Photos().open(None, split).fingerprint, hash_files([_digits_file()])
@@ -91,7 +91,7 @@ class _Digit(NamedTuple):
 
 @functools.lru_cache(maxsize=3)
 def _photos(split: Split) -> list[tuple[str, Array]]:
-    return [(picture.name, picture.sharp.permute(1, 2, 0).numpy()) for picture in Photos().open(None, split)]
+    return [(picture.name, picture.target.permute(1, 2, 0).numpy()) for picture in Photos().open(None, split)]
 
 
 def _digits_file() -> Path:

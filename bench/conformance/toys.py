@@ -43,9 +43,9 @@ class ToyRestoration(_Toy):
         """N pictures of crop x crop."""
         from bench.operators.psf import convolve
 
-        sharp = F.interpolate(torch.rand(n, 3, 8, 8, generator=rng), size=self.crop, mode="bicubic", align_corners=False).clamp(0, 1)
+        target = F.interpolate(torch.rand(n, 3, 8, 8, generator=rng), size=self.crop, mode="bicubic", align_corners=False).clamp(0, 1)
         psf = torch.full((n, 3, 3), 1 / 9)
-        return Batch(convolve(sharp, psf), sharp, psf, 0.01)
+        return Batch(convolve(target, psf), target, psf, 0.01)
 
     def validate(self, method: Method) -> dict[str, float]:
         """Mean squared error on four pictures."""
@@ -66,9 +66,9 @@ class ToyEnlargement(ToyRestoration):
 
     def batch(self, n: int, rng: torch.Generator) -> Batch:
         """N pictures of crop x crop, observed as crop / scale x crop / scale."""
-        sharp = super().batch(n, rng).target
-        assert sharp is not None
-        return Batch(F.avg_pool2d(sharp, self.scale), sharp)
+        target = super().batch(n, rng).target
+        assert target is not None
+        return Batch(F.avg_pool2d(target, self.scale), target)
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -93,9 +93,9 @@ class ToyTomography(ToyRestoration):
 
     def batch(self, n: int, rng: torch.Generator) -> Batch:
         """N slices of crop x crop."""
-        sharp = super().batch(n, rng).target
-        assert sharp is not None
-        mu = ct.attenuation(sharp[:, :1] / 2) * ct.inscribed(self.crop)
+        target = super().batch(n, rng).target
+        assert target is not None
+        mu = ct.attenuation(target[:, :1] / 2) * ct.inscribed(self.crop)
         clean = self.scanner.project(mu)
         sinogram = clean + 0.01 * torch.randn(clean.shape, generator=rng)
         return Batch(ct.picture(self.scanner.fbp(sinogram, self.crop)), ct.picture(mu), sinogram=sinogram)

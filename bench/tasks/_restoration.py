@@ -152,7 +152,7 @@ class Restoration(PictureTask):
 
     def _exam(self, pictures: list[Picture], part: int) -> Exam:
         def observe(picture: Picture, i: int) -> Batch:
-            return self.degrade(picture.sharp[None], torch.Generator().manual_seed(mix(EXAM_SEED, part, i)))
+            return self.degrade(picture.target[None], torch.Generator().manual_seed(mix(EXAM_SEED, part, i)))
 
         return exam(pictures, observe, self.device)
 

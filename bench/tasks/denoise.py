@@ -89,9 +89,9 @@ class Denoise(Restoration):
 
     def _exam(self, pictures: list[Picture], part: int) -> Exam:
         def observe(picture: Picture, i: int) -> Batch:
-            if picture.blurred is not None:
-                return Batch(self._seen(picture.blurred[None]), self._seen(picture.sharp[None]))
-            return self.degrade(picture.sharp[None], torch.Generator().manual_seed(mix(EXAM_SEED, part, i)))
+            if picture.observed is not None:
+                return Batch(self._seen(picture.observed[None]), self._seen(picture.target[None]))
+            return self.degrade(picture.target[None], torch.Generator().manual_seed(mix(EXAM_SEED, part, i)))
 
         return exam(pictures, observe, self.device)
 

@@ -69,8 +69,8 @@ class SuperResolution(Restoration):
 
     def _observe(self, picture: Picture) -> Batch:
         if picture.small is None:
-            return self.degrade(picture.sharp[None], torch.Generator())
-        if picture.sharp.shape[1:] != tuple(self.scale * n for n in picture.small.shape[1:]):
+            return self.degrade(picture.target[None], torch.Generator())
+        if picture.target.shape[1:] != tuple(self.scale * n for n in picture.small.shape[1:]):
             name = parse(self.data).name
             raise UsageError(f"the small pictures of {self.data} are not {self.scale} times smaller: give --set 'data={name}[scale={self.scale}]'")
-        return Batch(picture.small[None], picture.sharp[None])
+        return Batch(picture.small[None], picture.target[None])
