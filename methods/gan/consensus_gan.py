@@ -49,7 +49,7 @@ class ConsensusGAN(TwoPlayer):
 
     def generator_loss(self, batch: Samples, y: Tensor) -> Tensor:
         """-g."""
-        return self.adversarial.generator(self.D, y)
+        return self.adversarial.generator(self.D, y, batch.x)
 
     def energy(self, critic: Tensor, generator: Tensor) -> tuple[list[Tensor], Tensor]:
         """Both players' gradients, which are -v, the critic's first; and L. With graphs."""

@@ -72,7 +72,7 @@ class DCGANKeras(TwoPlayer):
 
     def generator_loss(self, batch: Samples) -> Tensor:
         """Cross-entropy with the label 1."""
-        return self.adversarial.generator(self.D, self.fake(len(batch)))
+        return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
 
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """One step each."""

@@ -63,7 +63,7 @@ class HistoricalAveragingGAN(TwoPlayer):
 
     def generator_loss(self, batch: Samples) -> Tensor:
         """-E log D(G(z)) + drift."""
-        return self.adversarial.generator(self.D, self.fake(len(batch))) + self.drift(self.G, self.average_g)
+        return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x) + self.drift(self.G, self.average_g)
 
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """One step each, then the averages'."""

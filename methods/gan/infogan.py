@@ -48,7 +48,7 @@ class InfoGAN(TwoPlayer):
         optimizer: str = param("adam[lr=1e-3,betas=(0.5,0.999)]", "App. C: generator")
         optimizer_d: str = param("adam[lr=2e-4,betas=(0.5,0.999)]", "App. C: critic and Q")
         init: str = param("normal02", "[code] N(0, 0.02)")
-        adversarial: Literal["nonsaturating", "saturating", "lsgan", "hinge"] = param("nonsaturating", "[code]; on the critic's body")
+        adversarial: Literal["nonsaturating", "saturating", "lsgan", "hinge", "relativistic"] = param("nonsaturating", "[code]; on the critic's body")
         info: float = param(1.0, "Eq. 6: lambda")
         noise: int = param(62, "App. C.1: incompressible latents")
         categories: int = param(10, "Sec. 7.1: values of the categorical code")
@@ -94,8 +94,10 @@ class InfoGAN(TwoPlayer):
     def generator_loss(self, batch: Samples) -> Tensor:
         """-E log D(G(z, c)) - lambda L_I."""
         z = self.z(len(batch))
-        fake = self.D.represent(self.G(z))
-        return self.adversarial.generator(self.D.head, fake) - self.hp.info * self.information(self.Q(fake), z)
+        y = self.G(z)
+        fake = self.D.represent(y)
+        game = self.adversarial.generator(lambda x: self.D.head(fake if x is y else self.D.represent(x)), y, batch.x)
+        return game - self.hp.info * self.information(self.Q(fake), z)
 
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """One step each."""

@@ -58,7 +58,7 @@ class InstanceNoiseGAN(TwoPlayer):
 
     def generator_loss(self, batch: Samples) -> Tensor:
         """The game on noisy fakes."""
-        return self.adversarial.generator(self.noisy, self.fake(len(batch)))
+        return self.adversarial.generator(self.noisy, self.fake(len(batch)), batch.x)
 
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """One critic step, one generator step."""

@@ -60,7 +60,7 @@ class MDGAN(TwoPlayer):
     def manifold_loss(self, batch: Samples) -> Tensor:
         """G and E: reconstruct, and deceive D1."""
         y = self.reconstruct(batch.x)
-        return F.mse_loss(y, batch.x) + self.hp.lam * self.adversarial.generator(self.M, y)
+        return F.mse_loss(y, batch.x) + self.hp.lam * self.adversarial.generator(self.M, y, batch.x)
 
     def critic_loss(self, batch: Samples) -> Tensor:
         """D2: reconstructed, which counts as real, against G(z)."""
@@ -68,7 +68,7 @@ class MDGAN(TwoPlayer):
 
     def generator_loss(self, batch: Samples) -> Tensor:
         """G: deceive D2."""
-        return self.adversarial.generator(self.D, self.fake(len(batch)))
+        return self.adversarial.generator(self.D, self.fake(len(batch)), self.reconstruct(batch.x).detach())
 
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """Algorithm 1: the four steps on one batch."""

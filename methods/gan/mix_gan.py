@@ -89,7 +89,8 @@ class MIXGAN(TwoPlayer):
 
     def generator_loss(self, batch: Samples) -> Tensor:
         """The generators' expected loss and the entropy of their weights."""
-        return self._expected(self.payoff(self.adversarial.generator, len(batch))) + self.hp.entropy * self.G.entropy()
+        losses = self.payoff(lambda D, y: self.adversarial.generator(D, y, batch.x), len(batch))
+        return self._expected(losses) + self.hp.entropy * self.G.entropy()
 
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """One step of all critics, one of all generators."""

@@ -57,7 +57,7 @@ class R1GAN(TwoPlayer):
 
     def generator_loss(self, batch: Samples) -> Tensor:
         """The game alone."""
-        return self.adversarial.generator(self.D, self.fake(len(batch)))
+        return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
 
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """One critic step, one generator step."""

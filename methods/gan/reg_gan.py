@@ -55,11 +55,11 @@ class RegGAN(TwoPlayer):
     def encoder_loss(self, batch: Samples) -> Tensor:
         """T_E."""
         y = self.G(self.E(batch.x).reshape(len(batch), -1))  # N x z_dim, also where z_dim is 1
-        return self.hp.lambda1 * F.mse_loss(y, batch.x) + self.hp.lambda2 * self.adversarial.generator(self.D, y)
+        return self.hp.lambda1 * F.mse_loss(y, batch.x) + self.hp.lambda2 * self.adversarial.generator(self.D, y, batch.x)
 
     def generator_loss(self, batch: Samples) -> Tensor:
         """T_G."""
-        return self.adversarial.generator(self.D, self.fake(len(batch))) + self.encoder_loss(batch)
+        return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x) + self.encoder_loss(batch)
 
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """One critic step, one step of generator and encoder."""

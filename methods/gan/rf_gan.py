@@ -84,7 +84,7 @@ class RFGAN(TwoPlayer):
 
     def generator_loss(self, batch: Samples) -> Tensor:
         """The game."""
-        return self.adversarial.generator(self.D, self.fake(len(batch)))
+        return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
 
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """The autoencoder, then the game: one critic step, two generator steps."""

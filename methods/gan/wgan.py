@@ -55,7 +55,7 @@ class WGAN(TwoPlayer):
 
     def generator_loss(self, batch: Samples) -> Tensor:
         """-E f(G(z))."""
-        return self.adversarial.generator(self.D, self.fake(len(batch)))
+        return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
 
     def critic_steps(self, t: int) -> int:
         """How many critic steps update `t` (0, 1, ...) makes."""

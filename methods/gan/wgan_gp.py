@@ -62,7 +62,7 @@ class WGANGP(TwoPlayer):
 
     def generator_loss(self, batch: Samples) -> Tensor:
         """-E D(G(z))."""
-        return self.adversarial.generator(self.D, self.fake(len(batch)))
+        return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
 
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """Algorithm 1."""

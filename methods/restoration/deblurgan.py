@@ -86,7 +86,7 @@ class DeblurGAN(Method):
 
     def generator_loss(self, batch: Batch, y: Tensor) -> Tensor:
         """L_GAN + lambda L_X."""
-        return self.adversarial.generator(self.D, y) + self.hp.content_weight * self.content(y, 2 * batch.target - 1)
+        return self.adversarial.generator(self.D, y, 2 * batch.target - 1) + self.hp.content_weight * self.content(y, 2 * batch.target - 1)
 
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """Five critic steps, then one of the generator."""

@@ -117,7 +117,7 @@ class GCBD(Method):
 
     def generator_loss(self, v: Tensor) -> Tensor:
         """-E D(G(z))."""
-        return self.adversarial.generator(self.D, self._generate(len(v)))
+        return self.adversarial.generator(self.D, self._generate(len(v)), v)
 
     # -- step 3: the denoiser
     def loss(self, batch: Batch) -> Tensor:

@@ -84,7 +84,7 @@ class SRGAN(Method):
 
     def generator_loss(self, batch: Batch, y: Tensor) -> Tensor:
         """Eq. 3: content and 0.001 times the adversarial loss."""
-        return self.content(y, 2 * batch.target - 1) + self.hp.adversarial_weight * self.adversarial.generator(self.D, y)
+        return self.content(y, 2 * batch.target - 1) + self.hp.adversarial_weight * self.adversarial.generator(self.D, y, 2 * batch.target - 1)
 
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """SRResNet-MSE first, then the game."""

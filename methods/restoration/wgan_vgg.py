@@ -95,7 +95,7 @@ class WGANVGG(Method):
     def generator_loss(self, batch: Batch) -> Tensor:
         """L_WGAN + lambda_1 L_VGG."""
         y = self.G(batch.observed)
-        game = self.adversarial.generator(self.D, y)
+        game = self.adversarial.generator(self.D, y, _inner(batch.target))
         return game + self.hp.content_weight * self.content_loss(batch, y) if self.content else game
 
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:

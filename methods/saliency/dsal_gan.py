@@ -94,10 +94,11 @@ class DSALGAN(Method):
     def generator_loss(self, batch: Batch) -> Tensor:
         """The errors of map and picture, both games, and the cycle."""
         h, (x, y) = self.hp, self.outputs(batch)
-        loss = nll(y, batch.target).mean() + h.adversarial_weight * self.adversarial.generator(self.D["map"], y)
+        loss = nll(y, batch.target).mean() + h.adversarial_weight * self.adversarial.generator(self.D["map"], y, batch.target)
         if h.ablation == "noisy":
             return loss
-        loss = loss + h.denoise_weight * F.mse_loss(x, batch.clean) + h.adversarial_weight * self.adversarial.generator(self.D["picture"], x)
+        game = self.adversarial.generator(self.D["picture"], x, batch.clean)
+        loss = loss + h.denoise_weight * F.mse_loss(x, batch.clean) + h.adversarial_weight * game
         return loss + h.cycle_weight * (y - self.predict(batch.clean)).abs().mean() if h.ablation == "joint" else loss
 
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:

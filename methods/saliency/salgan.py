@@ -91,8 +91,10 @@ class SalGAN(Method):
 
     def generator_loss(self, batch: Batch) -> Tensor:
         """Alpha L_BCE - log D(I, S_hat)."""
-        y = self.predict(batch.observed)
-        return self.hp.content_weight * self._bce(y, batch.target) + self.adversarial.generator(self.D, torch.cat([batch.observed, y], 1))
+        x = batch.observed
+        y = self.predict(x)
+        game = self.adversarial.generator(self.D, torch.cat([x, y], 1), torch.cat([x, batch.target], 1))
+        return self.hp.content_weight * self._bce(y, batch.target) + game
 
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """Regression, then the game."""

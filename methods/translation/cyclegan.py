@@ -75,7 +75,7 @@ class CycleGAN(Method):
     def generator_loss(self, x: Tensor, y: Tensor, fake_x: Tensor, fake_y: Tensor) -> Tensor:
         """Eq. 3, and the identity loss; all pictures in [-1, 1]."""
         h = self.hp
-        game = self.adversarial.generator(self.D_Y, fake_y) + self.adversarial.generator(self.D_X, fake_x)
+        game = self.adversarial.generator(self.D_Y, fake_y, y) + self.adversarial.generator(self.D_X, fake_x, x)
         cycle = _l1(self.F(fake_y), x) + _l1(self.G(fake_x), y)
         identity = _l1(self.G(y), y) + _l1(self.F(x), x) if h.identity else 0.0
         return game + h.cycle * (cycle + h.identity * identity)

@@ -97,7 +97,7 @@ class Pix2Pix(Method):
 
     def generator_loss(self, batch: Batch, y: Tensor) -> Tensor:
         """Eq. 4."""
-        game = self.adversarial.generator(lambda y: self.judge(batch, y), y)
+        game = self.adversarial.generator(lambda y: self.judge(batch, y), y, 2 * batch.target - 1)
         return self.hp.adversarial_weight * game + self.content_loss(batch, y)
 
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:

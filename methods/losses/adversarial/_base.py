@@ -14,11 +14,29 @@ class AdversarialLoss:
     """The pair of losses of a game between a critic and a generator. Options are dataclass fields."""
 
     def critic(self, D: Critic, real: Tensor, fake: Tensor) -> Tensor:
-        """The critic's loss on real and (detached) fake samples, N x ...; a scalar."""
+        """The critic's loss.
+
+        Args:
+            D: the critic; conditional games bind the condition.
+            real: real samples, N x ....
+            fake: generated samples, M x ..., detached unless the caller differentiates through them.
+
+        Returns:
+            A scalar.
+        """
         raise NotImplementedError
 
-    def generator(self, D: Critic, fake: Tensor) -> Tensor:
-        """The generator's loss on its fakes, N x ...; a scalar."""
+    def generator(self, D: Critic, fake: Tensor, real: Tensor) -> Tensor:
+        """The generator's loss.
+
+        Args:
+            D: as in `critic`.
+            fake: generated samples with their graph, M x ....
+            real: the real samples that the critic saw beside them, N x ...; games that do not compare the two leave it unused.
+
+        Returns:
+            A scalar.
+        """
         raise NotImplementedError
 
     def constrain(self, D: nn.Module) -> None:

@@ -19,6 +19,6 @@ class Hinge(AdversarialLoss):
         """Samples beyond the margin cost nothing."""
         return F.relu(1 - D(real)).mean() + F.relu(1 + D(fake)).mean()
 
-    def generator(self, D: Critic, fake: Tensor) -> Tensor:
+    def generator(self, D: Critic, fake: Tensor, real: Tensor) -> Tensor:
         """Unbounded, as WGAN's."""
         return -D(fake).mean()

@@ -19,6 +19,6 @@ class NonSaturating(AdversarialLoss):
         """Eq. 1 negated, on logits."""
         return F.softplus(-D(real)).mean() + F.softplus(D(fake)).mean()
 
-    def generator(self, D: Critic, fake: Tensor) -> Tensor:
+    def generator(self, D: Critic, fake: Tensor, real: Tensor) -> Tensor:
         """-E log sigmoid(D(fake))."""
         return F.softplus(-D(fake)).mean()

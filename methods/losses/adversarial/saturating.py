@@ -19,6 +19,6 @@ class Saturating(AdversarialLoss):
         """Eq. 1 negated, on logits."""
         return F.softplus(-D(real)).mean() + F.softplus(D(fake)).mean()
 
-    def generator(self, D: Critic, fake: Tensor) -> Tensor:
+    def generator(self, D: Critic, fake: Tensor, real: Tensor) -> Tensor:
         """E log(1 - sigmoid(D(fake)))."""
         return -F.softplus(D(fake)).mean()
