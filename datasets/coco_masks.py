@@ -56,7 +56,7 @@ def _voc_colours() -> Tensor:
     """256 x 3 in [0, 1]: bit 3 j + c of an id is bit 7 - j of channel c."""
     ids = torch.arange(256)
     bits = torch.stack([ids >> (3 * j) & 7 for j in range(3)])  # 3 x 256: three bits a round, one a channel
-    return torch.stack([sum((bits[j] >> c & 1) << (7 - j) for j in range(3)) for c in range(3)], 1) / 255
+    return torch.stack([torch.stack([(bits[j] >> c & 1) << (7 - j) for j in range(3)]).sum(0) for c in range(3)], 1) / 255
 
 
 _COLOURS = _voc_colours()

@@ -142,7 +142,8 @@ def _colour(patch: Array, alpha: Array, rng: np.random.Generator) -> Array:
     """A random colour whose luminance differs by more than `_CONTRAST` from that of the photo below the digit."""
     below = float((patch @ _LUMA * alpha).sum() / alpha.sum())
     colours = np.concatenate([rng.random((_TRIES, 3), dtype=np.float32), [[0, 0, 0], [1, 1, 1]]], dtype=np.float32)  # black or white always differ
-    return colours[np.abs(colours @ _LUMA - below) > _CONTRAST][0]
+    chosen: Array = colours[np.abs(colours @ _LUMA - below) > _CONTRAST][0]
+    return chosen
 
 
 def _box(digit: _Digit) -> tuple[int, int, int, int]:

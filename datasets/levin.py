@@ -69,4 +69,5 @@ def _slide(image: Tensor, window: Tensor) -> Tensor:
     """Inner products of a window with an image that is 2 `_REACH` larger, at every place where it fits."""
     size = image.shape[-2:]
     product = torch.fft.rfft2(image.double()) * torch.fft.rfft2(window.double(), s=size).conj()
-    return torch.fft.irfft2(product, s=size)[..., : 2 * _REACH + 1, : 2 * _REACH + 1]
+    slid: Tensor = torch.fft.irfft2(product, s=size)[..., : 2 * _REACH + 1, : 2 * _REACH + 1]
+    return slid

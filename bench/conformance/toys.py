@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from bench.method import Batch, Method, Samples
+from bench.offers import Capability, FeatureCritic
 from bench.operators import ct
 from bench.task import Scores, Task
 
@@ -31,7 +32,7 @@ class ToyRestoration(_Toy):
     channels: ClassVar[int] = 3
 
     @property
-    def offers(self) -> frozenset[str]:
+    def offers(self) -> frozenset[Capability]:
         """Everything."""
         return frozenset({"paired", "unpaired", "psf", "labels", "noise"})
 
@@ -60,7 +61,7 @@ class ToyEnlargement(ToyRestoration):
     scale: int = 2
 
     @property
-    def offers(self) -> frozenset[str]:
+    def offers(self) -> frozenset[Capability]:
         """Pairs of a small and a large picture."""
         return frozenset({"scale"})
 
@@ -87,7 +88,7 @@ class ToyTomography(ToyRestoration):
         return self.batch(n, torch.Generator().manual_seed(2))
 
     @property
-    def offers(self) -> frozenset[str]:
+    def offers(self) -> frozenset[Capability]:
         """Pairs with sinograms."""
         return frozenset({"paired", "sinogram"})
 
@@ -111,7 +112,7 @@ class ToySaliency(ToyRestoration):
         return self.crop, self.crop
 
     @property
-    def offers(self) -> frozenset[str]:
+    def offers(self) -> frozenset[Capability]:
         """Maps and the pictures without noise."""
         return frozenset({"saliency", "clean"})
 
@@ -133,7 +134,7 @@ class ToyGeneration(_Toy):
     classes: ClassVar[int] = 10
 
     @property
-    def offers(self) -> frozenset[str]:
+    def offers(self) -> frozenset[Capability]:
         """Labels."""
         return frozenset({"labels"})
 
@@ -143,7 +144,7 @@ class ToyGeneration(_Toy):
 
         return ConvGenerator(self.z_dim, self.shape, ngf=4)
 
-    def critic(self, outputs: int = 1) -> nn.Module:
+    def critic(self, outputs: int = 1) -> FeatureCritic:
         """N x 1 x 16 x 16 to N raw scores, or N x outputs."""
         from methods.networks.backbones import conv_critic
 
@@ -170,7 +171,7 @@ class ToyMinimisation(_Toy):
     limit: ClassVar[float] = 1e4
 
     @property
-    def offers(self) -> frozenset[str]:
+    def offers(self) -> frozenset[Capability]:
         """A model and its loss."""
         return frozenset()
 

@@ -14,6 +14,7 @@ from bench.dataset import Picture, PictureSet, Split
 from bench.errors import UsageError
 from bench.method import Batch, Method
 from bench.metric import ImageMetric
+from bench.offers import Capability
 from bench.stream import mix
 from bench.task import Scores
 from bench.tasks._metrics import usable
@@ -54,7 +55,7 @@ class Restoration(PictureTask):
 
     # -- what decides a result
     @property
-    def offers(self) -> frozenset[str]:
+    def offers(self) -> frozenset[Capability]:
         """Pairs; two unpaired domains, since the observed pictures of one batch and the targets of the next do not belong together."""
         return frozenset({"paired", "unpaired"})
 

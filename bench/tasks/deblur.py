@@ -19,6 +19,7 @@ from bench.cards import Card
 from bench.dataset import SPLITS, Picture, PictureSet, Split
 from bench.errors import UsageError
 from bench.method import Batch, Method
+from bench.offers import Capability
 from bench.stream import mix
 from bench.task import Scores
 from bench.tasks import _best_frame as best_frame
@@ -57,7 +58,7 @@ class Deblur(Restoration):
 
     # -- what decides a result
     @property
-    def offers(self) -> frozenset[str]:
+    def offers(self) -> frozenset[Capability]:
         """As every restoration; blur kernels unless the data set brings blurred pictures without them."""
         first = self._split("test")[0]
         return super().offers | ({"psf"} if first.observed is None or first.psf is not None else set())

@@ -16,6 +16,7 @@ from bench import registry
 from bench.dataset import Picture, PictureSet
 from bench.errors import UsageError
 from bench.method import Batch, Method
+from bench.offers import Capability
 from bench.operators import ct
 from bench.stream import mix
 from bench.tasks._gallery import write_gallery
@@ -68,7 +69,7 @@ class LDCT(Restoration):
 
     # -- what decides a result
     @property
-    def offers(self) -> frozenset[str]:
+    def offers(self) -> frozenset[Capability]:
         """Those of any restoration; sinograms unless the data set brings low-dose slices without them."""
         return super().offers | ({"sinogram"} if self._split("test")[0].observed is None else set())
 

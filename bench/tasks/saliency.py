@@ -20,6 +20,7 @@ from bench.dataset import SPLITS, PictureSet, Split
 from bench.errors import Unavailable, UsageError
 from bench.method import Batch, Method
 from bench.metric import ImageMetric, SaliencyMetric
+from bench.offers import Capability
 from bench.stream import mix
 from bench.task import Scores
 from bench.tasks._metrics import usable
@@ -61,7 +62,7 @@ class Saliency(PictureTask):
 
     # -- what decides a result
     @property
-    def offers(self) -> frozenset[str]:
+    def offers(self) -> frozenset[Capability]:
         """Maps to learn from, and the pictures without noise."""
         return frozenset({"saliency", "clean"})
 

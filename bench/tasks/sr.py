@@ -15,6 +15,7 @@ from torch import Tensor
 from bench.dataset import Picture
 from bench.errors import UsageError
 from bench.method import Batch
+from bench.offers import Capability
 from bench.spec import parse
 from bench.tasks._pictures import Exam, exam
 from bench.tasks._restoration import Restoration
@@ -42,7 +43,7 @@ class SuperResolution(Restoration):
         self.metrics = self.metrics or ("psnr", "ssim", f"psnr{luma}", f"ssim{luma}", "gmsd", "lpips")
 
     @property
-    def offers(self) -> frozenset[str]:
+    def offers(self) -> frozenset[Capability]:
         """Pairs of a small and a large picture. Not "paired": methods that keep the size cannot take them."""
         return frozenset({"scale"})
 

@@ -21,6 +21,7 @@ from bench.errors import UsageError
 from bench.method import Batch, Method
 from bench.metric import SampleMetric
 from bench.metrics.fcn_score import FCNScore
+from bench.offers import Capability
 from bench.spec import Spec, parse
 from bench.task import Scores
 from bench.tasks._metrics import usable
@@ -62,7 +63,7 @@ class Translate(Restoration):
 
     # -- what decides a result
     @property
-    def offers(self) -> frozenset[str]:
+    def offers(self) -> frozenset[Capability]:
         """Pairs serve methods that need none, too."""
         return frozenset({"paired", "unpaired"} if self.paired else {"unpaired"})
 

@@ -28,7 +28,9 @@ from torch import Tensor, nn
 
 from bench import registry
 from bench.method import Logs, Samples, param
+from bench.offers import FeatureCritic, GenerationTask
 from methods.gan._pictures import picture_side
+from methods.losses.contracts import AdversarialLoss
 from methods.networks.backbones import Critic, MLPGenerator, mlp_critic
 from methods.procedures import alternate
 from methods.two_player import GANHP, TwoPlayer
@@ -57,7 +59,10 @@ class InfoGAN(TwoPlayer):
         width: int = param(64, "App. C.1: channels of the generator's last but one layer and of the critic's first")
         hidden: int = param(1024, "App. C.1: units of the hidden layers")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+    D: FeatureCritic
+
+    def build(self, task: GenerationTask) -> None:
         """The paper's networks and the game."""
         h = self.hp
         z_dim = h.noise + h.categories + h.continuous
@@ -68,7 +73,7 @@ class InfoGAN(TwoPlayer):
         outputs = h.categories + 2 * h.continuous  # logits, means, logarithms of standard deviations
         self.Q = nn.Sequential(nn.Linear(self.D.features, 128), nn.BatchNorm1d(128), nn.LeakyReLU(0.1), nn.Linear(128, outputs))
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D, self.Q, spec=h.optimizer_d or h.optimizer)
-        self.adversarial = registry.make("adversarial", h.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
     def z(self, n: int) -> Tensor:
         """Latents: noise U(-1, 1), a one-hot code, continuous codes U(-1, 1)."""

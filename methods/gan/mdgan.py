@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from bench import registry
 from bench.method import Logs, Samples, param
+from bench.offers import GenerationTask
+from methods.losses.contracts import AdversarialLoss
 from methods.procedures import descend
 from methods.two_player import GANHP, TwoPlayer
 
@@ -41,12 +42,14 @@ class MDGAN(TwoPlayer):
         adversarial: str = param("nonsaturating", "Alg. 1, both steps")
         lam: float = param(0.01, "Alg. 1: lambda, weight of the manifold critic against the reconstruction")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: GenerationTask) -> None:
         """Generator, encoder and two critics, an optimiser for each of the four steps."""
         super().build(task)
         self.E, self.M = task.critic(outputs=task.z_dim), task.critic()
         self.opt_e, self.opt_m = self.optimizer(self.G, self.E), self.optimizer(self.M, spec=self.hp.optimizer_d or self.hp.optimizer)
-        self.adversarial = registry.make("adversarial", self.hp.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", self.hp.adversarial)
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """G(E(x))."""

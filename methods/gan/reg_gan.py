@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from bench import registry
 from bench.method import Logs, Samples, param
+from bench.offers import GenerationTask
+from methods.losses.contracts import AdversarialLoss
 from methods.procedures import alternate
 from methods.two_player import GANHP, TwoPlayer
 
@@ -41,12 +42,14 @@ class RegGAN(TwoPlayer):
         lambda1: float = param(0.2, "T_E: weight of the reconstruction")
         lambda2: float = param(0.4, "T_E: weight of the critic's view of it")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: GenerationTask) -> None:
         """Networks; the generator's optimiser moves the encoder too, as T_G and T_E have the same gradient in E."""
         super().build(task)
         self.E = task.critic(outputs=task.z_dim)
         self.opt_g = self.optimizer(self.G, self.E)
-        self.adversarial = registry.make("adversarial", self.hp.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", self.hp.adversarial)
 
     def critic_loss(self, batch: Samples) -> Tensor:
         """Real against G(z); reconstructions take no part."""

@@ -1,17 +1,24 @@
-"""What an adversarial loss is. All are minimised; D returns raw scores (logits), one a sample or a map, averaged over both."""
+"""What losses are. All are minimised."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 from torch import Tensor, nn
 
 from methods.penalties import Critic
 
+ContentLoss = Callable[[Tensor, Tensor], Tensor]
+"""Output and target, N x C x H x W, [-1, 1] -> a scalar."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AdversarialLoss:
-    """The pair of losses of a game between a critic and a generator. Options are dataclass fields."""
+    """The pair of losses of a game between a critic and a generator. Options are dataclass fields.
+
+    D returns raw scores (logits), one a sample or a map of them, averaged over both.
+    """
 
     def critic(self, D: Critic, real: Tensor, fake: Tensor) -> Tensor:
         """The critic's loss.
