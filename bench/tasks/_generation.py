@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.cards import Card
 from bench.dataset import Split
@@ -74,23 +75,25 @@ class Generation(Task):
 
     # -- what decides a result
     @property
+    @override
     def offers(self) -> frozenset[Capability]:
         """Labels, where there are any."""
         return frozenset({"labels"} if self.classes else ())
 
+    @override
     def parts(self) -> list[tuple[str, str]]:
-        """The data set; the metrics and their feature networks."""
         metrics = [part for spec, metric in self._metrics[0].items() for part in (("metric", spec), *metric.parts())]
         return [("dataset", self.data), *metrics]
 
+    @override
     def cards(self) -> dict[str, Card]:
-        """The metrics that are available."""
         return {
             _column(name, spec): card
             for spec, metric in self._metrics[0].items()
             for name, card in metric.cards(fake=self.samples, real=len(self._references(metric.against))).items()
         }
 
+    @override
     def remarks(self) -> dict[str, str]:
         """Metrics that cannot be computed; whether those that count shares rest on few samples."""
         missing = {f"unavailable.{spec}": reason for spec, reason in self._metrics[1].items()}
@@ -99,6 +102,7 @@ class Generation(Task):
         return missing | (few(least, "test samples", "precision, recall and coverage") if counted else {})
 
     # -- judging
+    @override
     def validate(self, method: Method) -> dict[str, float]:
         """The watched metrics on the validation split; all but the first only where they are finite."""
         fake, values = self.draw_from(method, self.samples), dict[str, float]()
@@ -108,6 +112,7 @@ class Generation(Task):
         first = next(iter(values))
         return {column: value for column, value in values.items() if column == first or torch.tensor(value).isfinite()}
 
+    @override
     def score(self, method: Method, progress: Callable[[int, int], None]) -> Scores:
         """All metrics on the test split. A number that does not exist, such as the evenness of no modes, is left out."""
         total = self.samples + len(self._metrics[0])
@@ -137,6 +142,7 @@ class Generation(Task):
         fake = torch.cat(parts).float()
         return clipped(fake) if fake.dim() == 4 else fake
 
+    @override
     def sample(self) -> int:
         """How many samples the cost metrics draw."""
         return _COSTED

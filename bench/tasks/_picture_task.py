@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from typing_extensions import override
+
 from bench.cards import Card
 from bench.dataset import SPLITS, PictureSet, Split
 from bench.method import Batch, Method
@@ -56,28 +58,31 @@ class PictureTask(Task):
         return []
 
     # -- what decides a result
+    @override
     def fingerprint(self) -> dict[str, str]:
-        """Content of every split."""
         return {f"{self.data}/{s}": self._split(s).fingerprint for s in SPLITS}
 
+    @override
     def parts(self) -> list[tuple[str, str]]:
-        """The data set and the metrics."""
         return [("dataset", self.data), *(("metric", spec) for spec in self.metric_specs().values())]
 
+    @override
     def cards(self) -> dict[str, Card]:
-        """The metrics that can be computed."""
         return {column: metric.card() for column, metric in self._metrics[0].items()}
 
+    @override
     def remarks(self) -> dict[str, str]:
         """Metrics that cannot be computed, and why; pictures left out so far."""
         missing = {f"unavailable.{column}": reason for column, reason in self._metrics[1].items()}
         return missing | told([*(line for split in SPLITS for line in self._split(split).skipped), *self._left_out])
 
     # -- judging
+    @override
     def sample(self) -> Batch:
         """The first test batch, for the cost metrics."""
         return self._test.batches[0].without_target()
 
+    @override
     def gallery(self, method: Method, folder: Path) -> None:
         """Four test pictures."""
         write_gallery(folder, method, self._test, None)

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.cards import Card
@@ -62,18 +63,21 @@ class Saliency(PictureTask):
 
     # -- what decides a result
     @property
+    @override
     def offers(self) -> frozenset[Capability]:
         """Maps to learn from, and the pictures without noise."""
         return frozenset({"saliency", "clean"})
 
+    @override
     def parts(self) -> list[tuple[str, str]]:
-        """The data set and all metrics."""
         return [*super().parts(), *(("metric", name) for name in _DENOISED if self.sigma)]
 
+    @override
     def cards(self) -> dict[str, Card]:
         """The metrics that can be computed; of noisy pictures, also how well they were denoised by those that do so on their way."""
         return super().cards() | {column: metric.card() for column, metric in self._denoised.items()}
 
+    @override
     def remarks(self) -> dict[str, str]:
         """And which pictures have no truth."""
         splits: tuple[Split, ...] = ("validation", "test")
@@ -84,6 +88,7 @@ class Saliency(PictureTask):
         return super().remarks() | ({"without_truth": "; ".join(lines)} if lines else {})
 
     # -- training
+    @override
     def batch(self, n: int, rng: torch.Generator) -> Batch:
         """N random training pictures, mirrored at random, shrunk to `size`, with their maps."""
         pairs = []
@@ -95,12 +100,13 @@ class Saliency(PictureTask):
         return self._observe(clean, target, noise)
 
     # -- judging
+    @override
     def validate(self, method: Method) -> dict[str, float]:
-        """The first metric on the validation pictures."""
         column, metric = next(iter(self._metrics[0].items()))
         (values,) = self._judge(method, "validation", {column: metric}).values()
         return {column: float(values.mean())}
 
+    @override
     def score(self, method: Method, progress: Callable[[int, int], None]) -> Scores:
         """Every metric on the test pictures, at the size of the truth."""
         names = self._test.names
@@ -142,6 +148,7 @@ class Saliency(PictureTask):
             yield resized(predicted[rows], shape), truth
 
     # -- data, read when first needed
+    @override
     def _split(self, split: Split) -> PictureSet:
         return refuse_empty(self._open(self.data, split), self.data, self.root, split, self.on_corrupt)
 
@@ -176,6 +183,7 @@ class Saliency(PictureTask):
         return torch.stack([self._training(i)[1].cpu() for i in chosen]).mean(0)
 
     @property
+    @override
     def _test(self) -> Exam:
         return self._exam("test")
 
@@ -211,6 +219,7 @@ class Saliency(PictureTask):
         return {f"denoised_{name}": registry.make("metric", name) for name in _DENOISED if self.sigma}
 
     @functools.cached_property
+    @override
     def _metrics(self) -> tuple[dict[str, SaliencyMetric], dict[str, str]]:
         def with_truth(metric: SaliencyMetric) -> SaliencyMetric:
             if lacking := [kind for kind in metric.reads if kind not in self._truth("test").kinds]:

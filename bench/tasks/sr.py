@@ -11,6 +11,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.dataset import Picture
 from bench.errors import UsageError
@@ -35,6 +36,7 @@ class SuperResolution(Restoration):
     profile: str = "srgan_daala"
     metrics: tuple[str, ...] = ()  # empty: the profile's PSNR and SSIM, those of the literature with a border of `scale`, GMSD, LPIPS
 
+    @override
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.crop % self.scale:
@@ -43,14 +45,16 @@ class SuperResolution(Restoration):
         self.metrics = self.metrics or ("psnr", "ssim", f"psnr{luma}", f"ssim{luma}", "gmsd", "lpips")
 
     @property
+    @override
     def offers(self) -> frozenset[Capability]:
         """Pairs of a small and a large picture. Not "paired": methods that keep the size cannot take them."""
         return frozenset({"scale"})
 
+    @override
     def parts(self) -> list[tuple[str, str]]:
-        """Data sets, metrics, the shrinking."""
         return [*super().parts(), ("dataset", self.train_data), ("degradation", "bicubic")]
 
+    @override
     def degrade(self, x: Tensor, rng: torch.Generator) -> Batch:
         """Large pictures without the rows and columns that `scale` does not divide, and what is left of them when shrunk."""
         large = self._shrink.crop(x)
@@ -61,9 +65,11 @@ class SuperResolution(Restoration):
         return Bicubic(scale=self.scale)
 
     @property
+    @override
     def _instead(self) -> str:
         return self.train_data
 
+    @override
     def _exam(self, pictures: list[Picture], part: int) -> Exam:
         """Shrink every picture that did not come with its small version."""
         return exam(pictures, lambda picture, _: self._observe(picture), self.device)
