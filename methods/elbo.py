@@ -29,6 +29,7 @@ class Bernoulli(nn.Module):
         return -nll(mean, x).flatten(1).sum(1)
 
     def draw(self, mean: Tensor) -> Tensor:
+        """The probabilities themselves."""
         return mean
 
 
@@ -44,6 +45,7 @@ class Gaussian(nn.Module):
         return -0.5 * (_LOG_2PI + self.log_variance + (x - mean).square() / self.log_variance.exp()).flatten(1).sum(1)
 
     def draw(self, mean: Tensor) -> Tensor:
+        """Points with their noise, N x d; pictures without, N x C x H x W."""
         return mean if mean.dim() > 2 else mean + (self.log_variance / 2).exp() * torch.randn_like(mean)
 
 

@@ -73,7 +73,7 @@ class Classification(Minimise):
         return {column: metric.card() for column, metric in _METRICS.items()}
 
     @override
-    def parts(self) -> list[tuple[str, str]]:
+    def components(self) -> list[tuple[str, str]]:
         return [("metric", "accuracy"), ("metric", "cross_entropy")]
 
     @override

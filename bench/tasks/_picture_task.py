@@ -16,10 +16,10 @@ from bench.method import Batch, Method
 from bench.metric import Metric
 from bench.task import Task
 from bench.tasks._gallery import write_gallery
-from bench.tasks._pictures import Exam, evenly
-from bench.tasks._splits import told
+from bench.tasks._pictures import EvaluationSet, evenly
+from bench.tasks._splits import skipped_note
 
-EXAM_SEED = 2018  # of what happens to validation and test pictures: the same for every method, seed and tier
+EVALUATION_SEED = 2018  # of what happens to validation and test pictures: the same for every method, seed and tier
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -39,7 +39,7 @@ class PictureTask(Task):
         raise NotImplementedError
 
     @property
-    def _test(self) -> Exam:
+    def _test(self) -> EvaluationSet:
         """The test pictures, as a method sees them and with their truth."""
         raise NotImplementedError
 
@@ -63,7 +63,7 @@ class PictureTask(Task):
         return {f"{self.data}/{s}": self._split(s).fingerprint for s in SPLITS}
 
     @override
-    def parts(self) -> list[tuple[str, str]]:
+    def components(self) -> list[tuple[str, str]]:
         return [("dataset", self.data), *(("metric", spec) for spec in self.metric_specs().values())]
 
     @override
@@ -71,10 +71,10 @@ class PictureTask(Task):
         return {column: metric.card() for column, metric in self._metrics[0].items()}
 
     @override
-    def remarks(self) -> dict[str, str]:
+    def notes(self) -> dict[str, str]:
         """Metrics that cannot be computed, and why; pictures left out so far."""
         missing = {f"unavailable.{column}": reason for column, reason in self._metrics[1].items()}
-        return missing | told([*(line for split in SPLITS for line in self._split(split).skipped), *self._left_out])
+        return missing | skipped_note([*(line for split in SPLITS for line in self._split(split).skipped), *self._left_out])
 
     # -- judging
     @override
@@ -87,6 +87,6 @@ class PictureTask(Task):
         """Four test pictures."""
         write_gallery(folder, method, self._test, None)
 
-    def _thinned(self, count: int) -> list[int]:
+    def _subsample(self, count: int) -> list[int]:
         """The indices of `pictures` of `count` test pictures."""
         return evenly(count, self.pictures)

@@ -19,8 +19,8 @@ from bench.offers import Capability
 from bench.stream import mix
 from bench.task import Scores
 from bench.tasks._metrics import usable
-from bench.tasks._picture_task import EXAM_SEED, PictureTask
-from bench.tasks._pictures import Crops, Exam, evenly, exam, tiles
+from bench.tasks._picture_task import EVALUATION_SEED, PictureTask
+from bench.tasks._pictures import Crops, EvaluationSet, evaluation_set, evenly, tiles
 from bench.tasks._profiles import profile
 from bench.tasks._splits import open_or_instead, refuse_empty
 
@@ -132,13 +132,13 @@ class Restoration(PictureTask):
 
     @functools.cached_property
     @override
-    def _test(self) -> Exam:
+    def _test(self) -> EvaluationSet:
         cut = self._cut("test")
-        return self._exam([cut[i] for i in self._thinned(len(cut))], part=0)
+        return self._evaluation_set([cut[i] for i in self._subsample(len(cut))], part=0)
 
     @functools.cached_property
-    def _validation(self) -> Exam:
-        return self._exam(self._cut("validation"), part=1)
+    def _validation(self) -> EvaluationSet:
+        return self._evaluation_set(self._cut("validation"), part=1)
 
     def _cut(self, split: Split) -> list[Picture]:
         """`tiles_per_picture` of the tiles of every picture of a split. Pictures that have none are noted; where none has any, it is an error."""
@@ -158,11 +158,11 @@ class Restoration(PictureTask):
     def _tiles(self, picture: Picture) -> Iterator[Picture]:
         return tiles(picture, self.tile, self.least_contrast)
 
-    def _exam(self, pictures: list[Picture], part: int) -> Exam:
+    def _evaluation_set(self, pictures: list[Picture], part: int) -> EvaluationSet:
         def observe(picture: Picture, i: int) -> Batch:
-            return self.degrade(picture.target[None], torch.Generator().manual_seed(mix(EXAM_SEED, part, i)))
+            return self.degrade(picture.target[None], torch.Generator().manual_seed(mix(EVALUATION_SEED, part, i)))
 
-        return exam(pictures, observe, self.device)
+        return evaluation_set(pictures, observe, self.device)
 
     # -- metrics
     @override

@@ -24,11 +24,11 @@ from bench.offers import Capability
 from bench.stream import mix
 from bench.task import Scores
 from bench.tasks import _best_frame as best_frame
-from bench.tasks._detection import DetectionExam
+from bench.tasks._detection import DetectionEvaluation
 from bench.tasks._gallery import write_gallery
 from bench.tasks._metrics import few
-from bench.tasks._picture_task import EXAM_SEED
-from bench.tasks._pictures import Crops, Exam, exam
+from bench.tasks._picture_task import EVALUATION_SEED
+from bench.tasks._pictures import Crops, EvaluationSet, evaluation_set
 from bench.tasks._restoration import Restoration
 from datasets.degrade.motion_blur import MotionBlur
 from datasets.reading.shaken import Shaken
@@ -72,9 +72,9 @@ class Deblur(Restoration):
         return super().fingerprint() | scenes
 
     @override
-    def parts(self) -> list[tuple[str, str]]:
+    def components(self) -> list[tuple[str, str]]:
         scenes = [("dataset", self.scenes_data), ("metric", self.detection), ("detector", self._judge().metric.detector)] if self.scenes else []
-        return [*super().parts(), ("degradation", self.blur), *scenes]
+        return [*super().components(), ("degradation", self.blur), *scenes]
 
     @override
     def cards(self) -> dict[str, Card]:
@@ -85,10 +85,10 @@ class Deblur(Restoration):
         return image | (self._judge().cards() if self.scenes else {})
 
     @override
-    def remarks(self) -> dict[str, str]:
+    def notes(self) -> dict[str, str]:
         """And where detection rests on few scenes."""
         count = min(self.scenes, len(self._scene_split("test"))) if self.scenes else 0
-        return super().remarks() | (few(count, "test scenes", "precision, recall and F1") if count else {})
+        return super().notes() | (few(count, "test scenes", "precision, recall and F1") if count else {})
 
     # -- training
     @override
@@ -152,31 +152,31 @@ class Deblur(Restoration):
 
     @functools.cached_property
     @override
-    def _validation(self) -> Exam:
-        return self._exam(self._cut("validation") + self._some_scenes("validation", _VALIDATION_SCENES if self.scene_share else 0), part=1)
+    def _validation(self) -> EvaluationSet:
+        return self._evaluation_set(self._cut("validation") + self._some_scenes("validation", _VALIDATION_SCENES if self.scene_share else 0), part=1)
 
     @functools.cache  # noqa: B019 (a task lives as long as its process)
-    def _judge(self) -> DetectionExam:
+    def _judge(self) -> DetectionEvaluation:
         metric = registry.make("metric", self.detection)
-        return DetectionExam(metric, self._scene_split("test").classes, self._scene_exam, self.device)
+        return DetectionEvaluation(metric, self._scene_split("test").classes, self._scene_set, self.device)
 
-    def _scene_exam(self) -> Exam:
-        return self._exam(self._some_scenes("test", self.scenes), part=2)
+    def _scene_set(self) -> EvaluationSet:
+        return self._evaluation_set(self._some_scenes("test", self.scenes), part=2)
 
     def _some_scenes(self, split: Literal["validation", "test"], count: int) -> list[Picture]:
         scenes = self._scene_split(split)
         return [scenes[i] for i in range(min(count, len(scenes)))]
 
     @override
-    def _exam(self, pictures: list[Picture], part: int) -> Exam:
+    def _evaluation_set(self, pictures: list[Picture], part: int) -> EvaluationSet:
         """Blur every picture that did not come blurred, each with a kernel of its own."""
-        kernels = self._blur.kernels(len(pictures), torch.Generator().manual_seed(mix(EXAM_SEED, part)))
+        kernels = self._blur.kernels(len(pictures), torch.Generator().manual_seed(mix(EVALUATION_SEED, part)))
 
         def observe(picture: Picture, i: int) -> Batch:
             target = picture.target[None]
             if picture.observed is not None:
                 return Batch(picture.observed[None], target, None if picture.psf is None else picture.psf[None])
-            rng = torch.Generator().manual_seed(mix(EXAM_SEED, part, i))
+            rng = torch.Generator().manual_seed(mix(EVALUATION_SEED, part, i))
             return Batch(self._blur.apply(target, kernels[i : i + 1], rng), target, kernels[i : i + 1], self._blur.noise)
 
-        return exam(pictures, observe, self.device)
+        return evaluation_set(pictures, observe, self.device)

@@ -25,8 +25,8 @@ from bench.operators.noise import Noise
 from bench.spec import Spec, parse
 from bench.stream import mix
 from bench.task import Scores
-from bench.tasks._picture_task import EXAM_SEED
-from bench.tasks._pictures import Exam, exam
+from bench.tasks._picture_task import EVALUATION_SEED
+from bench.tasks._pictures import EvaluationSet, evaluation_set
 from bench.tasks._restoration import Restoration
 
 Level = float | tuple[float, float] | Literal["blind"]
@@ -68,8 +68,8 @@ class Denoise(Restoration):
 
     # -- what decides a result
     @override
-    def parts(self) -> list[tuple[str, str]]:
-        return [*super().parts(), ("degradation", self.noise)]
+    def components(self) -> list[tuple[str, str]]:
+        return [*super().components(), ("degradation", self.noise)]
 
     @override
     def degrade(self, x: Tensor, rng: torch.Generator) -> Batch:
@@ -94,13 +94,13 @@ class Denoise(Restoration):
         return super().score(method, progress).joined(Scores({}, summary={"noisy_psnr_unclipped": float(noisy.mean())}))
 
     @override
-    def _exam(self, pictures: list[Picture], part: int) -> Exam:
+    def _evaluation_set(self, pictures: list[Picture], part: int) -> EvaluationSet:
         def observe(picture: Picture, i: int) -> Batch:
             if picture.observed is not None:
                 return Batch(self._seen(picture.observed[None]), self._seen(picture.target[None]))
-            return self.degrade(picture.target[None], torch.Generator().manual_seed(mix(EXAM_SEED, part, i)))
+            return self.degrade(picture.target[None], torch.Generator().manual_seed(mix(EVALUATION_SEED, part, i)))
 
-        return exam(pictures, observe, self.device)
+        return evaluation_set(pictures, observe, self.device)
 
     # -- noise and colour
     def _noisy(self, x: Tensor, noise: Noise, rng: torch.Generator) -> Batch:

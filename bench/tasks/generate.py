@@ -23,7 +23,7 @@ from bench.metrics.nearest_neighbour import NearestNeighbour
 from bench.offers import FeatureCritic
 from bench.tasks._generation import Generation
 from bench.tasks._sheets import fixed_latents, interpolations, sheet, write_item
-from bench.tasks._splits import told
+from bench.tasks._splits import skipped_note
 from datasets.reading.samples import SampleSet, SampleSource
 from methods.networks.backbones import ConvGenerator, MLPGenerator, conv_critic, mlp_critic
 
@@ -71,8 +71,8 @@ class Generate(Generation):
         return {f"{self.data}/{split}": self._split(split).fingerprint for split in SPLITS}
 
     @override
-    def remarks(self) -> dict[str, str]:
-        return super().remarks() | told([line for split in SPLITS for line in self._split(split).skipped])
+    def notes(self) -> dict[str, str]:
+        return super().notes() | skipped_note([line for split in SPLITS for line in self._split(split).skipped])
 
     # -- networks
     @override

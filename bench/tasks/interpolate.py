@@ -75,18 +75,18 @@ class Interpolate(Minimise):
         return {"margin": Margin().card(), "error": PopulationError().card()}
 
     @override
-    def parts(self) -> list[tuple[str, str]]:
+    def components(self) -> list[tuple[str, str]]:
         return [("metric", "margin"), ("metric", "population_error")]
 
     @override
     def measure(self, model: nn.Module, split: Split) -> Scores:
-        """On new points; the margin of either label and the loss on the examples are remarks."""
+        """On new points; the margin of either label and the loss on the examples are in the summary."""
         kinds = torch.tensor([[1, 1, 1], [-1, 1, 1]], dtype=torch.float64)  # the shared features of a positive and a negative point
         outputs, labels = kinds @ model.weight[0, :3].detach().cpu(), kinds[:, 0]  # type: ignore[index]
         shares = torch.tensor([self.p, 1 - self.p], dtype=torch.float64)
         values = {"margin": Margin()(outputs, labels), "error": PopulationError()(outputs, labels, shares)}
-        remarks = {"output_positive": float(outputs[0]), "output_negative": float(outputs[1])}
-        return Scores(values, summary=remarks | {"train_loss": float(self.loss(model, self._data).detach())})
+        summary = {"output_positive": float(outputs[0]), "output_negative": float(outputs[1])}
+        return Scores(values, summary=summary | {"train_loss": float(self.loss(model, self._data).detach())})
 
     # -- data
     @functools.cached_property

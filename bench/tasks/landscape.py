@@ -79,7 +79,7 @@ class Landscape(Minimise):
         return {"log10_suboptimality": log.card(), "suboptimality": plain.card(), "distance": distance.card()}
 
     @override
-    def parts(self) -> list[tuple[str, str]]:
+    def components(self) -> list[tuple[str, str]]:
         return [("metric", "suboptimality"), ("metric", "distance")]
 
     @override

@@ -21,8 +21,8 @@ from bench.offers import Capability
 from bench.operators import ct
 from bench.stream import mix
 from bench.tasks._gallery import write_gallery
-from bench.tasks._picture_task import EXAM_SEED
-from bench.tasks._pictures import Crops, Exam, exam
+from bench.tasks._picture_task import EVALUATION_SEED
+from bench.tasks._pictures import Crops, EvaluationSet, evaluation_set
 from bench.tasks._restoration import Restoration
 from datasets.degrade.low_dose import LowDose
 
@@ -67,7 +67,7 @@ class LDCT(Restoration):
         """At most n whole training slices of one size, evenly spaced, with their sinograms where they have them."""
         slices = self._split("train")
         chosen = range(0, len(slices), max(1, len(slices) // n))[:n]
-        return self._exam([slices[i] for i in chosen], _TRAIN_PART).batches[0]
+        return self._evaluation_set([slices[i] for i in chosen], _TRAIN_PART).batches[0]
 
     # -- what decides a result
     @property
@@ -77,8 +77,8 @@ class LDCT(Restoration):
         return super().offers | ({"sinogram"} if self._split("test")[0].observed is None else set())
 
     @override
-    def parts(self) -> list[tuple[str, str]]:
-        return [*super().parts(), ("degradation", self.dose)]
+    def components(self) -> list[tuple[str, str]]:
+        return [*super().components(), ("degradation", self.dose)]
 
     @override
     def degrade(self, x: Tensor, rng: torch.Generator) -> Batch:
@@ -128,11 +128,11 @@ class LDCT(Restoration):
         return self._crops_of(PictureSet(slices.names, load, slices.fingerprint))
 
     @override
-    def _exam(self, pictures: list[Picture], part: int) -> Exam:
-        return exam(pictures, lambda picture, i: self._observe(picture, part, i), self.device)
+    def _evaluation_set(self, pictures: list[Picture], part: int) -> EvaluationSet:
+        return evaluation_set(pictures, lambda picture, i: self._observe(picture, part, i), self.device)
 
     def _observe(self, picture: Picture, part: int, index: int) -> Batch:
         """A slice as it came, or with noise of its own."""
         if picture.observed is not None:
             return Batch(picture.observed[None], picture.target[None])
-        return self.degrade(picture.target[None], torch.Generator().manual_seed(mix(EXAM_SEED, part, index)))
+        return self.degrade(picture.target[None], torch.Generator().manual_seed(mix(EVALUATION_SEED, part, index)))

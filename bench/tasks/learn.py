@@ -20,7 +20,7 @@ from bench.dataset import SPLITS, Split
 from bench.errors import UsageError
 from bench.method import Samples
 from bench.tasks._classification import Classification
-from bench.tasks._splits import told
+from bench.tasks._splits import skipped_note
 from datasets.reading.samples import SampleSet, SampleSource
 from methods.networks import classifiers
 
@@ -67,16 +67,16 @@ class Learn(Classification):
         return len(self._split("train").classes)
 
     @override
-    def parts(self) -> list[tuple[str, str]]:
-        return [("dataset", self.data), *super().parts()]
+    def components(self) -> list[tuple[str, str]]:
+        return [("dataset", self.data), *super().components()]
 
     @override
     def fingerprint(self) -> dict[str, str]:
         return {f"{self.data}/{split}": self._split(split).fingerprint for split in SPLITS}
 
     @override
-    def remarks(self) -> dict[str, str]:
-        return super().remarks() | told([line for split in SPLITS for line in self._split(split).skipped])
+    def notes(self) -> dict[str, str]:
+        return super().notes() | skipped_note([line for split in SPLITS for line in self._split(split).skipped])
 
     @functools.cache  # noqa: B019 (a task lives as long as its process)
     def _split(self, split: Split) -> SampleSet:

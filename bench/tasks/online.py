@@ -75,7 +75,7 @@ class Online(Minimise):
         return {"regret": Regret().card(), "distance": Distance().card()}
 
     @override
-    def parts(self) -> list[tuple[str, str]]:
+    def components(self) -> list[tuple[str, str]]:
         return [("metric", "regret"), ("metric", "distance")]
 
     @override

@@ -25,8 +25,8 @@ from bench.offers import Capability
 from bench.stream import mix
 from bench.task import Scores
 from bench.tasks._metrics import usable
-from bench.tasks._picture_task import EXAM_SEED, PictureTask
-from bench.tasks._pictures import Exam, exam
+from bench.tasks._picture_task import EVALUATION_SEED, PictureTask
+from bench.tasks._pictures import EvaluationSet, evaluation_set
 from bench.tasks._splits import open_or_instead, refuse_empty
 from bench.tasks._truth import Truth, named, resized
 from datasets.reading.saliency import Seen
@@ -69,8 +69,8 @@ class Saliency(PictureTask):
         return frozenset({"saliency", "clean"})
 
     @override
-    def parts(self) -> list[tuple[str, str]]:
-        return [*super().parts(), *(("metric", name) for name in _DENOISED if self.sigma)]
+    def components(self) -> list[tuple[str, str]]:
+        return [*super().components(), *(("metric", name) for name in _DENOISED if self.sigma)]
 
     @override
     def cards(self) -> dict[str, Card]:
@@ -78,14 +78,14 @@ class Saliency(PictureTask):
         return super().cards() | {column: metric.card() for column, metric in self._denoised.items()}
 
     @override
-    def remarks(self) -> dict[str, str]:
+    def notes(self) -> dict[str, str]:
         """And which pictures have no truth."""
         splits: tuple[Split, ...] = ("validation", "test")
         found = [(split, len(self._split(split)), self._truth(split).without) for split in splits]
         lines = [
             f"{len(out)} of {n} {split} pictures have no truth and are left out of every measure: {named(out)}" for split, n, out in found if out
         ]
-        return super().remarks() | ({"without_truth": "; ".join(lines)} if lines else {})
+        return super().notes() | ({"without_truth": "; ".join(lines)} if lines else {})
 
     # -- training
     @override
@@ -120,7 +120,7 @@ class Saliency(PictureTask):
     ) -> dict[str, Tensor]:
         """Column -> one value a picture."""
         values: dict[str, list[Tensor]] = {column: [] for column in metrics}
-        judged = self._exam(split)
+        judged = self._evaluation_set(split)
         names = iter(judged.names)
         kinds = frozenset(kind for metric in metrics.values() for kind in metric.reads)
         for _, predicted in judged.restore(method, progress):
@@ -184,20 +184,20 @@ class Saliency(PictureTask):
 
     @property
     @override
-    def _test(self) -> Exam:
-        return self._exam("test")
+    def _test(self) -> EvaluationSet:
+        return self._evaluation_set("test")
 
     @functools.cache  # noqa: B019
-    def _exam(self, split: Split) -> Exam:
+    def _evaluation_set(self, split: Split) -> EvaluationSet:
         pictures, judged = self._split(split), self._truth(split).judged
-        chosen = [judged[i] for i in self._thinned(len(judged))] if split == "test" else judged
+        chosen = [judged[i] for i in self._subsample(len(judged))] if split == "test" else judged
 
         def observe(seen: object, i: int) -> Batch:
             assert isinstance(seen, Seen)
-            rng = torch.Generator().manual_seed(mix(EXAM_SEED, SPLITS.index(split), i))
+            rng = torch.Generator().manual_seed(mix(EVALUATION_SEED, SPLITS.index(split), i))
             return self._observe(seen.photograph[None], seen.target[None], rng)
 
-        return exam((self._shown(pictures[i], split) for i in chosen), observe, self.device)
+        return evaluation_set((self._shown(pictures[i], split) for i in chosen), observe, self.device)
 
     def _shown(self, seen: object, split: Split) -> Seen:
         """A picture as methods see it."""
@@ -226,4 +226,4 @@ class Saliency(PictureTask):
                 raise Unavailable(f"the data set {self.data} brings no {lacking[0]}")
             return metric
 
-        return usable(self.metric_specs(), SaliencyMetric, "saliency maps", told=with_truth)
+        return usable(self.metric_specs(), SaliencyMetric, "saliency maps", configure=with_truth)

@@ -18,7 +18,7 @@ from bench.errors import UsageError
 from bench.method import Batch
 from bench.offers import Capability
 from bench.spec import parse
-from bench.tasks._pictures import Exam, exam
+from bench.tasks._pictures import EvaluationSet, evaluation_set
 from bench.tasks._restoration import Restoration
 from datasets.degrade.bicubic import Bicubic
 
@@ -51,8 +51,8 @@ class SuperResolution(Restoration):
         return frozenset({"scale"})
 
     @override
-    def parts(self) -> list[tuple[str, str]]:
-        return [*super().parts(), ("dataset", self.train_data), ("degradation", "bicubic")]
+    def components(self) -> list[tuple[str, str]]:
+        return [*super().components(), ("dataset", self.train_data), ("degradation", "bicubic")]
 
     @override
     def degrade(self, x: Tensor, rng: torch.Generator) -> Batch:
@@ -70,9 +70,9 @@ class SuperResolution(Restoration):
         return self.train_data
 
     @override
-    def _exam(self, pictures: list[Picture], part: int) -> Exam:
+    def _evaluation_set(self, pictures: list[Picture], part: int) -> EvaluationSet:
         """Shrink every picture that did not come with its small version."""
-        return exam(pictures, lambda picture, _: self._observe(picture), self.device)
+        return evaluation_set(pictures, lambda picture, _: self._observe(picture), self.device)
 
     def _observe(self, picture: Picture) -> Batch:
         if picture.small is None:

@@ -29,7 +29,7 @@ from bench.tasks._sheets import Film, fixed_latents, pixel_centres, sheet, write
 from datasets.reading.points import PointSource
 from methods.networks.backbones import MLPGenerator, mlp_critic
 
-_EXAM_SEED = 1611  # of the real points that samples are compared with
+_EVALUATION_SEED = 1611  # of the real points that samples are compared with
 _SIDE, _POINTS = 160, 500  # of a frame of the film: pixels, points
 
 
@@ -105,8 +105,8 @@ class Toy2D(Generation):
         return self._draw(split, n).x.to(self.device)
 
     @override
-    def known(self, metric: SampleMetric) -> SampleMetric:
-        """`modes` is told where they are."""
+    def bind_metric(self, metric: SampleMetric) -> SampleMetric:
+        """`modes` gets the centres and the deviation of the modes."""
         if not isinstance(metric, Modes):
             return metric
         centres, sizes = self._source.centres(), set(self._source.deviations().tolist())
@@ -140,7 +140,7 @@ class Toy2D(Generation):
         return source
 
     def _draw(self, split: Split, n: int) -> Samples:
-        return self._source.draw(n, torch.Generator().manual_seed(mix(_EXAM_SEED, SPLITS.index(split))))
+        return self._source.draw(n, torch.Generator().manual_seed(mix(_EVALUATION_SEED, SPLITS.index(split))))
 
     @functools.cached_property
     def _film(self) -> Film:

@@ -26,7 +26,7 @@ from bench.offers import Capability
 from bench.spec import Spec, parse
 from bench.task import Scores
 from bench.tasks._metrics import usable
-from bench.tasks._pictures import Crops, Exam, cut, exam
+from bench.tasks._pictures import Crops, EvaluationSet, cut, evaluation_set
 from bench.tasks._restoration import Restoration
 from bench.tasks._splits import open_split, refuse_empty
 
@@ -71,11 +71,11 @@ class Translate(Restoration):
         return frozenset({"paired", "unpaired"} if self.paired else {"unpaired"})
 
     @override
-    def parts(self) -> list[tuple[str, str]]:
+    def components(self) -> list[tuple[str, str]]:
         sets = [part for spec, metric in self._set_metrics[0].items() for part in (("metric", spec), *metric.parts())]
         readers = [("metric", spec) for spec in self._readers[0]]
         readers += [("segmenter", name) for reader in self._readers[0].values() for name in (reader.segmenter, reader.truth)]
-        return [*super().parts(), *sets, *readers]
+        return [*super().components(), *sets, *readers]
 
     @override
     def cards(self) -> dict[str, Card]:
@@ -86,8 +86,8 @@ class Translate(Restoration):
         return super().cards() | sets | labels
 
     @override
-    def remarks(self) -> dict[str, str]:
-        return super().remarks() | {f"unavailable.{spec}": reason for spec, reason in (self._set_metrics[1] | self._readers[1]).items()}
+    def notes(self) -> dict[str, str]:
+        return super().notes() | {f"unavailable.{spec}": reason for spec, reason in (self._set_metrics[1] | self._readers[1]).items()}
 
     # -- training
     @override
@@ -166,13 +166,13 @@ class Translate(Restoration):
         return cut(picture, self.tile, self.least_contrast) if self.tile and not self.load else iter([picture])
 
     @override
-    def _exam(self, pictures: list[Picture], part: int) -> Exam:
+    def _evaluation_set(self, pictures: list[Picture], part: int) -> EvaluationSet:
         def pair(picture: Picture, i: int) -> Batch:
             if picture.observed is None or picture.observed.shape != picture.target.shape:
                 raise UsageError(f"{self.data}: {picture.name} is no pair of pictures of one size; give load and tile to squeeze them")
             return self._directed(picture.observed[None], picture.target[None])
 
-        return exam(pictures, pair, self.device)
+        return evaluation_set(pictures, pair, self.device)
 
     # -- metrics
     @functools.cached_property
@@ -183,7 +183,7 @@ class Translate(Restoration):
             return metric
 
         specs = {spec: spec for spec in self.set_metrics}
-        return usable(specs, SampleMetric, "sets of samples", told=one_number, optional=bool(self.metrics))
+        return usable(specs, SampleMetric, "sets of samples", configure=one_number, optional=bool(self.metrics))
 
     @functools.cached_property
     def _readers(self) -> tuple[dict[str, FCNScore], dict[str, str]]:

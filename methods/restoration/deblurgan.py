@@ -101,8 +101,8 @@ class DeblurGAN(Method[RestorationTask]):
 
     @property
     @override
-    def chancy(self) -> bool:
-        """With the dropout of tests."""
+    def stochastic_inference(self) -> bool:
+        """Yes, where dropout stays active in tests."""
         return self.hp.mc_dropout and self.hp.dropout > 0
 
     @torch.no_grad()
