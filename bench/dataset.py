@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import Unavailable, UsageError
+from bench.method import param
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -125,7 +126,7 @@ class DataSource:
 class Source(DataSource):
     """A data set of pictures, read when asked for."""
 
-    on_corrupt: Literal["refuse", "skip"] = "refuse"
+    on_corrupt: Literal["refuse", "skip"] = param("refuse", "refuse: stop at a corrupt file, by name; skip: leave it out, which the record says")
 
     def open(self, root: Path | None, split: Split) -> PictureSet:
         """The pictures of a split; `EMPTY` where the authors publish none.

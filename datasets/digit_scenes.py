@@ -15,6 +15,7 @@ from PIL import Image
 from typing_extensions import override
 
 from bench.dataset import SPLITS, Picture, PictureSet, Source, Split
+from bench.method import param
 from bench.operators.colour import BT601
 from datasets.photos import Photos
 from datasets.reading.files import bundled, hash_files
@@ -42,11 +43,11 @@ class DigitScenes(Source):
     licence: ClassVar[str] = Photos.licence
     layout: ClassVar[str] = "nothing: found in the installed packages"
 
-    train: int = 6000  # scenes
-    validation: int = 100
-    test: int = 300
-    size: int = 128  # pixels
-    seed: int = 0
+    train: int = param(6000, "training scenes")
+    validation: int = param(100, "validation scenes")
+    test: int = param(300, "test scenes")
+    size: int = param(128, "side of a scene, pixels")
+    seed: int = param(0, "of the random numbers that make the pictures")
 
     def __post_init__(self) -> None:
         if min(self.train, self.validation, self.test) < 0 or not 96 <= self.size <= 300:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from bench.dataset import Split
+from bench.method import param
 from datasets.reading.files import bundled
 from datasets.reading.samples import SampleSet, SampleSource, resized, sample_set
 
@@ -26,7 +27,7 @@ class Digits(SampleSource):
     licence: ClassVar[str] = "CC BY 4.0 (UCI)"
     layout: ClassVar[str] = "nothing: found in the installed packages"
 
-    size: int = 16  # pixels
+    size: int = param(16, "side of a picture, pixels")
 
     def __post_init__(self) -> None:
         if self.size < 8:

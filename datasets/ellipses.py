@@ -17,6 +17,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench.dataset import SPLITS, Picture, PictureSet, Source, Split
+from bench.method import param
 from bench.operators import ct
 from bench.stream import mix
 
@@ -38,10 +39,10 @@ class Ellipses(Source):
     licence: ClassVar[str] = "free"
     layout: ClassVar[str] = "nothing: computed"
 
-    size: int = 128
-    train: int = 256
-    validation: int = 8
-    test: int = 16
+    size: int = param(128, "side of a slice, pixels")
+    train: int = param(256, "training phantoms")
+    validation: int = param(8, "validation phantoms")
+    test: int = param(16, "test phantoms")
 
     def __post_init__(self) -> None:
         if self.size < 16 or min(self.train, self.validation, self.test) < 1:

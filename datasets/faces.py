@@ -10,6 +10,7 @@ import numpy as np
 from typing_extensions import override
 
 from bench.dataset import Split
+from bench.method import param
 from datasets.reading.files import bundled
 from datasets.reading.samples import SampleSet, SampleSource, resized, sample_set
 
@@ -24,7 +25,7 @@ class Faces(SampleSource):
     licence: ClassVar[str] = "that of Labeled Faces in the Wild: research"
     layout: ClassVar[str] = "nothing: found in the installed packages"
 
-    size: int = 32  # pixels
+    size: int = param(32, "side of a picture, pixels")
 
     def __post_init__(self) -> None:
         if self.size < 8:

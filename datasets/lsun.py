@@ -9,6 +9,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from bench.dataset import Split
+from bench.method import param
 from datasets.reading.files import split_of
 from datasets.reading.folders import image_files
 from datasets.reading.own_folder import BY_HASH
@@ -25,8 +26,8 @@ class LSUN(ImageFiles):
     parted: ClassVar[str] = BY_HASH + ": add pictures"
     folders: ClassVar[tuple[str, ...]] = ("lsun", "LSUN")
 
-    category: str = "bedroom"
-    size: int = 64
+    category: str = param("bedroom", "whose pictures are read, such as bedroom or church_outdoor")
+    size: int = param(64, "pixels: the side after resizing")
 
     @override
     def listed(self, folder: Path, split: Split) -> list[Listed]:

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from bench.dataset import Picture, Split
 from bench.errors import UsageError
+from bench.method import param
 from datasets.reading.dicom import read_slice, slice_files
 from datasets.reading.files import FileSource
 from datasets.reading.names import Entry, refuse_second
@@ -33,7 +34,7 @@ class Mayo(FileSource):
     layout: ClassVar[str] = "AAPM-Mayo-CT-Challenge/L067/{full,quarter}_{1,3}mm/*.IMA, or {full,quarter}_{1,3}mm/L067/*.IMA in it, at any depth"
     folders: ClassVar[tuple[str, ...]] = ("AAPM-Mayo-CT-Challenge", "Training_Image_Data", "mayo")
 
-    thickness: Literal["1mm", "3mm"] = "3mm"
+    thickness: Literal["1mm", "3mm"] = param("3mm", "of the slices")
 
     @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:

@@ -9,6 +9,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from bench.dataset import Split
+from bench.method import param
 from datasets.reading.samples import ImageFiles, Listed
 
 _SHOTS: dict[Split, range] = {"train": range(1, 8), "validation": range(8, 9), "test": range(9, 11)}  # of every person
@@ -26,7 +27,7 @@ class ORL(ImageFiles):
     layout: ClassVar[str] = "orl_faces/s1/1.pgm .. s40/10.pgm"
     folders: ClassVar[tuple[str, ...]] = ("orl_faces", "orl", "att_faces")
 
-    gray: bool = True
+    gray: bool = param(True, "one channel; else three alike")
 
     @override
     def listed(self, folder: Path, split: Split) -> list[Listed]:

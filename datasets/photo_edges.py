@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from bench.method import param
 from bench.operators.colour import luma
 from datasets.reading.derived import Derived
 
@@ -23,9 +24,9 @@ class PhotoEdges(Derived):
 
     origin: ClassVar[str] = "the photographs themselves"
 
-    sigma: float = 1.5  # of the Gaussian before the gradient, pixels
-    low: float = 0.05  # thresholds of hysteresis, on the length of Sobel's gradient (a step of 1 has 4)
-    high: float = 0.12
+    sigma: float = param(1.5, "standard deviation of the Gaussian before the gradient, pixels")
+    low: float = param(0.05, "lower threshold of hysteresis, on the length of Sobel's gradient (a step of 1 has 4)")
+    high: float = param(0.12, "upper threshold")
 
     def __post_init__(self) -> None:
         if self.sigma < 0 or not 0 <= self.low <= self.high:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from bench.method import param
 from datasets.reading.derived import Derived
 
 # Berlin and Kay's eleven basic colour terms ("Basic Color Terms", 1969) with a typical RGB of each, and the colour that marks it: those of facades
@@ -39,9 +40,9 @@ class PhotoLabels(Derived):
 
     origin: ClassVar[str] = "the photographs themselves"
 
-    scale: float = 100.0  # larger makes larger regions
-    smooth: float = 0.8  # of the Gaussian before, pixels
-    least: int = 50  # pixels of a region
+    scale: float = param(100.0, "of the segmentation: larger makes larger regions")
+    smooth: float = param(0.8, "standard deviation of the Gaussian before, pixels")
+    least: int = param(50, "pixels of a region at least")
 
     def __post_init__(self) -> None:
         if self.scale <= 0 or self.smooth < 0 or self.least < 1:

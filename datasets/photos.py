@@ -9,6 +9,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from bench.dataset import Picture, PictureSet, Source, Split
+from bench.method import param
 from datasets.reading.files import bundled, hash_files
 from datasets.reading.pixels import read_image
 
@@ -45,7 +46,7 @@ class Photos(Source):
     licence: ClassVar[str] = "those of the four packages (BSD-3, BSD-3, AGPL-3.0, PSF-like); most photos are public domain or CC"
     layout: ClassVar[str] = "nothing: found in the installed packages"
 
-    colour_only: bool = False  # without the gray ones
+    colour_only: bool = param(False, "leave out the gray photographs")
 
     @override
     def count(self, root: Path | None, split: Split) -> int:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from bench.dataset import SPLITS, PictureSet, Source, Split
+from bench.method import param
 from datasets.photos import Photos
 from datasets.reading.saliency import Seen
 
@@ -48,13 +49,13 @@ class Popout(Source):
     licence: ClassVar[str] = Photos.licence
     layout: ClassVar[str] = "nothing: found in the installed packages"
 
-    train: int = 1000  # scenes
-    validation: int = 60
-    test: int = 200
-    height: int = 96  # pixels
-    width: int = 128
-    looks: int = 20  # fixations a scene
-    seed: int = 0
+    train: int = param(1000, "training scenes")
+    validation: int = param(60, "validation scenes")
+    test: int = param(200, "test scenes")
+    height: int = param(96, "of a scene, pixels")
+    width: int = param(128, "of a scene, pixels")
+    looks: int = param(20, "fixations a scene")
+    seed: int = param(0, "of the random numbers that make the pictures")
 
     def __post_init__(self) -> None:
         if min(self.train, self.validation, self.test) < 0 or not (72 <= self.height <= 300 and 72 <= self.width <= 300) or self.looks < 1:

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from bench.dataset import Split
 from bench.errors import Unavailable
+from bench.method import param
 from datasets.reading.files import FileSource, split_of
 from datasets.reading.folders import image_files
 from datasets.reading.names import Entry, by_stem
@@ -36,8 +37,8 @@ class SOD(FileSource):
     )
     folders: ClassVar[tuple[str, ...]] = ("sod_saliency", "SOD")
 
-    split: Literal["test", "bsds"] = "test"
-    pictures: str = "photos"
+    split: Literal["test", "bsds"] = param("test", "test: all of it; bsds: BSDS's training photographs train and validate")
+    pictures: str = param("photos", "photos, or a folder of predicted maps that stand in for them")
 
     @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:

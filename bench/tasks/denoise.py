@@ -18,7 +18,7 @@ from typing_extensions import override
 from bench import registry
 from bench.dataset import Picture
 from bench.errors import UsageError
-from bench.method import Batch, Method
+from bench.method import Batch, Method, param
 from bench.offers import Capability
 from bench.operators.colour import luma
 from bench.operators.noise import Noise
@@ -41,11 +41,11 @@ class Denoise(Restoration):
     that come with a noisy version (cc15) are judged as they are. Methods may read `channels`, and `corrupt`, which measures clean pictures anew.
     """
 
-    noise: str = "gaussian"  # on pictures that came without; "real": there are none such
-    sigma: Level = 25.0  # on 0 .. 255, what `noise` means by it; a pair is a range from which every picture draws, "blind" (0, 55)
-    train_sigma: Level | None = None  # in training, such as "blind" for DnCNN-B; None: the same
-    channels: Literal[1, 3] = 1
-    crop: int = 40
+    noise: str = param("gaussian", "degradation of pictures that come without a noisy version; real: there are none such")
+    sigma: Level = param(25.0, 'level on 0 .. 255, as `noise` means it; a pair is a range from which every picture draws, "blind" (0, 55)')
+    train_sigma: Level | None = param(None, 'the same in training, such as "blind" for DnCNN-B; None: as `sigma`')
+    channels: Literal[1, 3] = param(1, "1: gray pictures; 3: colour")
+    crop: int = param(40, "side of training crops, pixels")
 
     @override
     def __post_init__(self) -> None:

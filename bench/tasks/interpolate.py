@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from bench.cards import Card
 from bench.dataset import Split
+from bench.method import param
 from bench.metrics.margin import Margin
 from bench.metrics.population_error import PopulationError
 from bench.task import Scores
@@ -33,9 +34,9 @@ class Interpolate(Minimise):
 
     verb: ClassVar[str] = "minimise"
 
-    examples: int = 60
-    p: float = 0.6  # probability of a positive label
-    data_seed: int = 0
+    examples: int = param(60, "in all, and in every update")
+    p: float = param(0.6, "probability of a positive label")
+    data_seed: int = param(0, "of the labels")
 
     def __post_init__(self) -> None:
         if not (self.examples >= 2 and 0.5 < self.p < 1):

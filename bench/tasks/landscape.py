@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from bench.cards import Card
 from bench.dataset import Split
-from bench.method import Method
+from bench.method import Method, param
 from bench.metrics.distance import Distance
 from bench.metrics.suboptimality import Suboptimality
 from bench.task import Scores
@@ -34,10 +34,10 @@ class Landscape(Minimise):
 
     verb: ClassVar[str] = "minimise"
 
-    function: Literal["rosenbrock", "beale", "branin", "quadratic", "saddle"] = "rosenbrock"
-    noise: float = 0.0  # standard deviation of both coordinates of a constant added to each example's gradient
-    start: tuple[float, ...] = ()  # instead of the function's own
-    spread: float = 0.0  # standard deviation of the start about that, from the trial's seed
+    function: Literal["rosenbrock", "beale", "branin", "quadratic", "saddle"] = param("rosenbrock", "of the plane, with known minima")
+    noise: float = param(0.0, "standard deviation of both coordinates of a constant added to each example's gradient")
+    start: tuple[float, ...] = param((), "two numbers; empty: the function's own")
+    spread: float = param(0.0, "standard deviation of the start about that, from the trial's seed")
 
     def __post_init__(self) -> None:
         if min(self.noise, self.spread) < 0 or len(self.start) not in (0, 2):

@@ -16,7 +16,7 @@ from typing_extensions import override
 from bench import registry
 from bench.dataset import Picture, PictureSet
 from bench.errors import UsageError
-from bench.method import Batch, Method
+from bench.method import Batch, Method, param
 from bench.offers import Capability
 from bench.operators import ct
 from bench.stream import mix
@@ -38,13 +38,15 @@ class LDCT(Restoration):
     study, stay on the device (2 MB a pair of 512 x 512) and are cropped at random. Methods may read `scanner` and `scans`.
     """
 
-    data: str = "ellipses"
-    dose: str = "low_dose"
-    crop: int = 80  # training crops, pixels
-    tile: int = 0
-    least_contrast: float = 0.0
-    metrics: tuple[str, ...] = ("psnr", "ssim", "psnr_hu[window=full]", "ssim_hu[window=full]", "rmse_hu")
-    profile: str = "ct_window"
+    data: str = param("ellipses", "data set of CT slices")
+    dose: str = param("low_dose", "degradation of slices that come without a low-dose version")
+    crop: int = param(80, "side of training crops, pixels")
+    tile: int = param(0, "0: whole slices, as a scanner turns round them")
+    least_contrast: float = param(0.0, "whole slices are never left out")
+    metrics: tuple[str, ...] = param(
+        ("psnr", "ssim", "psnr_hu[window=full]", "ssim_hu[window=full]", "rmse_hu"), "of slices; the first one chooses the best step"
+    )
+    profile: str = param("ct_window", 'whose convention "psnr" and "ssim" follow (bench/tasks/_profiles.py)')
 
     @override
     def __post_init__(self) -> None:

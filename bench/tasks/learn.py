@@ -18,7 +18,7 @@ from typing_extensions import override
 from bench import registry
 from bench.dataset import SPLITS, Split
 from bench.errors import UsageError
-from bench.method import Samples
+from bench.method import Samples, param
 from bench.tasks._classification import Classification
 from bench.tasks._splits import skipped_note
 from datasets.reading.samples import SampleSet, SampleSource
@@ -31,9 +31,9 @@ class Learn(Classification):
 
     verb: ClassVar[str] = "minimise"
 
-    data: str = "digits[size=8]"
-    network: Literal["logistic", "mlp", "conv", "3c3d"] = "mlp"
-    width: int = 32  # mlp: hidden units; conv: channels of its second layer
+    data: str = param("digits[size=8]", "labelled set of small pictures")
+    network: Literal["logistic", "mlp", "conv", "3c3d"] = param("mlp", "that is trained")
+    width: int = param(32, "mlp: hidden units; conv: channels of its second layer")
 
     @override
     def __post_init__(self) -> None:

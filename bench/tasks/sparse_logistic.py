@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from bench.dataset import SPLITS, Split
-from bench.method import Samples
+from bench.method import Samples, param
 from bench.stream import mix
 from bench.tasks._classification import Classification
 
@@ -30,11 +30,11 @@ class SparseLogistic(Classification):
 
     verb: ClassVar[str] = "minimise"
 
-    l2: float = 1e-3
-    features: int = 500
-    count: int = 2000  # examples of each split
-    power: float = 1.0  # how fast frequencies fall
-    data_seed: int = 0
+    l2: float = param(1e-3, "times half the squares of all weights (not biases), added to what is descended")
+    features: int = param(500, "of an example")
+    count: int = param(2000, "examples of each split")
+    power: float = param(1.0, "how fast the frequencies of features fall")
+    data_seed: int = param(0, "of the examples")
 
     @override
     def __post_init__(self) -> None:

@@ -19,7 +19,7 @@ from typing_extensions import override
 from bench import registry
 from bench.dataset import SPLITS, Split
 from bench.errors import Unavailable, UsageError
-from bench.method import Method, Samples
+from bench.method import Method, Samples, param
 from bench.metric import SampleMetric
 from bench.metrics.modes import Modes
 from bench.offers import FeatureCritic
@@ -47,14 +47,14 @@ class Toy2D(Generation):
 
     verb: ClassVar[str] = "sample"
 
-    data: str = "ring"
-    samples: int = 2500
-    metrics: tuple[str, ...] = ("c2st_1nn", "modes", "sliced_wasserstein")
-    watched: int = 2
-    width: int = 128  # of every hidden layer
-    generator_layers: int = 2  # hidden
-    critic_layers: int = 2
-    critic_scale: float = 1.0  # the critic sees points divided by this
+    data: str = param("ring", "distribution of points")
+    samples: int = param(2500, "points drawn from a method and from the distribution, to be compared")
+    metrics: tuple[str, ...] = param(("c2st_1nn", "modes", "sliced_wasserstein"), "of sets of points; the first one chooses the best step")
+    watched: int = param(2, "how many metrics, from the first, are computed in validation")
+    width: int = param(128, "units of every hidden layer")
+    generator_layers: int = param(2, "hidden layers of the generator")
+    critic_layers: int = param(2, "hidden layers of the critic")
+    critic_scale: float = param(1.0, "the critic sees points divided by this")
 
     @override
     def __post_init__(self) -> None:

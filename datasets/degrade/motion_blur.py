@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bench.method import param
 from bench.operators.psf import convolve
 
 Law = Literal["deblurgan_code", "boracchi_foi", "paper_as_printed"]
@@ -42,15 +43,15 @@ class MotionBlur:
     multiplies the shake instead of pulling back. DeblurGAN's data script also draws the exposure: `exposure=(0.1,0.5,1.0)`.
     """
 
-    law: Law = "deblurgan_code"
-    max_len: float = 24.0  # L, length of the path at full exposure, pixels
-    severity: tuple[float, ...] | None = None  # p_s, drawn uniformly for each kernel; None: the law's own values
-    exposure: tuple[float, ...] = (1.0,)  # part of the path during which the shutter is open, drawn uniformly
-    size: int | None = None  # K, odd; None: the smallest canvas that holds every path
-    centre: Literal["centroid", "bounding_box"] = "centroid"
-    gamma: float | None = None  # blur in linear light (2.2), or the stored values as they are (None)
-    noise: float = 0.0  # standard deviation on [0, 1], added after the blur
-    quantise: bool = True  # clip and round to 8 bits, as a file would
+    law: Law = param("deblurgan_code", "random walk of the camera: the original, DeblurGAN's code, or its Algorithm 1 to the letter")
+    max_len: float = param(24.0, "L: length of the path at full exposure, pixels")
+    severity: tuple[float, ...] | None = param(None, "p_s, drawn uniformly for each kernel; None: the law's own values")
+    exposure: tuple[float, ...] = param((1.0,), "parts of the path during which the shutter is open, drawn uniformly")
+    size: int | None = param(None, "K, odd: side of a kernel, pixels; None: the smallest that holds every path")
+    centre: Literal["centroid", "bounding_box"] = param("centroid", "what of the exposed path lies in the middle of a kernel")
+    gamma: float | None = param(None, "blur in linear light, 2.2; None: the stored values as they are")
+    noise: float = param(0.0, "standard deviation on [0, 1], added after the blur")
+    quantise: bool = param(True, "clip and round to 8 bits, as a file would")
 
     def __post_init__(self) -> None:
         if not self.max_len > 0:

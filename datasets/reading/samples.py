@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from bench.dataset import DataSource, Split
 from bench.errors import UsageError
-from bench.method import Samples
+from bench.method import Samples, param
 from bench.text import one_line
 from datasets.reading.files import hash_files
 from datasets.reading.pixels import decode
@@ -97,10 +97,10 @@ class ImageFiles(SampleSource):
 
     folders: ClassVar[tuple[str, ...]] = ()  # where it may lie below the data root, best first
 
-    size: int = 32  # pixels: the side after resizing
-    crop: int = 0  # pixels: the side of the central square that is kept; 0: the shorter side of each picture
-    gray: bool = False
-    limit: int = 50_000  # pictures of a split at most: the first
+    size: int = param(32, "pixels: the side after resizing")
+    crop: int = param(0, "pixels: the side of the central square that is kept; 0: the shorter side of each picture")
+    gray: bool = param(False, "one channel in place of three")
+    limit: int = param(50_000, "pictures of a split at most: the first")
 
     def __post_init__(self) -> None:
         if self.size < 1 or self.limit < 1 or self.crop < 0:

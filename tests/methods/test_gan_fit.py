@@ -51,7 +51,7 @@ def _clip(opt, params, bound):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("divergence", OPTIMA)
-def test_t6_b_the_learned_gaussian_is_the_best_one(divergence):
+def test_the_learned_gaussian_is_the_best_one(divergence):
     torch.manual_seed(0)
     m = registry.make(
         "method",
