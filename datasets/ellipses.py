@@ -70,7 +70,10 @@ class Ellipses(Source):
 
         a, b, turn = uniform(0.70, 0.92), uniform(0.52, 0.70), uniform(-0.2, 0.2)
         skin, zero = uniform(0.86, 0.94), torch.zeros(1, dtype=torch.float64)
-        rows = [torch.stack([zero, zero, a, b, turn, uniform(-120, -80)], 1), torch.stack([zero, zero, a * skin, b * skin, turn, uniform(30, 60)], 1)]
+        rows = [
+            torch.stack([zero, zero, a, b, turn, uniform(-120, -80)], 1),
+            torch.stack([zero, zero, a * skin, b * skin, turn, uniform(30, 60)], 1),
+        ]
         for most, reach, least, largest, low, high in _ORGANS:
             n = 1 + int(uniform(0, most))
             radius, angle = reach * uniform(0, 1, n).sqrt(), uniform(0, 2 * math.pi, n)

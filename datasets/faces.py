@@ -14,7 +14,11 @@ from bench.method import param
 from datasets.reading.files import bundled
 from datasets.reading.samples import SampleSet, SampleSource, resized, sample_set
 
-_ROWS: dict[Split, slice] = {"train": slice(0, 70), "validation": slice(70, 80), "test": slice(80, 100)}  # the file's second hundred are no faces
+_ROWS: dict[Split, slice] = {
+    "train": slice(0, 70),
+    "validation": slice(70, 80),
+    "test": slice(80, 100),
+}  # the file's second hundred are no faces
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

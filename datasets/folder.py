@@ -19,9 +19,9 @@ from datasets.reading.own_folder import BY_HASH, OR_TEST, own_folder, own_images
 class Folder(FileSource):
     """The images of a folder, all of them to test on, or split by a hash of their names: 80 % train, 10 % validation, 10 % test.
 
-    A file keeps its split when others come or go. Where pictures of one folder are not independent (frames of a video, crops of a photograph),
-    `group=folder` makes each folder one group and keeps it within one split. Links are followed: a file or folder that can be reached twice
-    counts once.
+    A file keeps its split when others come or go. Where pictures of one folder are not independent (frames of a video, crops of a
+    photograph), `group=folder` makes each folder one group and keeps it within one split. Links are followed: a file or folder that
+    can be reached twice counts once.
     """
 
     origin: ClassVar[str] = "your own images"

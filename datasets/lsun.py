@@ -18,7 +18,9 @@ from datasets.reading.samples import ImageFiles, Listed
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LSUN(ImageFiles):
-    """One category, exported from its LMDB to image files; the training set is split by a hash of names, as its test set has no use here."""
+    """One category, exported from its LMDB to image files; the training set is split by a hash of names,
+    as its test set has no use here.
+    """
 
     origin: ClassVar[str] = "https://github.com/fyu/lsun (download.py, then data.py export)"
     licence: ClassVar[str] = "none stated by the authors: research"

@@ -22,11 +22,11 @@ _Key = tuple[str, int]  # patient, number of the slice from the first
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mayo(FileSource):
-    """McCollough et al., "Low-dose CT for the detection and classification of metastatic liver lesions: results of the 2016 low dose CT grand
-    challenge", Medical Physics 44(10), 2017. Ten patients of 512 x 512 slices.
+    """McCollough et al., "Low-dose CT for the detection and classification of metastatic liver lesions: results of the 2016 low dose CT
+    grand challenge", Medical Physics 44(10), 2017. Ten patients of 512 x 512 slices.
 
-    By name the last patient is tested on (L506 of the ten, as is common), the one before validates. Slices of one patient are one group: what is
-    better on them need not be on another's.
+    By name the last patient is tested on (L506 of the ten, as is common), the one before validates. Slices of one patient are one group:
+    what is better on them need not be on another's.
     """
 
     origin: ClassVar[str] = "https://www.aapm.org/GrandChallenge/LowDoseCT/"

@@ -1,4 +1,6 @@
-"""The ORL faces: forty people, ten pictures each. Samaria, Harter, "Parameterisation of a Stochastic Model for Human Face Identification", 1994."""
+"""The ORL faces: forty people, ten pictures each. Samaria, Harter, "Parameterisation of a Stochastic Model for Human Face Identification",
+1994.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ _PEOPLE = range(1, 41)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ORL(ImageFiles):
-    """Gray faces, cut to their central 92 x 92: of every person seven pictures to train, one to validate, two to test. The label and the group are
-    the person.
+    """Gray faces, cut to their central 92 x 92: of every person seven pictures to train, one to validate, two to test. The
+    label and the group are the person.
     """
 
     origin: ClassVar[str] = "https://cam-orl.co.uk/facedatabase.html"

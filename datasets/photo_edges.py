@@ -18,8 +18,8 @@ from datasets.reading.derived import Derived
 class PhotoEdges(Derived):
     """A is a drawing, black lines on white, B the photograph.
 
-    Lines: Canny, "A computational approach to edge detection", PAMI 1986, as scikit-image computes it, on the luma. pix2pix draws with HED, a
-    network whose weights would be needed.
+    Lines: Canny, "A computational approach to edge detection", PAMI 1986, as scikit-image computes it, on the luma. pix2pix draws with HED,
+    a network whose weights would be needed.
     """
 
     origin: ClassVar[str] = "the photographs themselves"

@@ -13,7 +13,8 @@ from typing_extensions import override
 from bench.method import param
 from datasets.reading.derived import Derived
 
-# Berlin and Kay's eleven basic colour terms ("Basic Color Terms", 1969) with a typical RGB of each, and the colour that marks it: those of facades
+# Berlin and Kay's eleven basic colour terms ("Basic Color Terms", 1969) with a typical RGB of each,
+# and the colour that marks it: those of facades
 _TERMS = {
     "black": ((0, 0, 0), (0, 0, 222)),
     "gray": ((128, 128, 128), (0, 48, 255)),
@@ -33,9 +34,9 @@ _TERMS = {
 class PhotoLabels(Derived):
     """A is a map of labels, B the photograph.
 
-    Regions: Felzenszwalb and Huttenlocher, "Efficient graph-based image segmentation", IJCV 2004, as scikit-image computes it. The label of a region
-    is the basic colour term nearest to its mean in CIELAB. Labels say where things end and how they look, not what they are; they are
-    painted in colours of facades, so that `fcn_score` reads them.
+    Regions: Felzenszwalb and Huttenlocher, "Efficient graph-based image segmentation", IJCV 2004, as scikit-image computes it. The label of
+    a region is the basic colour term nearest to its mean in CIELAB. Labels say where things end and how they look, not what they are; they
+    are painted in colours of facades, so that `fcn_score` reads them.
     """
 
     origin: ClassVar[str] = "the photographs themselves"

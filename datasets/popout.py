@@ -1,7 +1,8 @@
-"""Pop-out displays on photographs: one item differs from all others, so it is known where people look. Made from files inside the dependencies.
+"""Pop-out displays on photographs: one item differs from all others, so it is known where people look.
+Made from files inside the dependencies.
 
-Treisman and Gelade, "A feature-integration theory of attention", Cognitive Psychology 1980: an odd colour, orientation, size or brightness is found
-at once, however many items there are.
+Treisman and Gelade, "A feature-integration theory of attention", Cognitive Psychology 1980: an odd colour, orientation, size or brightness
+is found at once, however many items there are.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ _CENTRE = 0.35  # of the sides: how far from the centre the odd item tends to be
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Popout(Source):
-    """Ellipses of one kind on a faded crop of a bundled photo; one is odd in colour, orientation, size or brightness. No photo is in two splits.
+    """Ellipses of one kind on a faded crop of a bundled photo; one is odd in colour, orientation, size or brightness.
+    No photo is in two splits.
 
     `mask` is the odd item; `target` a Gaussian there (85 %) and a wide one in the centre (15 %); `fixations` are drawn from it.
     Scene i of a split is a function of (seed, split, i) alone and is made when asked for. The group of a scene is its photo.

@@ -23,9 +23,9 @@ _PHOTOS = ("images", "../bsds500_color", "../BSR/BSDS500/data/images", "../BSDS5
 class SOD(FileSource):
     """Movahedi and Elder, "Design and perceptual validation of performance measures for salient object segmentation", POCV 2010.
 
-    All of it is for testing, as papers use it, or (`split=bsds`) the photographs of BSDS's training split are for training, a tenth of them for
-    validation. `pictures` may name a folder of predicted maps: those then stand in for the photographs, and the method `brightness` hands them on,
-    so that published predictions are judged like any method.
+    All of it is for testing, as papers use it, or (`split=bsds`) the photographs of BSDS's training split are for training, a tenth of them
+    for validation. `pictures` may name a folder of predicted maps: those then stand in for the photographs, and the method `brightness`
+    hands them on, so that published predictions are judged like any method.
     """
 
     origin: ClassVar[str] = (

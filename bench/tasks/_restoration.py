@@ -74,8 +74,8 @@ class Restoration(PictureTask):
     def validate(self, method: Method) -> dict[str, float]:
         """The mean of the first image metric over the validation pictures, of which none is ever left out.
 
-        A picture without error counts as the metric's `ceiling` (100 dB): over the others alone the mean would rise when that picture gets worse,
-        and an infinite mean would hide them. So one update compares with another.
+        A picture without error counts as the metric's `ceiling` (100 dB): over the others alone the mean would rise when that picture gets
+        worse, and an infinite mean would hide them. So one update compares with another.
         """
         column, metric = next(iter(self._metrics[0].items()))
         values = [metric(x_hat, batch.target) for batch, x_hat in self._validation.restore(method) if batch.target is not None]
@@ -141,7 +141,9 @@ class Restoration(PictureTask):
         return self._evaluation_set(self._cut("validation"), part=1)
 
     def _cut(self, split: Split) -> list[Picture]:
-        """`tiles_per_picture` of the tiles of every picture of a split. Pictures that have none are noted; where none has any, it is an error."""
+        """`tiles_per_picture` of the tiles of every picture of a split. Pictures that have none are noted;
+        where none has any, it is an error.
+        """
         cut = {picture.name: list(self._tiles(picture)) for picture in self._whole(split)}
         why = f"no tile of {self.tile} x {self.tile} pixels has a contrast of {self.least_contrast:.3g} or more"
         if not any(cut.values()):

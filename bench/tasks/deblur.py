@@ -40,8 +40,8 @@ _VALIDATION_SCENES = 12
 class Deblur(Restoration):
     """Restore motion-blurred photographs; scored on unseen photographs and by a detector on unseen scenes.
 
-    A data set that brings its own blur (gopro, levin, kohler) is judged as it is, whole, and by the best of its sharp frames where it brings many
-    (kohler, with profile=kohler); any other is cut into tiles and blurred by `blur`.
+    A data set that brings its own blur (gopro, levin, kohler) is judged as it is, whole, and by the best of its sharp frames where it
+    brings many (kohler, with profile=kohler); any other is cut into tiles and blurred by `blur`.
     Training uses the data set's own training split, or the bundled photos where it has none, mixed with digit scenes.
     """
 

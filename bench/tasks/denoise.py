@@ -1,7 +1,7 @@
 """Denoising: gray or colour photographs under noise of a known or an unknown level.
 
-Zhang et al., "Beyond a Gaussian denoiser", TIP 2017: the protocol of the gray tables, `data=bsd68,tile=0`. BM3D, their usual classical row, is not
-among the methods: its reference implementation may not be used commercially or passed on; who has it can join it by `--plugin`.
+Zhang et al., "Beyond a Gaussian denoiser", TIP 2017: the protocol of the gray tables, `data=bsd68,tile=0`. BM3D, their usual classical row,
+is not among the methods: its reference implementation may not be used commercially or passed on; who has it can join it by `--plugin`.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ _BLIND = (0.0, 55.0)  # DnCNN-B, Sec. IV-A
 class Denoise(Restoration):
     """Remove noise; every picture that is judged has noise of its own seed, the same for every method.
 
-    Methods are told the level (`Batch.sigma`) where it is one number and training sees the same; else it is 0 and denoising is blind. Pictures
-    that come with a noisy version (cc15) are judged as they are. Methods may read `channels`, and `corrupt`, which measures clean pictures anew.
+    Methods are told the level (`Batch.sigma`) where it is one number and training sees the same; else it is 0 and denoising is
+    blind. Pictures that come with a noisy version (cc15) are judged as they are. Methods may read `channels`, and `corrupt`,
+    which measures clean pictures anew.
     """
 
     noise: str = param("gaussian", "degradation of pictures that come without a noisy version; real: there are none such")

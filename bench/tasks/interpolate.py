@@ -26,7 +26,8 @@ from bench.tasks._minimise import Minimise
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class Interpolate(Minimise):
-    """Read a label that is itself the first feature, beside two constants and features that only one example has; all examples in every update.
+    """Read a label that is itself the first feature, beside two constants and features that only one example has;
+    all examples in every update.
 
     Features: y, 1, 1, then one private to each positive example and five private to each negative one. New points have private features of
     their own, on which no weight was trained, so one point of either label stands for all.

@@ -1,7 +1,8 @@
 """Test functions of the plane with known minima: how does an update rule cross valleys, plateaus and saddles?
 
-Starts: of the test literature, from which the comparison of rules begins. DeepOBS (Schneider, Balles, Hennig, ICLR 2019, arXiv:1903.05499) has
-its own for the three that it uses, and adds noise: start=(-0.5,1.5) for rosenbrock, (-4.5,4.5) for beale, (2.5,12.5) for branin; noise=1.
+Starts: of the test literature, from which the comparison of rules begins. DeepOBS (Schneider, Balles, Hennig, ICLR 2019,
+arXiv:1903.05499) has its own for the three that it uses, and adds noise: start=(-0.5,1.5) for rosenbrock, (-4.5,4.5) for beale,
+(2.5,12.5) for branin; noise=1.
 """
 
 from __future__ import annotations
@@ -155,13 +156,17 @@ def _branin(w: Tensor) -> Tensor:
 
 
 def _quadratic(w: Tensor) -> Tensor:
-    """(u^2 + v^2 / 1000) / 2, u and v the plane turned by 45 degrees: a rate for each of x and y cannot undo the condition number of 1000."""
+    """(u^2 + v^2 / 1000) / 2, u and v the plane turned by 45 degrees:
+    a rate for each of x and y cannot undo the condition number of 1000.
+    """
     x, y = w.unbind(-1)
     return ((x + y).square() + (x - y).square() / 1000) / 4
 
 
 def _saddle(w: Tensor) -> Tensor:
-    """x^2 - y^2 + y^4 / 2: a strict saddle at 0 that the start nearly runs into, the sides bent up so that there are minima, at y = 1 and -1."""
+    """x^2 - y^2 + y^4 / 2: a strict saddle at 0 that the start nearly runs into, the sides bent up so that there are minima, at y = 1 and
+    -1.
+    """
     x, y = w.unbind(-1)
     return x.square() - y.square() + y**4 / 2
 

@@ -1,6 +1,7 @@
 """Low-dose CT: how close to the slice that enough photons would have shown?
 
-Yang et al., "Low-Dose CT Image Denoising Using a GAN with Wasserstein Distance and Perceptual Loss", IEEE TMI 37(6), 2018 (arXiv:1708.00961).
+Yang et al., "Low-Dose CT Image Denoising Using a GAN with Wasserstein Distance and Perceptual Loss", IEEE TMI
+37(6), 2018 (arXiv:1708.00961).
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ _TRAIN_PART = 2  # of the noise seeds: 0 and 1 are the test and the validation s
 class LDCT(Restoration):
     """Restore CT slices from few photons; whole slices are scored, within the window of the belly (-160 to 240 HU) and over all HU.
 
-    Pictures have one channel, HU from -1024 to 3072 on [0, 1]. A data set that brings low-dose slices (mayo) is judged as it is; to any other
-    the low dose is done (`dose`): a noisy sinogram, which methods may ask for, and its reconstruction. Training pairs are made once, as in a
-    study, stay on the device (2 MB a pair of 512 x 512) and are cropped at random. Methods may read `scanner` and `scans`.
+    Pictures have one channel, HU from -1024 to 3072 on [0, 1]. A data set that brings low-dose slices (mayo) is judged as it is; to any
+    other the low dose is done (`dose`): a noisy sinogram, which methods may ask for, and its reconstruction. Training pairs are made once,
+    as in a study, stay on the device (2 MB a pair of 512 x 512) and are cropped at random. Methods may read `scanner` and `scans`.
     """
 
     data: str = param("ellipses", "data set of CT slices")
@@ -84,7 +85,9 @@ class LDCT(Restoration):
 
     @override
     def degrade(self, x: Tensor, rng: torch.Generator) -> Batch:
-        """Whole slices N x 1 x S x S as few photons show them; in the truth, too, nothing is less than air, and beyond the disc there is no more."""
+        """Whole slices N x 1 x S x S as few photons show them;
+        in the truth, too, nothing is less than air, and beyond the disc there is no more.
+        """
         x = x.to(self.device)
         sinogram = self._dose.scan(x, rng)
         target = ct.picture(ct.attenuation(x) * ct.inscribed(x.shape[-1], x.device))

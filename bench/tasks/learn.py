@@ -1,7 +1,8 @@
 """Classify small pictures: how fast and how well does an update rule train a network?
 
-Networks of growing size on digits, MNIST and CIFAR-10, after DeepOBS (Schneider, Balles, Hennig, ICLR 2019, arXiv:1903.05499), whose CIFAR-10
-problem is data=cifar10,network=3c3d,l2=0.002 with 128 pictures an update (recalled). It augments and standardises its pictures; this task does not.
+Networks of growing size on digits, MNIST and CIFAR-10, after DeepOBS (Schneider, Balles, Hennig, ICLR 2019, arXiv:1903.05499),
+whose CIFAR-10 problem is data=cifar10,network=3c3d,l2=0.002 with 128 pictures an update (recalled). It augments and standardises
+its pictures; this task does not.
 """
 
 from __future__ import annotations

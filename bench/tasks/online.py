@@ -32,7 +32,9 @@ class Online(Minimise):
 
     verb: ClassVar[str] = "minimise"
 
-    problem: Literal["reddi", "reddi_rare", "reddi_stochastic"] = param("reddi", "whose losses are played: reddi is that of Theorem 1, the others are those of Section 5")
+    problem: Literal["reddi", "reddi_rare", "reddi_stochastic"] = param(
+        "reddi", "whose losses are played: reddi is that of Theorem 1, the others are those of Section 5"
+    )
     C: float = param(3.0, "slope of the steep rounds of reddi")
     start: float = param(0.0, "x before the first round")
 
@@ -90,7 +92,9 @@ class Online(Minimise):
 
 
 class _Player(nn.Module):
-    """A point, the number of rounds it has played and what they cost it against -1; kept while training, as batch norm keeps its averages."""
+    """A point, the number of rounds it has played and what they cost it against -1; kept while training,
+    as batch norm keeps its averages.
+    """
 
     t: Tensor
     lost: Tensor

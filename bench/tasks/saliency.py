@@ -39,8 +39,9 @@ _BASELINE = 512  # training maps whose mean is the baseline of the information g
 class Saliency(PictureTask):
     """Predict a map in [0, 1], N x 1 x H x W, of pictures that may be noisy.
 
-    A metric that compares with what the data set does not bring (fixations, an object's mask) is left out, with the reason; a picture whose truth
-    is empty is named and left out of every metric alike. Training and validation use the data set's own splits, or pop-out scenes where it has none.
+    A metric that compares with what the data set does not bring (fixations, an object's mask) is left out, with the reason; a picture
+    whose truth is empty is named and left out of every metric alike. Training and validation use the data set's own splits, or
+    pop-out scenes where it has none.
 
     Methods read `size`, the height and width of training pictures, and `sigma`.
     """

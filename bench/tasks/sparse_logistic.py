@@ -1,7 +1,8 @@
 """Logistic regression on features of which most are rare, as words are: what adaptive rates were made for.
 
 Duchi, Hazan, Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization", JMLR 12, 2011, Sec. 1.3: rare features
-that decide get large steps. Data are made up: feature j is 1 with probability min(1/2, 5 / j^power), labels follow a logistic model of them.
+that decide get large steps. Data are made up: feature j is 1 with probability min(1/2, 5 / j^power), labels
+follow a logistic model of them.
 """
 
 from __future__ import annotations

@@ -27,7 +27,8 @@ from datasets.degrade.bicubic import Bicubic
 class SuperResolution(Restoration):
     """Enlarge photographs by `scale`; `observed` is the small one, 8 bits.
 
-    A data set that brings its small pictures (set5, set14, bsd100, urban100) is judged on those, whole; any other is cut into tiles and shrunk.
+    A data set that brings its small pictures (set5, set14, bsd100, urban100) is judged on those, whole; any
+    other is cut into tiles and shrunk.
     """
 
     scale: Literal[2, 3, 4] = param(4, "sides of the large picture over those of the small one")

@@ -37,10 +37,10 @@ _SIDE, _POINTS = 160, 500  # of a frame of the film: pixels, points
 class Toy2D(Generation):
     """Match a toy distribution from 2,500 points of it; training points are drawn afresh for every batch.
 
-    Methods are ranked by `c2st_1nn`: whether the nearest neighbour of a point tells if it is real. As points grow in number it tends to a divergence
-    of the two laws (Henze and Penrose 1999), so that modes dropped, modes of uneven weight, points between them and points heaped on the
-    centres all count, each by its share. A count of modes is full with one good point on each; `sliced_wasserstein` hardly feels what
-    happens at the scale of a narrow mode.
+    Methods are ranked by `c2st_1nn`: whether the nearest neighbour of a point tells if it is real. As points grow in number it tends to a
+    divergence of the two laws (Henze and Penrose 1999), so that modes dropped, modes of uneven weight, points between them and points
+    heaped on the centres all count, each by its share. A count of modes is full with one good point on each; `sliced_wasserstein` hardly
+    feels what happens at the scale of a narrow mode.
 
     The weak critic of the collapse recipe is `critic_layers=1,critic_scale=4`.
     """

@@ -1,6 +1,7 @@
 """Translation between two kinds of pictures: labels to photographs, edges to photographs, gray to colour, one domain to another.
 
-Isola et al., pix2pix, CVPR 2017 (pairs; jitter of Sec. 6.2; FCN-score of Sec. 3.2) and Zhu et al., CycleGAN, ICCV 2017 (two domains without pairs).
+Isola et al., pix2pix, CVPR 2017 (pairs; jitter of Sec. 6.2; FCN-score of Sec. 3.2) and Zhu et al., CycleGAN, ICCV
+2017 (two domains without pairs).
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ Judged = Sequence[tuple[Batch, Tensor]]
 class Translate(Restoration):
     """Turn pictures of one kind into another; scored on unseen ones, against their partners and as a set.
 
-    Data are pairs A and B (photo_edges, photo_grey, photo_labels, facades, folder_pair, coco_masks), or two domains that a source opens one at a time
-    (folder_unpaired). Methods that need pairs and those that do not compete on the same pairs; of two domains, only sets are compared.
+    Data are pairs A and B (photo_edges, photo_grey, photo_labels, facades, folder_pair, coco_masks), or two domains that a source
+    opens one at a time (folder_unpaired). Methods that need pairs and those that do not compete on the same pairs; of two
+    domains, only sets are compared.
     """
 
     data: str = param("photo_edges", "pairs, or two domains")

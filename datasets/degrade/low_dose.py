@@ -29,7 +29,9 @@ _SOURCE = {"parallel": math.inf, "fan": 1.7}  # from the axis, in sides of the p
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LowDose:
-    """A scan with few photons. Slices are pictures on [0, 1] (see `bench.operators.ct`), `field` mm wide, with air outside the inscribed disc."""
+    """A scan with few photons. Slices are pictures on [0, 1] (see `bench.operators.ct`), `field` mm wide, with air outside the inscribed
+    disc.
+    """
 
     photons: float = param(1e5, "that leave for each detector sample; a quarter of it is a quarter of the dose")
     electronic: float = param(3.0, "standard deviation of the detector's own noise, in photons")

@@ -20,7 +20,8 @@ from datasets.reading.pixels import read_image
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Pairs(FileSource):
-    """Base of pairs on disk, in either of the two layouts of pix2pix: one picture with A on its left half and B on its right, or two folders.
+    """Base of pairs on disk, in either of the two layouts of pix2pix: one picture with A on its left half and B on its right, or two
+    folders.
 
     Where there is no folder of validation pictures, the last `held_out` of the training pictures serve.
     """

@@ -1,4 +1,6 @@
-"""What the toy distributions share: they are mixtures of isotropic Gaussians, over a few centres or along a curve, so their densities are known."""
+"""What the toy distributions share: they are mixtures of isotropic Gaussians, over a few centres or along a curve, so their densities are
+known.
+"""
 
 from __future__ import annotations
 

@@ -30,7 +30,8 @@ class SampleSet:
     Attributes:
         x: N x C x H x W, uint8.
         labels: N, int64, where there are any; `classes` names them.
-        groups: of each picture the person or thing it shows, where several show the same (see `bench.dataset.Picture`); none: all stand alone.
+        groups: of each picture the person or thing it shows, where several show the same (see
+        `bench.dataset.Picture`); none: all stand alone.
         fingerprint: sixteen hex digits over the content.
         skipped: the pictures that were left out, and why.
     """
@@ -138,7 +139,10 @@ class ImageFiles(SampleSource):
         x = torch.from_numpy(np.stack([_square(file.path, self.size, self.crop, self.gray) for file in files]))
         classes = self.classes(folder)
         key = hashlib.sha256(f"{hash_files([f.path for f in files])} {self}".encode()).hexdigest()[:16]
-        labels, groups = torch.tensor([f.label for f in files]) if classes else None, [f.group for f in files] if any(f.group for f in files) else ()
+        labels, groups = (
+            torch.tensor([f.label for f in files]) if classes else None,
+            [f.group for f in files] if any(f.group for f in files) else (),
+        )
         return SampleSet(x=x, fingerprint=key, labels=labels, classes=classes, groups=groups, skipped=skipped)
 
 

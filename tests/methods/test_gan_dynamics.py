@@ -151,7 +151,8 @@ def test_one_step_of_js_reg_with_weights_that_are_differentiated():
 
 
 @pytest.mark.parametrize(
-    ("name", "gamma", "distance"), [("r1_gan", 0.3, 2.3e-7), ("r2_gan", 0.3, 2.3e-7), ("consensus_gan", 1.0, 2.6e-10), ("r1_gan", 0.0, 1.421)]
+    ("name", "gamma", "distance"),
+    [("r1_gan", 0.3, 2.3e-7), ("r2_gan", 0.3, 2.3e-7), ("consensus_gan", 1.0, 2.6e-10), ("r1_gan", 0.0, 1.421)],
 )
 def test_trajectories_of_500_steps(name, gamma, distance):
     m = _dirac(name, gamma=gamma, adversarial="saturating")
@@ -271,7 +272,10 @@ def test_the_generators_gradient_passes_through_the_inner_steps(trained):
 
 @pytest.mark.parametrize("spec", ["rmsprop", "nesterov", "amsgrad"])
 def test_an_update_rule_that_cannot_be_unrolled_is_refused(spec, monkeypatch):
-    variants = {"nesterov": lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, nesterov=True), "amsgrad": lambda p: torch.optim.Adam(p, amsgrad=True)}
+    variants = {
+        "nesterov": lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, nesterov=True),
+        "amsgrad": lambda p: torch.optim.Adam(p, amsgrad=True),
+    }
     real = registry.make
     monkeypatch.setattr(registry, "make", lambda kind, text: variants.get(str(text)) or real(kind, text))
     with pytest.raises(UsageError, match=spec):

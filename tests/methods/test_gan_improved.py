@@ -176,7 +176,10 @@ def test_log_odds_of_the_k_plus_1_classes_are_logsumexp():
 
 def test_semi_supervised_losses_by_hand():
     m = checks.make("semi_supervised_gan")
-    real, fake = torch.randn(5, 10, generator=torch.Generator().manual_seed(0)), torch.randn(7, 10, generator=torch.Generator().manual_seed(1))
+    real, fake = (
+        torch.randn(5, 10, generator=torch.Generator().manual_seed(0)),
+        torch.randn(7, 10, generator=torch.Generator().manual_seed(1)),
+    )
     Zr, Zf = real.exp().sum(1), fake.exp().sum(1)
     assert m.unsupervised(real, fake).item() == pytest.approx(-((Zr / (Zr + 1)).log().mean() + (1 / (Zf + 1)).log().mean()).item() / 2, rel=1e-5)
     lse = torch.logsumexp

@@ -30,7 +30,11 @@ def _linear(name, generators=(2.0,), critics=(1.0,), **options):
     """G(z) = w z and D(x) = w x in one dimension, the weights handed out in turn."""
     g, d = iter(generators), iter(critics)
     task = SimpleNamespace(
-        shape=(1,), z_dim=1, device=torch.device("cpu"), generator=lambda: _Times(next(g)), critic=lambda outputs=1: _Times(next(d), flat=True)
+        shape=(1,),
+        z_dim=1,
+        device=torch.device("cpu"),
+        generator=lambda: _Times(next(g)),
+        critic=lambda outputs=1: _Times(next(d), flat=True),
     )
     return registry.make("method", Spec(name, {"steps": 3, **options}))(task)
 

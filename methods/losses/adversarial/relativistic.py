@@ -1,7 +1,7 @@
 """The relativistic discriminator: a key element missing from standard GAN. Jolicoeur-Martineau. ICLR 2019, arXiv:1807.00734.
 
-The critic says how much more real a sample is than the other kind on average: D~(x) = C(x) - mean of C over that kind. The generator descends
-the critic's loss with the two kinds exchanged, so it also learns from the real samples.
+The critic says how much more real a sample is than the other kind on average: D~(x) = C(x) - mean of C over that kind. The generator
+descends the critic's loss with the two kinds exchanged, so it also learns from the real samples.
 Scores of a map (PatchGAN) count one by one, and the mean is over samples and places. Departures: none.
 """
 
