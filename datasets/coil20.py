@@ -39,5 +39,5 @@ class COIL20(ImageFiles):
 
     @override
     def classes(self, folder: Path) -> list[str]:
-        """The objects."""
+        """One class an object."""
         return [f"obj{thing}" for thing in range(1, 21)]

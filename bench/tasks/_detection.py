@@ -50,7 +50,7 @@ class DetectionEvaluation:
 
     @functools.cached_property
     def scenes(self) -> EvaluationSet:
-        """The degraded scenes."""
+        """The degraded scenes with their truth."""
         return self._make_scenes()
 
     def cards(self) -> dict[str, Card]:

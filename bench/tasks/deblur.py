@@ -89,7 +89,7 @@ class Deblur(Restoration):
 
     @override
     def notes(self) -> dict[str, str]:
-        """And where detection rests on few scenes."""
+        """Those of every restoration, and `few` where detection rests on few scenes."""
         count = min(self.scenes, len(self._scene_split("test"))) if self.scenes else 0
         return super().notes() | (few(count, "test scenes", "precision, recall and F1") if count else {})
 

@@ -70,7 +70,7 @@ class Landscape(Minimise):
     @property
     @override
     def start_loss(self) -> float:
-        """The value at the start, the spread aside."""
+        """The value at the start, without the spread."""
         return float(self._plane.f(self._start.cpu()))
 
     # -- judging
@@ -120,7 +120,7 @@ class Landscape(Minimise):
 
 
 class _Point(nn.Module):
-    """Where a descent stands; it remembers where it stood."""
+    """The point that descends, and the trail of its positions in training."""
 
     def __init__(self, f: Callable[[Tensor], Tensor], start: Tensor) -> None:
         super().__init__()

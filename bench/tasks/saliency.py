@@ -83,7 +83,7 @@ class Saliency(PictureTask):
 
     @override
     def notes(self) -> dict[str, str]:
-        """And which pictures have no truth."""
+        """Those of every picture task, and `without_truth`: which pictures have none."""
         splits: tuple[Split, ...] = ("validation", "test")
         found = [(split, len(self._split(split)), self._truth(split).without) for split in splits]
         lack = "have no truth and are left out of every measure"
@@ -209,7 +209,7 @@ class Saliency(PictureTask):
         return evaluation_set((self._shown(pictures[i], split) for i in chosen), observe, self.device)
 
     def _shown(self, seen: object, split: Split) -> Seen:
-        """A picture as methods see it."""
+        """A picture and its map at the size at which methods see it."""
         assert isinstance(seen, Seen)
         if self.whole and split == "test":
             return Seen(name=seen.name, observed=seen.photograph, target=seen.target, group=seen.group)

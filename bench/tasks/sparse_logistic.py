@@ -80,7 +80,7 @@ class SparseLogistic(Classification):
 
     @functools.cached_property
     def _weights(self) -> Tensor:
-        """The true ones."""
+        """The true weights: features, float32."""
         return _SCALE * torch.randn(self.features, generator=torch.Generator().manual_seed(mix(self.data_seed, len(SPLITS))))
 
 

@@ -75,7 +75,7 @@ class Translate(Restoration):
     @property
     @override
     def offers(self) -> frozenset[Capability]:
-        """Pairs serve methods that need none, too."""
+        """Unpaired domains; of pairs, "paired" as well."""
         return frozenset({"paired", "unpaired"} if self.paired else {"unpaired"})
 
     @override

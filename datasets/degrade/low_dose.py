@@ -47,7 +47,7 @@ class LowDose:
 
     @property
     def scanner(self) -> ct.Scanner:
-        """The geometry."""
+        """The geometry of the scan."""
         return ct.Scanner(views=self.views, source=_SOURCE[self.beam], field=self.field)
 
     def scan(self, x: Tensor, rng: torch.Generator) -> Tensor:

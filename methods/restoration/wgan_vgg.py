@@ -144,5 +144,5 @@ def _critic(channels: int, ndf: int, hidden: int, side: int) -> nn.Sequential:
 
 
 def _inner(x: Tensor) -> Tensor:
-    """What of the truth the generator's output covers."""
+    """The part of the target that the generator's output covers: 8 pixels less a side."""
     return x[..., _LOST:-_LOST, _LOST:-_LOST]

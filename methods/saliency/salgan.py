@@ -38,7 +38,7 @@ from methods.saliency._networks import VGG16, EncoderDecoder, MapCritic, small
 
 
 class SalGAN(Method[SaliencyTask]):
-    """Regression of the map, then a game about it."""
+    """Regression of the map, then an adversarial loss on it."""
 
     needs: ClassVar[frozenset[Capability]] = frozenset({"saliency"})
     toy: ClassVar[dict[str, Any]] = {"encoder": "small", "width": 4, "ndf": 4, "pretrain": 0.5}
