@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import Unavailable, UsageError
+from bench.method import param
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -22,16 +23,18 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 class Picture:
     """One picture: float32, 3 x H x W, [0, 1], RGB; CT slices 1 x H x W (see `bench.operators.ct`).
 
-    Real pairs bring `blurred` (same size), some their `psf` (K x K, sum 1), sets for super-resolution `small`
-    (3 x H / scale x W / scale), detection sets `boxes` (n x 4, x0 y0 x1 y1 in pixels) and `labels` (n, int64), some `crowds` and `crowd_labels`
-    like them: regions with many objects of a class.
+    The words are those of `bench.method.Batch`. `target` is the truth, what a method is to return: a sharp, clean or large picture, the
+    other domain, a saliency map (1 x H x W). `observed` is what a method sees, of the same height and width: the blurred or noisy picture,
+    the label map, the photograph. Where a set brings none, the task degrades `target`. Some bring their `psf` (K x K, sum 1), sets for
+    super-resolution `small` (3 x H / scale x W / scale), detection sets `boxes` (n x 4, x0 y0 x1 y1 in pixels) and `labels` (n, int64),
+    some `crowds` and `crowd_labels` like them: regions with many objects of a class.
     `group` is what the picture was taken from: a photograph, a patient, a video, the background of a scene. Pictures of one group are not
     independent of each other; empty: the picture itself.
     """
 
     name: str
-    sharp: Tensor
-    blurred: Tensor | None = None
+    target: Tensor
+    observed: Tensor | None = None
     psf: Tensor | None = None
     small: Tensor | None = None
     boxes: Tensor | None = None
@@ -42,10 +45,26 @@ class Picture:
 
 
 class PictureSet(Sequence[Picture]):
-    """The pictures of one split, read lazily, each of a name of its own. `skipped` names those left out and why; it is part of the record."""
+    """The pictures of one split, read lazily, each of a name of its own.
+
+    Args:
+        names: of the pictures, in order.
+        load: index -> picture, a function of the index alone.
+        fingerprint: hash of the content, which enters the trial's id.
+        skipped: a line for every file that was left out, with its reason; it stands on the record.
+        classes: of detection sets, the names that labels number.
+
+    Raises:
+        UsageError: two names are the same; on access, a picture holds NaN or infinity.
+    """
 
     def __init__(
-        self, names: Sequence[str], load: Callable[[int], Picture], fingerprint: str, skipped: Sequence[str] = (), classes: Sequence[str] = ()
+        self,
+        names: Sequence[str],
+        load: Callable[[int], Picture],
+        fingerprint: str,
+        skipped: Sequence[str] = (),
+        classes: Sequence[str] = (),
     ) -> None:
         self.names, self.fingerprint, self.skipped, self.classes = list(names), fingerprint, list(skipped), list(classes)
         self._load = load
@@ -59,7 +78,7 @@ class PictureSet(Sequence[Picture]):
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         picture = self._load(index % len(self))
-        if not all(bool(image.sum().isfinite()) for image in (picture.sharp, picture.blurred, picture.small) if image is not None):
+        if not all(bool(image.sum().isfinite()) for image in (picture.target, picture.observed, picture.small) if image is not None):
             raise UsageError(f"the picture {picture.name} holds values that are not finite (NaN or infinity): replace it")
         return picture
 
@@ -67,12 +86,15 @@ class PictureSet(Sequence[Picture]):
         return (self[i] for i in range(len(self)))
 
 
-EMPTY = PictureSet([], lambda i: Picture(name="", sharp=torch.empty(0)), "empty")
+EMPTY = PictureSet([], lambda i: Picture(name="", target=torch.empty(0)), "empty")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataSource:
-    """A data set on disk, inside a dependency, or made up. Options are fields; each kind has an `open` for one split."""
+    """A data set on disk, inside a dependency, or made up. Options are fields; each kind has an `open` for one split.
+
+    `runner.py data` and errors print the class attributes, so they are whole phrases.
+    """
 
     origin: ClassVar[str]  # where to get it
     licence: ClassVar[str] = "see its origin"
@@ -109,7 +131,10 @@ class DataSource:
 class Source(DataSource):
     """A data set of pictures, read when asked for."""
 
-    on_corrupt: Literal["refuse", "skip"] = "refuse"
+    on_corrupt: Literal["refuse", "skip"] = param(
+        "refuse",
+        "refuse: stop at a corrupt file, by name; skip: leave it out, which the record says",
+    )
 
     def open(self, root: Path | None, split: Split) -> PictureSet:
         """The pictures of a split; `EMPTY` where the authors publish none.

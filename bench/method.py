@@ -9,15 +9,20 @@ import copy
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import TypeVar
 
 from bench import registry
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
+
+    from bench.offers import Capability, OfferedTask
+
+AnyTask = TypeVar("AnyTask", bound="OfferedTask", default=Any)
 
 Logs = Mapping[str, Tensor | float]
 """What an update reports: detached scalars. `float()` is the runner's business, so a step never waits for the device."""
@@ -43,19 +48,31 @@ class Batch:
     def __len__(self) -> int:
         return len(self.observed)
 
+    @property
+    def truth(self) -> Tensor:
+        """The target where there must be one: in training, and for those who judge.
+
+        Raises:
+            ValueError: it was taken away, as it is while a method is being judged.
+        """
+        if self.target is None:
+            raise ValueError("this batch has no target: methods do not see the truth of what they restore")
+        return self.target
+
     def without_target(self) -> Batch:
         """The same measurement with the truth taken away."""
         return dataclasses.replace(self, target=None, clean=None)
 
     def pick(self, index: int) -> Batch:
         """The batch of one picture."""
-        one: dict[str, Any] = {f.name: v[index : index + 1] for f in dataclasses.fields(self) if isinstance(v := getattr(self, f.name), Tensor)}
-        return dataclasses.replace(self, **one)
+        return dataclasses.replace(self, **{name: value[index : index + 1] for name, value in self._tensors().items()})
 
     def to(self, device: torch.device | str) -> Batch:
         """The batch on another device."""
-        moved: dict[str, Any] = {f.name: v.to(device) for f in dataclasses.fields(self) if isinstance(v := getattr(self, f.name), Tensor)}
-        return dataclasses.replace(self, **moved)
+        return dataclasses.replace(self, **{name: value.to(device) for name, value in self._tensors().items()})
+
+    def _tensors(self) -> dict[str, Any]:
+        return {f.name: value for f in dataclasses.fields(self) if isinstance(value := getattr(self, f.name), Tensor)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,18 +109,26 @@ class TrainHP:
             raise ValueError(f"steps must be >= 0 and batch_size >= 1, not {self.steps} and {self.batch_size}")
 
 
-class Method:
-    """One published method. Subclasses give `HP`, `build`, `train` and one verb (`restore`, `sample`, ...)."""
+class Method(Generic[AnyTask]):
+    """One published method. Subclasses give `HP`, `build`, `train` and one verb (`restore`, `sample`, ...).
 
-    needs: ClassVar[frozenset[str]] = frozenset()  # what the task must offer: "paired", "unpaired", "psf", "sinogram", "labels"
+    `Method[RestorationTask]` names the kind of task (see `bench.offers`); `hp: HP` in a subclass gives its hyper-parameters their types.
+    """
+
+    needs: ClassVar[frozenset[Capability]] = frozenset()  # what the task must offer
     toy: ClassVar[Mapping[str, Any]] = {}  # hyper-parameters that make the method small, for the contract checks
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP:
         """Hyper-parameters: the paper's values, each with its section."""
 
-    def __init__(self, task: Any, **hp: Any) -> None:
-        self.hp: Any = self.HP(**hp)
+    hp: Any  # an HP
+    task: AnyTask
+    t: int  # updates made so far
+    opt: Optimizer  # what `methods.procedures.regress` steps, of methods that use it
+
+    def __init__(self, task: AnyTask, **hp: Any) -> None:
+        self.hp = self.HP(**hp)
         self.task = task
         self.t = 0
         self.build(task)
@@ -112,19 +137,44 @@ class Method:
                 registry.make("init", init)(network)
 
     # -- what a method defines
-    def build(self, task: Any) -> None:
-        """Make networks and optimisers, on torch's default device."""
+    def build(self, task: AnyTask) -> None:
+        """Make networks and optimisers on torch's default device, as attributes of self; `self.hp` and `self.task` are there already.
+
+        Random numbers come from torch's global generator, which the harness seeds. Initialisers (`hp.init`) run afterwards.
+
+        Raises:
+            UsageError: the hyper-parameters do not fit the task; the message says which value to change.
+            Unavailable: it needs something that is not here (weights, square pictures); the trial is skipped with that reason.
+        """
 
     def prepare(self, data: Iterator[Any]) -> None:
-        """Look at the data once before training; nothing by default."""
+        """Look at training batches once, before training and before `data_dependent_init`; nothing by default.
+
+        Args:
+            data: a stream of `Batch` or `Samples` that never ends; batch i is a function of (seed, i).
+        """
 
     def train(self, data: Iterator[Any]) -> Iterator[Logs]:
-        """The paper's algorithm: yield once per update. A method that needs no training yields nothing."""
+        """The paper's algorithm, as a generator that yields once per update; a method that needs no training yields nothing.
+
+        It may be abandoned at any yield and called again with `t` and all state put back, so loops are `while self.t < self.hp.steps`,
+        `self.t` grows before the yield, and nothing is kept in local variables from one update to the next.
+
+        Args:
+            data: as in `prepare`; on the task's device.
+
+        Yields:
+            What was measured in the update: detached scalars, or numbers.
+        """
         yield from ()
 
     # -- what a method uses
     def optimizer(self, *modules: nn.Module, spec: str | None = None) -> Optimizer:
-        """An optimiser from a spec string (`hp.optimizer` by default) over the trainable parameters of `modules`."""
+        """An optimiser over the trainable parameters of `modules`, from a spec string such as "adam[lr=2e-4]".
+
+        Raises:
+            UsageError: no such update rule or option.
+        """
         params = [p for m in modules for p in m.parameters() if p.requires_grad]
         opt: Optimizer = registry.make("optimizer", spec or self.hp.optimizer)(params)
         for group in opt.param_groups:
@@ -138,27 +188,31 @@ class Method:
             for group in opt.param_groups:
                 group["lr"] = group["base_lr"] * factor
 
-    def calibrate(self, data: Iterator[Any]) -> None:
-        """Let an initialiser that needs data (one with `fit`) see each layer at work in a first update, which is then undone."""
+    def data_dependent_init(self, data: Iterator[Any]) -> None:
+        """Run an initialiser that needs data (one with `fit`, such as lsuv) on the activations of a first update, which is then undone."""
         init = registry.make("init", getattr(self.hp, "init", "default"))
         if hasattr(init, "fit"):
-            init.fit(self.networks().values(), lambda: self._rehearse(data))
+            init.fit(self.networks().values(), lambda: self._dry_run(data))
 
     @property
-    def chancy(self) -> bool:
-        """Whether it draws random numbers to restore: it is shown pictures one by one then, each under a seed of its own."""
+    def stochastic_inference(self) -> bool:
+        """Whether `restore` draws random numbers (dropout, sampling): pictures are then restored one by one,
+        each under a seed of its own.
+        """
         return False
 
     @property
     def device(self) -> torch.device:
         """Where the networks live."""
-        return self.task.device  # type: ignore[no-any-return]
+        return self.task.device
 
     # -- what the runner uses
-    def remarks(self) -> dict[str, float]:
-        """What the record is to keep of the run: "opt.fused", say, of each optimiser that has `remarks` of its own, by attribute name."""
-        told = {k: opt.remarks() for k, opt in self._of_type(torch.optim.Optimizer).items() if hasattr(opt, "remarks")}
-        return {f"{k}.{name}": value for k, remarks in told.items() for name, value in remarks.items()}
+    def extra_metrics(self) -> dict[str, float]:
+        """Numbers for the summary of the record: those of every optimiser that has `extra_metrics`, such as "opt_d.fused", by attribute
+        name.
+        """
+        found = {k: opt.extra_metrics() for k, opt in self._of_type(torch.optim.Optimizer).items() if hasattr(opt, "extra_metrics")}
+        return {f"{k}.{name}": value for k, metrics in found.items() for name, value in metrics.items()}
 
     def networks(self) -> dict[str, nn.Module]:
         """The trainable networks by attribute name."""
@@ -190,8 +244,8 @@ class Method:
         """Progress -> factor; made once, for reading a spec costs as much as a small update."""
         return registry.make("schedule", self.hp.schedule)  # type: ignore[no-any-return]
 
-    def _rehearse(self, data: Iterator[Any]) -> None:
-        """One update on real data that leaves no trace but the data and random numbers it drew."""
+    def _dry_run(self, data: Iterator[Any]) -> None:
+        """One update on real data, undone afterwards but for the batches and random numbers it used up."""
         before = self.state()
         next(iter(self.train(data)), None)
         for key in self._stateful().keys() - before.keys():

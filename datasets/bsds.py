@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
+from typing_extensions import override
+
 from bench.dataset import Split
 from datasets.reading.files import FileSource
 from datasets.reading.folders import image_files
@@ -16,8 +18,8 @@ from datasets.reading.names import Entry
 class BSDS(FileSource):
     """Arbelaez, Maire, Fowlkes and Malik, "Contour detection and hierarchical image segmentation", PAMI 2011.
 
-    The authors' layout holds the three splits. In the small one (train, val) the test split is the part of val that `CBSD68.txt` lists (without
-    that file: two thirds of val, sorted by name), validation the rest of val.
+    The authors' layout holds the three splits. In the small one (train, val) the test split is the part of val that `CBSD68.txt` lists
+    (without that file: two thirds of val, sorted by name), validation the rest of val.
     """
 
     origin: ClassVar[str] = "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/resources.html (BSR_bsds500.tgz)"
@@ -25,8 +27,8 @@ class BSDS(FileSource):
     layout: ClassVar[str] = "BSR/BSDS500/data/images/{train,val,test}/*.jpg, or bsds500_color/{train,val}/*.jpg"
     folders: ClassVar[tuple[str, ...]] = ("BSR/BSDS500/data/images", "BSDS500/data/images", "BSDS500/images", "bsds500_color")
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
-        """The photographs of a split, sorted by file name."""
         return [Entry(path.stem, (path,)) for path in _paths(folder, split)]
 
 

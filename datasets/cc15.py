@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
+from typing_extensions import override
+
 from bench.dataset import Picture, Split
 from bench.errors import UsageError
 from datasets.reading.files import FileSource
@@ -26,15 +28,17 @@ class CC15(FileSource):
     layout: ClassVar[str] = "cc15/*real.png with *mean.png beside it"
     folders: ClassVar[tuple[str, ...]] = ("cc15", "CC15", "Real_ccnoise_denoised_part")
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
         """Noisy pictures in the order of their names, each with its truth."""
         noisy = [path for path in image_files(folder) if path.stem.endswith("real")] if split == "test" else []
-        pairs = [Entry(path.stem.removesuffix("real").rstrip("_"), (path, path.with_stem(path.stem.removesuffix("real") + "mean"))) for path in noisy]
+        stems = [path.stem.removesuffix("real") for path in noisy]
+        pairs = [Entry(stem.rstrip("_"), (path, path.with_stem(stem + "mean"))) for stem, path in zip(stems, noisy)]
         if alone := [entry.files[0] for entry in pairs if not entry.files[1].is_file()]:
             raise UsageError(f"data set 'cc15': {alone[0]} has no *mean.png beside it")
         return pairs
 
+    @override
     def load(self, entry: Entry) -> Picture:
-        """Read one pair."""
         noisy, mean = (read_image(file) for file in entry.files)
-        return Picture(name=entry.name, sharp=mean, blurred=noisy)
+        return Picture(name=entry.name, target=mean, observed=noisy)

@@ -6,7 +6,10 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
+from typing_extensions import override
+
 from bench.dataset import Split
+from bench.method import param
 from datasets.reading.folders import image_files
 from datasets.reading.samples import ImageFiles, Listed
 
@@ -22,11 +25,11 @@ class CelebA(ImageFiles):
     layout: ClassVar[str] = "celeba/img_align_celeba/000001.jpg .. 202599.jpg"
     folders: ClassVar[tuple[str, ...]] = ("celeba/img_align_celeba", "img_align_celeba", "CelebA/img_align_celeba")
 
-    size: int = 64
-    crop: int = 108
+    size: int = param(64, "pixels: the side after resizing")
+    crop: int = param(108, "pixels: the side of the central square that is kept")
 
+    @override
     def listed(self, folder: Path, split: Split) -> list[Listed]:
-        """The pictures of a split, by number."""
         last = _LAST[split]
         first = max((n for n in _LAST.values() if n < last), default=0)
         return [Listed(path) for path in image_files(folder) if path.stem.isdigit() and first < int(path.stem) <= last]

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.dataset import Picture, PictureSet, Split
 from bench.errors import UsageError
@@ -28,10 +29,11 @@ _Object = tuple[int, tuple[float, float, float, float], bool]  # class, box, whe
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Coco(FileSource):
-    """Lin et al., "Microsoft COCO: common objects in context", ECCV 2014; test only. Crowds are kept apart from boxes; pictures without a box stay.
+    """Lin et al., "Microsoft COCO: common objects in context", ECCV 2014; test only. Crowds are kept apart from boxes;
+    pictures without a box stay.
 
-    Reads the authors' JSON or YOLO text files; either way boxes are in pixels, clipped to the picture, and labels count from 0 in the order of
-    `classes`. Boxes without area, of which the published annotations have a few, are left out.
+    Reads the authors' JSON or YOLO text files; either way boxes are in pixels, clipped to the picture, and labels count from 0 in the order
+    of `classes`. Boxes without area, of which the published annotations have a few, are left out.
     """
 
     origin: ClassVar[str] = "https://cocodataset.org (val2017.zip, annotations_trainval2017.zip)"
@@ -39,6 +41,7 @@ class Coco(FileSource):
     layout: ClassVar[str] = "coco/{val2017/*.jpg,annotations/instances_val2017.json}, or coco_val128/{images,labels,classes.yaml}"
     folders: ClassVar[tuple[str, ...]] = ("coco", "COCO", "coco2017", "coco_val128")
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
         """The photographs, sorted by file name.
 
@@ -51,6 +54,7 @@ class Coco(FileSource):
             by_stem(images)
         return [Entry(path.stem, (path,)) for path in images]
 
+    @override
     def open(self, root: Path | None, split: Split) -> PictureSet:
         """The photographs with their boxes.
 
@@ -73,29 +77,29 @@ class Coco(FileSource):
 
 
 def _with_boxes(objects: Mapping[str, Sequence[_Object]], entry: Entry) -> Picture:
-    sharp = read_image(entry.files[0])
+    photo = read_image(entry.files[0])
     found = objects.get(entry.files[0].name, ())
     boxes = torch.tensor([box for _, box, _ in found], dtype=torch.float32).reshape(-1, 4)
     labels, crowds = (torch.tensor([note[i] for note in found], dtype=dtype) for i, dtype in ((0, torch.int64), (2, torch.bool)))
-    return _annotated(entry.name, sharp, boxes, labels, crowds)
+    return _annotated(entry.name, photo, boxes, labels, crowds)
 
 
 def _with_yolo_boxes(folder: Path, n_classes: int, entry: Entry) -> Picture:
-    sharp = read_image(entry.files[0])
+    photo = read_image(entry.files[0])
     rows = read_rows(folder / f"{entry.files[0].stem}.txt", n_classes)
-    height, width = sharp.shape[1:]
+    height, width = photo.shape[1:]
     middle, half = rows[:, 1:3], rows[:, 3:5] / 2
     boxes = torch.cat([middle - half, middle + half], dim=1) * torch.tensor([width, height, width, height])
-    return _annotated(entry.name, sharp, boxes, rows[:, 0].long(), torch.zeros(len(rows), dtype=torch.bool))
+    return _annotated(entry.name, photo, boxes, rows[:, 0].long(), torch.zeros(len(rows), dtype=torch.bool))
 
 
-def _annotated(name: str, sharp: Tensor, boxes: Tensor, labels: Tensor, crowds: Tensor) -> Picture:
-    """The picture with what of its boxes lies inside."""
-    height, width = sharp.shape[1:]
+def _annotated(name: str, photo: Tensor, boxes: Tensor, labels: Tensor, crowds: Tensor) -> Picture:
+    """The picture with its boxes clipped to it; boxes that have no area there are left out."""
+    height, width = photo.shape[1:]
     boxes = torch.minimum(boxes.clamp_min(0), torch.tensor([width, height, width, height], dtype=torch.float32))
     seen = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
     one, many = seen & ~crowds, seen & crowds
-    return Picture(name=name, sharp=sharp, boxes=boxes[one], labels=labels[one], crowds=boxes[many], crowd_labels=labels[many])
+    return Picture(name=name, target=photo, boxes=boxes[one], labels=labels[one], crowds=boxes[many], crowd_labels=labels[many])
 
 
 def _instances(path: Path) -> tuple[list[str], dict[str, list[_Object]]]:
@@ -126,7 +130,7 @@ def _by_id(items: Sequence[Mapping[str, Any]]) -> dict[Any, Mapping[str, Any]]:
 
 
 def _corners(box: Sequence[float]) -> tuple[float, float, float, float]:
-    """X, y, width, height -> corners."""
+    """Rows x, y, width, height as rows x0, y0, x1, y1."""
     if not isinstance(box, list):
         raise TypeError(f"the box {box!r} is no list")
     x, y, width, height = map(float, box)

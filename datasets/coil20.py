@@ -7,7 +7,10 @@ import re
 from pathlib import Path
 from typing import ClassVar
 
+from typing_extensions import override
+
 from bench.dataset import Split
+from bench.method import param
 from datasets.reading.folders import image_files
 from datasets.reading.samples import ImageFiles, Listed
 
@@ -23,15 +26,18 @@ class COIL20(ImageFiles):
     layout: ClassVar[str] = "coil20/ or coil-20-proc/ with obj1__0.png .."
     folders: ClassVar[tuple[str, ...]] = ("coil20", "coil-20-proc")
 
-    gray: bool = True
-    object: int = 0  # 1 .. 20; 0: all
+    gray: bool = param(True, "one channel; else three alike")
+    object: int = param(0, "1 to 20: the views of that object alone; 0: all")
 
+    @override
     def listed(self, folder: Path, split: Split) -> list[Listed]:
         """The views of a split, object by object, by angle."""
         views = [(int(m[1]), int(m[2]), path) for path in image_files(folder) if (m := re.fullmatch(r"obj(\d+)__(\d+)", path.stem))]
-        chosen = [(thing, path) for thing, view, path in sorted(views) if self.object in (0, thing) and _SPLIT.get(view % 6, "train") == split]
+        wanted = [(thing, path) for thing, view, path in sorted(views) if _SPLIT.get(view % 6, "train") == split]
+        chosen = [(thing, path) for thing, path in wanted if self.object in (0, thing)]
         return [Listed(path, thing - 1, f"obj{thing}") for thing, path in chosen]
 
+    @override
     def classes(self, folder: Path) -> list[str]:
-        """The objects."""
+        """One class an object."""
         return [f"obj{thing}" for thing in range(1, 21)]

@@ -8,9 +8,11 @@ from typing import ClassVar, Literal
 
 import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import override
 
 from bench.dataset import Split
 from bench.errors import UsageError
+from bench.method import param
 from datasets.reading.dicom import ENDINGS, patient_of, read_slice, unnamed_slices
 from datasets.reading.files import FileSource, split_of
 from datasets.reading.folders import files_in, once, with_endings
@@ -25,26 +27,27 @@ class DICOM(FileSource):
     Slices of one patient are alike: they are one group and never fall into two splits.
     """
 
-    origin: ClassVar[str] = "your own slices, or https://www.kaggle.com/datasets/kmader/siim-medical-images (from the Cancer Imaging Archive)"
+    origin: ClassVar[str] = "your own slices, or https://www.kaggle.com/datasets/kmader/siim-medical-images (Cancer Imaging Archive)"
     licence: ClassVar[str] = "that of your slices"
     parted: ClassVar[str] = "a hash of the patients chooses the split, 80 % train, 10 % validation, 10 % test" + OR_TEST
     layout: ClassVar[str] = "any .dcm or .IMA files in dicom[path=...], dicom/ or ct_siim16_dicom/"
     folders: ClassVar[tuple[str, ...]] = ("dicom", "ct_siim16_dicom")
 
-    path: str | None = None  # a folder, below the data root if it is there
-    split: Literal["hash", "test"] = "hash"
-    size: int = 0  # shrink to size x size by the mean over areas; 0: as they are
+    path: str | None = param(None, "folder, below the data root if it is there")
+    split: Literal["hash", "test"] = param("hash", "hash: by a hash of the patient; test: all of it")
+    size: int = param(0, "shrink to size x size by the mean over areas; 0: as they are")
 
     def __post_init__(self) -> None:
         if self.size < 0:
             raise ValueError(f"size must be >= 0, not {self.size}")
 
+    @override
     def find(self, root: Path | None) -> Path:
-        """The folder of the slices."""
         if self.path is None:
             return super().find(root)
         return own_folder("dicom", self.path, root)
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
         """The slices of a split, named by their path below the folder. Reads who the patients are."""
         found = files_in(folder, recursive=True)
@@ -59,6 +62,7 @@ class DICOM(FileSource):
         chosen = [path for path in both if split == ("test" if self.split == "test" else split_of(of[path]))]
         return [Entry(path.relative_to(folder).as_posix(), (path,), of[path], left_out.get(path, "")) for path in chosen]
 
+    @override
     def read(self, path: Path) -> Tensor:
         """One slice: 1 x H x W."""
         x = read_slice(path)

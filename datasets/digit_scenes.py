@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from typing_extensions import override
 
 from bench.dataset import SPLITS, Picture, PictureSet, Source, Split
+from bench.method import param
 from bench.operators.colour import BT601
 from datasets.photos import Photos
 from datasets.reading.files import bundled, hash_files
@@ -21,7 +23,11 @@ from datasets.reading.files import bundled, hash_files
 Array = NDArray[np.float32]
 
 _RECIPE = 1  # to be raised by whatever changes a scene
-_DIGITS: dict[Split, slice] = {"train": slice(0, 1200), "validation": slice(1200, 1300), "test": slice(1300, None)}  # no writing is seen twice
+_DIGITS: dict[Split, slice] = {
+    "train": slice(0, 1200),
+    "validation": slice(1200, 1300),
+    "test": slice(1300, None),
+}  # no writing is seen twice
 _SIDES = (24, 44)  # pixels, both included
 _COUNTS = (3, 6)
 _CONTRAST = 0.3  # least difference of luminance to the photo below
@@ -33,30 +39,30 @@ _TRIES = 64
 class DigitScenes(Source):
     """Scenes of three to six scikit-learn digits in random colours on crops of the bundled photos; no digit or photo is in two splits.
 
-    Scene i of a split is a function of (seed, split, i) alone and is made when asked for. Boxes bound the pixels whose opacity is above one half.
-    The group of a scene is its photo.
+    Scene i of a split is a function of (seed, split, i) alone and is made when asked for. Boxes bound the pixels whose opacity is above one
+    half. The group of a scene is its photo.
     """
 
     origin: ClassVar[str] = "made from the digits of scikit-learn and the bundled photos"
     licence: ClassVar[str] = Photos.licence
     layout: ClassVar[str] = "nothing: found in the installed packages"
 
-    train: int = 6000  # scenes
-    validation: int = 100
-    test: int = 300
-    size: int = 128  # pixels
-    seed: int = 0
+    train: int = param(6000, "training scenes")
+    validation: int = param(100, "validation scenes")
+    test: int = param(300, "test scenes")
+    size: int = param(128, "side of a scene, pixels")
+    seed: int = param(0, "of the random numbers that make the pictures")
 
     def __post_init__(self) -> None:
         if min(self.train, self.validation, self.test) < 0 or not 96 <= self.size <= 300:
             raise ValueError(f"counts must be >= 0 and size in 96..300, not {self.train}, {self.validation}, {self.test} and {self.size}")
 
+    @override
     def count(self, root: Path | None, split: Split) -> int:
-        """How many scenes a split has."""
         return int(getattr(self, split))
 
+    @override
     def open(self, root: Path | None, split: Split) -> PictureSet:
-        """The scenes of a split."""
         names = [f"{split}_{i:05d}" for i in range(self.count(root, split))]
         return PictureSet(names, functools.partial(self._scene, split), self._fingerprint(split), classes=[str(d) for d in range(10)])
 
@@ -72,9 +78,9 @@ class DigitScenes(Source):
             patch += digit.alpha[..., None] * (_colour(patch, digit.alpha, rng) - patch)
             boxes.append(_box(digit))
             labels.append(digit.label)
-        sharp = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+        target = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
         seen = {"boxes": torch.tensor(boxes, dtype=torch.float32), "labels": torch.tensor(labels)}
-        return Picture(name=f"{split}_{index:05d}", sharp=sharp, group=group, **seen)
+        return Picture(name=f"{split}_{index:05d}", target=target, group=group, **seen)
 
     def _fingerprint(self, split: Split) -> str:
         inputs = Photos().open(None, split).fingerprint, hash_files([_digits_file()])
@@ -91,7 +97,7 @@ class _Digit(NamedTuple):
 
 @functools.lru_cache(maxsize=3)
 def _photos(split: Split) -> list[tuple[str, Array]]:
-    return [(picture.name, picture.sharp.permute(1, 2, 0).numpy()) for picture in Photos().open(None, split)]
+    return [(picture.name, picture.target.permute(1, 2, 0).numpy()) for picture in Photos().open(None, split)]
 
 
 def _digits_file() -> Path:
@@ -131,7 +137,9 @@ def _layout(ink: Array, labels: NDArray[np.int64], size: int, rng: np.random.Gen
 
 
 def _enlarged(ink: Array, side: int) -> Array:
-    """The opacity of a digit whose 8 x 8 cell becomes `side` pixels wide, with its soft outline (hence the margin), cropped to what can be seen."""
+    """The opacity of a digit whose 8 x 8 cell becomes `side` pixels wide, with its soft outline (hence the margin), cropped to what can be
+    seen.
+    """
     whole = round(side * 10 / 8)
     alpha = np.asarray(Image.fromarray(np.pad(ink, 1)).resize((whole, whole), Image.Resampling.BICUBIC)).clip(0, 1)
     rows, columns = (np.flatnonzero((alpha > 1 / 255).any(axis)) for axis in (1, 0))
@@ -141,8 +149,12 @@ def _enlarged(ink: Array, side: int) -> Array:
 def _colour(patch: Array, alpha: Array, rng: np.random.Generator) -> Array:
     """A random colour whose luminance differs by more than `_CONTRAST` from that of the photo below the digit."""
     below = float((patch @ _LUMA * alpha).sum() / alpha.sum())
-    colours = np.concatenate([rng.random((_TRIES, 3), dtype=np.float32), [[0, 0, 0], [1, 1, 1]]], dtype=np.float32)  # black or white always differ
-    return colours[np.abs(colours @ _LUMA - below) > _CONTRAST][0]
+    colours = np.concatenate(
+        [rng.random((_TRIES, 3), dtype=np.float32), [[0, 0, 0], [1, 1, 1]]],
+        dtype=np.float32,
+    )  # black or white always differ
+    chosen: Array = colours[np.abs(colours @ _LUMA - below) > _CONTRAST][0]
+    return chosen
 
 
 def _box(digit: _Digit) -> tuple[int, int, int, int]:

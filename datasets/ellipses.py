@@ -14,8 +14,10 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.dataset import SPLITS, Picture, PictureSet, Source, Split
+from bench.method import param
 from bench.operators import ct
 from bench.stream import mix
 
@@ -37,24 +39,25 @@ class Ellipses(Source):
     licence: ClassVar[str] = "free"
     layout: ClassVar[str] = "nothing: computed"
 
-    size: int = 128
-    train: int = 256
-    validation: int = 8
-    test: int = 16
+    size: int = param(128, "side of a slice, pixels")
+    train: int = param(256, "training phantoms")
+    validation: int = param(8, "validation phantoms")
+    test: int = param(16, "test phantoms")
 
     def __post_init__(self) -> None:
         if self.size < 16 or min(self.train, self.validation, self.test) < 1:
             raise ValueError("size must be >= 16, and every split must have a phantom")
 
+    @override
     def count(self, root: Path | None, split: Split) -> int:
-        """As many as asked for."""
         return int(getattr(self, split))
 
+    @override
     def open(self, root: Path | None, split: Split) -> PictureSet:
         """The phantoms of a split; the same for every run."""
         names = [f"{split}_{i:04d}" for i in range(self.count(root, split))]
         stamp = hashlib.sha256(repr((_ORGANS, self.size, len(names), self.rows(split, 0).tolist())).encode()).hexdigest()[:16]
-        return PictureSet(names, lambda i: Picture(name=names[i], sharp=self._drawn(split, i)), stamp)
+        return PictureSet(names, lambda i: Picture(name=names[i], target=self._drawn(split, i)), stamp)
 
     def rows(self, split: Split, index: int) -> Tensor:
         """The ellipses of a phantom, first drawn first: n x 6, float64: column and row of the centre, half axes (all in shares of half the
@@ -67,7 +70,10 @@ class Ellipses(Source):
 
         a, b, turn = uniform(0.70, 0.92), uniform(0.52, 0.70), uniform(-0.2, 0.2)
         skin, zero = uniform(0.86, 0.94), torch.zeros(1, dtype=torch.float64)
-        rows = [torch.stack([zero, zero, a, b, turn, uniform(-120, -80)], 1), torch.stack([zero, zero, a * skin, b * skin, turn, uniform(30, 60)], 1)]
+        rows = [
+            torch.stack([zero, zero, a, b, turn, uniform(-120, -80)], 1),
+            torch.stack([zero, zero, a * skin, b * skin, turn, uniform(30, 60)], 1),
+        ]
         for most, reach, least, largest, low, high in _ORGANS:
             n = 1 + int(uniform(0, most))
             radius, angle = reach * uniform(0, 1, n).sqrt(), uniform(0, 2 * math.pi, n)

@@ -7,12 +7,18 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from bench.dataset import Split
+from bench.method import param
 from datasets.reading.files import bundled
 from datasets.reading.samples import SampleSet, SampleSource, resized, sample_set
 
-_ROWS: dict[Split, slice] = {"train": slice(0, 70), "validation": slice(70, 80), "test": slice(80, 100)}  # the file's second hundred are no faces
+_ROWS: dict[Split, slice] = {
+    "train": slice(0, 70),
+    "validation": slice(70, 80),
+    "test": slice(80, 100),
+}  # the file's second hundred are no faces
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,17 +29,17 @@ class Faces(SampleSource):
     licence: ClassVar[str] = "that of Labeled Faces in the Wild: research"
     layout: ClassVar[str] = "nothing: found in the installed packages"
 
-    size: int = 32  # pixels
+    size: int = param(32, "side of a picture, pixels")
 
     def __post_init__(self) -> None:
         if self.size < 8:
             raise ValueError(f"size must be >= 8, not {self.size}")
 
+    @override
     def count(self, root: Path | None, split: Split) -> int:
-        """How many faces a split has."""
-        return _ROWS[split].stop - _ROWS[split].start
+        return int(_ROWS[split].stop - _ROWS[split].start)
 
+    @override
     def open(self, root: Path | None, split: Split) -> SampleSet:
-        """The faces of a split."""
         faces = np.load(bundled("skimage/data/lfw_subset.npy"), allow_pickle=False)[_ROWS[split], None]
         return sample_set(resized((faces * 255).round().astype(np.uint8), self.size))

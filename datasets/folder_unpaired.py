@@ -6,8 +6,11 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from typing_extensions import override
+
 from bench.dataset import Split
 from bench.errors import UsageError
+from bench.method import param
 from datasets.reading.files import FileSource
 from datasets.reading.names import Entry
 from datasets.reading.own_folder import own_folder
@@ -25,20 +28,20 @@ class FolderUnpaired(FileSource):
     licence: ClassVar[str] = "that of your images"
     layout: ClassVar[str] = "{trainA,trainB,testA,testB}/*, and valA, valB where you have them (horse2zebra and its siblings)"
 
-    path: str | None = None  # None: the data root itself; else a folder, below the data root if it is there
-    domain: Literal["A", "B"] = "A"
-    held_out: float = 0.1
+    path: str | None = param(None, "folder, below the data root if it is there; None: the data root itself")
+    domain: Literal["A", "B"] = param("A", "which of the two is opened")
+    held_out: float = param(0.1, "share of the training pictures that validates where there is no folder val")
 
     def __post_init__(self) -> None:
         if not 0 <= self.held_out < 1:
             raise ValueError(f"held_out must be in [0, 1), not {self.held_out}")
 
+    @override
     def find(self, root: Path | None) -> Path:
-        """The folder of the folders."""
         return own_folder("folder_unpaired", self.path, root)
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
-        """The pictures of a split of one domain."""
         found = of_split(lambda part: images_below(folder, f"{part}{self.domain}"), split, self.held_out)
         if not found and not (folder / f"train{self.domain}").is_dir():
             raise UsageError(f"data set 'folder_unpaired': no pictures of domain {self.domain} in {folder}; expected {self.layout}")

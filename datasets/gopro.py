@@ -7,7 +7,10 @@ import re
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from typing_extensions import override
+
 from bench.dataset import Picture, Split
+from bench.method import param
 from datasets.reading.files import FileSource
 from datasets.reading.folders import folders_in, image_files
 from datasets.reading.names import Entry
@@ -28,13 +31,16 @@ class GoPro(FileSource):
     layout: ClassVar[str] = "GOPRO_Large/{train,test}/SEQUENCE/{blur,blur_gamma,sharp}/*.png, or gopro_pairs/NAME_{blur,sharp}1.png"
     folders: ClassVar[tuple[str, ...]] = ("GOPRO_Large", "gopro", "gopro_pairs")
 
-    subset: Literal["blur", "blur_gamma"] = "blur_gamma"  # frames averaged as stored, or in linear light (gamma 2.2): papers use either
-    held_out: int = 2  # training sequences kept for validation
+    subset: Literal["blur", "blur_gamma"] = param(
+        "blur_gamma", "blur: frames averaged as stored; blur_gamma: in linear light (gamma 2.2). Papers use either"
+    )
+    held_out: int = param(2, "training sequences kept for validation")
 
     def __post_init__(self) -> None:
         if self.held_out < 0:
             raise ValueError(f"held_out must be >= 0, not {self.held_out}")
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
         """Pairs (blurred, sharp) by sequence and frame."""
         if not (folder / "test").is_dir() and not (folder / "train").is_dir():
@@ -49,10 +55,10 @@ class GoPro(FileSource):
             for sharp in image_files(sequence / "sharp")
         ]  # fmt: skip
 
+    @override
     def load(self, entry: Entry) -> Picture:
-        """Read one pair."""
-        blurred, sharp = (read_image(file) for file in entry.files)
-        return Picture(name=entry.name, sharp=sharp, blurred=blurred)
+        observed, target = (read_image(file) for file in entry.files)
+        return Picture(name=entry.name, target=target, observed=observed)
 
 
 def _video(sequence: str) -> str:

@@ -9,7 +9,9 @@ import dataclasses
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
+from bench.method import param
 from datasets.reading.points import EqualMixture
 
 
@@ -17,16 +19,17 @@ from datasets.reading.points import EqualMixture
 class Grid(EqualMixture):
     """`side` x `side` equal Gaussians, centred on 0."""
 
-    side: int = 5
-    spacing: float = 2.0
-    std: float = 0.05
+    side: int = param(5, "modes along each axis")
+    spacing: float = param(2.0, "distance of neighbours")
+    std: float = param(0.05, "standard deviation of a mode")
 
+    @override
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.side < 1:
             raise ValueError(f"side must be >= 1, not {self.side}")
 
+    @override
     def components(self) -> Tensor:
-        """The centres."""
         ticks = self.spacing * (torch.arange(self.side, dtype=torch.float64) - (self.side - 1) / 2)
         return torch.cartesian_prod(ticks, ticks)

@@ -6,7 +6,10 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
+from typing_extensions import override
+
 from bench.dataset import Split
+from bench.method import param
 from datasets.reading.files import split_of
 from datasets.reading.own_folder import BY_HASH, own_folder, own_images
 from datasets.reading.samples import ImageFiles, Listed
@@ -21,14 +24,14 @@ class Images(ImageFiles):
     layout: ClassVar[str] = "any image files in images[path=...], or in the data root"
     parted: ClassVar[str] = BY_HASH + ": add pictures"
 
-    path: str | None = None  # None: the data root itself; else a folder, below the data root if it is there
+    path: str | None = param(None, "folder, below the data root if it is there; None: the data root itself")
 
+    @override
     def find(self, root: Path | None) -> Path:
-        """The folder of the images."""
         return own_folder("images", self.path, root)
 
+    @override
     def listed(self, folder: Path, split: Split) -> list[Listed]:
-        """The images of a split."""
         files, left_out = own_images("images", folder)
         listed = [Listed(path, left_out=left_out.get(path, "")) for path in [*files, *left_out]]
         return [item for item in listed if split_of(item.path.relative_to(folder).as_posix()) == split]

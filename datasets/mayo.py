@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench.dataset import Picture, Split
 from bench.errors import UsageError
+from bench.method import param
 from datasets.reading.dicom import read_slice, slice_files
 from datasets.reading.files import FileSource
 from datasets.reading.names import Entry, refuse_second
@@ -20,20 +22,21 @@ _Key = tuple[str, int]  # patient, number of the slice from the first
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mayo(FileSource):
-    """McCollough et al., "Low-dose CT for the detection and classification of metastatic liver lesions: results of the 2016 low dose CT grand
-    challenge", Medical Physics 44(10), 2017. Ten patients of 512 x 512 slices.
+    """McCollough et al., "Low-dose CT for the detection and classification of metastatic liver lesions: results of the 2016 low dose CT
+    grand challenge", Medical Physics 44(10), 2017. Ten patients of 512 x 512 slices.
 
-    By name the last patient is tested on (L506 of the ten, as is common), the one before validates. Slices of one patient are one group: what is
-    better on them need not be on another's.
+    By name the last patient is tested on (L506 of the ten, as is common), the one before validates. Slices of one patient are one group:
+    what is better on them need not be on another's.
     """
 
     origin: ClassVar[str] = "https://www.aapm.org/GrandChallenge/LowDoseCT/"
     licence: ClassVar[str] = "research only, on agreement with Mayo Clinic"
-    layout: ClassVar[str] = "AAPM-Mayo-CT-Challenge/L067/{full,quarter}_{1,3}mm/*.IMA, or {full,quarter}_{1,3}mm/L067/*.IMA in it, at any depth"
+    layout: ClassVar[str] = "AAPM-Mayo-CT-Challenge/L067/{full,quarter}_{1,3}mm/*.IMA, or {full,quarter}_{1,3}mm/L067/*.IMA, at any depth"
     folders: ClassVar[tuple[str, ...]] = ("AAPM-Mayo-CT-Challenge", "Training_Image_Data", "mayo")
 
-    thickness: Literal["1mm", "3mm"] = "3mm"
+    thickness: Literal["1mm", "3mm"] = param("3mm", "of the slices")
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
         """The pairs of a split: full dose, then quarter dose.
 
@@ -52,14 +55,16 @@ class Mayo(FileSource):
         keys = [key for key in full if key[0] in chosen]
         return [Entry(f"{patient}/{number:04d}", (full[patient, number], quarter[patient, number]), patient) for patient, number in keys]
 
+    @override
     def read(self, path: Path) -> Tensor:
         """One slice: 1 x H x W."""
         return read_slice(path)
 
+    @override
     def load(self, entry: Entry) -> Picture:
         """One pair; the quarter dose is what is observed."""
         full, quarter = entry.files
-        return Picture(name=entry.name, sharp=self.read(full), blurred=self.read(quarter))
+        return Picture(name=entry.name, target=self.read(full), observed=self.read(quarter))
 
     def _slices(self, folder: Path, dose: str) -> dict[_Key, Path]:
         """Files of a dose by patient and number, in order: as names of the challenge state it (...CT.0001.0023...), else by their order."""

@@ -6,7 +6,10 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from typing_extensions import override
+
 from bench.dataset import Split
+from bench.method import param
 from datasets.reading.files import FileSource, split_of
 from datasets.reading.folders import image_files
 from datasets.reading.names import Entry
@@ -24,14 +27,14 @@ class MIT1003(FileSource):
 
     origin: ClassVar[str] = "https://people.csail.mit.edu/tjudd/WherePeopleLook (ALLSTIMULI.zip, ALLFIXATIONMAPS.zip)"
     licence: ClassVar[str] = "research only"
-    layout: ClassVar[str] = "MIT1003/ALLSTIMULI/*.jpeg with MIT1003/ALLFIXATIONMAPS/*_{fixMap,fixPts}.jpg, or mit1003_64/{stimuli,fixmaps}/*.jpg"
+    layout: ClassVar[str] = "MIT1003/{ALLSTIMULI/*.jpeg,ALLFIXATIONMAPS/*_{fixMap,fixPts}.jpg}, or mit1003_64/{stimuli,fixmaps}/*.jpg"
     parted: ClassVar[str] = BY_HASH + OR_TEST
     folders: ClassVar[tuple[str, ...]] = ("MIT1003", "mit1003", "mit1003_64")
 
-    split: Literal["hash", "test"] = "hash"
+    split: Literal["hash", "test"] = param("hash", "hash: 80 % train, 10 % validation, 10 % test by a hash of the name; test: all of it")
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
-        """Photographs with their density and, in the authors' layout, their fixations."""
         flat = (folder / "stimuli").is_dir()
         found = []
         for photo in image_files(folder / ("stimuli" if flat else "ALLSTIMULI")):
@@ -41,8 +44,8 @@ class MIT1003(FileSource):
                 found.append(Entry(photo.stem, (photo, *truth)))
         return found
 
+    @override
     def load(self, entry: Entry) -> Seen:
-        """Read one photograph and its maps."""
         photo, density, *points = (self.read(file) for file in entry.files)
         fixations = (points[0][:1] > 0.5).float() if points else None
-        return Seen(name=entry.name, sharp=photo, density=density_of(density), fixations=fixations)
+        return Seen(name=entry.name, observed=photo, target=density_of(density), fixations=fixations)

@@ -1,7 +1,8 @@
-"""Pop-out displays on photographs: one item differs from all others, so it is known where people look. Made from files inside the dependencies.
+"""Pop-out displays on photographs: one item differs from all others, so it is known where people look.
+Made from files inside the dependencies.
 
-Treisman and Gelade, "A feature-integration theory of attention", Cognitive Psychology 1980: an odd colour, orientation, size or brightness is found
-at once, however many items there are.
+Treisman and Gelade, "A feature-integration theory of attention", Cognitive Psychology 1980: an odd colour, orientation, size or brightness
+is found at once, however many items there are.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from bench.dataset import SPLITS, PictureSet, Source, Split
+from bench.method import param
 from datasets.photos import Photos
 from datasets.reading.saliency import Seen
 
@@ -37,9 +40,10 @@ _CENTRE = 0.35  # of the sides: how far from the centre the odd item tends to be
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Popout(Source):
-    """Ellipses of one kind on a faded crop of a bundled photo; one is odd in colour, orientation, size or brightness. No photo is in two splits.
+    """Ellipses of one kind on a faded crop of a bundled photo; one is odd in colour, orientation, size or brightness.
+    No photo is in two splits.
 
-    `mask` is the odd item; `density` a Gaussian there (85 %) and a wide one in the centre (15 %); `fixations` are drawn from it.
+    `mask` is the odd item; `target` a Gaussian there (85 %) and a wide one in the centre (15 %); `fixations` are drawn from it.
     Scene i of a split is a function of (seed, split, i) alone and is made when asked for. The group of a scene is its photo.
     """
 
@@ -47,22 +51,23 @@ class Popout(Source):
     licence: ClassVar[str] = Photos.licence
     layout: ClassVar[str] = "nothing: found in the installed packages"
 
-    train: int = 1000  # scenes
-    validation: int = 60
-    test: int = 200
-    height: int = 96  # pixels
-    width: int = 128
-    looks: int = 20  # fixations a scene
-    seed: int = 0
+    train: int = param(1000, "training scenes")
+    validation: int = param(60, "validation scenes")
+    test: int = param(200, "test scenes")
+    height: int = param(96, "of a scene, pixels")
+    width: int = param(128, "of a scene, pixels")
+    looks: int = param(20, "fixations a scene")
+    seed: int = param(0, "of the random numbers that make the pictures")
 
     def __post_init__(self) -> None:
         if min(self.train, self.validation, self.test) < 0 or not (72 <= self.height <= 300 and 72 <= self.width <= 300) or self.looks < 1:
             raise ValueError("counts must be >= 0, height and width in 72..300, looks >= 1")
 
+    @override
     def count(self, root: Path | None, split: Split) -> int:
-        """How many scenes a split has."""
         return int(getattr(self, split))
 
+    @override
     def open(self, root: Path | None, split: Split) -> PictureSet:
         """The scenes of a split, each a `Seen`."""
         names = [f"{split}_{i:05d}" for i in range(self.count(root, split))]
@@ -86,8 +91,8 @@ class Popout(Source):
         looked = rng.choice(density.size, self.looks, replace=False, p=density.ravel() / density.sum())
         fixations = np.bincount(looked, minlength=density.size).reshape(density.shape)
         maps = (torch.from_numpy(m.astype(np.float32))[None] for m in (density / density.max(), fixations, mask > 0.5))
-        sharp = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), np.float32))
-        return Seen(name=f"{split}_{index:05d}", sharp=sharp, group=group, **dict(zip(("density", "fixations", "mask"), maps)))
+        seen = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), np.float32))
+        return Seen(name=f"{split}_{index:05d}", observed=seen, group=group, **dict(zip(("target", "fixations", "mask"), maps)))
 
     def _fingerprint(self, split: Split) -> str:
         options = self.height, self.width, self.looks, self.seed, split, self.count(None, split)
@@ -102,7 +107,7 @@ class _Item(NamedTuple):
 
 @functools.lru_cache(maxsize=3)
 def _photos(split: Split) -> list[tuple[str, Array]]:
-    return [(picture.name, picture.sharp.permute(1, 2, 0).numpy().astype(np.float64)) for picture in Photos().open(None, split)]
+    return [(picture.name, picture.target.permute(1, 2, 0).numpy().astype(np.float64)) for picture in Photos().open(None, split)]
 
 
 def _backdrop(photo: Array, height: int, width: int, rng: np.random.Generator) -> Array:
@@ -158,12 +163,14 @@ def _ellipse(item: _Item, y: float, x: float, height: int, width: int) -> Array:
 
 
 def _density(target: Array, height: int, width: int) -> Array:
-    """Where people look, sum 1."""
+    """The density of fixations, height x width, sum 1."""
 
     def blob(centre: Array, spread: Array) -> Array:
         y, x = ((np.arange(n) + 0.5 - c) / s for n, c, s in zip((height, width), centre, spread))
-        bump: Array = np.exp(-(y[:, None] ** 2 + x[None] ** 2) / 2)
-        return bump / bump.sum()
+        bump = np.exp(-(y[:, None] ** 2 + x[None] ** 2) / 2)
+        share: Array = bump / bump.sum()
+        return share
 
     sides = np.array([height, width], float)
-    return (1 - _LAPSE) * blob(target, np.full(2, height / 12)) + _LAPSE * blob(sides / 2, sides / 4)
+    shares: Array = (1 - _LAPSE) * blob(target, np.full(2, height / 12)) + _LAPSE * blob(sides / 2, sides / 4)
+    return shares

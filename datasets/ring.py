@@ -10,7 +10,9 @@ import math
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
+from bench.method import param
 from datasets.reading.points import EqualMixture
 
 
@@ -18,15 +20,16 @@ from datasets.reading.points import EqualMixture
 class Ring(EqualMixture):
     """`modes` equal Gaussians at the angles 2 pi k / modes."""
 
-    modes: int = 8
-    radius: float = 2.0
+    modes: int = param(8, "Gaussians on the ring")
+    radius: float = param(2.0, "of the ring")
 
+    @override
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.modes < 1:
             raise ValueError(f"modes must be >= 1, not {self.modes}")
 
+    @override
     def components(self) -> Tensor:
-        """The centres."""
         angle = 2 * math.pi * torch.arange(self.modes, dtype=torch.float64) / self.modes
         return self.radius * torch.stack([angle.cos(), angle.sin()], 1)

@@ -6,8 +6,11 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from typing_extensions import override
+
 from bench.dataset import Split
 from bench.errors import Unavailable
+from bench.method import param
 from datasets.reading.files import FileSource, split_of
 from datasets.reading.folders import image_files
 from datasets.reading.names import Entry, by_stem
@@ -20,9 +23,9 @@ _PHOTOS = ("images", "../bsds500_color", "../BSR/BSDS500/data/images", "../BSDS5
 class SOD(FileSource):
     """Movahedi and Elder, "Design and perceptual validation of performance measures for salient object segmentation", POCV 2010.
 
-    All of it is for testing, as papers use it, or (`split=bsds`) the photographs of BSDS's training split are for training, a tenth of them for
-    validation. `pictures` may name a folder of predicted maps: those then stand in for the photographs, and the method `brightness` hands them on,
-    so that published predictions are judged like any method.
+    All of it is for testing, as papers use it, or (`split=bsds`) the photographs of BSDS's training split are for training, a tenth of them
+    for validation. `pictures` may name a folder of predicted maps: those then stand in for the photographs, and the method `brightness`
+    hands them on, so that published predictions are judged like any method.
     """
 
     origin: ClassVar[str] = (
@@ -34,9 +37,10 @@ class SOD(FileSource):
     )
     folders: ClassVar[tuple[str, ...]] = ("sod_saliency", "SOD")
 
-    split: Literal["test", "bsds"] = "test"
-    pictures: str = "photos"
+    split: Literal["test", "bsds"] = param("test", "test: all of it; bsds: BSDS's training photographs train and validate")
+    pictures: str = param("photos", "photos, or a folder of predicted maps that stand in for them")
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
         """What a method is shown and the mask, by number.
 
@@ -52,10 +56,11 @@ class SOD(FileSource):
             raise Unavailable(f"data set 'sod': nothing to show for the mask {missing[0]} and {len(missing) - 1} more: expected {where}")
         return [Entry(mask.stem, (shown[mask.stem], mask)) for mask in masks if split == self._split_of(shown[mask.stem])]
 
+    @override
     def load(self, entry: Entry) -> Seen:
-        """Read one picture and its mask."""
         shown, mask = (self.read(file) for file in entry.files)
-        return Seen(name=entry.name, sharp=shown, mask=(mask[:1] > 0.5).float())
+        target = (mask[:1] > 0.5).float()
+        return Seen(name=entry.name, observed=shown, target=target, mask=target)
 
     def _split_of(self, photo: Path) -> Split:
         if self.split == "test" or photo.parent.name != "train":

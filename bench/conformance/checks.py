@@ -18,7 +18,7 @@ from torch import Tensor
 from bench import registry
 from bench.conformance.toys import TOYS
 from bench.errors import Unavailable, UsageError
-from bench.evaluation import judging
+from bench.evaluation import evaluation_mode
 from bench.method import Method
 from bench.spec import Spec
 from bench.stream import Stream, mix
@@ -75,7 +75,8 @@ def check_header(name: str) -> None:
 def check_hyper_parameters(name: str) -> None:
     """Every hyper-parameter is read by the method's file or by those of its base classes, and says where the paper states it."""
     cls = registry.find("method", name)
-    source = "".join(inspect.getsource(inspect.getmodule(base)) for base in cls.__mro__[:-1])  # type: ignore[arg-type]
+    own = [base for base in cls.__mro__ if issubclass(base, Method)]
+    source = "".join(inspect.getsource(inspect.getmodule(base)) for base in own)  # type: ignore[arg-type]
     for field in dataclasses.fields(cls.HP):
         assert field.metadata.get("doc"), f"{name}: say with param(..., doc) where the paper states {field.name}"
         read = {"steps", "batch_size"} | set(re.findall(r"\b(?:hp|h)\.(\w+)", source)) | set(re.findall(r'getattr\(self\.hp, "(\w+)"', source))
@@ -89,7 +90,7 @@ def check_runs(name: str) -> None:
         training = train(method, Path(folder))
     assert method.t == training.steps, f"{name}: stopped at update {method.t} of {training.steps}: the loop must be `while self.t < ...`"
     assert all(math.isfinite(value) for *_, value in training.points)
-    with judging(method):
+    with evaluation_mode(method):
         _USES[method.task.verb](name, method)
 
 

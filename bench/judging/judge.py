@@ -10,7 +10,7 @@ from typing import Literal
 
 import pandas as pd
 
-from bench.evaluation import judging
+from bench.evaluation import evaluation_mode
 from bench.judging import costs
 from bench.method import Method
 from bench.store import checkpoint
@@ -80,7 +80,7 @@ class Judge:
         self.judgement.final = self.judgement.best = scores.values
         self.judgement.summary |= scores.summary
         self.judgement.per_image = pd.DataFrame(scores.rows(), columns=list(PER_IMAGE))
-        with judging(method):
+        with evaluation_mode(method):
             self.judgement.costs |= costs.measured(method, self.task)
             if (portrayed := self.folder.results / "gallery").is_dir():
                 shutil.copytree(portrayed, gallery, dirs_exist_ok=True)
@@ -105,7 +105,7 @@ class Judge:
             if self.stopped():
                 raise Interrupted
 
-        with judging(method):
+        with evaluation_mode(method):
             return self.task.score(method, progress)
 
 

@@ -75,7 +75,7 @@ def training_facts(trial: Trial, settings: Settings) -> dict[str, str]:
     facts |= {f"hp.{f.name}": getattr(hp, f.name) for f in dataclasses.fields(hp)}
     facts |= {f"task.{k}": v for k, v in task.options().items() if k not in task.judging_options}
     facts |= {f"data.{k}": v for k, v in task.fingerprint().items() if k.rpartition("/")[2] != "test"}
-    components = task.parts()
+    components = task.components()
     facts |= _code([*parts_of(hp), *(part for part in components if part[0] not in JUDGES)])
     facts |= {f"selects.{k.removeprefix('code.')}": v for k, v in _code(_selecting(components)).items()} | {"selects.card": task.ranked_by().hash}
     facts |= {"code.method": code_hash(method), "code.task": code_hash(type(task), without=_JUDGING_CODE), "code.training": code_hash(loop)}
@@ -94,7 +94,7 @@ def judging_facts(trial: Trial, settings: Settings, training: dict[str, str]) ->
     facts |= {f"task.{k}": v for k, v in task.options().items() if k in task.judging_options}
     facts |= {f"data.{k}": v for k, v in task.fingerprint().items() if k.rpartition("/")[2] == "test"}
     facts |= {f"card.{column}": card.hash for column, card in task.cards().items()}
-    facts |= {k: v for k, v in _code(task.parts()).items() if k not in training}
+    facts |= {k: v for k, v in _code(task.components()).items() if k not in training}
     facts |= {"code.judging": code_hash(type(task)), "code.judge": file_hash(judge), "code.evaluation": file_hash(evaluation)}
     return _texts(facts | _strict(settings))
 

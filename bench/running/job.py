@@ -134,7 +134,7 @@ def _train(
     mirror.fetch()
     task, record = _task(job, settings), new_training(job, settings)
     Attempt(job.trial, task, settings, record, folder, mirror.keep, progress, stopped).run()
-    left_out = {k: v for k, v in task.remarks().items() if k == "skipped_files"}  # by now it is known which pictures were too small
+    left_out = {k: v for k, v in task.notes().items() if k == "skipped_files"}  # by now it is known which pictures were too small
     restarted = {"restarted": f"{lacking}, so it was trained again"} if lacking else {}
     record.tags |= restarted | left_out | mirror.notes()
     record.ended = time.time()
@@ -148,7 +148,7 @@ def _judge(
     task = open_task(str(trial.task), settings.data_root, settings.device)
     judgement = new_judgement(trial, identity, training, task, settings)
     Judge(trial, task, training, folder, judgement, progress, stopped).run()
-    judgement.tags |= task.remarks()  # by now it is known which pictures were too flat or too small
+    judgement.tags |= task.notes()  # by now it is known which pictures were too flat or too small
     judgement.ended = time.time()
     folder.judge(judgement)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.analysis import gradient_noise
-from bench.evaluation import judging
+from bench.evaluation import evaluation_mode
 from bench.judging.judge import BEST, LAST, weights_file
 from bench.method import Method
 from bench.running.settings import Settings
@@ -90,7 +90,7 @@ class Attempt:
         if self.trial.role == "row":
             self.record.summary |= gradient_noise.remarks(method, self.trial.seed, "end")
             (gallery := self.folder.results / "gallery").mkdir(exist_ok=True)
-            with judging(method):
+            with evaluation_mode(method):
                 self.task.portray_training(method, gallery)
 
     def _build(self, size: int, turns: int) -> Method:
@@ -117,7 +117,7 @@ class Attempt:
             loop.run(self.stopped)
         finally:
             self.record.curves = pd.DataFrame(loop.points, columns=list(CURVES))
-            self.record.summary |= {"steps": float(method.t), **loop.summary(), **method.remarks()}
+            self.record.summary |= {"steps": float(method.t), **loop.summary(), **method.extra_metrics()}
             self.record.costs |= {"train_seconds": loop.spent, "images_per_s": loop.images / max(loop.spent, 1e-9)}
         if loop.capped:
             self.record.tags["capped"] = f"training stopped after {self.settings.max_seconds:g} s"

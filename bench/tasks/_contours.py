@@ -25,7 +25,7 @@ class Trail:
         self.seen, self.every = 0, 1
 
     def add(self, w: Tensor) -> None:
-        """Note a place."""
+        """Keep a point (2), if it is among those that are kept."""
         if self.seen % self.every == 0:
             self.points.append(w.detach().clone())
             if len(self.points) > _KEPT:
@@ -49,7 +49,9 @@ class Contours:
                 _stamp(self.ground, self._place(minima) + torch.tensor([i, j]), 0.6 * _FINE, _INK)
 
     def draw(self, path: Tensor) -> Tensor:
-        """A path (T x 2, T >= 1) over the lines, a ring at its start, a dot at its end, crosses at the minimisers: 3 x side x side, [0, 1]."""
+        """A path (T x 2, T >= 1) over the lines, a ring at its start, a dot at its end, crosses at the minimisers: 3 x side x side, [0,
+        1].
+        """
         image, at = self.ground.clone(), self._place(path)
         at = at[at.isfinite().all(1)].clamp(-self.side, 2 * self.side)
         _stamp(image, _joined(at), 0.7 * _FINE, _PATH)
@@ -59,7 +61,7 @@ class Contours:
         return avg_pool2d(image, _FINE)
 
     def _place(self, points: Tensor) -> Tensor:
-        """Row and column of points."""
+        """Points (k x 2) as rows and columns of the fine picture."""
         at = ((points - self.centre) / self.half + 1) / 2 * self.side
         return torch.stack([self.side - 1 - at[:, 1], at[:, 0]], 1)
 

@@ -9,12 +9,14 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.cards import Card
 from bench.dataset import Split
-from bench.method import Method
+from bench.method import Method, param
 from bench.metric import SampleMetric
 from bench.metrics.prdc import PRDC
+from bench.offers import Capability, FeatureCritic
 from bench.operators.images import clipped
 from bench.spec import parse
 from bench.store.record import sampling_error
@@ -36,12 +38,13 @@ class Generation(Task):
     judging_options: ClassVar[frozenset[str]] = frozenset({"metrics"})
 
     data: str
-    samples: int = 1000  # drawn from a method and, at most, from the test split, to be compared
-    metrics: tuple[str, ...] = ()  # the first one chooses the best step
-    watched: int = 1  # how many of them, from the first, are computed in validation
-    z_dim: int = 64
+    samples: int = param(1000, "drawn from a method and, at most, from the test split, to be compared")
+    metrics: tuple[str, ...] = param((), "of sets of samples; the first one chooses the best step")
+    watched: int = param(1, "how many metrics, from the first, are computed in validation")
+    z_dim: int = param(64, "entries of a latent")
 
     @classmethod
+    @override
     def training_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
         """And the metrics that are watched, of which the first chooses the best weights."""
         watched = {"metrics": tuple(options["metrics"])[: options.get("watched", cls.watched)]} if options.get("metrics") else {}
@@ -66,7 +69,7 @@ class Generation(Task):
         """The default generator: N x z_dim latents to N x shape."""
         raise NotImplementedError
 
-    def critic(self, outputs: int = 1) -> nn.Module:
+    def critic(self, outputs: int = 1) -> FeatureCritic:
         """The default critic: N x shape to N raw scores, or N x outputs."""
         raise NotImplementedError
 
@@ -74,30 +77,36 @@ class Generation(Task):
         """At most n real samples of a split on the device, always the same."""
         raise NotImplementedError
 
-    def known(self, metric: SampleMetric) -> SampleMetric:
-        """A metric that was told what only the task knows. Raises Unavailable where it makes no sense here."""
+    def bind_metric(self, metric: SampleMetric) -> SampleMetric:
+        """The metric with what only the task can give it; unchanged by default.
+
+        Raises:
+            Unavailable: it makes no sense on these data.
+        """
         return metric
 
     # -- what decides a result
     @property
-    def offers(self) -> frozenset[str]:
-        """Labels, where there are any."""
+    @override
+    def offers(self) -> frozenset[Capability]:
+        """Labels, where the data have any."""
         return frozenset({"labels"} if self.classes else ())
 
-    def parts(self) -> list[tuple[str, str]]:
-        """The data set; the metrics and their feature networks."""
+    @override
+    def components(self) -> list[tuple[str, str]]:
         metrics = [part for spec, metric in self._metrics[0].items() for part in (("metric", spec), *metric.parts())]
         return [("dataset", self.data), *metrics]
 
+    @override
     def cards(self) -> dict[str, Card]:
-        """The metrics that are available."""
         return {
             _column(name, spec): card
             for spec, metric in self._metrics[0].items()
             for name, card in metric.cards(fake=self.samples, real=len(self._references(metric.against))).items()
         }
 
-    def remarks(self) -> dict[str, str]:
+    @override
+    def notes(self) -> dict[str, str]:
         """Metrics that cannot be computed; whether those that count shares rest on few samples."""
         missing = {f"unavailable.{spec}": reason for spec, reason in self._metrics[1].items()}
         counted = [metric for metric in self._metrics[0].values() if isinstance(metric, PRDC)]
@@ -105,6 +114,7 @@ class Generation(Task):
         return missing | (few(least, "test samples", "precision, recall and coverage") if counted else {})
 
     # -- judging
+    @override
     def validate(self, method: Method) -> dict[str, float]:
         """The watched metrics on the validation split; all but the first only where they are finite."""
         fake, values = self.draw_from(method, self.samples), dict[str, float]()
@@ -114,19 +124,20 @@ class Generation(Task):
         first = next(iter(values))
         return {column: value for column, value in values.items() if column == first or torch.tensor(value).isfinite()}
 
+    @override
     def score(self, method: Method, progress: Callable[[int, int], None]) -> Scores:
         """All metrics on the test split. A number that does not exist, such as the evenness of no modes, is left out."""
         total = self.samples + len(self._metrics[0])
         fake = self.draw_from(method, self.samples, lambda done: progress(done, total))
-        values, remarks, cards = dict[str, float](), dict[str, float](), self.cards()
+        values, summary, cards = dict[str, float](), dict[str, float](), self.cards()
         for done, (spec, metric) in enumerate(self._metrics[0].items(), self.samples + 1):
             found = {_column(name, spec): value for name, value in metric(fake, self._references(metric.against)).items()}
             values |= {column: value for column, value in found.items() if column in cards and value == value}
-            remarks |= {column: value for column, value in found.items() if column not in cards}
+            summary |= {column: value for column, value in found.items() if column not in cards}
             errors = metric.sampling_errors(fake, self._references(metric.against))
-            remarks |= {sampling_error(_column(name, spec)): error for name, error in errors.items()}
+            summary |= {sampling_error(_column(name, spec)): error for name, error in errors.items()}
             progress(done, total)
-        return Scores(values, summary=remarks)
+        return Scores(values, summary=summary)
 
     def draw_from(self, method: Method, n: int, progress: Callable[[int], None] = lambda done: None) -> Tensor:
         """N samples of a method: n x shape, pictures clipped to [0, 1].
@@ -143,6 +154,7 @@ class Generation(Task):
         fake = torch.cat(parts).float()
         return clipped(fake) if fake.dim() == 4 else fake
 
+    @override
     def sample(self) -> int:
         """How many samples the cost metrics draw."""
         return _COSTED
@@ -158,7 +170,7 @@ class Generation(Task):
 
     @functools.cached_property
     def _metrics(self) -> tuple[dict[str, SampleMetric], dict[str, str]]:
-        return usable({spec: spec for spec in self.metrics}, SampleMetric, "sets of samples", told=self.known)
+        return usable({spec: spec for spec in self.metrics}, SampleMetric, "sets of samples", configure=self.bind_metric)
 
 
 def _column(name: str, spec: str) -> str:

@@ -10,16 +10,18 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.dataset import Picture, PictureSet, Split
 from bench.errors import UsageError
-from bench.method import Batch, Method
+from bench.method import Batch, Method, param
 from bench.metric import ImageMetric
+from bench.offers import Capability
 from bench.stream import mix
 from bench.task import Scores
 from bench.tasks._metrics import usable
-from bench.tasks._picture_task import EXAM_SEED, PictureTask
-from bench.tasks._pictures import Crops, Exam, evenly, exam, tiles
+from bench.tasks._picture_task import EVALUATION_SEED, PictureTask
+from bench.tasks._pictures import Crops, EvaluationSet, evaluation_set, evenly, tiles
 from bench.tasks._profiles import profile
 from bench.tasks._splits import open_or_instead, refuse_empty
 
@@ -33,13 +35,13 @@ class Restoration(PictureTask):
 
     judging_options: ClassVar[frozenset[str]] = PictureTask.judging_options | {"profile"}
 
-    data: str = "photos"
-    crop: int = 256  # training crops, pixels
-    tile: int = 256  # test tiles, pixels; 0: whole pictures
-    tiles_per_picture: int = 0  # at most, evenly spread, so that no photograph outweighs the others in a mean; 0: all
-    least_contrast: float = 20 / 255  # flatter tiles are left out: on them damage cannot be seen, and scores measure noise
-    metrics: tuple[str, ...] = ("psnr", "ssim", "gmsd", "haarpsi", "lpips")
-    profile: str = "default"  # whose convention "psnr" and "ssim" follow (bench/tasks/_profiles.py)
+    data: str = param("photos", "data set to test on, and to train on where it has a training split")
+    crop: int = param(256, "side of training crops, pixels")
+    tile: int = param(256, "side of test tiles, pixels; 0: whole pictures")
+    tiles_per_picture: int = param(0, "at most, evenly spread, so that no photograph outweighs the others in a mean; 0: all")
+    least_contrast: float = param(20 / 255, "flatter tiles are left out: on them damage cannot be seen, and scores measure noise")
+    metrics: tuple[str, ...] = param(("psnr", "ssim", "gmsd", "haarpsi", "lpips"), "of pictures; the first one chooses the best step")
+    profile: str = param("default", 'whose convention "psnr" and "ssim" follow (bench/tasks/_profiles.py)')
 
     def __post_init__(self) -> None:
         if self.crop < 8 or min(self.tile, self.tiles_per_picture, self.pictures) < 0:
@@ -52,16 +54,18 @@ class Restoration(PictureTask):
 
     @property
     def channels(self) -> int:
-        """Of the pictures."""
+        """Channels of what is observed and of the target."""
         return 3
 
     # -- what decides a result
     @property
-    def offers(self) -> frozenset[str]:
+    @override
+    def offers(self) -> frozenset[Capability]:
         """Pairs; two unpaired domains, since the observed pictures of one batch and the targets of the next do not belong together."""
         return frozenset({"paired", "unpaired"})
 
     # -- training
+    @override
     def batch(self, n: int, rng: torch.Generator) -> Batch:
         """N random crops and what is observed of them."""
         draws = torch.rand(n, 4, generator=rng).tolist()
@@ -69,16 +73,18 @@ class Restoration(PictureTask):
         return self.degrade(x, torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (), generator=rng))))
 
     # -- judging
+    @override
     def validate(self, method: Method) -> dict[str, float]:
         """The mean of the first image metric over the validation pictures, of which none is ever left out.
 
-        A picture without error counts as the metric's `ceiling` (100 dB): over the others alone the mean would rise when that picture gets worse,
-        and an infinite mean would hide them. So one update compares with another.
+        A picture without error counts as the metric's `ceiling` (100 dB): over the others alone the mean would rise when that picture gets
+        worse, and an infinite mean would hide them. So one update compares with another.
         """
         column, metric = next(iter(self._metrics[0].items()))
         values = [metric(x_hat, batch.target) for batch, x_hat in self._validation.restore(method) if batch.target is not None]
         return {column: float(torch.cat(values).clamp_max(metric.ceiling).mean())}
 
+    @override
     def score(self, method: Method, progress: Callable[[int, int], None]) -> Scores:
         """Image metrics on the test pictures. Pictures restored without any error are counted and left out of a mean of infinities."""
         return self._compare(self._test.restore(method, lambda done: progress(done, len(self._test))))
@@ -102,6 +108,7 @@ class Restoration(PictureTask):
         return {column: metric(x_hat, batch.target) for column, metric in self._metrics[0].items()}
 
     # -- data, read when first needed
+    @override
     def _split(self, split: Split) -> PictureSet:
         return self._filled(self.data_of(split), split, self._instead)
 
@@ -127,16 +134,19 @@ class Restoration(PictureTask):
         return crops
 
     @functools.cached_property
-    def _test(self) -> Exam:
+    @override
+    def _test(self) -> EvaluationSet:
         cut = self._cut("test")
-        return self._exam([cut[i] for i in self._thinned(len(cut))], part=0)
+        return self._evaluation_set([cut[i] for i in self._subsample(len(cut))], part=0)
 
     @functools.cached_property
-    def _validation(self) -> Exam:
-        return self._exam(self._cut("validation"), part=1)
+    def _validation(self) -> EvaluationSet:
+        return self._evaluation_set(self._cut("validation"), part=1)
 
     def _cut(self, split: Split) -> list[Picture]:
-        """`tiles_per_picture` of the tiles of every picture of a split. Pictures that have none are noted; where none has any, it is an error."""
+        """`tiles_per_picture` of the tiles of every picture of a split. Pictures that have none are noted;
+        where none has any, it is an error.
+        """
         cut = {picture.name: list(self._tiles(picture)) for picture in self._whole(split)}
         why = f"no tile of {self.tile} x {self.tile} pixels has a contrast of {self.least_contrast:.3g} or more"
         if not any(cut.values()):
@@ -153,18 +163,20 @@ class Restoration(PictureTask):
     def _tiles(self, picture: Picture) -> Iterator[Picture]:
         return tiles(picture, self.tile, self.least_contrast)
 
-    def _exam(self, pictures: list[Picture], part: int) -> Exam:
+    def _evaluation_set(self, pictures: list[Picture], part: int) -> EvaluationSet:
         def observe(picture: Picture, i: int) -> Batch:
-            return self.degrade(picture.sharp[None], torch.Generator().manual_seed(mix(EXAM_SEED, part, i)))
+            return self.degrade(picture.target[None], torch.Generator().manual_seed(mix(EVALUATION_SEED, part, i)))
 
-        return exam(pictures, observe, self.device)
+        return evaluation_set(pictures, observe, self.device)
 
     # -- metrics
+    @override
     def metric_specs(self) -> dict[str, str]:
         """Column -> spec: "psnr" and "ssim" as the profile means them."""
         convention = profile(self.profile)
         return {column: {"psnr": convention.psnr, "ssim": convention.ssim}.get(column, column) for column in self.metrics}
 
     @functools.cached_property
+    @override
     def _metrics(self) -> tuple[dict[str, ImageMetric], dict[str, str]]:
         return usable(self.metric_specs(), ImageMetric, "pictures")

@@ -25,7 +25,8 @@ _OTHERS = 10  # pictures whose fixations are the negatives of the shuffled AUC
 class Truth:
     """The truth about the pictures of a split, read when asked for; `baseline` makes the map to beat, 1 x H x W of any size.
 
-    A picture whose truth is empty (an all-black density, no fixations, no object in its mask) has none: no measure judges it, whichever it reads.
+    A picture whose truth is empty (an all-black density, no fixations, no object in its mask) has none: no measure
+    judges it, whichever it reads.
     """
 
     pictures: PictureSet
@@ -52,7 +53,7 @@ class Truth:
 
     @property
     def without(self) -> list[str]:
-        """The others, by name, with what they lack."""
+        """The pictures without a truth, by name, with what they lack."""
         return [f"{name} ({lack})" for name, (lack, _) in zip(self.pictures.names, self._scan, strict=True) if lack]
 
     def of(self, name: str, kinds: frozenset[str]) -> dict[str, Tensor]:
@@ -108,7 +109,7 @@ def named(lines: Sequence[str]) -> str:
 def _lack(seen: Seen) -> str:
     """What of its truth is empty; empty itself where nothing is."""
     empty = {
-        "its density is black everywhere": seen.density is not None and not (seen.density != 0).any(),
+        "its density is black everywhere": seen.target is not seen.mask and not (seen.target != 0).any(),
         "no fixation": seen.fixations is not None and not (seen.fixations > 0).any(),
         "no object in its mask": seen.mask is not None and not (seen.mask > 0.5).any(),
     }
@@ -116,7 +117,9 @@ def _lack(seen: Seen) -> str:
 
 
 def resized(maps: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Pictures or maps in [0, 1], ... x H x W, at another size as MATLAB's `imresize` makes it, clipped to [0, 1]; unchanged if it has that."""
+    """Pictures or maps in [0, 1], ... x H x W, at another size as MATLAB's `imresize` makes it, clipped to [0, 1];
+    unchanged if it has that.
+    """
     if tuple(maps.shape[-2:]) == tuple(size):
         return maps
     down, across = (weights(n, m).to(maps) for n, m in zip(maps.shape[-2:], size, strict=True))

@@ -1,7 +1,7 @@
 """Denoising: gray or colour photographs under noise of a known or an unknown level.
 
-Zhang et al., "Beyond a Gaussian denoiser", TIP 2017: the protocol of the gray tables, `data=bsd68,tile=0`. BM3D, their usual classical row, is not
-among the methods: its reference implementation may not be used commercially or passed on; who has it can join it by `--plugin`.
+Zhang et al., "Beyond a Gaussian denoiser", TIP 2017: the protocol of the gray tables, `data=bsd68,tile=0`. BM3D, their usual classical row,
+is not among the methods: its reference implementation may not be used commercially or passed on; who has it can join it by `--plugin`.
 """
 
 from __future__ import annotations
@@ -13,18 +13,20 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.dataset import Picture
 from bench.errors import UsageError
-from bench.method import Batch, Method
+from bench.method import Batch, Method, param
+from bench.offers import Capability
 from bench.operators.colour import luma
 from bench.operators.noise import Noise
 from bench.spec import Spec, parse
 from bench.stream import mix
 from bench.task import Scores
-from bench.tasks._picture_task import EXAM_SEED
-from bench.tasks._pictures import Exam, exam
+from bench.tasks._picture_task import EVALUATION_SEED
+from bench.tasks._pictures import EvaluationSet, evaluation_set
 from bench.tasks._restoration import Restoration
 
 Level = float | tuple[float, float] | Literal["blind"]
@@ -35,16 +37,18 @@ _BLIND = (0.0, 55.0)  # DnCNN-B, Sec. IV-A
 class Denoise(Restoration):
     """Remove noise; every picture that is judged has noise of its own seed, the same for every method.
 
-    Methods are told the level (`Batch.sigma`) where it is one number and training sees the same; else it is 0 and denoising is blind. Pictures
-    that come with a noisy version (cc15) are judged as they are. Methods may read `channels`, and `corrupt`, which measures clean pictures anew.
+    Methods are told the level (`Batch.sigma`) where it is one number and training sees the same; else it is 0 and denoising is
+    blind. Pictures that come with a noisy version (cc15) are judged as they are. Methods may read `channels`, and `corrupt`,
+    which measures clean pictures anew.
     """
 
-    noise: str = "gaussian"  # on pictures that came without; "real": there are none such
-    sigma: Level = 25.0  # on 0 .. 255, what `noise` means by it; a pair is a range from which every picture draws, "blind" (0, 55)
-    train_sigma: Level | None = None  # in training, such as "blind" for DnCNN-B; None: the same
-    channels: Literal[1, 3] = 1
-    crop: int = 40
+    noise: str = param("gaussian", "degradation of pictures that come without a noisy version; real: there are none such")
+    sigma: Level = param(25.0, 'level on 0 .. 255, as `noise` means it; a pair is a range from which every picture draws, "blind" (0, 55)')
+    train_sigma: Level | None = param(None, 'the same in training, such as "blind" for DnCNN-B; None: as `sigma`')
+    channels: Literal[1, 3] = param(1, "1: gray pictures; 3: colour")
+    crop: int = param(40, "side of training crops, pixels")
 
+    @override
     def __post_init__(self) -> None:
         super().__post_init__()
         self.sigma = _BLIND if self.sigma == "blind" else self.sigma
@@ -58,22 +62,24 @@ class Denoise(Restoration):
         return self._noise(self.train_sigma).apply(x)
 
     @property
-    def offers(self) -> frozenset[str]:
+    @override
+    def offers(self) -> frozenset[Capability]:
         """Those of any restoration; more measurements of one picture where noise is simulated."""
         return super().offers | (set() if parse(self.noise).name == "real" else {"noise"})
 
     # -- what decides a result
-    def parts(self) -> list[tuple[str, str]]:
-        """The data set, the metrics, the noise."""
-        return [*super().parts(), ("degradation", self.noise)]
+    @override
+    def components(self) -> list[tuple[str, str]]:
+        return [*super().components(), ("degradation", self.noise)]
 
+    @override
     def degrade(self, x: Tensor, rng: torch.Generator) -> Batch:
         """What is judged: N x 3 x H x W clean -> N x `channels` x H x W noisy."""
         return self._noisy(x, self._noise(self.sigma), rng)
 
     # -- training
+    @override
     def batch(self, n: int, rng: torch.Generator) -> Batch:
-        """N random crops and what is observed of them."""
         crops = [self._crops.draw(u) for u in torch.rand(n, 4, generator=rng).tolist()]
         noise = torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (), generator=rng)))
         x = torch.stack([clean for clean, _ in crops])
@@ -81,19 +87,21 @@ class Denoise(Restoration):
         return Batch(self._seen(torch.stack(own)), self._seen(x)) if own else self._noisy(x, self._noise(self.train_sigma), noise)
 
     # -- judging
+    @override
     def score(self, method: Method, progress: Callable[[int, int], None]) -> Scores:
         """Image metrics on the test pictures, and beside them the PSNR of the noisy ones as they are, neither clipped nor rounded."""
         pairs = [(batch.observed, batch.target) for batch in self._test.batches if batch.target is not None]
         noisy = torch.cat([-10 * (y - x).double().square().mean((1, 2, 3)).log10() for y, x in pairs])
         return super().score(method, progress).joined(Scores({}, summary={"noisy_psnr_unclipped": float(noisy.mean())}))
 
-    def _exam(self, pictures: list[Picture], part: int) -> Exam:
+    @override
+    def _evaluation_set(self, pictures: list[Picture], part: int) -> EvaluationSet:
         def observe(picture: Picture, i: int) -> Batch:
-            if picture.blurred is not None:
-                return Batch(self._seen(picture.blurred[None]), self._seen(picture.sharp[None]))
-            return self.degrade(picture.sharp[None], torch.Generator().manual_seed(mix(EXAM_SEED, part, i)))
+            if picture.observed is not None:
+                return Batch(self._seen(picture.observed[None]), self._seen(picture.target[None]))
+            return self.degrade(picture.target[None], torch.Generator().manual_seed(mix(EVALUATION_SEED, part, i)))
 
-        return exam(pictures, observe, self.device)
+        return evaluation_set(pictures, observe, self.device)
 
     # -- noise and colour
     def _noisy(self, x: Tensor, noise: Noise, rng: torch.Generator) -> Batch:

@@ -1,7 +1,8 @@
 """Test functions of the plane with known minima: how does an update rule cross valleys, plateaus and saddles?
 
-Starts: of the test literature, from which the comparison of rules begins. DeepOBS (Schneider, Balles, Hennig, ICLR 2019, arXiv:1903.05499) has
-its own for the three that it uses, and adds noise: start=(-0.5,1.5) for rosenbrock, (-4.5,4.5) for beale, (2.5,12.5) for branin; noise=1.
+Starts: of the test literature, from which the comparison of rules begins. DeepOBS (Schneider, Balles, Hennig, ICLR 2019,
+arXiv:1903.05499) has its own for the three that it uses, and adds noise: start=(-0.5,1.5) for rosenbrock, (-4.5,4.5) for beale,
+(2.5,12.5) for branin; noise=1.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.cards import Card
 from bench.dataset import Split
-from bench.method import Method
+from bench.method import Method, param
 from bench.metrics.distance import Distance
 from bench.metrics.suboptimality import Suboptimality
 from bench.task import Scores
@@ -33,62 +35,75 @@ class Landscape(Minimise):
 
     verb: ClassVar[str] = "minimise"
 
-    function: Literal["rosenbrock", "beale", "branin", "quadratic", "saddle"] = "rosenbrock"
-    noise: float = 0.0  # standard deviation of both coordinates of a constant added to each example's gradient
-    start: tuple[float, ...] = ()  # instead of the function's own
-    spread: float = 0.0  # standard deviation of the start about that, from the trial's seed
+    function: Literal["rosenbrock", "beale", "branin", "quadratic", "saddle"] = param("rosenbrock", "of the plane, with known minima")
+    noise: float = param(0.0, "standard deviation of both coordinates of a constant added to each example's gradient")
+    start: tuple[float, ...] = param((), "two numbers; empty: the function's own")
+    spread: float = param(0.0, "standard deviation of the start about that, from the trial's seed")
 
     def __post_init__(self) -> None:
         if min(self.noise, self.spread) < 0 or len(self.start) not in (0, 2):
             raise ValueError("noise and spread must be >= 0, start two numbers or none")
 
     # -- what a method gets
+    @override
     def model(self) -> nn.Module:
         """The point: called with noise (n x 2) it gives the n noisy values."""
         return _Point(self._plane.f, self._start + self.spread * torch.randn(2, dtype=torch.float64))
 
+    @override
     def batch(self, n: int, rng: torch.Generator) -> Tensor:
         """The noise of n examples: n x 2."""
         return self.noise * torch.randn(n, 2, dtype=torch.float64, generator=rng).to(self.device)
 
+    @override
     def loss(self, model: nn.Module, batch: Tensor) -> Tensor:
         """Mean of f(w) + noise'w."""
         values: Tensor = model(batch)
         return values.mean()
 
     @property
+    @override
     def averages(self) -> bool:
-        """It is, where there is noise."""
+        """Yes, where there is noise."""
         return self.noise > 0
 
     @property
+    @override
     def start_loss(self) -> float:
-        """The value at the start, the spread aside."""
+        """The value at the start, without the spread."""
         return float(self._plane.f(self._start.cpu()))
 
     # -- judging
+    @override
     def cards(self) -> dict[str, Card]:
-        """Value and place."""
         log, plain, distance = Suboptimality(log10=True), Suboptimality(), Distance()
         return {"log10_suboptimality": log.card(), "suboptimality": plain.card(), "distance": distance.card()}
 
-    def parts(self) -> list[tuple[str, str]]:
-        """The metrics."""
+    @override
+    def components(self) -> list[tuple[str, str]]:
         return [("metric", "suboptimality"), ("metric", "distance")]
 
+    @override
     def measure(self, model: nn.Module, split: Split) -> Scores:
         """Above the minimum by how much, and how far from it."""
         assert isinstance(model, _Point)
         w, plane = model.w.detach().cpu(), self._plane
         value, least = float(plane.f(w)), float(plane.f(plane.minima[0]))
         log, plain, distance = Suboptimality(log10=True), Suboptimality(), Distance()
-        return Scores({"log10_suboptimality": log(value, least), "suboptimality": plain(value, least), "distance": distance(w, plane.minima)})
+        return Scores(
+            {"log10_suboptimality": log(value, least), "suboptimality": plain(value, least), "distance": distance(w, plane.minima)},
+        )
 
+    @override
     def portray_training(self, method: Method, folder: Path) -> None:
         """The path of the descent (from where it was last resumed) over contour lines."""
         point = method.minimise()  # type: ignore[attr-defined]
         path = torch.stack([*point.trail.points, point.w.detach()]).cpu()
-        write_item(folder, "From the ring to the dot; lines are equal steps of log10(f - f*), crosses are minima", self._contours.draw(path))
+        write_item(
+            folder,
+            "From the ring to the dot; lines are equal steps of log10(f - f*), crosses are minima",
+            self._contours.draw(path),
+        )
 
     # -- what the options mean
     @functools.cached_property
@@ -105,12 +120,13 @@ class Landscape(Minimise):
 
 
 class _Point(nn.Module):
-    """Where a descent stands; it remembers where it stood."""
+    """The point that descends, and the trail of its positions in training."""
 
     def __init__(self, f: Callable[[Tensor], Tensor], start: Tensor) -> None:
         super().__init__()
         self.f, self.w, self.trail = f, nn.Parameter(start), Trail()
 
+    @override
     def forward(self, noise: Tensor) -> Tensor:
         if self.training:
             self.trail.add(self.w)
@@ -146,13 +162,17 @@ def _branin(w: Tensor) -> Tensor:
 
 
 def _quadratic(w: Tensor) -> Tensor:
-    """(u^2 + v^2 / 1000) / 2, u and v the plane turned by 45 degrees: a rate for each of x and y cannot undo the condition number of 1000."""
+    """(u^2 + v^2 / 1000) / 2, u and v the plane turned by 45 degrees:
+    a rate for each of x and y cannot undo the condition number of 1000.
+    """
     x, y = w.unbind(-1)
     return ((x + y).square() + (x - y).square() / 1000) / 4
 
 
 def _saddle(w: Tensor) -> Tensor:
-    """x^2 - y^2 + y^4 / 2: a strict saddle at 0 that the start nearly runs into, the sides bent up so that there are minima, at y = 1 and -1."""
+    """x^2 - y^2 + y^4 / 2: a strict saddle at 0 that the start nearly runs into, the sides bent up so that there are minima, at y = 1 and
+    -1.
+    """
     x, y = w.unbind(-1)
     return x.square() - y.square() + y**4 / 2
 

@@ -1,6 +1,7 @@
 """Low-dose CT: how close to the slice that enough photons would have shown?
 
-Yang et al., "Low-Dose CT Image Denoising Using a GAN with Wasserstein Distance and Perceptual Loss", IEEE TMI 37(6), 2018 (arXiv:1708.00961).
+Yang et al., "Low-Dose CT Image Denoising Using a GAN with Wasserstein Distance and Perceptual Loss", IEEE TMI
+37(6), 2018 (arXiv:1708.00961).
 """
 
 from __future__ import annotations
@@ -11,16 +12,18 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.dataset import Picture, PictureSet
 from bench.errors import UsageError
-from bench.method import Batch, Method
+from bench.method import Batch, Method, param
+from bench.offers import Capability
 from bench.operators import ct
 from bench.stream import mix
 from bench.tasks._gallery import write_gallery
-from bench.tasks._picture_task import EXAM_SEED
-from bench.tasks._pictures import Crops, Exam, exam
+from bench.tasks._picture_task import EVALUATION_SEED
+from bench.tasks._pictures import Crops, EvaluationSet, evaluation_set
 from bench.tasks._restoration import Restoration
 from datasets.degrade.low_dose import LowDose
 
@@ -31,19 +34,22 @@ _TRAIN_PART = 2  # of the noise seeds: 0 and 1 are the test and the validation s
 class LDCT(Restoration):
     """Restore CT slices from few photons; whole slices are scored, within the window of the belly (-160 to 240 HU) and over all HU.
 
-    Pictures have one channel, HU from -1024 to 3072 on [0, 1]. A data set that brings low-dose slices (mayo) is judged as it is; to any other
-    the low dose is done (`dose`): a noisy sinogram, which methods may ask for, and its reconstruction. Training pairs are made once, as in a
-    study, stay on the device (2 MB a pair of 512 x 512) and are cropped at random. Methods may read `scanner` and `scans`.
+    Pictures have one channel, HU from -1024 to 3072 on [0, 1]. A data set that brings low-dose slices (mayo) is judged as it is; to any
+    other the low dose is done (`dose`): a noisy sinogram, which methods may ask for, and its reconstruction. Training pairs are made once,
+    as in a study, stay on the device (2 MB a pair of 512 x 512) and are cropped at random. Methods may read `scanner` and `scans`.
     """
 
-    data: str = "ellipses"
-    dose: str = "low_dose"
-    crop: int = 80  # training crops, pixels
-    tile: int = 0
-    least_contrast: float = 0.0
-    metrics: tuple[str, ...] = ("psnr", "ssim", "psnr_hu[window=full]", "ssim_hu[window=full]", "rmse_hu")
-    profile: str = "ct_window"
+    data: str = param("ellipses", "data set of CT slices")
+    dose: str = param("low_dose", "degradation of slices that come without a low-dose version")
+    crop: int = param(80, "side of training crops, pixels")
+    tile: int = param(0, "0: whole slices, as a scanner turns round them")
+    least_contrast: float = param(0.0, "whole slices are never left out")
+    metrics: tuple[str, ...] = param(
+        ("psnr", "ssim", "psnr_hu[window=full]", "ssim_hu[window=full]", "rmse_hu"), "of slices; the first one chooses the best step"
+    )
+    profile: str = param("ct_window", 'whose convention "psnr" and "ssim" follow (bench/tasks/_profiles.py)')
 
+    @override
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.tile:
@@ -51,8 +57,8 @@ class LDCT(Restoration):
 
     # -- what methods may read
     @property
+    @override
     def channels(self) -> int:
-        """Attenuation alone."""
         return 1
 
     @property
@@ -64,32 +70,38 @@ class LDCT(Restoration):
         """At most n whole training slices of one size, evenly spaced, with their sinograms where they have them."""
         slices = self._split("train")
         chosen = range(0, len(slices), max(1, len(slices) // n))[:n]
-        return self._exam([slices[i] for i in chosen], _TRAIN_PART).batches[0]
+        return self._evaluation_set([slices[i] for i in chosen], _TRAIN_PART).batches[0]
 
     # -- what decides a result
     @property
-    def offers(self) -> frozenset[str]:
+    @override
+    def offers(self) -> frozenset[Capability]:
         """Those of any restoration; sinograms unless the data set brings low-dose slices without them."""
-        return super().offers | ({"sinogram"} if self._split("test")[0].blurred is None else set())
+        return super().offers | ({"sinogram"} if self._split("test")[0].observed is None else set())
 
-    def parts(self) -> list[tuple[str, str]]:
-        """Data set, metrics, the low dose."""
-        return [*super().parts(), ("degradation", self.dose)]
+    @override
+    def components(self) -> list[tuple[str, str]]:
+        return [*super().components(), ("degradation", self.dose)]
 
+    @override
     def degrade(self, x: Tensor, rng: torch.Generator) -> Batch:
-        """Whole slices N x 1 x S x S as few photons show them; in the truth, too, nothing is less than air, and beyond the disc there is no more."""
+        """Whole slices N x 1 x S x S as few photons show them;
+        in the truth, too, nothing is less than air, and beyond the disc there is no more.
+        """
         x = x.to(self.device)
         sinogram = self._dose.scan(x, rng)
         target = ct.picture(ct.attenuation(x) * ct.inscribed(x.shape[-1], x.device))
         return Batch(self._dose.reconstruct(sinogram, x.shape[-1]), target, sinogram=sinogram)
 
     # -- training
+    @override
     def batch(self, n: int, rng: torch.Generator) -> Batch:
         """N random crops of the training pairs."""
         pairs = [self._crops.draw(u) for u in torch.rand(n, 4, generator=rng).tolist()]
         return Batch(torch.stack([low for _, low in pairs if low is not None]), torch.stack([x for x, _ in pairs]))
 
     # -- judging
+    @override
     def gallery(self, method: Method, folder: Path) -> None:
         """Four test slices, seen through the window of the belly."""
         write_gallery(folder, method, self._test, None, show=lambda x: ct.windowed(x, "abdomen"))
@@ -103,10 +115,12 @@ class LDCT(Restoration):
         return dose
 
     @property
+    @override
     def _instead(self) -> str:
         return "ellipses"
 
     @functools.cached_property
+    @override
     def _crops(self) -> Crops:
         slices = self._split("train")
 
@@ -114,15 +128,16 @@ class LDCT(Restoration):
         def load(index: int) -> Picture:
             batch = self._observe(slices[index], _TRAIN_PART, index)
             assert batch.target is not None
-            return Picture(name=slices.names[index], sharp=batch.target[0], blurred=batch.observed[0])
+            return Picture(name=slices.names[index], target=batch.target[0], observed=batch.observed[0])
 
         return self._crops_of(PictureSet(slices.names, load, slices.fingerprint))
 
-    def _exam(self, pictures: list[Picture], part: int) -> Exam:
-        return exam(pictures, lambda picture, i: self._observe(picture, part, i), self.device)
+    @override
+    def _evaluation_set(self, pictures: list[Picture], part: int) -> EvaluationSet:
+        return evaluation_set(pictures, lambda picture, i: self._observe(picture, part, i), self.device)
 
     def _observe(self, picture: Picture, part: int, index: int) -> Batch:
         """A slice as it came, or with noise of its own."""
-        if picture.blurred is not None:
-            return Batch(picture.blurred[None], picture.sharp[None])
-        return self.degrade(picture.sharp[None], torch.Generator().manual_seed(mix(EXAM_SEED, part, index)))
+        if picture.observed is not None:
+            return Batch(picture.observed[None], picture.target[None])
+        return self.degrade(picture.target[None], torch.Generator().manual_seed(mix(EVALUATION_SEED, part, index)))

@@ -13,18 +13,20 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.cards import Card
 from bench.dataset import SPLITS, PictureSet, Split
 from bench.errors import Unavailable, UsageError
-from bench.method import Batch, Method
+from bench.method import Batch, Method, param
 from bench.metric import ImageMetric, SaliencyMetric
+from bench.offers import Capability
 from bench.stream import mix
 from bench.task import Scores
 from bench.tasks._metrics import usable
-from bench.tasks._picture_task import EXAM_SEED, PictureTask
-from bench.tasks._pictures import Exam, exam
+from bench.tasks._picture_task import EVALUATION_SEED, PictureTask
+from bench.tasks._pictures import EvaluationSet, evaluation_set
 from bench.tasks._splits import open_or_instead, refuse_empty
 from bench.tasks._truth import Truth, named, resized
 from datasets.reading.saliency import Seen
@@ -37,18 +39,22 @@ _BASELINE = 512  # training maps whose mean is the baseline of the information g
 class Saliency(PictureTask):
     """Predict a map in [0, 1], N x 1 x H x W, of pictures that may be noisy.
 
-    A metric that compares with what the data set does not bring (fixations, an object's mask) is left out, with the reason; a picture whose truth
-    is empty is named and left out of every metric alike. Training and validation use the data set's own splits, or pop-out scenes where it has none.
+    A metric that compares with what the data set does not bring (fixations, an object's mask) is left out, with the reason; a picture
+    whose truth is empty is named and left out of every metric alike. Training and validation use the data set's own splits, or
+    pop-out scenes where it has none.
 
     Methods read `size`, the height and width of training pictures, and `sigma`.
     """
 
-    data: str = "popout"
-    height: int = 192  # pixels of what a method sees; maps are scored at the size of the truth
-    width: int = 256
-    whole: bool = False  # show test pictures at their own size
-    sigma: float = 0.0  # deviation of Gaussian noise on what a method sees, clipped to [0, 1]
-    metrics: tuple[str, ...] = ("cc", "kl", "nss", "auc_judd", "sim", "auc_borji", "shuffled_auc", "information_gain", "emd", "mae", "f_beta")
+    data: str = param("popout", "data set of photographs with maps")
+    height: int = param(192, "of what a method sees, pixels; maps are scored at the size of the truth")
+    width: int = param(256, "of what a method sees, pixels")
+    whole: bool = param(False, "show test pictures at their own size")
+    sigma: float = param(0.0, "standard deviation of Gaussian noise on what a method sees, clipped to [0, 1]")
+    metrics: tuple[str, ...] = param(
+        ("cc", "kl", "nss", "auc_judd", "sim", "auc_borji", "shuffled_auc", "information_gain", "emd", "mae", "f_beta"),
+        "of maps; the first one chooses the best step",
+    )
 
     def __post_init__(self) -> None:
         if min(self.height, self.width) < 16 or self.pictures < 0 or self.sigma < 0:
@@ -61,28 +67,31 @@ class Saliency(PictureTask):
 
     # -- what decides a result
     @property
-    def offers(self) -> frozenset[str]:
+    @override
+    def offers(self) -> frozenset[Capability]:
         """Maps to learn from, and the pictures without noise."""
         return frozenset({"saliency", "clean"})
 
-    def parts(self) -> list[tuple[str, str]]:
-        """The data set and all metrics."""
-        return [*super().parts(), *(("metric", name) for name in _DENOISED if self.sigma)]
+    @override
+    def components(self) -> list[tuple[str, str]]:
+        return [*super().components(), *(("metric", name) for name in _DENOISED if self.sigma)]
 
+    @override
     def cards(self) -> dict[str, Card]:
         """The metrics that can be computed; of noisy pictures, also how well they were denoised by those that do so on their way."""
         return super().cards() | {column: metric.card() for column, metric in self._denoised.items()}
 
-    def remarks(self) -> dict[str, str]:
-        """And which pictures have no truth."""
+    @override
+    def notes(self) -> dict[str, str]:
+        """Those of every picture task, and `without_truth`: which pictures have none."""
         splits: tuple[Split, ...] = ("validation", "test")
         found = [(split, len(self._split(split)), self._truth(split).without) for split in splits]
-        lines = [
-            f"{len(out)} of {n} {split} pictures have no truth and are left out of every measure: {named(out)}" for split, n, out in found if out
-        ]
-        return super().remarks() | ({"without_truth": "; ".join(lines)} if lines else {})
+        lack = "have no truth and are left out of every measure"
+        lines = [f"{len(out)} of {n} {split} pictures {lack}: {named(out)}" for split, n, out in found if out]
+        return super().notes() | ({"without_truth": "; ".join(lines)} if lines else {})
 
     # -- training
+    @override
     def batch(self, n: int, rng: torch.Generator) -> Batch:
         """N random training pictures, mirrored at random, shrunk to `size`, with their maps."""
         pairs = []
@@ -94,12 +103,13 @@ class Saliency(PictureTask):
         return self._observe(clean, target, noise)
 
     # -- judging
+    @override
     def validate(self, method: Method) -> dict[str, float]:
-        """The first metric on the validation pictures."""
         column, metric = next(iter(self._metrics[0].items()))
         (values,) = self._judge(method, "validation", {column: metric}).values()
         return {column: float(values.mean())}
 
+    @override
     def score(self, method: Method, progress: Callable[[int, int], None]) -> Scores:
         """Every metric on the test pictures, at the size of the truth."""
         names = self._test.names
@@ -113,7 +123,7 @@ class Saliency(PictureTask):
     ) -> dict[str, Tensor]:
         """Column -> one value a picture."""
         values: dict[str, list[Tensor]] = {column: [] for column in metrics}
-        judged = self._exam(split)
+        judged = self._evaluation_set(split)
         names = iter(judged.names)
         kinds = frozenset(kind for metric in metrics.values() for kind in metric.reads)
         for _, predicted in judged.restore(method, progress):
@@ -132,7 +142,13 @@ class Saliency(PictureTask):
                 values[column].append(metric(x_hat, batch.clean))
         return {column: torch.cat(parts) for column, parts in values.items()}
 
-    def _in_groups(self, split: Split, predicted: Tensor, names: list[str], kinds: frozenset[str]) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+    def _in_groups(
+        self,
+        split: Split,
+        predicted: Tensor,
+        names: list[str],
+        kinds: frozenset[str],
+    ) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
         """Maps at the size of their truth, with the wanted kinds of that truth, in groups of one size and in order."""
         truths = [self._truth(split).of(name, kinds) for name in names]
         for shape, group in itertools.groupby(range(len(names)), lambda i: tuple(next(iter(truths[i].values())).shape[-2:])):
@@ -141,6 +157,7 @@ class Saliency(PictureTask):
             yield resized(predicted[rows], shape), truth
 
     # -- data, read when first needed
+    @override
     def _split(self, split: Split) -> PictureSet:
         return refuse_empty(self._open((data := self.data_of(split)), split), data, self.root, split, self.on_corrupt)
 
@@ -164,7 +181,7 @@ class Saliency(PictureTask):
         """A training picture and its map at `size`, 8 bits: read once, then on the device (SALICON's 10,000 at 192 x 256: 2 GB)."""
         seen = self._split("train")[index]
         assert isinstance(seen, Seen)
-        x, target = ((resized(m.to(self.device), self.size) * 255).round().byte() for m in (seen.sharp, seen.target))
+        x, target = ((resized(m.to(self.device), self.size) * 255).round().byte() for m in (seen.photograph, seen.target))
         return x, target
 
     @functools.cached_property
@@ -175,28 +192,29 @@ class Saliency(PictureTask):
         return torch.stack([self._training(i)[1].cpu() for i in chosen]).mean(0)
 
     @property
-    def _test(self) -> Exam:
-        return self._exam("test")
+    @override
+    def _test(self) -> EvaluationSet:
+        return self._evaluation_set("test")
 
     @functools.cache  # noqa: B019
-    def _exam(self, split: Split) -> Exam:
+    def _evaluation_set(self, split: Split) -> EvaluationSet:
         pictures, judged = self._split(split), self._truth(split).judged
-        chosen = [judged[i] for i in self._thinned(len(judged))] if split == "test" else judged
+        chosen = [judged[i] for i in self._subsample(len(judged))] if split == "test" else judged
 
         def observe(seen: object, i: int) -> Batch:
             assert isinstance(seen, Seen)
-            rng = torch.Generator().manual_seed(mix(EXAM_SEED, SPLITS.index(split), i))
-            return self._observe(seen.sharp[None], seen.target[None], rng)
+            rng = torch.Generator().manual_seed(mix(EVALUATION_SEED, SPLITS.index(split), i))
+            return self._observe(seen.photograph[None], seen.target[None], rng)
 
-        return exam((self._shown(pictures[i], split) for i in chosen), observe, self.device)
+        return evaluation_set((self._shown(pictures[i], split) for i in chosen), observe, self.device)
 
     def _shown(self, seen: object, split: Split) -> Seen:
-        """A picture as methods see it."""
+        """A picture and its map at the size at which methods see it."""
         assert isinstance(seen, Seen)
         if self.whole and split == "test":
-            return Seen(name=seen.name, sharp=seen.sharp, density=seen.target, group=seen.group)
-        x, target = (resized(m, self.size) for m in (seen.sharp, seen.target))
-        return Seen(name=seen.name, sharp=x, density=target, group=seen.group)
+            return Seen(name=seen.name, observed=seen.photograph, target=seen.target, group=seen.group)
+        x, target = (resized(m, self.size) for m in (seen.photograph, seen.target))
+        return Seen(name=seen.name, observed=x, target=target, group=seen.group)
 
     def _observe(self, clean: Tensor, target: Tensor, rng: torch.Generator) -> Batch:
         observed = clean
@@ -210,10 +228,11 @@ class Saliency(PictureTask):
         return {f"denoised_{name}": registry.make("metric", name) for name in _DENOISED if self.sigma}
 
     @functools.cached_property
+    @override
     def _metrics(self) -> tuple[dict[str, SaliencyMetric], dict[str, str]]:
         def with_truth(metric: SaliencyMetric) -> SaliencyMetric:
             if lacking := [kind for kind in metric.reads if kind not in self._truth("test").kinds]:
                 raise Unavailable(f"the data set {self.data} brings no {lacking[0]}")
             return metric
 
-        return usable(self.metric_specs(), SaliencyMetric, "saliency maps", told=with_truth)
+        return usable(self.metric_specs(), SaliencyMetric, "saliency maps", configure=with_truth)

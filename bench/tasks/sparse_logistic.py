@@ -1,7 +1,8 @@
 """Logistic regression on features of which most are rare, as words are: what adaptive rates were made for.
 
 Duchi, Hazan, Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization", JMLR 12, 2011, Sec. 1.3: rare features
-that decide get large steps. Data are made up: feature j is 1 with probability min(1/2, 5 / j^power), labels follow a logistic model of them.
+that decide get large steps. Data are made up: feature j is 1 with probability min(1/2, 5 / j^power), labels
+follow a logistic model of them.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.dataset import SPLITS, Split
-from bench.method import Samples
+from bench.method import Samples, param
 from bench.stream import mix
 from bench.tasks._classification import Classification
 
@@ -29,17 +31,19 @@ class SparseLogistic(Classification):
 
     verb: ClassVar[str] = "minimise"
 
-    l2: float = 1e-3
-    features: int = 500
-    count: int = 2000  # examples of each split
-    power: float = 1.0  # how fast frequencies fall
-    data_seed: int = 0
+    l2: float = param(1e-3, "times half the squares of all weights (not biases), added to what is descended")
+    features: int = param(500, "of an example")
+    count: int = param(2000, "examples of each split")
+    power: float = param(1.0, "how fast the frequencies of features fall")
+    data_seed: int = param(0, "of the examples")
 
+    @override
     def __post_init__(self) -> None:
         super().__post_init__()
         if min(self.features, self.count) < 1 or self.power < 0:
             raise ValueError("features and count must be >= 1, power >= 0")
 
+    @override
     def model(self) -> nn.Module:
         """N x features to N x 2 logits; all weights 0."""
         line = nn.Linear(self.features, self.classes)
@@ -47,6 +51,7 @@ class SparseLogistic(Classification):
         nn.init.zeros_(line.bias)
         return line
 
+    @override
     def batch(self, n: int, rng: torch.Generator) -> Samples:
         """N training examples, drawn with replacement."""
         train = self.examples("train")
@@ -55,16 +60,16 @@ class SparseLogistic(Classification):
         return Samples(train.x[index], train.labels[index])
 
     @property
+    @override
     def classes(self) -> int:
-        """Two."""
         return 2
 
+    @override
     def fingerprint(self) -> dict[str, str]:
-        """Content of every split."""
-        splits = {split: self.examples(split) for split in SPLITS}
-        return {split: hashlib.sha256(s.x.cpu().numpy().tobytes() + s.labels.cpu().numpy().tobytes()).hexdigest()[:16] for split, s in splits.items()}  # type: ignore[union-attr]
+        return {split: _hashed(self.examples(split)) for split in SPLITS}
 
     @functools.cache  # noqa: B019 (a task lives as long as its process)
+    @override
     def examples(self, split: Split) -> Samples:
         """Features of 0 and 1 (n x features, float32) and labels."""
         rng = torch.Generator().manual_seed(mix(self.data_seed, SPLITS.index(split)))
@@ -75,5 +80,10 @@ class SparseLogistic(Classification):
 
     @functools.cached_property
     def _weights(self) -> Tensor:
-        """The true ones."""
+        """The true weights: features, float32."""
         return _SCALE * torch.randn(self.features, generator=torch.Generator().manual_seed(mix(self.data_seed, len(SPLITS))))
+
+
+def _hashed(examples: Samples) -> str:
+    assert examples.labels is not None
+    return hashlib.sha256(examples.x.cpu().numpy().tobytes() + examples.labels.cpu().numpy().tobytes()).hexdigest()[:16]

@@ -1,6 +1,7 @@
 """Translation between two kinds of pictures: labels to photographs, edges to photographs, gray to colour, one domain to another.
 
-Isola et al., pix2pix, CVPR 2017 (pairs; jitter of Sec. 6.2; FCN-score of Sec. 3.2) and Zhu et al., CycleGAN, ICCV 2017 (two domains without pairs).
+Isola et al., pix2pix, CVPR 2017 (pairs; jitter of Sec. 6.2; FCN-score of Sec. 3.2) and Zhu et al., CycleGAN, ICCV
+2017 (two domains without pairs).
 """
 
 from __future__ import annotations
@@ -13,18 +14,20 @@ from typing import Any, ClassVar, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.cards import Card
 from bench.dataset import Picture, PictureSet, Split
 from bench.errors import UsageError
-from bench.method import Batch, Method
+from bench.method import Batch, Method, param
 from bench.metric import SampleMetric
 from bench.metrics.fcn_score import FCNScore
+from bench.offers import Capability
 from bench.spec import Spec, parse
 from bench.task import Scores
 from bench.tasks._metrics import usable
-from bench.tasks._pictures import Crops, Exam, cut, exam
+from bench.tasks._pictures import Crops, EvaluationSet, cut, evaluation_set
 from bench.tasks._restoration import Restoration
 from bench.tasks._splits import open_split, refuse_empty
 
@@ -35,25 +38,34 @@ Judged = Sequence[tuple[Batch, Tensor]]
 class Translate(Restoration):
     """Turn pictures of one kind into another; scored on unseen ones, against their partners and as a set.
 
-    Data are pairs A and B (photo_edges, photo_grey, photo_labels, facades, folder_pair, coco_masks), or two domains that a source opens one at a time
-    (folder_unpaired). Methods that need pairs and those that do not compete on the same pairs; of two domains, only sets are compared.
+    Data are pairs A and B (photo_edges, photo_grey, photo_labels, facades, folder_pair, coco_masks), or two domains that a source
+    opens one at a time (folder_unpaired). Methods that need pairs and those that do not compete on the same pairs; of two
+    domains, only sets are compared.
     """
 
     judging_options: ClassVar[frozenset[str]] = Restoration.judging_options | {"set_metrics", "segmentation"}
 
-    data: str = "photo_edges"
-    direction: Literal["AtoB", "BtoA"] = "AtoB"
-    load: int = 0  # side to which whole training pictures are squeezed before they are cropped (pix2pix: 286 for crops of 256); 0: not
-    metrics: tuple[str, ...] = ("l1", "psnr", "ssim", "lpips")
-    set_metrics: tuple[str, ...] = ("fd[net=squeezenet1_0]", "sliced_wasserstein")  # the made pictures as a set beside the true ones
-    segmentation: str = ""  # "fcn_score[...]": read labels in the made pictures
+    data: str = param("photo_edges", "pairs, or two domains")
+    direction: Literal["AtoB", "BtoA"] = param("AtoB", "which side is observed, and which is the target")
+    load: int = param(
+        0,
+        "side to which whole training pictures are squeezed before they are cropped (pix2pix: 286 for crops of 256); 0: not",
+    )
+    metrics: tuple[str, ...] = param(("l1", "psnr", "ssim", "lpips"), "of pictures and their partners; the first one chooses the best step")
+    set_metrics: tuple[str, ...] = param(
+        ("fd[net=squeezenet1_0]", "sliced_wasserstein"),
+        "of the made pictures as a set beside the true ones",
+    )
+    segmentation: str = param("", '"fcn_score[...]": read labels in the made pictures')
 
     @classmethod
+    @override
     def training_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
         """And the first metric of sets, which chooses where there are no pairs."""
         first = {"set_metrics": tuple(options["set_metrics"])[:1]} if options.get("set_metrics") else {}
         return super().training_options(options) | first
 
+    @override
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.load and self.load < self.crop:
@@ -70,29 +82,33 @@ class Translate(Restoration):
 
     # -- what decides a result
     @property
-    def offers(self) -> frozenset[str]:
-        """Pairs serve methods that need none, too."""
+    @override
+    def offers(self) -> frozenset[Capability]:
+        """Unpaired domains; of pairs, "paired" as well."""
         return frozenset({"paired", "unpaired"} if self.paired else {"unpaired"})
 
-    def parts(self) -> list[tuple[str, str]]:
-        """The data set, all metrics and what they look through."""
+    @override
+    def components(self) -> list[tuple[str, str]]:
         sets = [part for spec, metric in self._set_metrics[0].items() for part in (("metric", spec), *metric.parts())]
         readers = [("metric", spec) for spec in self._readers[0]]
         readers += [("segmenter", name) for reader in self._readers[0].values() for name in (reader.segmenter, reader.truth)]
-        return [*super().parts(), *sets, *readers]
+        return [*super().components(), *sets, *readers]
 
+    @override
     def cards(self) -> dict[str, Card]:
         """Metrics of pictures, of sets, of labels; those that are available."""
         n = len(self._test)
         sets = {column: card for column, metric in self._set_metrics[0].items() for card in metric.cards(fake=n, real=n).values()}
-        labels = {column: dataclasses.replace(reader.card(), metric=column) for reader in self._readers[0].values() for column in reader.columns}
+        columns = [(column, reader.card()) for reader in self._readers[0].values() for column in reader.columns]
+        labels = {column: dataclasses.replace(card, metric=column) for column, card in columns}
         return super().cards() | sets | labels
 
-    def remarks(self) -> dict[str, str]:
-        """Metrics that cannot be computed; pictures left out."""
-        return super().remarks() | {f"unavailable.{spec}": reason for spec, reason in (self._set_metrics[1] | self._readers[1]).items()}
+    @override
+    def notes(self) -> dict[str, str]:
+        return super().notes() | {f"unavailable.{spec}": reason for spec, reason in (self._set_metrics[1] | self._readers[1]).items()}
 
     # -- training
+    @override
     def batch(self, n: int, rng: torch.Generator) -> Batch:
         """N random crops of A and of B: of the same pictures where they are pairs."""
         draws = torch.rand(n, 8, generator=rng).tolist()
@@ -110,15 +126,15 @@ class Translate(Restoration):
         return Batch(a, b) if self.direction == "AtoB" else Batch(b, a)
 
     # -- judging
+    @override
     def validate(self, method: Method) -> dict[str, float]:
-        """The first metric on the validation pictures."""
         if self.metrics:
             return super().validate(method)
         judged, (column, metric) = list(self._validation.restore(method)), next(iter(self._set_metrics[0].items()))
         return {column: _as_sets(metric, judged)}
 
+    @override
     def score(self, method: Method, progress: Callable[[int, int], None]) -> Scores:
-        """All metrics on the test pictures."""
         judged = list(self._test.restore(method, lambda done: progress(done, len(self._test))))
         values = {column: _as_sets(metric, judged) for column, metric in self._set_metrics[0].items()}
         for reader in self._readers[0].values():
@@ -128,6 +144,7 @@ class Translate(Restoration):
 
     # -- data, read when first needed
     @functools.cache  # noqa: B019 (a task lives as long as its process)
+    @override
     def _split(self, split: Split) -> PictureSet:
         """Pairs; of two domains the i-th of either, as many as the smaller one has: the others are noted, and train all the same."""
         if self.paired:
@@ -135,7 +152,7 @@ class Translate(Restoration):
         a, b = self._opened(split, "A"), self._opened(split, "B")
 
         def load(index: int) -> Picture:
-            return Picture(name=names[index], sharp=b[index].sharp, blurred=a[index].sharp)
+            return Picture(name=names[index], target=b[index].target, observed=a[index].target)
 
         names = [f"{x}, {y}" for x, y in zip(a.names, b.names)]
         alone = [name for domain in (a, b) for name in domain.names[len(names) :]] if split != "train" else []
@@ -148,6 +165,7 @@ class Translate(Restoration):
         return refuse_empty(open_split(str(spec), self.root, split, self.on_corrupt), str(spec), self.root, split, self.on_corrupt)
 
     @functools.cached_property
+    @override
     def _crops(self) -> Crops:
         return self._crops_of(_squeezed(self._split("train"), self.load))
 
@@ -155,21 +173,24 @@ class Translate(Restoration):
     def _domain_crops(self, domain: str) -> Crops:
         return self._crops_of(_squeezed(self._opened("train", domain), self.load))
 
+    @override
     def _whole(self, split: Split) -> PictureSet:
         """Whole pictures squeezed to a tile where training squeezes, too."""
         return _squeezed(self._split(split), self.tile if self.load else 0)
 
+    @override
     def _tiles(self, picture: Picture) -> Iterator[Picture]:
         """Tiles of both sides, unless pictures were squeezed to one."""
         return cut(picture, self.tile, self.least_contrast) if self.tile and not self.load else iter([picture])
 
-    def _exam(self, pictures: list[Picture], part: int) -> Exam:
+    @override
+    def _evaluation_set(self, pictures: list[Picture], part: int) -> EvaluationSet:
         def pair(picture: Picture, i: int) -> Batch:
-            if picture.blurred is None or picture.blurred.shape != picture.sharp.shape:
+            if picture.observed is None or picture.observed.shape != picture.target.shape:
                 raise UsageError(f"{self.data}: {picture.name} is no pair of pictures of one size; give load and tile to squeeze them")
-            return self._directed(picture.blurred[None], picture.sharp[None])
+            return self._directed(picture.observed[None], picture.target[None])
 
-        return exam(pictures, pair, self.device)
+        return evaluation_set(pictures, pair, self.device)
 
     # -- metrics
     @functools.cached_property
@@ -180,7 +201,7 @@ class Translate(Restoration):
             return metric
 
         specs = {spec: spec for spec in self.set_metrics}
-        return usable(specs, SampleMetric, "sets of samples", told=one_number, optional=bool(self.metrics))
+        return usable(specs, SampleMetric, "sets of samples", configure=one_number, optional=bool(self.metrics))
 
     @functools.cached_property
     def _readers(self) -> tuple[dict[str, FCNScore], dict[str, str]]:
@@ -201,7 +222,7 @@ def _squeezed(pictures: PictureSet, side: int) -> PictureSet:
 
     def load(index: int) -> Picture:
         picture = pictures[index]
-        blurred = None if picture.blurred is None else squeeze(picture.blurred)
-        return Picture(name=picture.name, sharp=squeeze(picture.sharp), blurred=blurred, group=picture.group)
+        observed = None if picture.observed is None else squeeze(picture.observed)
+        return Picture(name=picture.name, target=squeeze(picture.target), observed=observed, group=picture.group)
 
     return PictureSet(pictures.names, load, pictures.fingerprint, pictures.skipped) if side else pictures

@@ -7,41 +7,44 @@ from pathlib import Path
 from typing import ClassVar
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.dataset import Picture, PictureSet, Source, Split
 from bench.errors import UsageError
+from bench.method import param
 from bench.spec import Spec, parse
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Derived(Source):
-    """Base: a sibling says what A is, `derive`."""
+    """Base of pairs whose A is computed from a photograph B. A subclass defines `derive`."""
 
     licence: ClassVar[str] = "that of the photographs"
     layout: ClassVar[str] = "that of the photographs: `of` names another source of pictures"
 
-    of: str = "photos[colour_only=True]"
+    of: str = param("photos[colour_only=True]", "the photographs")
 
     def derive(self, x: Tensor) -> Tensor:
         """A from B; both 3 x H x W in [0, 1]."""
         raise NotImplementedError
 
+    @override
     def find(self, root: Path | None) -> Path | None:
-        """Where the photographs lie."""
         return self._photographs.find(root)
 
+    @override
     def count(self, root: Path | None, split: Split) -> int:
-        """As many as there are photographs."""
         return self._photographs.count(root, split)
 
+    @override
     def open(self, root: Path | None, split: Split) -> PictureSet:
         """The photographs of a split with what is derived from them."""
         photographs = self._photographs.open(root, split)
 
         def load(index: int) -> Picture:
             picture = photographs[index]
-            return Picture(name=picture.name, sharp=picture.sharp, blurred=self.derive(picture.sharp), group=picture.group)
+            return Picture(name=picture.name, target=picture.target, observed=self.derive(picture.target), group=picture.group)
 
         return PictureSet(photographs.names, load, photographs.fingerprint, photographs.skipped)
 

@@ -11,9 +11,11 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from bench.dataset import Split
 from bench.errors import UsageError
+from bench.method import param
 from datasets.reading.samples import SampleSet, SampleSource, sample_set, without_last_tenth
 
 _MOST = 1 << 28  # bytes of one file: five times the largest there is
@@ -27,23 +29,25 @@ class IdxFiles(SampleSource):
     names: ClassVar[tuple[str, ...]]
     layout: ClassVar[str] = "{train,t10k}-{images-idx3,labels-idx1}-ubyte, gzipped or not"
 
-    size: Literal[28, 32] = 32  # pixels: 28 as published, 32 with a border of two black ones
+    size: Literal[28, 32] = param(32, "side of a picture, pixels: 28 as published, 32 with a border of two black ones")
 
+    @override
     def find(self, root: Path | None) -> Path:
-        """The folder of the four files below the data root."""
         return self._below(root, *self.folders)
 
+    @override
     def count(self, root: Path | None, split: Split) -> int:
-        """How many pictures a split has."""
         labels = _read(self.find(root), f"{_part(split)}-labels-idx1-ubyte", 1)
         return len(labels[without_last_tenth(len(labels), split)])
 
+    @override
     def open(self, root: Path | None, split: Split) -> SampleSet:
-        """The pictures of a split."""
         folder = self.find(root)
         x, labels = _read(folder, f"{_part(split)}-images-idx3-ubyte", 3), _read(folder, f"{_part(split)}-labels-idx1-ubyte", 1)
         if len(x) != len(labels) or x.shape[1:] != (28, 28):
-            raise UsageError(f"{folder}: {len(x)} {split} pictures of {x.shape[1:]} but {len(labels)} labels; get the files from {self.origin}")
+            raise UsageError(
+                f"{folder}: {len(x)} {split} pictures of {x.shape[1:]} but {len(labels)} labels; get the files from {self.origin}",
+            )
         rows = without_last_tenth(len(x), split)
         border = (self.size - 28) // 2
         x = np.pad(x[rows, None], ((0, 0), (0, 0), (border, border), (border, border)))

@@ -1,4 +1,4 @@
-"""What sources of aligned pairs share. A pair is a `Picture` whose `blurred` is A and whose `sharp` is B, of one size."""
+"""What sources of aligned pairs share. A pair is a `Picture` whose `observed` is A and whose `target` is B, of one size."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import functools
 from collections.abc import Callable
 from pathlib import Path
 
+from typing_extensions import override
+
 from bench.dataset import Picture, Split
 from bench.errors import UsageError
+from bench.method import param
 from datasets.reading.files import FileSource
 from datasets.reading.folders import NOT_READ, PICTURES, files_in, unread_pictures, with_endings
 from datasets.reading.names import Entry
@@ -17,22 +20,25 @@ from datasets.reading.pixels import read_image
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Pairs(FileSource):
-    """Base of pairs on disk, in either of the two layouts of pix2pix: one picture with A on its left half and B on its right, or two folders.
+    """Base of pairs on disk, in either of the two layouts of pix2pix: one picture with A on its left half and B on its right, or two
+    folders.
 
     Where there is no folder of validation pictures, the last `held_out` of the training pictures serve.
     """
 
-    held_out: float = 0.1
+    held_out: float = param(0.1, "share of the training pairs that validates where there is no folder val")
 
     def __post_init__(self) -> None:
         if not 0 <= self.held_out < 1:
             raise ValueError(f"held_out must be in [0, 1), not {self.held_out}")
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
         """Pictures that hold both, or pairs of files with one name below A and B."""
         listed = _pairs_below if (folder / "A").is_dir() else images_below
         return of_split(functools.partial(listed, folder), split, self.held_out)
 
+    @override
     def load(self, entry: Entry) -> Picture:
         """Read one pair.
 
@@ -43,8 +49,10 @@ class Pairs(FileSource):
         if len(sides) == 1:
             sides = list(sides[0].chunk(2, dim=2))
         if sides[0].shape != sides[-1].shape or len(sides) != 2:
-            raise UsageError(f"{entry.files[0]}: its two sides differ in size, {[tuple(side.shape[1:]) for side in sides]}; they must be aligned")
-        return Picture(name=entry.name, sharp=sides[1], blurred=sides[0])
+            raise UsageError(
+                f"{entry.files[0]}: its two sides differ in size, {[tuple(side.shape[1:]) for side in sides]}; they must be aligned",
+            )
+        return Picture(name=entry.name, target=sides[1], observed=sides[0])
 
 
 def of_split(listed: Callable[[str], list[Entry]], split: Split, held_out: float) -> list[Entry]:

@@ -1,4 +1,6 @@
-"""What the toy distributions share: they are mixtures of isotropic Gaussians, over a few centres or along a curve, so their densities are known."""
+"""What the toy distributions share: they are mixtures of isotropic Gaussians, over a few centres or along a curve, so their densities are
+known.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,10 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.dataset import DataSource, Split
-from bench.method import Samples
+from bench.method import Samples, param
 
 _NODES = 2048  # of the quadrature along a curve: finer than its noise, so its error is that of the two ends
 _CHUNK = 2**12  # points whose density is computed at once
@@ -26,8 +29,8 @@ class PointSource(DataSource):
     licence: ClassVar[str] = "none needed"
     layout: ClassVar[str] = "nothing"
 
+    @override
     def count(self, root: Path | None, split: Split) -> int | None:
-        """As many as are asked for."""
         return None
 
     def fingerprint(self) -> str:
@@ -57,7 +60,7 @@ class PointSource(DataSource):
 
     def log_density(self, x: Tensor) -> Tensor:
         """The logarithm of the density at points (N x d), natural, N, float64."""
-        return torch.cat([self._log_density(part.double()) for part in x.split(_CHUNK)])
+        return torch.cat([self._log_density(part.double()) for part in torch.split(x, _CHUNK)])
 
     def _log_density(self, x: Tensor) -> Tensor:
         means, std = self.components().to(x.device), self.deviations().to(x.device)
@@ -70,10 +73,12 @@ class PointSource(DataSource):
 class Mixture(PointSource):
     """Gaussians around a few centres."""
 
+    @override
     def centres(self) -> Tensor:
         """Where the modes are, K x d, float32."""
         return self.components().float()
 
+    @override
     def draw(self, n: int, rng: torch.Generator) -> Samples:
         """N points, and which mode each belongs to."""
         means = self.components()
@@ -86,14 +91,14 @@ class Mixture(PointSource):
 class Equal(PointSource):
     """All components have one standard deviation."""
 
-    std: float = 0.02  # in every direction
+    std: float = param(0.02, "standard deviation in every direction")
 
     def __post_init__(self) -> None:
         if not self.std > 0:
             raise ValueError(f"std must be positive, not {self.std}")
 
+    @override
     def deviations(self) -> Tensor:
-        """The same for all."""
         return torch.full((len(self.components()),), self.std, dtype=torch.float64)
 
 
@@ -110,11 +115,13 @@ class Curves(Equal):
         """The places of u (n, float64) on each of the C curves: C x n x 2."""
         raise NotImplementedError
 
+    @override
     def components(self) -> Tensor:
         """Midpoints of equal steps of u on every curve."""
         u = (torch.arange(_NODES, dtype=torch.float64) + 0.5) / _NODES
         return self.curves(u).flatten(0, 1)
 
+    @override
     def draw(self, n: int, rng: torch.Generator) -> Samples:
         """N points, and which curve each belongs to."""
         u, noise = torch.rand(n, generator=rng, dtype=torch.float64), torch.randn(n, 2, generator=rng, dtype=torch.float64)

@@ -18,9 +18,10 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import param
-from methods.classical._tuned import Filter, TunedHP
+from methods.classical._tuned import Candidate, Filter, TunedHP
 
 _REACH = 2.5  # of the window, in standard deviations of closeness
 
@@ -35,8 +36,10 @@ class Bilateral(Filter):
         radius: float | tuple[float, ...] = param((1.0, 1.5, 2.0), "standard deviation of closeness, pixels")
         similarity: float | tuple[float, ...] = param((1.5, 2.0, 2.5, 3.0, 4.0), "standard deviation of similarity, in those of the noise")
 
-    def filter(self, y: Tensor, sigma: Tensor, hp: HP) -> Tensor:
-        """See the base class."""
+    hp: HP
+
+    @override
+    def filter(self, y: Tensor, sigma: Tensor, hp: Candidate) -> Tensor:
         reach, (h, w) = math.ceil(_REACH * hp.radius), y.shape[-2:]
         mirrored = F.pad(y, [reach] * 4, mode="reflect")
         scale = -0.5 / (hp.similarity * sigma.clamp_min(1e-6)).square() / y.shape[1]

@@ -1,8 +1,8 @@
 """Blind deconvolution of linear motion: marginal likelihood over a bank of lines, then Wiener's filter under its uncertainty.
 
-Estimator: A. Levin, Y. Weiss, F. Durand, W. T. Freeman, "Understanding and evaluating blind deconvolution algorithms", CVPR 2009 (MAP_k: integrate
-the picture out, choose the kernel; closed form for a Gaussian prior in the Fourier domain). Family and use of the log-spectrum: M. Cannon, "Blind
-deconvolution of spatially invariant image blurs with phase", IEEE Trans. ASSP 1976.
+Estimator: A. Levin, Y. Weiss, F. Durand, W. T. Freeman, "Understanding and evaluating blind deconvolution algorithms", CVPR 2009 (MAP_k:
+integrate the picture out, choose the kernel; closed form for a Gaussian prior in the Fourier domain). Family and use of the log-spectrum:
+M. Cannon, "Blind deconvolution of spatially invariant image blurs with phase", IEEE Trans. ASSP 1976.
 
 | source | here |
 |---|---|
@@ -10,12 +10,12 @@ deconvolution of spatially invariant image blurs with phase", IEEE Trans. ASSP 1
 | Levin et al.: y ~ N(0, abs(H)^2 S + sigma^2) at each frequency, S a power law | `_log_likelihood` |
 | Wiener filter for a random kernel: conj(E H) / (E abs(H)^2 + balance abs(D)^2) | `restore` |
 
-Departures: log-spectrum residuals are Student-t instead of exponential (pictures break the power law along their edges); kernels are averaged
-under the tempered posterior instead of the best one being chosen. A picture that shows no evidence is therefore deblurred with the average
-over all lines and "no blur", a short kernel: little gain, little harm. Curved paths are restored as far as a line explains them.
-Tuning: slope, band, contrasts, temper and balance on up to 96 crops of the training photos (128 pixels, DeblurGAN trajectories of length 24, noise
-2/255): +0.65 dB, of which 0.10 are owed to the estimate (temper infinite: +0.55); on straight lines of 3 to 18 pixels +1.3 dB against +0.3.
-Validation photo, trajectories: +0.36 dB.
+Departures: log-spectrum residuals are Student-t instead of exponential (pictures break the power law along their edges); kernels are
+averaged under the tempered posterior instead of the best one being chosen. A picture that shows no evidence is therefore deblurred with the
+average over all lines and "no blur", a short kernel: little gain, little harm. Curved paths are restored as far as a line explains them.
+Tuning: slope, band, contrasts, temper and balance on up to 96 crops of the training photos (128 pixels, DeblurGAN trajectories of length
+24, noise 2/255): +0.65 dB, of which 0.10 are owed to the estimate (temper infinite: +0.55); on straight lines of 3 to 18 pixels +1.3 dB
+against +0.3. Validation photo, trajectories: +0.36 dB.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 
 from bench.method import Batch, Method, param
+from bench.offers import RestorationTask
 from bench.operators.psf import psf_to_otf
 from methods.classical._deconvolve import centre, mirrored, periodic, wiener
 
@@ -38,7 +39,7 @@ _CONTRASTS = 10 ** torch.linspace(-6.3, -1.8, 10)
 _LONGEST = 40  # a line that a block can still tell
 
 
-class BlindMotion(Method):
+class BlindMotion(Method[RestorationTask]):
     """Length and angle of the motion from the picture alone, each as far as the picture tells."""
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,12 +48,18 @@ class BlindMotion(Method):
 
         lengths: tuple[float, ...] = param((3.0, 6.0, 9.0, 12.0, 15.0, 18.0), "lengths of the lines, pixels; no blur is always in the bank")
         angles: int = param(12, "directions over 180 degrees")
-        temper: float = param(60.0, "the log-likelihood is divided by it, since neighbouring frequencies are dependent and pictures are no Gaussians")
+        temper: float = param(
+            60.0,
+            "the log-likelihood is divided by it, since neighbouring frequencies are dependent and pictures are no Gaussians",
+        )
         balance: float = param(0.05, "weight of the smoothness prior against the data")
 
         def __post_init__(self) -> None:
-            if not self.lengths or not all(0 < n <= _LONGEST for n in self.lengths) or self.angles < 1 or self.temper <= 0 or self.balance < 0:
+            fitting = self.lengths and all(0 < n <= _LONGEST for n in self.lengths)
+            if not fitting or self.angles < 1 or self.temper <= 0 or self.balance < 0:
                 raise ValueError(f"lengths must be given and lie in (0, {_LONGEST}], angles >= 1, temper > 0 and balance >= 0")
+
+    hp: HP
 
     def restore(self, batch: Batch) -> Tensor:
         """N x C x H x W in [0, 1]."""

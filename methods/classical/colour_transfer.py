@@ -7,8 +7,8 @@ F. Pitie, A. Kokaram. The linear Monge-Kantorovitch linear colour mapping for ex
 | T = A^-1/2 (A^1/2 B A^1/2)^1/2 A^-1/2, the transport of two | `_transport` |
 | Gaussians with covariances A and B at least squared cost    |            |
 
-Departures: between two domains, not two pictures: means and covariances are those of all pixels of the training batches; 1e-6 is added to the
-    variances, since grey pictures have but one colour axis.
+Departures: between two domains, not two pictures: means and covariances are those of all pixels of the training batches; 1e-6 is added to
+    the variances, since grey pictures have but one colour axis.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import Batch, Logs, Method, param
+from bench.offers import Capability, RestorationTask
 
 
-class ColourTransfer(Method):
+class ColourTransfer(Method[RestorationTask]):
     """The affine map of colours that carries mean and covariance of the observed pictures to those of the targets."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"unpaired"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"unpaired"})
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP:
@@ -35,10 +37,14 @@ class ColourTransfer(Method):
         steps: int = param(200, "batches")
         batch_size: int = param(16, "pictures of either domain a batch")
 
+    hp: HP
+
+    @override
     def prepare(self, data: Iterator[Batch]) -> None:
         """Start with the moments of one batch."""
         self.moments = _moments(next(data))
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """Running means of the first and second moments."""
         while self.t < self.hp.steps:
@@ -56,12 +62,12 @@ class ColourTransfer(Method):
 
 def _moments(batch: Batch) -> Tensor:
     """2 x 4 x 4, float64: E [1, c] [1, c]' over the colours c of all pixels, observed and target."""
-    assert batch.target is not None
-    return torch.stack([_second(x.double().transpose(0, 1).flatten(1)) for x in (batch.observed, batch.target)])
+    assert batch.truth is not None
+    return torch.stack([_second(x.double().transpose(0, 1).flatten(1)) for x in (batch.observed, batch.truth)])
 
 
 def _second(colours: Tensor) -> Tensor:
-    """3 x P -> 4 x 4."""
+    """Second moments of P colours and a constant: 3 x P -> 4 x 4."""
     ones = torch.cat([torch.ones_like(colours[:1]), colours])
     return ones @ ones.T / ones.shape[1]
 

@@ -14,10 +14,11 @@ from __future__ import annotations
 import dataclasses
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import Batch, param
 from bench.operators import ct
-from methods.classical._tuned import Reconstruction, TunedHP
+from methods.classical._tuned import Candidate, Reconstruction, TunedHP
 
 
 class FBPHann(Reconstruction):
@@ -33,6 +34,9 @@ class FBPHann(Reconstruction):
             if not all(0 < cutoff <= 1 for cutoff in self.values("cutoff")):
                 raise ValueError(f"cutoff must be in (0, 1], not {self.cutoff}")
 
-    def attempt(self, batch: Batch, hp: HP) -> Tensor:
+    hp: HP
+
+    @override
+    def attempt(self, batch: Batch, hp: Candidate) -> Tensor:
         """N x 1 x S x S: nothing passes beyond the cut-off."""
-        return ct.picture(self.scanner.fbp(batch.sinogram, batch.observed.shape[-1], "hann", hp.cutoff))
+        return ct.picture(self.scanner.fbp(self.rays(batch), batch.observed.shape[-1], "hann", hp.cutoff))

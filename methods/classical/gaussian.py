@@ -14,10 +14,11 @@ from __future__ import annotations
 import dataclasses
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import param
 from bench.operators.psf import convolve, gaussian
-from methods.classical._tuned import Filter, TunedHP
+from methods.classical._tuned import Candidate, Filter, TunedHP
 
 
 class Gaussian(Filter):
@@ -27,8 +28,14 @@ class Gaussian(Filter):
     class HP(TunedHP):
         """The scale."""
 
-        radius: float | tuple[float, ...] = param((0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0), "standard deviation, pixels")
+        radius: float | tuple[float, ...] = param(
+            (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0),
+            "standard deviation, pixels",
+        )
 
-    def filter(self, y: Tensor, sigma: Tensor, hp: HP) -> Tensor:
-        """See the base class; the level only decides which `radius` is best."""
+    hp: HP
+
+    @override
+    def filter(self, y: Tensor, sigma: Tensor, hp: Candidate) -> Tensor:
+        """The level only decides which `radius` is best."""
         return convolve(y, gaussian(hp.radius, reach=4), "reflect")

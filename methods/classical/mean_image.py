@@ -11,14 +11,16 @@ from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import Batch, Logs, Method, param
+from bench.offers import Capability, RestorationTask
 
 
-class MeanImage(Method):
+class MeanImage(Method[RestorationTask]):
     """The constant picture of least squared error. It learns the size of a target from that of its observation."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"unpaired"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"unpaired"})
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP:
@@ -27,10 +29,14 @@ class MeanImage(Method):
         steps: int = param(500, "batches")
         batch_size: int = param(16, "pictures a batch")
 
+    hp: HP
+
+    @override
     def prepare(self, data: Iterator[Batch]) -> None:
         """Start with the mean of one batch."""
         self.mean, self.scale = _look(next(data))
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """A running mean."""
         while self.t < self.hp.steps:
@@ -48,6 +54,6 @@ class MeanImage(Method):
 
 def _look(batch: Batch) -> tuple[Tensor, list[float]]:
     """The mean target, 1 x C x H x W, and how much larger than its observation it is, by axis."""
-    assert batch.target is not None
-    pairs = zip(batch.target.shape[-2:], batch.observed.shape[-2:])
-    return batch.target.mean(0, keepdim=True), [target / observed for target, observed in pairs]
+    assert batch.truth is not None
+    pairs = zip(batch.truth.shape[-2:], batch.observed.shape[-2:])
+    return batch.truth.mean(0, keepdim=True), [target / observed for target, observed in pairs]

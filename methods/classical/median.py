@@ -15,9 +15,10 @@ import dataclasses
 
 import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import param
-from methods.classical._tuned import Filter, TunedHP
+from methods.classical._tuned import Candidate, Filter, TunedHP
 
 
 class Median(Filter):
@@ -33,7 +34,10 @@ class Median(Filter):
             if any(size < 1 or size % 2 == 0 for size in (self.size if isinstance(self.size, tuple) else (self.size,))):
                 raise ValueError(f"size must be odd and positive, not {self.size}")
 
-    def filter(self, y: Tensor, sigma: Tensor, hp: HP) -> Tensor:
-        """See the base class; the level only decides which `size` is best."""
+    hp: HP
+
+    @override
+    def filter(self, y: Tensor, sigma: Tensor, hp: Candidate) -> Tensor:
+        """The level only decides which `size` is best."""
         mirrored = F.pad(y, [hp.size // 2] * 4, mode="reflect")
         return mirrored.unfold(-2, hp.size, 1).unfold(-2, hp.size, 1).flatten(-2).median(-1).values

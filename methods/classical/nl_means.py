@@ -18,9 +18,10 @@ import dataclasses
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import param
-from methods.classical._tuned import Filter, TunedHP
+from methods.classical._tuned import Candidate, Filter, TunedHP
 
 
 class NLMeans(Filter):
@@ -30,7 +31,10 @@ class NLMeans(Filter):
     class HP(TunedHP):
         """Strength and reach."""
 
-        h: float | tuple[float, ...] = param((0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1), "filtering parameter, in standard deviations of the noise")
+        h: float | tuple[float, ...] = param(
+            (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1),
+            "filtering parameter, in standard deviations of the noise",
+        )
         patch: int = param(5, "IPOL Table 1: side of a patch at sigma 15 to 30, odd")
         distance: int = param(6, "farthest shift, pixels (IPOL: 10)")
 
@@ -38,8 +42,10 @@ class NLMeans(Filter):
             if self.patch < 1 or self.patch % 2 == 0 or self.distance < 1:
                 raise ValueError(f"patch must be odd and distance >= 1, not {self.patch} and {self.distance}")
 
-    def filter(self, y: Tensor, sigma: Tensor, hp: HP) -> Tensor:
-        """See the base class."""
+    hp: HP
+
+    @override
+    def filter(self, y: Tensor, sigma: Tensor, hp: Candidate) -> Tensor:
         (height, width), half, distance = y.shape[-2:], hp.patch // 2, hp.distance
         mirrored = F.pad(y, [distance + half] * 4, mode="reflect")
         here = mirrored[..., distance : distance + height + 2 * half, distance : distance + width + 2 * half]

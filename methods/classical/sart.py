@@ -19,10 +19,11 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import Batch, param
 from bench.operators import ct
-from methods.classical._tuned import Reconstruction, TunedHP
+from methods.classical._tuned import Candidate, Reconstruction, TunedHP
 
 
 class SART(Reconstruction):
@@ -38,12 +39,16 @@ class SART(Reconstruction):
 
         def __post_init__(self) -> None:
             if min(*self.values("iterations"), self.together) < 1 or not all(0 < relax < 2 for relax in self.values("relax")):
-                raise ValueError(f"iterations and together must be >= 1, relax in (0, 2), not {self.iterations}, {self.together} and {self.relax}")
+                raise ValueError(
+                    f"iterations and together must be >= 1, relax in (0, 2), not {self.iterations}, {self.together} and {self.relax}",
+                )
 
+    hp: HP
+
+    @override
     @torch.no_grad()
-    def attempt(self, batch: Batch, hp: HP) -> Tensor:
-        """N x 1 x S x S."""
-        size, p = batch.observed.shape[-1], batch.sinogram
+    def attempt(self, batch: Batch, hp: Candidate) -> Tensor:
+        size, p = batch.observed.shape[-1], self.rays(batch)
         disc = ct.inscribed(size, p.device).float()[None, None]
         length = self.scanner.project(disc)  # 1 x V x D, mm
         mu = torch.zeros_like(batch.observed)

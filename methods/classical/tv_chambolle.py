@@ -19,9 +19,10 @@ import dataclasses
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import param
-from methods.classical._tuned import Filter, TunedHP
+from methods.classical._tuned import Candidate, Filter, TunedHP
 
 
 class TVChambolle(Filter):
@@ -38,8 +39,10 @@ class TVChambolle(Filter):
             if self.iterations < 1:
                 raise ValueError(f"iterations must be >= 1, not {self.iterations}")
 
-    def filter(self, y: Tensor, sigma: Tensor, hp: HP) -> Tensor:
-        """See the base class."""
+    hp: HP
+
+    @override
+    def filter(self, y: Tensor, sigma: Tensor, hp: Candidate) -> Tensor:
         lam = hp.weight * sigma.clamp_min(1e-6)
         down, right = torch.zeros_like(y), torch.zeros_like(y)  # the dual field, -p
         step_down, step_right = torch.zeros_like(y), torch.zeros_like(y)  # the last row and column stay 0

@@ -8,8 +8,8 @@ Sidky, Jørgensen, Pan. Physics in Medicine and Biology 57(10), 2012, arXiv:1111
 | Alg. 4 (primal-dual), with diagonal steps             | its loop        |
 | forward differences and their transpose               | `_grad`, `_adjoint` |
 
-Departures: rays count by the photons they brought, w = exp(-p), as their noise demands; it starts at filtered back-projection; the transpose
-    of A is the back-projection of `bench.operators.ct`, which interpolates differently.
+Departures: rays count by the photons they brought, w = exp(-p), as their noise demands; it starts at filtered
+    back-projection; the transpose of A is the back-projection of `bench.operators.ct`, which interpolates differently.
     Phantoms have no texture, so they flatter it.
 """
 
@@ -20,10 +20,11 @@ import dataclasses
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import Batch, param
 from bench.operators import ct
-from methods.classical._tuned import Reconstruction, TunedHP
+from methods.classical._tuned import Candidate, Reconstruction, TunedHP
 
 
 class TVCT(Reconstruction):
@@ -40,10 +41,13 @@ class TVCT(Reconstruction):
             if min(self.values("weight")) < 0 or self.iterations < 1:
                 raise ValueError(f"weight must be >= 0 and iterations >= 1, not {self.weight} and {self.iterations}")
 
+    hp: HP
+
+    @override
     @torch.no_grad()
-    def attempt(self, batch: Batch, hp: HP) -> Tensor:
+    def attempt(self, batch: Batch, hp: Candidate) -> Tensor:
         """N x 1 x S x S. Inside, x is attenuation a pixel and a ray's integral the sum of its samples."""
-        p, size, views = batch.sinogram, batch.observed.shape[-1], self.scanner.views
+        p, size, views = self.rays(batch), batch.observed.shape[-1], self.scanner.views
         pixel = self.scanner.field / size
         disc = ct.inscribed(size, p.device).float()[None, None]
         s = views / 4  # scales the differences until both halves of the operator have columns of one sum, `views`

@@ -9,8 +9,8 @@ deconvolution", JOSA A 2010, arXiv:1004.5538; the myopic part (PSF parameters) i
 | Eq. 31: the precisions given the picture, Gamma | `_precision` |
 | Eq. 44: posterior mean | `filters` in `_gibbs` |
 
-Departures: the chain starts at precisions read off the data instead of 1 and has a fixed length, both to save burn-in; conditional means are
-averaged instead of samples (Rao-Blackwell: the same limit, less variance); borders as in `wiener`. Each channel has its own precisions.
+Departures: the chain starts at precisions read off the data instead of 1 and has a fixed length, both to save burn-in; conditional means
+are averaged instead of samples (Rao-Blackwell: the same limit, less variance); borders as in `wiener`. Each channel has its own precisions.
 Tuning: the picture needs none; 10 + 10 samples come within 0.2 dB of a long chain on 48 crops of the training photos (128 pixels, DeblurGAN
 trajectories of length 24, noise 2/255): +3.74 dB; +3.32 dB on the validation photo.
 """
@@ -24,15 +24,16 @@ import torch
 from torch import Tensor
 
 from bench.method import Batch, Method, param
+from bench.offers import Capability, RestorationTask
 from bench.operators.psf import psf_to_otf
 from methods.classical._deconvolve import centre, laplacian_power, oracle_psf, periodic
 
 
-class UnsupervisedWiener(Method):
+class UnsupervisedWiener(Method[RestorationTask]):
     """Gibbs sampling of noise and prior precision in the Fourier domain, all pictures and channels at once."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"psf"})
-    chancy = True
+    needs: ClassVar[frozenset[Capability]] = frozenset({"psf"})
+    stochastic_inference = True
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP:
@@ -44,6 +45,8 @@ class UnsupervisedWiener(Method):
         def __post_init__(self) -> None:
             if self.burn_in < 0 or self.samples < 1:
                 raise ValueError(f"burn_in must be >= 0 and samples >= 1, not {self.burn_in} and {self.samples}")
+
+    hp: HP
 
     def restore(self, batch: Batch) -> Tensor:
         """N x C x H x W in [0, 1].

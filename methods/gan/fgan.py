@@ -18,12 +18,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench.errors import UsageError
 from bench.method import Logs, Samples, param
+from bench.offers import GenerationTask
 from methods.gan._divergences import DIVERGENCES, Divergence, alpha_divergence, weighted_jensen_shannon
 from methods.two_player import GANHP, TwoPlayer
 
@@ -43,11 +44,14 @@ class FGAN(TwoPlayer):
         pi: float = param(0.5, "Table 5: weight of the data, where the divergence is `js_weighted`")
         surrogate: bool = param(False, "Sec. 3.2: the generator's alternative objective")
 
-    def build(self, task: Any) -> None:
-        """The task's networks and the divergence."""
+    hp: HP
+
+    @override
+    def build(self, task: GenerationTask) -> None:
         super().build(task)
         self.divergence = self._chosen()
 
+    @override
     def losses(self, batch: Samples) -> tuple[Tensor, Tensor]:
         """-F and the generator's F (its part that depends on it), from one pass through both networks."""
         d = self.divergence
@@ -55,6 +59,7 @@ class FGAN(TwoPlayer):
         conjugate = d.composed(v_fake).mean()
         return conjugate - d.activation(v_real).mean(), -d.activation(v_fake).mean() if self.hp.surrogate else -conjugate
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """Algorithm 1."""
         while self.t < self.hp.steps:

@@ -15,19 +15,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Logs, Samples, param
+from bench.offers import GenerationTask
+from methods.losses.contracts import AdversarialLoss
 from methods.procedures import alternate
 from methods.two_player import GANHP, TwoPlayer
 
 
 class GradientRegularizedGAN(TwoPlayer):
-    """The generator also makes the critic's gradient small. Any `adversarial` is played as a zero-sum game: V is minus its critic's loss."""
+    """The generator also makes the critic's gradient small. Any `adversarial` is played as a zero-sum game:
+    V is minus its critic's loss.
+    """
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP(GANHP):
@@ -40,21 +44,25 @@ class GradientRegularizedGAN(TwoPlayer):
         adversarial: str = param("saturating", "Sec. 2: V of the GAN; the non-saturating form does not train with it")
         eta: float = param(0.5, "[code] weight of the squared norm")
 
-    def build(self, task: Any) -> None:
-        """Networks, optimisers, the game."""
-        super().build(task)
-        self.adversarial = registry.make("adversarial", self.hp.adversarial)
+    hp: HP
 
+    @override
+    def build(self, task: GenerationTask) -> None:
+        super().build(task)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", self.hp.adversarial)
+
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
         """-V."""
         return self.adversarial.critic(self.D, batch.x, self.fake(len(batch)).detach())
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
         """V + eta |dV / d theta_D|^2."""
         v = -self.adversarial.critic(self.D, batch.x, self.fake(len(batch)))
         gradients = torch.autograd.grad(v, list(self.D.parameters()), create_graph=True)
         return v + self.hp.eta * torch.stack([g.square().sum() for g in gradients]).sum()
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
-        """One critic step, one generator step."""
         yield from alternate(self, data, self.critic_loss, self.generator_loss, constrain=self.adversarial.constrain)

@@ -25,10 +25,13 @@ from typing import Any, ClassVar, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Logs, Samples, param
+from bench.offers import FeatureCritic, GenerationTask
 from methods.gan._pictures import picture_side
+from methods.losses.contracts import AdversarialLoss
 from methods.networks.backbones import Critic, MLPGenerator, mlp_critic
 from methods.procedures import alternate
 from methods.two_player import GANHP, TwoPlayer
@@ -48,7 +51,10 @@ class InfoGAN(TwoPlayer):
         optimizer: str = param("adam[lr=1e-3,betas=(0.5,0.999)]", "App. C: generator")
         optimizer_d: str = param("adam[lr=2e-4,betas=(0.5,0.999)]", "App. C: critic and Q")
         init: str = param("normal02", "[code] N(0, 0.02)")
-        adversarial: Literal["nonsaturating", "saturating", "lsgan", "hinge"] = param("nonsaturating", "[code]; on the critic's body")
+        adversarial: Literal["nonsaturating", "saturating", "lsgan", "hinge", "relativistic"] = param(
+            "nonsaturating",
+            "[code]; on the critic's body",
+        )
         info: float = param(1.0, "Eq. 6: lambda")
         noise: int = param(62, "App. C.1: incompressible latents")
         categories: int = param(10, "Sec. 7.1: values of the categorical code")
@@ -57,8 +63,11 @@ class InfoGAN(TwoPlayer):
         width: int = param(64, "App. C.1: channels of the generator's last but one layer and of the critic's first")
         hidden: int = param(1024, "App. C.1: units of the hidden layers")
 
-    def build(self, task: Any) -> None:
-        """The paper's networks and the game."""
+    hp: HP
+    D: FeatureCritic
+
+    @override
+    def build(self, task: GenerationTask) -> None:
         h = self.hp
         z_dim = h.noise + h.categories + h.continuous
         if len(task.shape) == 1:
@@ -68,8 +77,9 @@ class InfoGAN(TwoPlayer):
         outputs = h.categories + 2 * h.continuous  # logits, means, logarithms of standard deviations
         self.Q = nn.Sequential(nn.Linear(self.D.features, 128), nn.BatchNorm1d(128), nn.LeakyReLU(0.1), nn.Linear(128, outputs))
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D, self.Q, spec=h.optimizer_d or h.optimizer)
-        self.adversarial = registry.make("adversarial", h.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
+    @override
     def z(self, n: int) -> Tensor:
         """Latents: noise U(-1, 1), a one-hot code, continuous codes U(-1, 1)."""
         h = self.hp
@@ -82,23 +92,27 @@ class InfoGAN(TwoPlayer):
         logits, mean, log_std = q.split([h.categories, h.continuous, h.continuous], 1)
         category, c = z[:, h.noise :].split([h.categories, h.continuous], 1)
         log_std = torch.zeros_like(log_std) if h.fixed_std else log_std
-        log_q = -F.cross_entropy(logits, category) - (((c - mean) / log_std.exp()).square() / 2 + log_std + math.log(2 * math.pi) / 2).sum(1).mean()
-        return log_q + math.log(h.categories) + h.continuous * math.log(2)
+        gaussian = (((c - mean) / log_std.exp()).square() / 2 + log_std + math.log(2 * math.pi) / 2).sum(1).mean()
+        return -F.cross_entropy(logits, category) - gaussian + math.log(h.categories) + h.continuous * math.log(2)
 
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
         """-V - lambda L_I; the body sees each batch once, for both heads."""
         z = self.z(len(batch))
         real, fake = self.D.represent(batch.x), self.D.represent(self.G(z).detach())
         return self.adversarial.critic(self.D.head, real, fake) - self.hp.info * self.information(self.Q(fake), z)
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
         """-E log D(G(z, c)) - lambda L_I."""
         z = self.z(len(batch))
-        fake = self.D.represent(self.G(z))
-        return self.adversarial.generator(self.D.head, fake) - self.hp.info * self.information(self.Q(fake), z)
+        y = self.G(z)
+        fake = self.D.represent(y)
+        game = self.adversarial.generator(lambda x: self.D.head(fake if x is y else self.D.represent(x)), y, batch.x)
+        return game - self.hp.info * self.information(self.Q(fake), z)
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
-        """One step each."""
         yield from alternate(self, data, self.critic_loss, self.generator_loss)
 
     def sheets(self, columns: int) -> dict[str, Tensor]:

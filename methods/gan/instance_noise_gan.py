@@ -8,20 +8,23 @@ Arjovsky, Bottou. ICLR 2017, arXiv:1701.04862.
 | Thm. 3.2: the generator descends E log(1 - D(G(z) + e))            | `generator_loss`, `adversarial` |
 | Sec. 3: anneal the noise                                           | `sigma`                         |
 
-Departures: networks are the task's; the paper states neither the noise's size nor its schedule: here it falls linearly to zero over the run.
+Departures: networks are the task's; the paper states neither the noise's size nor its schedule: here it falls
+    linearly to zero over the run.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Logs, Samples, param
+from bench.offers import GenerationTask
+from methods.losses.contracts import AdversarialLoss
 from methods.procedures import alternate
 from methods.two_player import GANHP, TwoPlayer
 
@@ -38,10 +41,12 @@ class InstanceNoiseGAN(TwoPlayer):
         adversarial: str = param("saturating", "Thm. 3.2")
         sigma: float = param(0.5, "ours: standard deviation of the noise at the first update, in units of the data")
 
-    def build(self, task: Any) -> None:
-        """Networks, optimisers, the game."""
+    hp: HP
+
+    @override
+    def build(self, task: GenerationTask) -> None:
         super().build(task)
-        self.adversarial = registry.make("adversarial", self.hp.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", self.hp.adversarial)
 
     @property
     def sigma(self) -> float:
@@ -52,14 +57,16 @@ class InstanceNoiseGAN(TwoPlayer):
         """The critic's scores of x + e."""
         return self.D(x + self.sigma * torch.randn_like(x))
 
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
         """The game on noisy samples."""
         return self.adversarial.critic(self.noisy, batch.x, self.fake(len(batch)).detach())
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
         """The game on noisy fakes."""
-        return self.adversarial.generator(self.noisy, self.fake(len(batch)))
+        return self.adversarial.generator(self.noisy, self.fake(len(batch)), batch.x)
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
-        """One critic step, one generator step."""
         yield from alternate(self, data, self.critic_loss, self.generator_loss, constrain=self.adversarial.constrain)

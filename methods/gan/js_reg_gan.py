@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Logs, Samples, param
+from bench.offers import GenerationTask
+from methods.losses.contracts import AdversarialLoss
 from methods.penalties import js_penalty
 from methods.procedures import alternate
 from methods.two_player import GANHP, TwoPlayer
@@ -40,25 +42,29 @@ class JSRegGAN(TwoPlayer):
         gamma: float = param(0.1, "[code] constant; 2 where it is annealed")
         decay: float = param(1.0, "[code] what is left of gamma at the last update: 1 is constant, 0.01 their annealing")
 
-    def build(self, task: Any) -> None:
-        """Networks, optimisers, the game."""
+    hp: HP
+
+    @override
+    def build(self, task: GenerationTask) -> None:
         super().build(task)
-        self.adversarial = registry.make("adversarial", "nonsaturating")
+        self.adversarial: AdversarialLoss = registry.make("adversarial", "nonsaturating")
 
     @property
     def gamma(self) -> float:
         """The penalty's weight at update t."""
         return self.hp.gamma * self.hp.decay ** (self.t / max(self.hp.steps - 1, 1))
 
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
         """-F_gamma."""
         y = self.fake(len(batch)).detach()
         return self.adversarial.critic(self.D, batch.x, y) + self.gamma / 2 * js_penalty(self.D, batch.x, y)
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
         """-E ln p(fake)."""
-        return self.adversarial.generator(self.D, self.fake(len(batch)))
+        return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
-        """One critic step, one generator step."""
         yield from alternate(self, data, self.critic_loss, self.generator_loss)

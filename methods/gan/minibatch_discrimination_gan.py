@@ -9,7 +9,8 @@ Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen. NIPS 2016, arXiv:1606.0349
 | Sec. 3.2, computed on real and on generated batches apart     | `critic_loss`            |
 
 As in the authors' code a sample is not compared with itself (the paper's sum has that constant 1).
-Departures: networks are the task's, T has no weight norm and no data-dependent start, and one generator step an update (CIFAR-10 [code]: three).
+Departures: networks are the task's, T has no weight norm and no data-dependent start, and one generator step an
+    update (CIFAR-10 [code]: three).
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Logs, Samples, param
+from bench.offers import FeatureCritic, GenerationTask
 from methods.gan._improved import ImprovedHP
+from methods.losses.contracts import AdversarialLoss
 from methods.procedures import alternate
 from methods.two_player import TwoPlayer
 
@@ -41,24 +45,30 @@ class MinibatchDiscriminationGAN(TwoPlayer):
         kernels: int = param(100, "[code] B, kernels")
         kernel_dim: int = param(5, "[code] C, dimensions of a kernel")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+    D: FeatureCritic
+
+    @override
+    def build(self, task: GenerationTask) -> None:
         """The task's networks, the critic's head replaced."""
         h = self.hp
         self.G, self.D = task.generator(), task.critic()
         self.D.head = _Minibatch(self.D.features, h.kernels, h.kernel_dim)
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D, spec=h.optimizer_d or h.optimizer)
-        self.adversarial = registry.make("adversarial", h.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
         """-E log D(x) - E log(1 - D(G(z))), each batch by itself."""
         return self.adversarial.critic(self.D, batch.x, self.fake(len(batch)).detach())
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
         """-E log D(G(z))."""
-        return self.adversarial.generator(self.D, self.fake(len(batch)))
+        return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
-        """One step each."""
         yield from alternate(self, data, self.critic_loss, self.generator_loss, constrain=self.adversarial.constrain)
 
 
@@ -76,6 +86,7 @@ class _Minibatch(nn.Module):
         m = self.T(f).unflatten(1, (self.kernels, -1)).transpose(0, 1)  # B x N x C
         return torch.exp(-torch.cdist(m, m, p=1)).sum(2).T - 1  # B x N x N summed over j, without j = i
 
+    @override
     def forward(self, f: Tensor) -> Tensor:
         y: Tensor = self.score(torch.cat([f, self.closeness(f)], 1))
         return y

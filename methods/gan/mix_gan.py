@@ -10,21 +10,25 @@ Arora, Ge, Liang, Ma, Zhang. ICML 2017, arXiv:1703.00573.
 | sampling: generator i with probability w_i                  | `fake`                  |
 
 As in the authors' code the logarithm is of w + 1e-6.
-Departures: networks are the task's, without the labels, the semi-supervised critic and the reconstruction of z of the paper's CIFAR-10 model; one
-step of each player an update, where the code chooses one to seven of the generators', or none of the critics', by the critics' loss.
+Departures: networks are the task's, without the labels, the semi-supervised critic and the reconstruction of z of the paper's
+CIFAR-10 model; one step of each player an update, where the code chooses one to seven of the generators', or none of the
+critics', by the critics' loss.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Logs, Samples, param
+from bench.offers import GenerationTask
+from methods.losses.contracts import AdversarialLoss
 from methods.procedures import alternate
 from methods.two_player import GANHP, TwoPlayer
 
@@ -32,7 +36,7 @@ from methods.two_player import GANHP, TwoPlayer
 class _Mixture(nn.Module):
     """Networks with weights on the simplex, uniform at first."""
 
-    def __init__(self, networks: list[nn.Module]) -> None:
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
         super().__init__()
         self.players, self.logits = nn.ModuleList(networks), nn.Parameter(torch.zeros(len(networks)))
 
@@ -46,7 +50,9 @@ class _Mixture(nn.Module):
 
 
 class MIXGAN(TwoPlayer):
-    """A mixture of generators against a mixture of critics: an approximate equilibrium exists, and is sought by gradients on the weights too."""
+    """A mixture of generators against a mixture of critics: an approximate equilibrium exists, and is sought by gradients on the weights
+    too.
+    """
 
     toy: ClassVar[dict[str, Any]] = {"players": 2}
 
@@ -61,13 +67,19 @@ class MIXGAN(TwoPlayer):
         players: int = param(5, "[code] T: generators, and critics")
         entropy: float = param(0.1, "[code] weight of R_ent")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+    G: _Mixture
+    D: _Mixture
+
+    @override
+    def build(self, task: GenerationTask) -> None:
         """T networks of each kind, one optimiser a side, the game."""
         h = self.hp
         self.G, self.D = _Mixture([task.generator() for _ in range(h.players)]), _Mixture([task.critic() for _ in range(h.players)])
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D, spec=h.optimizer_d or h.optimizer)
-        self.adversarial = registry.make("adversarial", h.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
+    @override
     def generate(self, z: Tensor) -> Tensor:
         """Samples from latents, each by a generator drawn by the weights."""
         y = torch.empty(len(z), *self.task.shape, device=self.device)
@@ -82,15 +94,19 @@ class MIXGAN(TwoPlayer):
         fakes = [generator(self.z(n)) for generator in self.G.players]
         return torch.stack([torch.stack([loss(critic, y) for critic in self.D.players]) for y in fakes])
 
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
         """The critics' expected loss and the entropy of their weights."""
         losses = self.payoff(lambda D, y: self.adversarial.critic(D, batch.x, y.detach()), len(batch))
         return self._expected(losses) + self.hp.entropy * self.D.entropy()
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
         """The generators' expected loss and the entropy of their weights."""
-        return self._expected(self.payoff(self.adversarial.generator, len(batch))) + self.hp.entropy * self.G.entropy()
+        losses = self.payoff(lambda D, y: self.adversarial.generator(D, y, batch.x), len(batch))
+        return self._expected(losses) + self.hp.entropy * self.G.entropy()
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """One step of all critics, one of all generators."""
         yield from alternate(self, data, self.critic_loss, self.generator_loss, constrain=self._constrain)

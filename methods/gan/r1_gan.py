@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Logs, Samples, param
+from bench.offers import GenerationTask
+from methods.losses.contracts import AdversarialLoss
 from methods.penalties import zero_centred_penalty
 from methods.procedures import alternate
 from methods.two_player import GANHP, TwoPlayer
@@ -41,11 +43,14 @@ class R1GAN(TwoPlayer):
         adversarial: str = param("nonsaturating", "Sec. 5")
         gamma: float = param(10.0, "Sec. 5, with the half of Eq. 9")
 
-    def build(self, task: Any) -> None:
-        """Networks, optimisers, the game."""
-        super().build(task)
-        self.adversarial = registry.make("adversarial", self.hp.adversarial)
+    hp: HP
 
+    @override
+    def build(self, task: GenerationTask) -> None:
+        super().build(task)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", self.hp.adversarial)
+
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
         """The game and the penalty."""
         y = self.fake(len(batch)).detach()
@@ -55,10 +60,10 @@ class R1GAN(TwoPlayer):
         """Where the critic's gradient is to vanish: on real samples x (R1)."""
         return x
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
-        """The game alone."""
-        return self.adversarial.generator(self.D, self.fake(len(batch)))
+        return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
-        """One critic step, one generator step."""
         yield from alternate(self, data, self.critic_loss, self.generator_loss, constrain=self.adversarial.constrain)

@@ -23,9 +23,11 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import override
 
 from bench.errors import UsageError
 from bench.method import Logs, Samples, param
+from bench.offers import Capability, FeatureCritic, GenerationTask
 from methods.gan._improved import ImprovedHP
 from methods.procedures import alternate
 from methods.two_player import TwoPlayer
@@ -34,7 +36,7 @@ from methods.two_player import TwoPlayer
 class SemiSupervisedGAN(TwoPlayer):
     """A classifier that learns from few labels and a generator's mistakes."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"labels"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"labels"})
     toy: ClassVar[dict[str, Any]] = {"labelled": 1}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,11 +45,16 @@ class SemiSupervisedGAN(TwoPlayer):
 
         labelled: int = param(10, "Sec. 5.1: labelled samples a class; MNIST with 100 labels")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+    D: FeatureCritic
+
+    @override
+    def build(self, task: GenerationTask) -> None:
         """The task's networks; the critic has a logit a class."""
         self.G, self.D = task.generator(), task.critic(outputs=task.classes)
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D, spec=self.hp.optimizer_d or self.hp.optimizer)
 
+    @override
     def prepare(self, data: Iterator[Samples]) -> None:
         """Keep the first `labelled` samples of every class, with their labels.
 
@@ -58,6 +65,7 @@ class SemiSupervisedGAN(TwoPlayer):
         x, labels = torch.empty(0, *self.task.shape, device=self.device), torch.empty(0, dtype=torch.long, device=self.device)
         for _ in range(100 + 100 * wanted * classes // self.hp.batch_size):
             batch = next(data)
+            assert batch.labels is not None
             x, labels = torch.cat([x, batch.x]), torch.cat([labels, batch.labels])
             nth = F.one_hot(labels, classes).cumsum(0).gather(1, labels[:, None])[:, 0]  # of its class
             x, labels = x[nth <= wanted], labels[nth <= wanted]
@@ -74,19 +82,21 @@ class SemiSupervisedGAN(TwoPlayer):
         """-(E log D(x) + E log(1 - D(G(z)))) / 2 on N x K logits."""
         return (F.softplus(-real.logsumexp(1)).mean() + F.softplus(fake.logsumexp(1)).mean()) / 2
 
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
         """Both, on fresh draws from the labelled set, the stream and the generator."""
         some = torch.randint(len(self.labels), (len(batch),), device=self.device)
         supervised = self.supervised(self.D(self.x[some]), self.labels[some])
         return supervised + self.unsupervised(self.D(batch.x), self.D(self.fake(len(batch)).detach()))
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
         """|E f(x) - E f(G(z))|^2, f what the critic's head reads."""
         real = self.D.represent(batch.x).mean(0).detach()
         return (real - self.D.represent(self.fake(len(batch))).mean(0)).square().sum()
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
-        """One step each."""
         yield from alternate(self, data, self.critic_loss, self.generator_loss)
 
     @torch.no_grad()

@@ -8,10 +8,11 @@ Gulrajani, Ahmed, Arjovsky, Dumoulin, Courville. NIPS 2017, arXiv:1704.00028.
 | Algorithm 1                                               | `train`                                  |
 | App. C, residual networks for 32 x 32 pixels              | `network="resnet"`, `_resnet`            |
 
-The authors' code has other settings elsewhere. CIFAR-10: `network=resnet,optimizer="adam[lr=2e-4,betas=(0,0.9)]",schedule="linear_decay[start=0]"`;
+The authors' code has other settings elsewhere. CIFAR-10:
+`network=resnet,optimizer="adam[lr=2e-4,betas=(0,0.9)]",schedule="linear_decay[start=0]"`;
 points: `batch_size=256,optimizer="adam[lr=1e-4,betas=(0.5,0.9)]",adversarial="wgan_gp[gp=0.1]"`.
-Departures: the norm is sqrt(sum of squares + 1e-12), so that its gradient exists at 0; the generator's batch is the critic's (CIFAR-10 [code]:
-twice as large).
+Departures: the norm is sqrt(sum of squares + 1e-12), so that its gradient exists at 0; the generator's batch is the critic's
+(CIFAR-10 [code]: twice as large).
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Logs, Samples, param
+from bench.offers import GenerationTask
 from methods.gan._resnet import ResNetGenerator, resnet_critic
+from methods.losses.contracts import AdversarialLoss
 from methods.procedures import alternate
 from methods.two_player import GANHP, TwoPlayer
 
@@ -46,24 +50,29 @@ class WGANGP(TwoPlayer):
         network: Literal["task", "resnet"] = param("task", "App. C: residual networks; or the task's own")
         dim: int = param(128, "App. C: channels of the residual networks")
 
-    def build(self, task: Any) -> None:
-        """The networks and the game."""
+    hp: HP
+
+    @override
+    def build(self, task: GenerationTask) -> None:
         h = self.hp
         if h.network == "resnet":
             self.G, self.D = ResNetGenerator(task.z_dim, task.shape, h.dim), resnet_critic(task.shape, h.dim)
         else:
             self.G, self.D = task.generator(), task.critic()
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D, spec=h.optimizer_d or h.optimizer)
-        self.adversarial = registry.make("adversarial", h.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
         """Eq. 3."""
         return self.adversarial.critic(self.D, batch.x, self.fake(len(batch)).detach())
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
         """-E D(G(z))."""
-        return self.adversarial.generator(self.D, self.fake(len(batch)))
+        return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """Algorithm 1."""
         yield from alternate(self, data, self.critic_loss, self.generator_loss, self.hp.n_critic, self.adversarial.constrain)

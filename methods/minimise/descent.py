@@ -3,8 +3,8 @@
 Schmidt, Schneider, Hennig, "Descending through a Crowded Valley: Benchmarking Deep Learning Optimizers", ICML 2021, arXiv:2007.01547.
 
     one update of Sec. 2: batch, gradient, rule, schedule -> train
-Departures: the task may project the model after each update (online learning over a set); a loss beyond the task's limit counts as infinite;
-rules that look ahead (nag, nag_notes, nadam_notes) are validated and tested at the look-ahead point, where their model rests.
+Departures: the task may project the model after each update (online learning over a set); a loss beyond the task's limit counts as
+infinite; rules that look ahead (nag, nag_notes, nadam_notes) are validated and tested at the look-ahead point, where their model rests.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.method import Logs, Method, TrainHP, param
+from bench.offers import MinimisationTask
 from methods.procedures import regress
 
 
-class Descent(Method):
+class Descent(Method[MinimisationTask]):
     """`task.model()` under `task.loss` and one optimizer."""
 
     toy: ClassVar = {"optimizer": "sgd"}
@@ -32,16 +34,19 @@ class Descent(Method):
         steps: int = param(2000, "updates")
         batch_size: int = param(64, "examples per update; tasks that have one loss for all updates ignore it")
 
-    def build(self, task: Any) -> None:
-        """The task's model and the optimiser."""
+    hp: HP
+
+    @override
+    def build(self, task: MinimisationTask) -> None:
         self.model: nn.Module = task.model()
         self.opt = self.optimizer(self.model)
 
     def loss(self, batch: Any) -> Tensor:
-        """The task's: a scalar."""
+        """The loss of the task: a scalar."""
         value: Tensor = self.task.loss(self.model, batch)
         return value
 
+    @override
     def train(self, data: Iterator[Any]) -> Iterator[Logs]:
         """Gradient, rule, projection. A loss above the task's limit is logged as infinite, which the harness calls a divergence."""
         limit = self.task.limit

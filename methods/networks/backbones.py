@@ -10,6 +10,9 @@ import math
 from itertools import pairwise
 
 from torch import Tensor, nn
+from typing_extensions import override
+
+from bench.offers import FeatureCritic
 
 
 class MLPGenerator(nn.Module):
@@ -20,23 +23,25 @@ class MLPGenerator(nn.Module):
         self.shape = shape
         self.net = nn.Sequential(*_relu_layers(z_dim, *hidden), nn.Linear(hidden[-1], math.prod(shape)))
 
+    @override
     def forward(self, z: Tensor) -> Tensor:
         y: Tensor = self.net(z).reshape(-1, *self.shape)
         return y if len(self.shape) == 1 else y.sigmoid()
 
 
-class Critic(nn.Module):
+class Critic(FeatureCritic):
     """`head(body(x))`; one raw score a sample by default. `scale` divides the input first (points far from 0)."""
 
     def __init__(self, body: nn.Module, features: int, outputs: int = 1, scale: float = 1.0) -> None:
         super().__init__()
         self.body, self.head, self.features, self.scale = body, nn.Linear(features, outputs), features, scale
 
+    @override
     def represent(self, x: Tensor) -> Tensor:
-        """The features before the head: N x features."""
         y: Tensor = self.body(2 * x - 1 if x.dim() == 4 else x / self.scale)
         return y
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.head(self.represent(x))
         return y.squeeze(1) if y.shape[1] == 1 else y
@@ -48,17 +53,29 @@ def mlp_critic(shape: tuple[int, ...], hidden: tuple[int, ...] = (128, 128), out
 
 
 class ConvGenerator(nn.Module):
-    """DCGAN's shape for sides 4 * 2^k: a projection to 4 x 4, stride-2 transposed convolutions with batch norm and ReLU, tanh mapped to [0, 1]."""
+    """DCGAN's shape for sides 4 * 2^k: a projection to 4 x 4, stride-2 transposed convolutions with batch norm and ReLU, tanh mapped to [0,
+    1].
+    """
 
     def __init__(self, z_dim: int, shape: tuple[int, ...], ngf: int = 32) -> None:
         super().__init__()
         channels, side = shape[0], shape[-1]
         widths = [ngf * 2**i for i in reversed(range(round(math.log2(side / 4))))]  # ..., 2 ngf, ngf
         self.width = widths[0] * 2
-        self.project = nn.Sequential(nn.Linear(z_dim, self.width * 16), nn.Unflatten(1, (self.width, 4, 4)), nn.BatchNorm2d(self.width), nn.ReLU())
-        ups = [nn.Sequential(nn.ConvTranspose2d(i, o, 4, 2, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU()) for i, o in pairwise([self.width, *widths])]
+        self.project = nn.Sequential(
+            nn.Linear(z_dim, self.width * 16),
+            nn.Unflatten(1, (self.width, 4, 4)),
+            nn.BatchNorm2d(self.width),
+            nn.ReLU(),
+        )
+
+        def up(i: int, o: int) -> nn.Module:
+            return nn.Sequential(nn.ConvTranspose2d(i, o, 4, 2, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU())
+
+        ups = [up(i, o) for i, o in pairwise([self.width, *widths])]
         self.net = nn.Sequential(*ups[:-1], nn.ConvTranspose2d([self.width, *widths][-2], channels, 4, 2, 1), nn.Tanh())
 
+    @override
     def forward(self, z: Tensor) -> Tensor:
         y: Tensor = self.net(self.project(z))
         return (y + 1) / 2

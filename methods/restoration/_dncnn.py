@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.errors import UsageError
 from bench.external import weights
@@ -16,7 +17,10 @@ from bench.method import Batch, TrainHP, param
 
 # prefix of the keys -> (whose files, epsilon of their batch norms). All number the layers of one nn.Sequential: convolutions, norms, ReLUs.
 _FORMATS = {
-    "model.": ("KAIR", 1e-4),  # cszn/KAIR: dncnn_15, _25, _50, dncnn_gray_blind, dncnn_color_blind, dncnn3; norms merged into biased convolutions
+    "model.": (
+        "KAIR",
+        1e-4,
+    ),  # cszn/KAIR: dncnn_15, _25, _50, dncnn_gray_blind, dncnn_color_blind, dncnn3; norms merged into biased convolutions
     "module.dncnn.": ("SaoYan", 1e-5),  # SaoYan/DnCNN-PyTorch: net.pth, saved from nn.DataParallel; no biases
     "dncnn.": ("SaoYan", 1e-5),
     "G.": ("ganbench", 1e-5),  # weights.safetensors of a trial
@@ -35,6 +39,7 @@ class DnCNNHP(TrainHP):
     layers: int = param(17, "Sec. III-A: 17 for one level, 20 for a range")
     width: int = param(64, "Sec. III-A: channels")
 
+    @override
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.layers < 2 or self.width < 1:
@@ -42,7 +47,8 @@ class DnCNNHP(TrainHP):
 
 
 class DnCNNNetwork(nn.Sequential):
-    """The noise in N x C x H x W: convolutions 3 x 3 with zero padding and ReLU, batch norm in the middle layers. Receptive field 2 layers + 1.
+    """The noise in N x C x H x W: convolutions 3 x 3 with zero padding and ReLU, batch norm in the middle layers.
+    Receptive field 2 layers + 1.
 
     Without `norm` the middle convolutions have biases instead: what a trained network becomes when its norms are merged into them.
     """
@@ -80,6 +86,7 @@ def pretrained(file: str) -> DnCNNNetwork:
     with torch.no_grad():
         for conv, (weight, bias) in zip([m for m in network if isinstance(m, nn.Conv2d)], layers, strict=True):
             conv.weight.copy_(weight)
+            assert conv.bias is not None
             conv.bias.copy_(bias)
     return network
 
@@ -88,14 +95,18 @@ def _merged(state: dict[str, Tensor], file: str) -> list[tuple[Tensor, Tensor]]:
     """Weight and bias of every convolution, in order."""
     prefix = next((p for p in _FORMATS if state and all(re.fullmatch(re.escape(p) + r"\d+\.\w+", key) for key in state)), None)
     if prefix is None:
-        raise UsageError(f"{file} holds no DnCNN: its keys must be {', '.join(f'{p}NUMBER.NAME ({who})' for p, (who, _) in _FORMATS.items())}")
+        raise UsageError(
+            f"{file} holds no DnCNN: its keys must be {', '.join(f'{p}NUMBER.NAME ({who})' for p, (who, _) in _FORMATS.items())}",
+        )
     numbers = sorted({int(key.removeprefix(prefix).partition(".")[0]) for key in state})
     found: list[dict[str, Tensor]] = [{k.rpartition(".")[2]: v for k, v in state.items() if k.startswith(f"{prefix}{i}.")} for i in numbers]
     merged = []
     for layer, following in pairwise([*found, {}]):
         if layer["weight"].ndim == 4:
             bias = layer.get("bias", layer["weight"].new_zeros(len(layer["weight"])))
-            merged.append(_fold(layer["weight"], bias, following, _FORMATS[prefix][1]) if "running_var" in following else (layer["weight"], bias))
+            merged.append(
+                _fold(layer["weight"], bias, following, _FORMATS[prefix][1]) if "running_var" in following else (layer["weight"], bias),
+            )
     return merged
 
 

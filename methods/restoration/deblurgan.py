@@ -12,12 +12,12 @@ Kupyn, Budzan, Mykhailych, Mishkin, Matas. CVPR 2018, arXiv:1711.07064.
 
 As in the authors' code: the critic sees the restored image alone; all critic steps of an update share batch and fake; VGG takes
 [-1, 1] without ImageNet normalisation, before the ReLU.
-Departures: `mc_dropout` is off (the paper tests with dropout on) and instance norm keeps no running statistics. Defects of the released code
-that are not ported: one convolution a block, a slip of operator precedence that a contributor's change brought in March 2019, a year after the
-paper (`single_conv=True` has it; the authors' own network has two, and the weights in the repository, with one since then, are the
-contributor's); WGAN-GP cannot start (a wrong super call) and train.py forces the plain GAN; the penalty takes its norm a pixel, over channels,
-of the sum of the score map instead of its mean; one alpha mixes the whole batch; unet_256 cannot be built; SSIM's window is off centre and
-images are truncated to 8 bits.
+Departures: `mc_dropout` is off (the paper tests with dropout on) and instance norm keeps no running statistics. Defects of the released
+code that are not ported: one convolution a block, a slip of operator precedence that a contributor's change brought in March 2019, a year
+after the paper (`single_conv=True` has it; the authors' own network has two, and the weights in the repository, with one since then, are
+the contributor's); WGAN-GP cannot start (a wrong super call) and train.py forces the plain GAN; the penalty takes its norm a pixel, over
+channels, of the sum of the score map instead of its mean; one alpha mixes the whole batch; unet_256 cannot be built; SSIM's window is off
+centre and images are truncated to 8 bits.
 """
 
 from __future__ import annotations
@@ -28,17 +28,20 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.offers import Capability, RestorationTask
+from methods.losses.contracts import AdversarialLoss, ContentLoss
 from methods.networks.image_nets import NORMS, PatchGAN, ResNetGenerator, padded
 from methods.procedures import alternate_on_batch
 
 
-class DeblurGAN(Method):
+class DeblurGAN(Method[RestorationTask]):
     """Adversarial plus perceptual loss."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"paired"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"paired"})
     toy: ClassVar[dict[str, Any]] = {"ngf": 4, "ndf": 4, "blocks": 1, "n_critic": 2, "content": "l1"}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,16 +68,25 @@ class DeblurGAN(Method):
             False, "one convolution a block: the repository's code since March 2019, neither the paper's network nor the authors' weights"
         )
 
-    def build(self, task: Any) -> None:
-        """Networks, optimisers, losses."""
+    hp: HP
+
+    @override
+    def build(self, task: RestorationTask) -> None:
         h = self.hp
         self.G = ResNetGenerator(
-            task.channels, h.ngf, h.blocks, NORMS[h.norm], dropout=h.dropout, mc_dropout=h.mc_dropout, residual=True, single_conv=h.single_conv
+            task.channels,
+            h.ngf,
+            h.blocks,
+            NORMS[h.norm],
+            dropout=h.dropout,
+            mc_dropout=h.mc_dropout,
+            residual=True,
+            single_conv=h.single_conv,
         )
         self.D = PatchGAN(task.channels, h.ndf, norm=NORMS[h.critic_norm], padding=2)
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D)
-        self.adversarial = registry.make("adversarial", h.adversarial)
-        self.content = registry.make("content", h.content)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
+        self.content: ContentLoss = registry.make("content", h.content)
 
     def fake(self, batch: Batch) -> Tensor:
         """The restored batch in [-1, 1]."""
@@ -82,20 +94,22 @@ class DeblurGAN(Method):
 
     def critic_loss(self, batch: Batch, y: Tensor) -> Tensor:
         """WGAN-GP, or whichever game is chosen."""
-        return self.adversarial.critic(self.D, 2 * batch.target - 1, y)
+        return self.adversarial.critic(self.D, 2 * batch.truth - 1, y)
 
     def generator_loss(self, batch: Batch, y: Tensor) -> Tensor:
         """L_GAN + lambda L_X."""
-        return self.adversarial.generator(self.D, y) + self.hp.content_weight * self.content(y, 2 * batch.target - 1)
+        return self.adversarial.generator(self.D, y, 2 * batch.truth - 1) + self.hp.content_weight * self.content(y, 2 * batch.truth - 1)
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """Five critic steps, then one of the generator."""
         constrain = self.adversarial.constrain
         yield from alternate_on_batch(self, data, self.fake, self.critic_loss, self.generator_loss, self.hp.n_critic, constrain)
 
     @property
-    def chancy(self) -> bool:
-        """With the dropout of tests."""
+    @override
+    def stochastic_inference(self) -> bool:
+        """Yes, where dropout stays active in tests."""
         return self.hp.mc_dropout and self.hp.dropout > 0
 
     @torch.no_grad()

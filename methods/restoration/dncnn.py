@@ -9,11 +9,11 @@ Zhang, Zuo, Chen, Meng, Zhang. IEEE TIP 26(7), 2017, arXiv:1608.03981.
 | x = y - R(y)                                     | `restore`                  |
 
 DnCNN-S is trained at the level it is tested at: 17 layers. DnCNN-B is blind: `layers=20`, on a task with `train_sigma=blind` and `crop=50`.
-`weights=FILE` is a published network, judged as it is: KAIR's dncnn_*.pth and SaoYan's net.pth are known, and the weights of this bench's own
-trials. Files are read as tensors only; depth, width and channels are theirs, norms are merged into the convolutions.
-Departures: Adam at 1e-3, then 1e-4, as in the authors' code (the text: SGD from 0.1 to 1e-4); gains of batch norm start at 1 (the code: drawn
-like weights); He's deviation of each layer's own fan-in, 0.47 in the first (the code: that of the middle layers, 0.059, in all of them), which
-costs the first thousands of updates; crops are drawn anew for every update instead of once.
+`weights=FILE` is a published network, judged as it is: KAIR's dncnn_*.pth and SaoYan's net.pth are known, and the weights of this bench's
+own trials. Files are read as tensors only; depth, width and channels are theirs, norms are merged into the convolutions.
+Departures: Adam at 1e-3, then 1e-4, as in the authors' code (the text: SGD from 0.1 to 1e-4); gains of batch norm start at 1 (the code:
+drawn like weights); He's deviation of each layer's own fan-in, 0.47 in the first (the code: that of the middle layers, 0.059, in all of
+them), which costs the first thousands of updates; crops are drawn anew for every update instead of once.
 """
 
 from __future__ import annotations
@@ -24,17 +24,19 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.errors import UsageError
 from bench.method import Batch, Logs, Method, param
+from bench.offers import Capability, RestorationTask
 from methods.procedures import regress
 from methods.restoration._dncnn import DnCNNHP, DnCNNNetwork, denoise, pretrained, residual_loss
 
 
-class DnCNN(Method):
+class DnCNN(Method[RestorationTask]):
     """Regression of the noise."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"paired"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"paired"})
     toy: ClassVar[dict[str, Any]] = {"layers": 3, "width": 4}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,13 +45,17 @@ class DnCNN(Method):
 
         weights: str = param("", "a checkpoint to use in place of training; layers and width then are its own")
 
+        @override
         def __post_init__(self) -> None:
             super().__post_init__()
             if self.weights:
                 object.__setattr__(self, "steps", 0)
                 object.__setattr__(self, "init", "default")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    @override
+    def build(self, task: RestorationTask) -> None:
         """The network and its optimiser.
 
         Raises:
@@ -63,10 +69,10 @@ class DnCNN(Method):
 
     def loss(self, batch: Batch) -> Tensor:
         """Eq. 1."""
-        return residual_loss(self.G, batch.observed, batch.target)
+        return residual_loss(self.G, batch.observed, batch.truth)
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
-        """Regression."""
         yield from regress(self, data, self.loss, self.hp.steps)
 
     @torch.no_grad()

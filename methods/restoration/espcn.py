@@ -10,8 +10,9 @@ Shi, Caballero, Huszar, Totz, Aitken, Bishop, Rueckert, Wang. CVPR 2016, arXiv:1
 | luma only, colours by bicubic               | `_shallow.coloured`            |
 | Sec. 3.2, last layer ten times slower       | `_shallow.last_slower`         |
 
-Departures: the rate falls along a cosine (the paper: when the cost stalls), for a number of updates that is ours (the paper: until 100 epochs
-bring nothing), by an optimiser that the paper does not name; small pictures and crops are the task's (the paper: Gaussian, 17 x 17 small pixels).
+Departures: the rate falls along a cosine (the paper: when the cost stalls), for a number of updates that is ours (the paper: until
+100 epochs bring nothing), by an optimiser that the paper does not name; small pictures and crops are the task's (the paper:
+Gaussian, 17 x 17 small pixels).
 """
 
 from __future__ import annotations
@@ -23,16 +24,18 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.offers import Capability, EnlargementTask
 from methods.procedures import regress
 from methods.restoration._shallow import coloured, last_slower, luma
 
 
-class ESPCN(Method):
+class ESPCN(Method[EnlargementTask]):
     """Three convolutions on the small picture, then a shuffle."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"scale"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"scale"})
     toy: ClassVar[dict[str, Any]] = {"n1": 4, "n2": 4}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,8 +49,10 @@ class ESPCN(Method):
         n1: int = param(64, "Sec. 3.2: filters of the first layer")
         n2: int = param(32, "Sec. 3.2: filters of the second layer")
 
-    def build(self, task: Any) -> None:
-        """The network and its optimiser."""
+    hp: HP
+
+    @override
+    def build(self, task: EnlargementTask) -> None:
         h, self.scale = self.hp, task.scale
         body = nn.Sequential(nn.Conv2d(1, h.n1, 5, padding=2), nn.Tanh(), nn.Conv2d(h.n1, h.n2, 3, padding=1), nn.Tanh())
         last = nn.Conv2d(h.n2, self.scale**2, 3, padding=1)
@@ -56,10 +61,10 @@ class ESPCN(Method):
 
     def loss(self, batch: Batch) -> Tensor:
         """Eq. 5."""
-        return F.mse_loss(self.G(luma(batch.observed)), luma(batch.target))
+        return F.mse_loss(self.G(luma(batch.observed)), luma(batch.truth))
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
-        """Regression."""
         yield from regress(self, data, self.loss, self.hp.steps)
 
     @torch.no_grad()

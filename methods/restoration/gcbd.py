@@ -10,10 +10,10 @@ thresholds are those of three third-party scripts.
 | Sec. 3.2: WGAN-GP learns the blocks                                   | `critic_loss`, `generator_loss` |
 | Sec. 3.3: extracted and generated blocks on clean crops, DnCNN's loss | `loss`            |
 
-Noisy and clean pictures are never taken as pairs: blocks come from observed crops, the denoiser learns on other, clean ones. `noise` tells what
-the denoiser is trained on: `gan`; `blocks`, the extracted ones alone; `gaussian` of their variance; `oracle` is shown the noise itself.
-How far `gan` stays behind `oracle` is what not knowing the noise costs, how far `oracle` stays behind `dncnn` what fixed blocks cost: all train
-their denoiser for the same (1 - gan_share) of the steps, and the ablations begin there.
+Noisy and clean pictures are never taken as pairs: blocks come from observed crops, the denoiser learns on other, clean ones. `noise` tells
+what the denoiser is trained on: `gan`; `blocks`, the extracted ones alone; `gaussian` of their variance; `oracle` is shown the noise
+itself. How far `gan` stays behind `oracle` is what not knowing the noise costs, how far `oracle` stays behind `dncnn` what fixed blocks
+cost: all train their denoiser for the same (1 - gan_share) of the steps, and the ablations begin there.
 Known bias: mu is relative, so dark patches are refused; accepted ones hold texture too, and their variance is a little high.
 Departures: a crop is one global patch (the paper: stride 32 over whole pictures; here where crops are larger); networks are this bench's
 DCGAN-like ones; `gan` mixes half and half, generating anew for every update.
@@ -27,10 +27,13 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.errors import UsageError
 from bench.method import Batch, Logs, Method, param
+from bench.offers import Capability, RestorationTask
+from methods.losses.contracts import AdversarialLoss
 from methods.networks.backbones import ConvGenerator, conv_critic
 from methods.procedures import alternate, regress
 from methods.restoration._dncnn import DnCNNHP, DnCNNNetwork, denoise, residual_loss
@@ -39,12 +42,14 @@ _SPREAD = 10.0  # standard deviations between black and white of a noise block s
 _SCAN = 400  # batches that are searched for smooth patches at most
 
 
-class GCBD(Method):
+class GCBD(Method[RestorationTask]):
     """Extract noise, model it, denoise."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"paired"})
-    toy: ClassVar[dict[str, Any]] = {"layers": 3, "width": 4, "ngf": 4, "ndf": 4, "patch": 16, "local": 8, "blocks": 4, "mu": 1e3, "gamma": 1e3,
-                                     "gan_share": 0.5, "n_critic": 2}  # fmt: skip
+    needs: ClassVar[frozenset[Capability]] = frozenset({"paired"})
+    toy: ClassVar[dict[str, Any]] = {
+        "layers": 3, "width": 4, "ngf": 4, "ndf": 4, "patch": 16, "local": 8, "blocks": 4, "mu": 1e3, "gamma": 1e3,
+        "gan_share": 0.5, "n_critic": 2,
+    }  # fmt: skip
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP(DnCNNHP):
@@ -66,6 +71,7 @@ class GCBD(Method):
         ngf: int = param(64, "channels of the noise generator's last layer")
         ndf: int = param(64, "channels of the noise critic's first layer")
 
+        @override
         def __post_init__(self) -> None:
             super().__post_init__()
             if self.patch < 8 or self.patch & (self.patch - 1) or self.patch % self.local:
@@ -73,7 +79,10 @@ class GCBD(Method):
             if not 0 < self.gan_share < 1:
                 raise ValueError(f"gan_share must be in (0, 1), not {self.gan_share}")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    @override
+    def build(self, task: RestorationTask) -> None:
         """The denoiser, and where there is a noise model its generator and critic."""
         h, shape = self.hp, (task.channels, self.hp.patch, self.hp.patch)
         self.denoiser = DnCNNNetwork(task.channels, h.layers, h.width)
@@ -84,9 +93,10 @@ class GCBD(Method):
         else:
             self.G, self.D = ConvGenerator(h.z_dim, shape, h.ngf), conv_critic(shape, h.ndf)
             self.opt_g, self.opt_d = self.optimizer(self.G, spec=h.optimizer_noise), self.optimizer(self.D, spec=h.optimizer_noise)
-            self.adversarial = registry.make("adversarial", h.adversarial)
+            self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
     # -- step 1: noise blocks
+    @override
     def prepare(self, data: Iterator[Batch]) -> None:
         """Collect `blocks` noise blocks, C x d x d with mean 0.
 
@@ -97,10 +107,12 @@ class GCBD(Method):
         for _ in range(_SCAN):
             batch = next(data)
             if min(batch.observed.shape[-2:]) < h.patch:
-                raise UsageError(f"gcbd wants crops of at least {h.patch} pixels, not {batch.observed.shape[-1]}: give --set crop={h.patch}")
+                raise UsageError(
+                    f"gcbd wants crops of at least {h.patch} pixels, not {batch.observed.shape[-1]}: give --set crop={h.patch}",
+                )
             y = _patches(batch.observed, h.patch)
             if h.noise == "oracle":
-                found.append(_centred(y - _patches(batch.target, h.patch)))
+                found.append(_centred(y - _patches(batch.truth, h.patch)))
             else:
                 found.append(_noise_blocks(y, h.local, h.mu, h.gamma))
             if sum(map(len, found)) >= h.blocks:
@@ -117,12 +129,12 @@ class GCBD(Method):
 
     def generator_loss(self, v: Tensor) -> Tensor:
         """-E D(G(z))."""
-        return self.adversarial.generator(self.D, self._generate(len(v)))
+        return self.adversarial.generator(self.D, self._generate(len(v)), v)
 
     # -- step 3: the denoiser
     def loss(self, batch: Batch) -> Tensor:
         """DnCNN's loss on clean crops with modelled noise."""
-        x = batch.target[..., : self.hp.patch, : self.hp.patch]
+        x = batch.truth[..., : self.hp.patch, : self.hp.patch]
         noise = self.draw(len(x))[..., : x.shape[-2], : x.shape[-1]]
         return residual_loss(self.denoiser, x + noise, x)
 
@@ -136,6 +148,7 @@ class GCBD(Method):
             blocks[: n // 2] = _centred((self._generate(n // 2) - 0.5) * (_SPREAD * self.std))
         return blocks
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """The noise model, then the denoiser."""
         if self.hp.noise == "gan":

@@ -8,8 +8,8 @@ Chen, Zhang, Kalra, Lin, Chen, Liao, Zhou, Wang. IEEE TMI 36(12), 2017, arXiv:17
 | mean squared error of patches                           | `loss`     |
 
 No layer pads: the encoder loses 20 pixels, the decoder wins them back. 1,848,865 parameters with 96 filters.
-Departures: crops are the task's (the paper: patches of 55 x 55, also turned, mirrored and scaled); weights start as PyTorch's do (the paper:
-    N(0, 0.01^2)); the learning rate stays constant unless a schedule is given (the paper lowers it to 1e-5 and does not say how).
+Departures: crops are the task's (the paper: patches of 55 x 55, also turned, mirrored and scaled); weights start as PyTorch's do (the
+    paper: N(0, 0.01^2)); the learning rate stays constant unless a schedule is given (the paper lowers it to 1e-5 and does not say how).
 """
 
 from __future__ import annotations
@@ -22,15 +22,17 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.offers import Capability, RestorationTask
 from methods.procedures import regress
 
 
-class REDCNN(Method):
+class REDCNN(Method[RestorationTask]):
     """Regression by an encoder and decoder of equal depth, tied by shortcuts."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"paired"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"paired"})
     toy: ClassVar[dict[str, Any]] = {"width": 4}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,22 +45,25 @@ class REDCNN(Method):
         width: int = param(96, "Fig. 1: filters of every layer but the last")
         size: int = param(5, "Fig. 1: side of a filter")
 
+        @override
         def __post_init__(self) -> None:
             super().__post_init__()
             if self.size % 2 == 0 or self.width < 1:
                 raise ValueError(f"size must be odd and width >= 1, not {self.size} and {self.width}")
 
-    def build(self, task: Any) -> None:
-        """The network and its optimiser."""
+    hp: HP
+
+    @override
+    def build(self, task: RestorationTask) -> None:
         self.G = _Network(task.channels, self.hp.width, self.hp.size)
         self.opt = self.optimizer(self.G)
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean squared error."""
-        return F.mse_loss(self.G(batch.observed), batch.target)
+        return F.mse_loss(self.G(batch.observed), batch.truth)
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
-        """Regression."""
         yield from regress(self, data, self.loss, self.hp.steps)
 
     @torch.no_grad()
@@ -75,6 +80,7 @@ class _Network(nn.Module):
         self.down = nn.ModuleList(nn.Conv2d(i, o, size) for i, o in pairwise([channels] + [width] * 5))
         self.up = nn.ModuleList(nn.ConvTranspose2d(i, o, size) for i, o in pairwise([width] * 5 + [channels]))
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         kept = [x]  # what goes into convolutions 1, 2, ..., and what the last one makes
         for conv in self.down:

@@ -11,8 +11,8 @@ Dong, Loy, He, Tang. ECCV 2014, PAMI 38(2), 2016, arXiv:1501.00092.
 | last layer ten times slower                  | `_shallow.last_slower`   |
 
 As in the paper no loss is taken where a filter would reach over the edge of the crop.
-Departures: crops are the task's, so Eq. 4 is taken as if they were the paper's 33 x 33; pictures are enlarged whole, then continued by their
-outermost pixels. The paper counts back-propagations (8e8), not updates.
+Departures: crops are the task's, so Eq. 4 is taken as if they were the paper's 33 x 33; pictures are enlarged whole, then continued by
+their outermost pixels. The paper counts back-propagations (8e8), not updates.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.errors import UsageError
 from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.offers import Capability, EnlargementTask
 from bench.operators.resize import enlarge
 from methods.procedures import regress
 from methods.restoration._shallow import coloured, last_slower, luma
@@ -33,10 +35,10 @@ from methods.restoration._shallow import coloured, last_slower, luma
 _PAPER_CROP = 33  # pixels a side
 
 
-class SRCNN(Method):
+class SRCNN(Method[EnlargementTask]):
     """Three convolutions on the bicubic picture."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"scale"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"scale"})
     toy: ClassVar[dict[str, Any]] = {"n1": 4, "n2": 4}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,8 +53,10 @@ class SRCNN(Method):
         f2: int = param(1, "Sec. 4.1: side of the second layer's filters; 5 is the larger network of Sec. 4.3.2")
         std: float = param(1e-3, "Sec. 3.3: of the weights at the start")
 
-    def build(self, task: Any) -> None:
-        """The network, its weights, its optimiser."""
+    hp: HP
+
+    @override
+    def build(self, task: EnlargementTask) -> None:
         h, self.scale, self.margin = self.hp, task.scale, 9 // 2 + self.hp.f2 // 2 + 5 // 2
         if task.crop <= 2 * self.margin:
             raise UsageError(f"srcnn: no pixel of a crop of {task.crop} is away from its edge: give --set crop={8 * self.margin} or more")
@@ -61,6 +65,7 @@ class SRCNN(Method):
         ]  # fmt: skip
         for layer in conv:
             nn.init.normal_(layer.weight, std=h.std)
+            assert layer.bias is not None
             nn.init.zeros_(layer.bias)
         body = nn.Sequential(conv[0], nn.ReLU(), conv[1], nn.ReLU())
         self.G = nn.Sequential(body, conv[2])
@@ -69,11 +74,11 @@ class SRCNN(Method):
     def loss(self, batch: Batch) -> Tensor:
         """Eq. 4 on the inner pixels."""
         inner = slice(self.margin, -self.margin)
-        error = self.G(luma(enlarge(batch.observed, self.scale))) - luma(batch.target)
+        error = self.G(luma(enlarge(batch.observed, self.scale))) - luma(batch.truth)
         return (_PAPER_CROP - 2 * self.margin) ** 2 * error[..., inner, inner].square().mean()  # summed over a crop of the paper
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
-        """Regression."""
         yield from regress(self, data, self.loss, self.hp.steps)
 
     @torch.no_grad()

@@ -10,8 +10,8 @@ Generative Adversarial Network. CVPR 2017, arXiv:1609.04802.
 | Eq. 5, SRResNet-VGG22                      | `loss`, content = vgg22     |
 
 As in the paper the small picture comes in [0, 1] and the large one leaves in [-1, 1].
-Departures: photographs are the task's (the paper: 350,000 of ImageNet); the total variation of 2e-8 that VGG22 gets in the paper is left out.
-Others call other networks SRResNet: without batch norm (BasicSR), with instance norm (twtygqyy), with 3 x 3 ends (tensorlayer).
+Departures: photographs are the task's (the paper: 350,000 of ImageNet); the total variation of 2e-8 that VGG22 gets in the paper is left
+out. Others call other networks SRResNet: without batch norm (BasicSR), with instance norm (twtygqyy), with 3 x 3 ends (tensorlayer).
 """
 
 from __future__ import annotations
@@ -22,18 +22,21 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.offers import Capability, EnlargementTask
+from methods.losses.contracts import ContentLoss
 from methods.networks.image_nets import NORMS
 from methods.networks.srresnet import Generator
 from methods.procedures import regress
 
 
-class SRResNet(Method):
+class SRResNet(Method[EnlargementTask]):
     """A deep residual network on the small picture."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"scale"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"scale"})
     toy: ClassVar[dict[str, Any]] = {"width": 4, "blocks": 1}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,19 +51,21 @@ class SRResNet(Method):
         blocks: int = param(16, "Sec. 3.2: residual blocks")
         norm: Literal["batch", "identity"] = param("batch", "Sec. 2.1.1: after each convolution of the blocks")
 
-    def build(self, task: Any) -> None:
-        """The network, its optimiser, its loss."""
+    hp: HP
+
+    @override
+    def build(self, task: EnlargementTask) -> None:
         h = self.hp
         self.G = Generator(task.scale, h.width, h.blocks, NORMS[h.norm])
         self.opt = self.optimizer(self.G)
-        self.content = registry.make("content", h.content)
+        self.content: ContentLoss = registry.make("content", h.content)
 
     def loss(self, batch: Batch) -> Tensor:
         """The content loss on [-1, 1]."""
-        return self.content(self.G(batch.observed), 2 * batch.target - 1)
+        return self.content(self.G(batch.observed), 2 * batch.truth - 1)
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
-        """Regression."""
         yield from regress(self, data, self.loss, self.hp.steps)
 
     @torch.no_grad()

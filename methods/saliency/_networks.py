@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.external import weights
 from bench.operators.colour import IMAGENET_MEAN, IMAGENET_STD
@@ -24,18 +25,23 @@ class EncoderDecoder(nn.Module):
     N x 3 x H x W in [0, 1], sides a multiple of `multiple`, to raw scores N x 1 x H x W: their sigmoid is the map.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, groups: Groups = VGG16, channels: int = 3) -> None:
         super().__init__()
         self.multiple = 2 ** (len(groups) - 1)
         self.features, width = _stack(groups, channels, nn.MaxPool2d(2))  # named and numbered like torchvision's VGG16
         self.decoder, width = _stack(groups[::-1], width, nn.Upsample(scale_factor=2))
         self.leave = nn.Conv2d(width, 1, 1)
-        for conv in (m for m in self.modules() if isinstance(m, nn.Conv2d)):  # this deep and without norms, torch's default lets signals fade
+        for conv in (m for m in self.modules() if isinstance(m, nn.Conv2d)):  # without norms torch's default lets signals fade
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+            assert conv.bias is not None
             nn.init.zeros_(conv.bias)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.leave(self.decoder(self.features((x - self.mean) / self.std)))
         return y
@@ -72,6 +78,7 @@ class MapCritic(nn.Module):
             *(nn.Flatten(), nn.Linear(flat, 100), nn.Tanh(), nn.Linear(100, 2), nn.Tanh(), nn.Linear(2, 1), nn.Flatten(0)),
         )
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.net(x)
         return y

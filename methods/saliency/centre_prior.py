@@ -1,7 +1,7 @@
 """A Gaussian in the centre of every picture: photographers put there what matters, so it is the row that a saliency model has to beat.
 
-Tatler, "The central fixation bias in scene viewing", Journal of Vision 2007; Judd, Durand, Torralba, "A benchmark of computational models of
-saliency", 2012 (where the Gaussian is stretched to the picture's sides).
+Tatler, "The central fixation bias in scene viewing", Journal of Vision 2007; Judd, Durand, Torralba, "A benchmark of computational models
+of saliency", 2012 (where the Gaussian is stretched to the picture's sides).
 
 | source                              | here      |
 |-------------------------------------|-----------|
@@ -19,12 +19,13 @@ import torch
 from torch import Tensor
 
 from bench.method import Batch, Method, param
+from bench.offers import Capability, SaliencyTask
 
 
-class CentrePrior(Method):
+class CentrePrior(Method[SaliencyTask]):
     """The same map for every picture."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"saliency"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"saliency"})
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP:
@@ -36,8 +37,11 @@ class CentrePrior(Method):
             if self.sigma <= 0:
                 raise ValueError(f"sigma must be > 0, not {self.sigma}")
 
+    hp: HP
+
     def restore(self, batch: Batch) -> Tensor:
         """The map, N x 1 x H x W in [0, 1], about 1 in the centre."""
         x = batch.observed
-        down, across = (torch.exp(-((torch.arange(n, device=x.device) + 0.5) / n - 0.5).square() / (2 * self.hp.sigma**2)) for n in x.shape[-2:])
+        places = [(torch.arange(n, device=x.device) + 0.5) / n - 0.5 for n in x.shape[-2:]]
+        down, across = (torch.exp(-place.square() / (2 * self.hp.sigma**2)) for place in places)
         return torch.outer(down, across).expand(len(x), 1, -1, -1).to(x)

@@ -12,8 +12,8 @@ Pan, Canton Ferrer, McGuinness, O'Connor, Torres, Sayrol, Giro-i-Nieto. CVPR Sce
 
 alpha is 0.05 in v2, in the workshop's abstract and in the code. As in the code, the discriminator's first pooling is 4 (Table 1 prints 2).
 Departures: each update of the game trains both networks on one batch, where the code trains them on batches in turn; no weight norm in the
-discriminator; torchvision's VGG16 with its normalisation in place of the Caffe model; maps are not blurred after enlarging. `encoder=small`,
-which is ours, needs no published weights: numbers made with it stand beside none of the paper's.
+discriminator; torchvision's VGG16 with its normalisation in place of the Caffe model; maps are not blurred after enlarging.
+`encoder=small`, which is ours, needs no published weights: numbers made with it stand beside none of the paper's.
 """
 
 from __future__ import annotations
@@ -25,19 +25,22 @@ from typing import Any, ClassVar, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.offers import Capability, SaliencyTask
 from methods.bernoulli import nll
+from methods.losses.contracts import AdversarialLoss
 from methods.networks.image_nets import padded
 from methods.procedures import alternate, regress
 from methods.saliency._networks import VGG16, EncoderDecoder, MapCritic, small
 
 
-class SalGAN(Method):
-    """Regression of the map, then a game about it."""
+class SalGAN(Method[SaliencyTask]):
+    """Regression of the map, then an adversarial loss on it."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"saliency"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"saliency"})
     toy: ClassVar[dict[str, Any]] = {"encoder": "small", "width": 4, "ndf": 4, "pretrain": 0.5}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,11 +55,15 @@ class SalGAN(Method):
         adversarial: str = param("nonsaturating", "the paper: -log D")
         content_weight: float = param(0.05, "alpha")
         pool: int = param(4, "Table 2: maps are shrunk by this before L_BCE; 1, 2, 4 and 8 were tried")
-        encoder: Literal["vgg16", "small"] = param("vgg16", "the paper: VGG16, its first three groups held fixed; small: ours, from scratch")
+        encoder: Literal["vgg16", "small"] = param(
+            "vgg16",
+            "the paper: VGG16, its first three groups held fixed; small: ours, from scratch",
+        )
         width: int = param(16, "ours: channels of the small encoder's first layer")
         ndf: int = param(64, "Table 1: channels of the discriminator's last layers")
         first_pool: Literal[2, 4] = param(4, "[code] the discriminator's first pooling; 2 in Table 1")
 
+        @override
         def __post_init__(self) -> None:
             super().__post_init__()
             if self.encoder == "vgg16" and self.init != "default":
@@ -64,15 +71,17 @@ class SalGAN(Method):
             if self.pool < 1 or self.width < 1 or self.ndf < 2 or not 0 <= self.pretrain <= 1:
                 raise ValueError("pool and width must be >= 1, ndf >= 2 and pretrain a share in [0, 1]")
 
-    def build(self, task: Any) -> None:
-        """Networks, optimisers, the game."""
+    hp: HP
+
+    @override
+    def build(self, task: SaliencyTask) -> None:
         h = self.hp
         self.G = EncoderDecoder(VGG16 if h.encoder == "vgg16" else small(h.width))
         if h.encoder == "vgg16":
             self.G.load_vgg16()
         self.D = MapCritic(task.size, ndf=h.ndf, first_pool=h.first_pool)
         self.opt, self.opt_g, self.opt_d = self.optimizer(self.G, spec=h.optimizer_pretrain), self.optimizer(self.G), self.optimizer(self.D)
-        self.adversarial = registry.make("adversarial", h.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
     def predict(self, x: Tensor) -> Tensor:
         """The map of pictures, N x 1 x H x W in [0, 1]."""
@@ -80,20 +89,23 @@ class SalGAN(Method):
 
     def content_loss(self, batch: Batch) -> Tensor:
         """L_BCE of the predicted map."""
-        return self._bce(self.predict(batch.observed), batch.target)
+        return self._bce(self.predict(batch.observed), batch.truth)
 
     def critic_loss(self, batch: Batch) -> Tensor:
         """-log D(I, S) - log(1 - D(I, S_hat))."""
         x = batch.observed
         with torch.no_grad():
             y = self.predict(x)
-        return self.adversarial.critic(self.D, torch.cat([x, batch.target], 1), torch.cat([x, y], 1))
+        return self.adversarial.critic(self.D, torch.cat([x, batch.truth], 1), torch.cat([x, y], 1))
 
     def generator_loss(self, batch: Batch) -> Tensor:
         """Alpha L_BCE - log D(I, S_hat)."""
-        y = self.predict(batch.observed)
-        return self.hp.content_weight * self._bce(y, batch.target) + self.adversarial.generator(self.D, torch.cat([batch.observed, y], 1))
+        x = batch.observed
+        y = self.predict(x)
+        game = self.adversarial.generator(self.D, torch.cat([x, y], 1), torch.cat([x, batch.truth], 1))
+        return self.hp.content_weight * self._bce(y, batch.truth) + game
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """Regression, then the game."""
         yield from regress(self, data, self.content_loss, round(self.hp.pretrain * self.hp.steps))

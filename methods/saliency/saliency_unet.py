@@ -7,7 +7,8 @@ After Ronneberger, Fischer, Brox. U-Net: Convolutional Networks for Biomedical I
 | Fig. 1, contraction/expansion | `_nets.UNet`, then a 1 x 1 convolution     |
 | Sec. 3, cross entropy a pixel | `loss`                                     |
 
-Departures: enters at half size by pixel unshuffle, two scales, no crops, no weights a pixel; the truth may be a density, so labels are soft.
+Departures: enters at half size by pixel unshuffle, two scales, no crops, no weights a pixel; the truth may be
+    a density, so labels are soft.
 """
 
 from __future__ import annotations
@@ -19,16 +20,18 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.offers import Capability, SaliencyTask
 from methods.networks.image_nets import UNet, padded
 from methods.procedures import regress
 
 
-class SaliencyUNet(Method):
+class SaliencyUNet(Method[SaliencyTask]):
     """Supervised regression of the map."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"saliency"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"saliency"})
     toy: ClassVar[dict[str, Any]] = {"width": 4}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,17 +44,19 @@ class SaliencyUNet(Method):
         schedule: str = param("cosine", "learning rate against progress")
         width: int = param(24, "channels of the first layer")
 
-    def build(self, task: Any) -> None:
-        """The network and its optimiser."""
+    hp: HP
+
+    @override
+    def build(self, task: SaliencyTask) -> None:
         self.G = nn.Sequential(UNet(width=self.hp.width), nn.Conv2d(3, 1, 1))
         self.opt = self.optimizer(self.G)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Cross entropy a pixel."""
-        return F.binary_cross_entropy_with_logits(self.G(2 * batch.observed - 1), batch.target)
+        """Mean cross-entropy of the pixels."""
+        return F.binary_cross_entropy_with_logits(self.G(2 * batch.observed - 1), batch.truth)
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
-        """Regression."""
         yield from regress(self, data, self.loss, self.hp.steps)
 
     @torch.no_grad()

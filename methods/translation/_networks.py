@@ -1,4 +1,5 @@
-"""The networks of pix2pix (Isola et al. 2017, appendix 6.1): an encoder and a decoder with or without skips, and the critic of single pixels.
+"""The networks of pix2pix (Isola et al. 2017, appendix 6.1): an encoder and a decoder with or without skips, and the critic of single
+pixels.
 
 The other critics are `methods.networks.image_nets.PatchGAN`.
 """
@@ -8,16 +9,20 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from methods.networks.image_nets import Dropout, PatchGAN
 
 
 class OwnStatistics(nn.BatchNorm2d):
-    """Batch norm that in evaluation uses each picture's own statistics, as a test batch of one does (Sec. 3.3); it keeps none from training."""
+    """Batch norm that in evaluation uses each picture's own statistics, as a test batch of one does (Sec. 3.3);
+    it keeps none from training.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, track_running_stats=False)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         if self.training:
             return super().forward(x)
@@ -25,13 +30,23 @@ class OwnStatistics(nn.BatchNorm2d):
 
 
 class EncoderDecoder(nn.Module):
-    """`depth` halvings by strided 4 x 4 convolutions (widths ngf, 2 ngf, 4 ngf, 8 ngf, 8 ngf, ...), as many doublings, tanh. Images in [-1, 1].
+    """`depth` halvings by strided 4 x 4 convolutions (widths ngf, 2 ngf, 4 ngf, 8 ngf, 8 ngf, ...), as many doublings, tanh.
+    Images in [-1, 1].
 
     Sides a multiple of 2^depth: depth 8 is unet_256, 7 unet_128. With `skips` each decoder layer also sees the encoder's layer of its size.
-    No convolution but the last has a bias. Dropout, the only noise, follows the first three decoder layers; with `mc_dropout` in evaluation, too.
+    No convolution but the last has a bias. Dropout, the only noise, follows the first three decoder layers; with
+    `mc_dropout` in evaluation, too.
     """
 
-    def __init__(self, ngf: int = 64, depth: int = 8, skips: bool = True, dropout: float = 0.5, mc_dropout: bool = True, channels: int = 3) -> None:
+    def __init__(
+        self,
+        ngf: int = 64,
+        depth: int = 8,
+        skips: bool = True,
+        dropout: float = 0.5,
+        mc_dropout: bool = True,
+        channels: int = 3,
+    ) -> None:
         super().__init__()
         self.skips = skips
         widths = [ngf * min(2**i, 8) for i in range(depth)]
@@ -42,6 +57,7 @@ class EncoderDecoder(nn.Module):
         ups = [_up(inputs[i], widths[i - 1], noise[i], mc_dropout) for i in reversed(range(1, depth))]
         self.up = nn.ModuleList([*ups, nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(inputs[0], channels, 4, 2, 1), nn.Tanh())])
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         levels: list[Tensor] = []
         for down in self.down:

@@ -12,11 +12,11 @@ Zhu, Park, Isola, Efros. ICCV 2017, arXiv:1703.10593.
 | Sec. 4, history of 50 pictures                      | `_pool.Pool`                                     |
 | Sec. 4, constant for 100 epochs, 100 linearly to 0  | schedule `epoch_decay`                           |
 
-X holds what is observed, Y the targets: `G` translates X -> Y and is what `restore` uses, `F` goes back. Two successive batches are drawn an
-update, x from the one and y from the other, so that no pair is seen even where the task has pairs.
+X holds what is observed, Y the targets: `G` translates X -> Y and is what `restore` uses, `F` goes back. Two successive batches are drawn
+an update, x from the one and y from the other, so that no pair is seen even where the task has pairs.
 Departures: none of the paper's. Of the released code's defaults, the identity loss is off, as the paper has it for all but paintings
-    (`identity=0.5` turns it on), and both networks of either kind share one optimiser, as in the PyTorch code (the Lua code holds F(y) constant
-    in the backward cycle).
+    (`identity=0.5` turns it on), and both networks of either kind share one optimiser, as in the PyTorch code (the Lua code holds F(y)
+    constant in the backward cycle).
 """
 
 from __future__ import annotations
@@ -27,18 +27,21 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.offers import Capability, RestorationTask
+from methods.losses.contracts import AdversarialLoss
 from methods.networks.image_nets import PatchGAN, ResNetGenerator, padded
 from methods.procedures import descend
 from methods.translation._pool import Pool
 
 
-class CycleGAN(Method):
+class CycleGAN(Method[RestorationTask]):
     """Two generators that undo each other, a critic for each domain."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"unpaired"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"unpaired"})
     toy: ClassVar[dict[str, Any]] = {"ngf": 4, "ndf": 4, "blocks": 1, "pool": 3, "identity": 0.5}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,24 +61,27 @@ class CycleGAN(Method):
         ndf: int = param(64, "Sec. 7.2: channels of a critic's first layer")
         blocks: int = param(9, "Sec. 4: residual blocks; 6 for 128 x 128, 9 from 256 x 256 on")
 
+        @override
         def __post_init__(self) -> None:
             super().__post_init__()
             if min(self.pool, self.cycle, self.identity) < 0:
                 raise ValueError("pool, cycle and identity must be >= 0")
 
-    def build(self, task: Any) -> None:
-        """Networks, one optimiser of each kind, histories."""
+    hp: HP
+
+    @override
+    def build(self, task: RestorationTask) -> None:
         h = self.hp
         self.G, self.F = (ResNetGenerator(task.channels, h.ngf, h.blocks) for _ in range(2))
         self.D_X, self.D_Y = (PatchGAN(task.channels, h.ndf) for _ in range(2))
         self.opt_g, self.opt_d = self.optimizer(self.G, self.F), self.optimizer(self.D_X, self.D_Y)
-        self.adversarial = registry.make("adversarial", h.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
         self.pool_x, self.pool_y = Pool(h.pool), Pool(h.pool)
 
     def generator_loss(self, x: Tensor, y: Tensor, fake_x: Tensor, fake_y: Tensor) -> Tensor:
         """Eq. 3, and the identity loss; all pictures in [-1, 1]."""
         h = self.hp
-        game = self.adversarial.generator(self.D_Y, fake_y) + self.adversarial.generator(self.D_X, fake_x)
+        game = self.adversarial.generator(self.D_Y, fake_y, y) + self.adversarial.generator(self.D_X, fake_x, x)
         cycle = _l1(self.F(fake_y), x) + _l1(self.G(fake_x), y)
         identity = _l1(self.G(y), y) + _l1(self.F(x), x) if h.identity else 0.0
         return game + h.cycle * (cycle + h.identity * identity)
@@ -84,11 +90,12 @@ class CycleGAN(Method):
         """Each critic on its domain and its history; the halves of least squares are in `adversarial`."""
         return self.adversarial.critic(self.D_X, x, fake_x) + self.adversarial.critic(self.D_Y, y, fake_y)
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """A step of both generators, then one of both critics."""
         while self.t < self.hp.steps:
             self.anneal()
-            x, y = 2 * next(data).observed - 1, 2 * next(data).target - 1  # of two batches: not a pair
+            x, y = 2 * next(data).observed - 1, 2 * next(data).truth - 1  # of two batches: not a pair
             fake_x, fake_y = self.F(y), self.G(x)
             g = descend(self.opt_g, self.generator_loss(x, y, fake_x, fake_y))
             d = descend(self.opt_d, self.critic_loss(x, y, self.pool_x.exchange(fake_x), self.pool_y.exchange(fake_y)))

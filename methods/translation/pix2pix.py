@@ -13,7 +13,8 @@ Isola, Zhu, Zhou, Efros. CVPR 2017, arXiv:1611.07004.
 | Sec. 3.2.1, 3.3: noise z is dropout, kept in tests | `mc_dropout`                 |
 | Sec. 3.3: batch norm by the statistics of the test | `_networks.OwnStatistics`    |
 
-Table 1's losses are `adversarial_weight=0` (L1), `content_weight=0` (cGAN; with `conditional=False` GAN) and `conditional=False` (L1 + GAN).
+Table 1's losses are `adversarial_weight=0` (L1), `content_weight=0` (cGAN; with `conditional=False` GAN) and
+`conditional=False` (L1 + GAN).
 Departures: the generator's step is judged by the critic that was just updated, as in the authors' PyTorch code (in their Lua code its loss
     is taken from the critic's output before). The generator's convolutions have no bias but the last (Lua has them and sets
     them to zero at every step), its innermost layer has no norm (early Lua has one, which at 1 x 1 pixel erases it).
@@ -27,19 +28,22 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench import registry
 from bench.errors import UsageError
 from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.offers import Capability, RestorationTask
+from methods.losses.contracts import AdversarialLoss, ContentLoss
 from methods.networks.image_nets import padded
 from methods.procedures import alternate_on_batch, regress
 from methods.translation._networks import EncoderDecoder, patch_critic
 
 
-class Pix2Pix(Method):
+class Pix2Pix(Method[RestorationTask]):
     """L1 plus a conditional game on patches."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"paired"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"paired"})
     toy: ClassVar[dict[str, Any]] = {"ngf": 4, "ndf": 4, "depth": 3, "patch": 16}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,21 +67,26 @@ class Pix2Pix(Method):
         dropout: float = param(0.5, "Sec. 6.1.1: in the first three decoder layers")
         mc_dropout: bool = param(True, "Sec. 3.3: keep dropout when testing")
 
+        @override
         def __post_init__(self) -> None:
             super().__post_init__()
             if self.depth < 1 or not 0 <= self.dropout < 1:
                 raise ValueError("depth must be >= 1 and dropout in [0, 1)")
 
-    def build(self, task: Any) -> None:
-        """Networks, optimisers, losses."""
+    hp: HP
+
+    @override
+    def build(self, task: RestorationTask) -> None:
         h = self.hp
         if task.crop % 2**h.depth:
-            raise UsageError(f"pix2pix: {h.depth} halvings want crops of a multiple of {2**h.depth} pixels, not {task.crop}: set depth or crop")
+            raise UsageError(
+                f"pix2pix: {h.depth} halvings want crops of a multiple of {2**h.depth} pixels, not {task.crop}: set depth or crop",
+            )
         self.G = EncoderDecoder(h.ngf, h.depth, h.skips, h.dropout, h.mc_dropout, task.channels)
         self.D: nn.Module = patch_critic(h.patch, (1 + h.conditional) * task.channels, h.ndf)
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D)
-        self.adversarial = registry.make("adversarial", h.adversarial)
-        self.content = registry.make("content", h.content)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
+        self.content: ContentLoss = registry.make("content", h.content)
 
     def fake(self, batch: Batch) -> Tensor:
         """The translated batch in [-1, 1]."""
@@ -89,17 +98,18 @@ class Pix2Pix(Method):
 
     def critic_loss(self, batch: Batch, y: Tensor) -> Tensor:
         """Eq. 1, halved."""
-        return self.adversarial.critic(lambda y: self.judge(batch, y), 2 * batch.target - 1, y) / 2
+        return self.adversarial.critic(lambda y: self.judge(batch, y), 2 * batch.truth - 1, y) / 2
 
     def content_loss(self, batch: Batch, y: Tensor) -> Tensor:
         """Eq. 3, weighted."""
-        return self.hp.content_weight * self.content(y, 2 * batch.target - 1)
+        return self.hp.content_weight * self.content(y, 2 * batch.truth - 1)
 
     def generator_loss(self, batch: Batch, y: Tensor) -> Tensor:
         """Eq. 4."""
-        game = self.adversarial.generator(lambda y: self.judge(batch, y), y)
+        game = self.adversarial.generator(lambda y: self.judge(batch, y), y, 2 * batch.truth - 1)
         return self.hp.adversarial_weight * game + self.content_loss(batch, y)
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """A step of the critic, then one of the generator; without a game, the generator alone."""
         if not self.hp.adversarial_weight:
@@ -108,8 +118,9 @@ class Pix2Pix(Method):
         yield from alternate_on_batch(self, data, self.fake, self.critic_loss, self.generator_loss, constrain=constrain)
 
     @property
-    def chancy(self) -> bool:
-        """With the dropout of tests."""
+    @override
+    def stochastic_inference(self) -> bool:
+        """Yes, where dropout stays active in tests."""
         return self.hp.mc_dropout and self.hp.dropout > 0
 
     @torch.no_grad()

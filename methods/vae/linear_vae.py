@@ -18,8 +18,10 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.method import Logs, Method, Samples, TrainHP, param
+from bench.offers import GenerationTask
 from methods.elbo import Gaussian, kl, maximise
 
 
@@ -30,12 +32,13 @@ class _Posterior(nn.Module):
         super().__init__()
         self.mean, self.log_variance = nn.Linear(d, latent), nn.Parameter(torch.zeros(latent))
 
+    @override
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         mean = self.mean(x)
         return mean, self.log_variance.expand_as(mean)
 
 
-class LinearVAE(Method):
+class LinearVAE(Method[GenerationTask]):
     """A variational auto-encoder with a linear encoder and decoder: probabilistic PCA by gradient ascent."""
 
     toy: ClassVar[dict[str, Any]] = {"latent": 4}
@@ -50,8 +53,10 @@ class LinearVAE(Method):
         schedule: str = param("cosine", "ours: learning rate against progress")
         latent: int = param(2, "ours: dimensions of z")
 
-    def build(self, task: Any) -> None:
-        """Encoder, decoder, variance and one optimiser."""
+    hp: HP
+
+    @override
+    def build(self, task: GenerationTask) -> None:
         d = math.prod(task.shape)
         self.E, self.G, self.likelihood = _Posterior(d, self.hp.latent), nn.Linear(self.hp.latent, d), Gaussian()
         self.opt = self.optimizer(self.E, self.G, self.likelihood)
@@ -63,6 +68,7 @@ class LinearVAE(Method):
         spread = self.G.weight.square().sum(0) @ log_variance[0].exp()  # tr W D W'
         return self.likelihood(x, self.G(mean)) - spread / (2 * self.likelihood.log_variance.exp()), kl(mean, log_variance)
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """Gradient ascent on the bound."""
         yield from maximise(self, data, self.bound)

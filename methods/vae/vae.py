@@ -19,15 +19,17 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.errors import UsageError
 from bench.method import Logs, Method, Samples, TrainHP, param
+from bench.offers import GenerationTask
 from methods.elbo import Bernoulli, Gaussian, kl, maximise
 from methods.networks.backbones import MLPGenerator, mlp_critic
 
 
-class VAE(Method):
+class VAE(Method[GenerationTask]):
     """An encoder q(z|x) and a decoder p(x|z), trained together on the evidence lower bound."""
 
     toy: ClassVar[dict[str, Any]] = {"hidden": 16, "latent": 4}
@@ -44,8 +46,13 @@ class VAE(Method):
         latent: int = param(20, "Fig. 2: 3 to 200")
         likelihood: Literal["auto", "bernoulli", "gaussian"] = param("auto", "App. C; auto: bernoulli for pictures, gaussian for points")
 
-    def build(self, task: Any) -> None:
-        """Encoder, decoder, likelihood and one optimiser."""
+    hp: HP
+    E: nn.Module  # N x shape to N x 2 latent: means, logarithms of variances
+    G: nn.Module  # N x latent to N x shape
+    likelihood: Bernoulli | Gaussian
+
+    @override
+    def build(self, task: GenerationTask) -> None:
         h, points = self.hp, len(task.shape) == 1
         if points and h.likelihood == "bernoulli":
             raise UsageError("vae: likelihood=bernoulli is for pictures in [0, 1]; points want gaussian")
@@ -64,6 +71,7 @@ class VAE(Method):
         z = mean + (log_variance / 2).exp() * torch.randn_like(mean)
         return self.likelihood(x, self.G(z)), kl(mean, log_variance)
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """Algorithm 1."""
         yield from maximise(self, data, self.bound)

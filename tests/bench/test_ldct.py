@@ -1,4 +1,4 @@
-"""The task of low-dose CT: pairs, sinograms, the exam, the gallery."""
+"""The task of low-dose CT: pairs, sinograms, the evaluation set, the gallery."""
 
 import dataclasses
 import json
@@ -54,7 +54,7 @@ def test_the_exam_is_the_same_for_everyone(task):
 
 def test_each_slice_has_noise_of_its_own(task):
     slice_ = task._split("test")[0]
-    seen = [task._exam([slice_, dataclasses.replace(slice_, name="again")], part).batches[0].observed for part in (0, 1)]
+    seen = [task._evaluation_set([slice_, dataclasses.replace(slice_, name="again")], part).batches[0].observed for part in (0, 1)]
     seen.append(task._observe(slice_, ldct._TRAIN_PART, 0).observed)
     every = torch.cat(seen)
     assert len({tuple(x.flatten().tolist()) for x in every}) == len(every) == 5
@@ -65,7 +65,7 @@ def test_training_pairs_are_crops_of_one_scan_a_slice(task):
     assert a.observed.shape == a.target.shape == (6, 1, 24, 24)
     assert torch.equal(a.observed, b.observed)
     assert not torch.equal(a.observed, other.observed)
-    whole = torch.stack([p.blurred for p in task._crops.cache])
+    whole = torch.stack([p.observed for p in task._crops.cache])
     windows = torch.cat([w.unfold(2, 24, 1).unfold(3, 24, 1).reshape(-1, 24, 24) for w in (whole, whole.flip(-1))])
     for crop in a.observed:  # two draws of a slice show the same noise
         assert (windows == crop).all((1, 2)).any()
@@ -94,13 +94,13 @@ def test_scores_have_a_column_and_a_card_for_each_window(task):
 
 
 def test_the_dose_is_part_of_the_protocol(task):
-    assert ("degradation", task.dose) in task.parts()
+    assert ("degradation", task.dose) in task.components()
     poor, rich = (exam_of(opened(SMALL.replace("5e3", photons))) for photons in ("1e3", "1e6"))
     assert (poor.observed - poor.target).square().mean() > 3 * (rich.observed - rich.target).square().mean()
 
 
 def test_pairs_that_came_as_pairs_are_judged_as_they_are(monkeypatch):
-    pairs = [Picture(name=str(i), sharp=torch.full((1, 16, 16), 0.25), blurred=torch.full((1, 16, 16), 0.3)) for i in range(2)]
+    pairs = [Picture(name=str(i), target=torch.full((1, 16, 16), 0.25), observed=torch.full((1, 16, 16), 0.3)) for i in range(2)]
     monkeypatch.setattr(ldct.LDCT, "_open", lambda self, data, split, instead="": PictureSet(["0", "1"], lambda i: pairs[i], "x"))
     task = opened("ldct[crop=8]")
     assert "sinogram" not in task.offers

@@ -105,7 +105,7 @@ def test_every_picture_meets_its_own_truth(monkeypatch):
     for i, (h, w) in enumerate([(40, 50), (40, 50), (50, 40), (40, 50)]):
         density = torch.zeros(1, h, w)
         density[:, 4 * i : 4 * i + 12, 4 * i : 4 * i + 12] = 1
-        made.append(Seen(name=f"p{i}", sharp=density.expand(3, -1, -1), density=density, mask=density, fixations=density))
+        made.append(Seen(name=f"p{i}", observed=density.expand(3, -1, -1), target=density, mask=density, fixations=density))
     pictures = PictureSet([s.name for s in made], lambda i: made[i], "made")
     for whole in (False, True):
         task = _open(whole=whole, metrics=("cc", "nss"))
@@ -113,7 +113,7 @@ def test_every_picture_meets_its_own_truth(monkeypatch):
         scores = _score(task, "brightness")
         assert sorted(scores.per_image["cc"][0]) == ["p0", "p1", "p2", "p3"]
         assert min(scores.per_image["cc"][1]) > (0.999 if whole else 0.95)
-        expected = {s.name: (1 - s.density.mean().item()) / s.density.std().item() for s in made}
+        expected = {s.name: (1 - s.target.mean().item()) / s.target.std().item() for s in made}
         found = dict(zip(*scores.per_image["nss"]))
         assert found == pytest.approx(expected, rel=1e-5 if whole else 0.1)
 
@@ -131,7 +131,7 @@ def test_others_are_fixations_on_other_pictures():
     for i in range(3):
         fixations = torch.zeros(1, 20, 40)
         fixations[0, 2 * i, 3 * i] = 1
-        made.append(Seen(name=str(i), sharp=torch.zeros(3, 20, 40), density=torch.ones(1, 20, 40), fixations=fixations))
+        made.append(Seen(name=str(i), observed=torch.zeros(3, 20, 40), target=torch.ones(1, 20, 40), fixations=fixations))
     truth = Truth(PictureSet(["0", "1", "2"], lambda i: made[i], "made"), lambda: torch.full((1, 5, 5), 0.25))
     of = truth.of("1", truth.kinds)
     assert of["others"][0].nonzero().tolist() == [[0, 0], [4, 6]]
@@ -178,7 +178,7 @@ def _folder_of_masks(tmp_path):
 def test_masks_without_fixations(tmp_path):
     task = _open(_folder_of_masks(tmp_path), data="sod[pictures=pred_X]", whole=True)
     assert "nss" not in task.cards()
-    assert "brings no fixations" in task.remarks()["unavailable.nss"]
+    assert "brings no fixations" in task.notes()["unavailable.nss"]
     scores = _score(task, "brightness")
     assert scores.values["mae"] == pytest.approx(0.2 / 40, abs=1e-6)
     assert scores.values["f_beta"] == pytest.approx(1)
@@ -249,14 +249,14 @@ def test_pictures_without_truth_are_named_and_no_measure_judges_them(tmp_path):
     """A black density would be a perfect KL, and one picture without fixations would stop the suite."""
     some = {"data": "mit1003[split=test]", "metrics": _MEASURES}
     task = _open(_seen_by_people(tmp_path / "all", "abcd", dark="b", unseen="d"), **some)
-    assert task.remarks()["without_truth"] == (
+    assert task.notes()["without_truth"] == (
         "2 of 4 test pictures have no truth and are left out of every measure: b (its density is black everywhere), d (no fixation)"
     )
     found = _score(task, "spectral_residual")
     assert all(names == ["a", "c"] and all(map(np.isfinite, values)) for names, values in found.per_image.values())
     expected = _score(_open(_seen_by_people(tmp_path / "some", "ac"), **some), "spectral_residual")
     assert found.values == pytest.approx(expected.values, abs=1e-12)
-    assert "without_truth" not in _open(tmp_path / "some", **some).remarks()
+    assert "without_truth" not in _open(tmp_path / "some", **some).notes()
 
 
 def test_a_split_without_any_truth_is_refused_before_anything_runs(tmp_path):
@@ -275,7 +275,7 @@ def test_a_mask_without_an_object_is_no_truth(tmp_path):
         Image.fromarray(mask).save(root / "gt" / f"{name}.png")
         Image.fromarray(np.full((40, 50, 3), 90, np.uint8)).save(root / "images" / f"{name}.jpg")
     task = _open(tmp_path, data="sod", metrics=("f_beta", "mae"))
-    assert task.remarks()["without_truth"].endswith(": 2 (no object in its mask)")
+    assert task.notes()["without_truth"].endswith(": 2 (no object in its mask)")
     assert _score(task, "brightness").per_image["f_beta"][0] == ["1"]
 
 
@@ -283,7 +283,7 @@ def test_others_come_from_pictures_that_have_fixations():
     """Ten of them, whichever lie between."""
     places = torch.arange(16).reshape(16, 1, 1, 1) == torch.arange(16).reshape(1, 1, 4, 4)  # each picture was looked at in one place
     marks = places.float() * (torch.arange(16) % 4 > 0).reshape(16, 1, 1, 1)  # but every fourth
-    pictures = [Seen(name=str(i), sharp=torch.zeros(3, 4, 4), density=torch.ones(1, 4, 4), fixations=m) for i, m in enumerate(marks)]
+    pictures = [Seen(name=str(i), observed=torch.zeros(3, 4, 4), target=torch.ones(1, 4, 4), fixations=m) for i, m in enumerate(marks)]
     truth = Truth(PictureSet([p.name for p in pictures], lambda i: pictures[i], ""), lambda: marks[0])
     assert truth.judged == [i for i in range(16) if i % 4]
     for i in truth.judged:

@@ -71,8 +71,8 @@ def test_a_board_from_the_store_alone_makes_the_same_tables(ran, tmp_path):
     bench, records, _ = ran
     store = Store("tiny", bench.out)
     tables = [render.tables_of(r, sort="psnr") for r in (records, store.leaderboard_records(None, tmp_path))]
-    for write in (export.to_csv, export.to_tex):
-        assert write(tables[0]) == write(tables[1])
+    for form in (export.to_csv, export.to_tex):
+        assert form(tables[0]) == form(tables[1])
     assert len(export.to_csv(tables[0]).splitlines()) == 4  # the last says that there is no verdict
 
 

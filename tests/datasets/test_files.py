@@ -109,7 +109,8 @@ def test_pictures_of_other_kinds_are_named(tmp_path):
         (tmp_path / name).touch()
     pictures = all_of(tmp_path)
     assert pictures.names == ["a.png", "b.jfif"]
-    assert pictures.skipped == [f"{tmp_path / name} is left out: files of this ending are not read" for name in ("c.GIF", "d.heic", "e.jp2")]
+    why = "is left out: files of this ending are not read"
+    assert pictures.skipped == [f"{tmp_path / name} {why}" for name in ("c.GIF", "d.heic", "e.jp2")]
     only = tmp_path / "only"
     paint(only, "a.gif")
     with pytest.raises(UsageError, match=r"no images in .*only, but 1 pictures of other kinds; known endings are png"):
@@ -124,7 +125,7 @@ def test_small_squares_name_what_was_left_out(tmp_path):
     assert beyond[0] == f"{Images(path=str(tmp_path)).count(None, 'train') - 5} train pictures are left out: limit=5"
     task = registry.make("task", f'generate[data="images[path={tmp_path},limit=5]",metrics=("sliced_wasserstein",)]')
     task.open(None, torch.device("cpu"))
-    assert task.remarks()["skipped_files"].startswith("4")
+    assert task.notes()["skipped_files"].startswith("4")
 
 
 def test_deep_folders_of_lsun_follow_links(tmp_path):

@@ -32,7 +32,8 @@ def test_frames_of_gopro_belong_to_their_video(tmp_path):
         for kind in ("blur_gamma", "sharp"):
             paint(tmp_path / "GOPRO_Large/test" / sequence / kind / "000001.png")
     assert groups("gopro", tmp_path) == {
-        "GOPR0384_11_00/000001": "GOPR0384", "GOPR0384_11_05/000001": "GOPR0384", "GOPR0385_11_01/000001": "GOPR0385", "mine_1_2/000001": "mine_1_2",
+        "GOPR0384_11_00/000001": "GOPR0384", "GOPR0384_11_05/000001": "GOPR0384",
+        "GOPR0385_11_01/000001": "GOPR0385", "mine_1_2/000001": "mine_1_2",
     }  # fmt: skip
 
 
@@ -67,7 +68,15 @@ def write_slice(path, **header):
     written.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
     written.file_meta.MediaStorageSOPClassUID = written.SOPClassUID = pydicom.uid.CTImageStorage
     written.file_meta.MediaStorageSOPInstanceUID = written.SOPInstanceUID = pydicom.uid.generate_uid()
-    for tag, value in {"Modality": "CT", "RescaleSlope": 1, "RescaleIntercept": 0, "Rows": 8, "Columns": 8, "SamplesPerPixel": 1, **header}.items():
+    for tag, value in {
+        "Modality": "CT",
+        "RescaleSlope": 1,
+        "RescaleIntercept": 0,
+        "Rows": 8,
+        "Columns": 8,
+        "SamplesPerPixel": 1,
+        **header,
+    }.items():
         setattr(written, tag, value)
     written.PhotometricInterpretation, written.BitsAllocated, written.BitsStored = "MONOCHROME2", 16, 16
     written.HighBit, written.PixelRepresentation, written.PixelData = 15, 1, bytes(128)
@@ -113,21 +122,21 @@ def test_views_of_one_thing_or_person_share_it(spec, owner):
 
 @pytest.mark.parametrize("spec", ["digit_scenes[train=40,validation=20,test=60]", "popout[train=40,validation=20,test=60]"])
 def test_scenes_belong_to_the_photo_that_they_stand_on_and_no_photo_is_in_two_splits(spec):
-    photos = {split: {picture.name: picture.sharp for picture in Photos().open(None, split)} for split in SPLITS}
+    photos = {split: {picture.name: picture.target for picture in Photos().open(None, split)} for split in SPLITS}
     for split in SPLITS:
         found = groups(spec, None, split)
         assert set(found.values()) == set(photos[split])  # every photo serves, none of another split
 
 
 def test_a_scene_shows_the_photo_that_it_names():
-    photos = {picture.name: picture.sharp for picture in Photos().open(None, "test")}
+    photos = {picture.name: picture.target for picture in Photos().open(None, "test")}
     for scene in registry.make("dataset", "digit_scenes[test=5]").open(None, "test"):
         free = torch.ones(128, 128, dtype=torch.bool)
         for x0, y0, x1, y1 in scene.boxes.int().tolist():
             free[max(y0 - 6, 0) : y1 + 6, max(x0 - 6, 0) : x1 + 6] = False
         y, x = free.nonzero()[0].tolist()  # a row of pixels without ink
         assert free[y, x : x + 20].all()
-        strip, photo = scene.sharp[0, y, x : x + 20], photos[scene.group][0]
+        strip, photo = scene.target[0, y, x : x + 20], photos[scene.group][0]
         assert ((photo.unfold(1, 20, 1) - strip).abs().amax(2) < 1e-6).any(), scene.name
 
 
@@ -141,7 +150,8 @@ def test_a_folder_of_frames_is_one_unit_in_one_split_where_that_is_asked_for(tmp
     for name in [*frames, "lone.png"]:
         paint(tmp_path / name)
     by_split = [groups(f"folder[path={tmp_path},group=folder]", None, split) for split in SPLITS]
-    assert {name: group for found in by_split for name, group in found.items()} == {f: f.partition("/")[0] for f in frames} | {"lone.png": ""}
+    found = {name: group for split in by_split for name, group in split.items()}
+    assert found == {f: f.partition("/")[0] for f in frames} | {"lone.png": ""}
     videos = [set(found.values()) - {""} for found in by_split]
     assert sum(map(len, videos)) == len(set.union(*videos)) == 12  # no video is in two splits
     assert sum(map(bool, videos)) > 1

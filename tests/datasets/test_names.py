@@ -1,4 +1,6 @@
-"""Names are the identities of pictures: two files of one stem are two named pictures, each with its own truth, or one line that names both."""
+"""Names are the identities of pictures: two files of one stem are two named pictures, each with its own truth,
+or one line that names both.
+"""
 
 import json
 import re
@@ -84,7 +86,7 @@ def test_stems_are_keys_only_where_they_are_unique(tmp_path):
 
 def test_no_set_has_one_name_twice():
     with pytest.raises(UsageError, match="two pictures called a:"):
-        PictureSet(["a", "b", "a"], lambda i: Picture(name="", sharp=None), "")
+        PictureSet(["a", "b", "a"], lambda i: Picture(name="", target=None), "")
 
 
 # -- pairs
@@ -94,8 +96,8 @@ def test_pairs_of_one_stem_keep_their_own_truth(tmp_path):
     first = level(np.asarray(Image.open(tmp_path / "A/test/0.bmp"), np.float32) / 255)
     pictures = opened("folder_pair", tmp_path)
     assert pictures.names == ["0.bmp", "0.png", "1", "s/1", "t/1"]
-    assert [level(p.blurred) for p in pictures] == list(range(first, first + 5))
-    assert [level(p.sharp) for p in pictures] == list(range(first + 5, first + 10))
+    assert [level(p.observed) for p in pictures] == list(range(first, first + 5))
+    assert [level(p.target) for p in pictures] == list(range(first + 5, first + 10))
 
 
 def test_what_lacks_its_partner_is_named(tmp_path):
@@ -104,11 +106,21 @@ def test_what_lacks_its_partner_is_named(tmp_path):
     assert pictures.names == ["0"]
     assert [line.partition(" is left out")[0] for line in pictures.skipped] == [str(tmp_path / "B/test/1.png")]
     assert registry.make("dataset", "folder_pair").count(tmp_path, "test") == 1
-    assert len(opened("folder_pair", tmp_path, "validation").skipped) + len(opened("folder_pair[held_out=0]", tmp_path, "train").skipped) == 1
+    skipped = [opened("folder_pair", tmp_path, "validation").skipped, opened("folder_pair[held_out=0]", tmp_path, "train").skipped]
+    assert sum(map(len, skipped)) == 1
 
 
 def test_halves_domains_and_flat_sets(tmp_path):
-    paint(tmp_path, "set/test/0.png", "set/test/0.jpg", "set/testA/0.png", "set/testA/0.jpg", "set/testA/sub/0.jpg", "kodak24/0.png", "kodak24/0.jpg")
+    paint(
+        tmp_path,
+        "set/test/0.png",
+        "set/test/0.jpg",
+        "set/testA/0.png",
+        "set/testA/0.jpg",
+        "set/testA/sub/0.jpg",
+        "kodak24/0.png",
+        "kodak24/0.jpg",
+    )
     assert opened("folder_pair", tmp_path / "set").names == ["0.jpg", "0.png"]
     assert opened("folder_unpaired", tmp_path / "set").names == ["0.jpg", "0.png", "sub/0"]
     assert opened("kodak24", tmp_path).names == ["0.jpg", "0.png"]
@@ -117,7 +129,12 @@ def test_halves_domains_and_flat_sets(tmp_path):
 @pytest.mark.parametrize(
     ("name", "files", "split", "names"),
     [
-        ("gopro", ["gopro_pairs/X_blur1.png", "gopro_pairs/X_sharp1.png", "gopro_pairs/X_blur1.jpg", "gopro_pairs/X_sharp1.jpg"], "test", 2),
+        (
+            "gopro",
+            ["gopro_pairs/X_blur1.png", "gopro_pairs/X_sharp1.png", "gopro_pairs/X_blur1.jpg", "gopro_pairs/X_sharp1.jpg"],
+            "test",
+            2,
+        ),
         ("gopro", [f"GOPRO_Large/test/S/{kind}/0.{end}" for kind in ("blur_gamma", "sharp") for end in ("png", "jpg")], "test", 2),
         ("cc15", ["cc15/a_real.png", "cc15/a_mean.png", "cc15/a_real.jpg", "cc15/a_mean.jpg"], "test", 2),
         ("set5", [f"Set5/image_SRF_4/img_1_SRF_4_{kind}.{end}" for kind in ("HR", "LR") for end in ("png", "bmp")], "test", 2),
@@ -137,7 +154,8 @@ def test_two_pictures_of_one_truth_are_refused(tmp_path):
     root = tmp_path
     paint(
         root,
-        *(f"MIT1003/{file}" for file in ("ALLSTIMULI/0.jpg", "ALLSTIMULI/0.jpeg", "ALLFIXATIONMAPS/0_fixMap.jpg", "ALLFIXATIONMAPS/0_fixPts.jpg")),
+        *(f"MIT1003/ALLSTIMULI/0.{end}" for end in ("jpg", "jpeg")),
+        *(f"MIT1003/ALLFIXATIONMAPS/0_{kind}.jpg" for kind in ("fixMap", "fixPts")),
     )
     refused("mit1003[split=test]", root, "ALLSTIMULI/0.jpg", "ALLSTIMULI/0.jpeg")
     paint(root, "SALICON/images/val/0.jpg", "SALICON/images/val/0.png", "SALICON/maps/val/0.png")

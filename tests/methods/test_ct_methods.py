@@ -58,7 +58,7 @@ def pair():
 def scan():
     """Two phantoms, few photons."""
     dose = LowDose(photons=2e4, views=60)
-    x = torch.stack([p.sharp for p in Ellipses(size=64, test=2).open(None, "test")])
+    x = torch.stack([p.target for p in Ellipses(size=64, test=2).open(None, "test")])
     x = ct.picture(ct.attenuation(x) * ct.inscribed(64))
     sinogram = dose.scan(x, torch.Generator().manual_seed(0))
     low = dose.reconstruct(sinogram, 64)
@@ -115,7 +115,7 @@ def test_red_cnn_shortcuts_leave_from_the_second_and_fourth_convolution():
         kept.append(conv(kept[-1]).relu())
     for p in itertools.chain(*(layer.parameters() for layer in (net.up[0], net.up[1], net.up[2]))):
         torch.nn.init.zeros_(p)
-    expected = (net.up[4](net.up[3](kept[2].relu()).relu()) + x).relu()  # up 1 to 3 vanish; the shortcut from convolution 2 joins after up 3
+    expected = (net.up[4](net.up[3](kept[2].relu()).relu()) + x).relu()  # the shortcut from convolution 2 joins after up 3
     torch.testing.assert_close(net(x), expected)
 
 
@@ -190,7 +190,10 @@ def test_any_size_is_restored(size):
 def test_what_cannot_be_built():
     with pytest.raises(UsageError, match="more than 16, not 16"):
         registry.make("method", "wgan_vgg[content=mse]")(task_of(crop=16))
-    for spec, message in {"wgan_vgg[adversarial='',content='']": "an adversarial or a content loss", "red_cnn[size=4]": "size must be odd"}.items():
+    for spec, message in {
+        "wgan_vgg[adversarial='',content='']": "an adversarial or a content loss",
+        "red_cnn[size=4]": "size must be odd",
+    }.items():
         with pytest.raises(ValueError, match=message):
             registry.find("method", parse(spec).name).HP(**parse(spec).options)
 
@@ -212,7 +215,9 @@ def test_fbp_hann_with_a_whole_window_is_the_scanners(scan):
 
 
 def test_sart_as_scikit_image(scan):
-    """Another interpolation and another order of views: close, not equal. Theirs divides by squared weights, so its 0.15 is about 0.5 here."""
+    """Another interpolation and another order of views: close, not equal. Theirs divides by squared weights,
+    so its 0.15 is about 0.5 here.
+    """
     task, batch = scan
     clean = task.scanner.project(ct.attenuation(batch.target))
     ours = registry.make("method", "sart[iterations=4,relax=0.5]")(task).restore(Batch(batch.observed, sinogram=clean))
@@ -273,7 +278,13 @@ def test_total_variation_as_scikit_image(monkeypatch):
     monkeypatch.setattr(ct, "inscribed", lambda size, device=None: torch.ones(size, size, dtype=torch.bool))
     monkeypatch.setattr(ct, "picture", lambda mu: mu)
     rng = torch.Generator().manual_seed(0)
-    x = torch.nn.functional.interpolate(torch.rand(1, 1, 4, 4, generator=rng), scale_factor=8) + 0.1 * torch.randn(1, 1, 32, 32, generator=rng)
+    x = torch.nn.functional.interpolate(torch.rand(1, 1, 4, 4, generator=rng), scale_factor=8) + 0.1 * torch.randn(
+        1,
+        1,
+        32,
+        32,
+        generator=rng,
+    )
     x = x.clamp_min(0)
     monkeypatch.setattr(torch.Tensor, "exp", lambda self: torch.ones_like(self))  # every ray counts alike
     ours = tv_ct.TVCT(SimpleNamespace(scanner=_Eye()), weight=0.1, iterations=600).restore(Batch(x, sinogram=x.flatten(2)))

@@ -6,8 +6,10 @@ import dataclasses
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
-from methods.losses.adversarial._base import AdversarialLoss
+from bench.method import param
+from methods.losses.contracts import AdversarialLoss
 from methods.penalties import Critic
 
 
@@ -15,16 +17,19 @@ from methods.penalties import Critic
 class WGAN(AdversarialLoss):
     """Eq. 3 with weights in [-clip, clip]: critic E D(fake) - E D(real), generator -E D(fake)."""
 
-    clip: float = 0.01
+    clip: float = param(0.01, "Algorithm 1: c, largest absolute weight of the critic")
 
+    @override
     def critic(self, D: Critic, real: Tensor, fake: Tensor) -> Tensor:
         """Algorithm 1, line 5, negated to be minimised."""
         return D(fake).mean() - D(real).mean()
 
-    def generator(self, D: Critic, fake: Tensor) -> Tensor:
+    @override
+    def generator(self, D: Critic, fake: Tensor, real: Tensor) -> Tensor:
         """Algorithm 1, line 10."""
         return -D(fake).mean()
 
+    @override
     @torch.no_grad()
     def constrain(self, D: nn.Module) -> None:
         """Algorithm 1, line 7: clip every parameter, those of normalisation layers too."""

@@ -10,9 +10,9 @@ from bench.dataset import Picture
 from bench.detector import Detections, Detector
 from bench.method import Batch
 from bench.metrics.detection import Detection
-from bench.tasks._detection import DetectionExam
+from bench.tasks._detection import DetectionEvaluation
 from bench.tasks._metrics import ENOUGH, few
-from bench.tasks._pictures import exam
+from bench.tasks._pictures import evaluation_set
 from bench.tasks.deblur import Deblur
 from bench.tasks.generate import Generate
 
@@ -41,12 +41,12 @@ class Sees(Detection):
 
 
 def scene(name, lamps, level, crowds=()):
-    sharp = torch.zeros(3, 16, 16)
-    sharp[:, 4:12, 4:12] = level
+    target = torch.zeros(3, 16, 16)
+    target[:, 4:12, 4:12] = level
     boxes = torch.tensor(lamps).reshape(-1, 4).float()
     marked = torch.tensor(crowds).reshape(-1, 4).float()
     labels, many = (torch.zeros(len(b), dtype=torch.int64) for b in (boxes, marked))
-    return Picture(name=name, sharp=sharp, boxes=boxes, labels=labels, crowds=marked, crowd_labels=many)
+    return Picture(name=name, target=target, boxes=boxes, labels=labels, crowds=marked, crowd_labels=many)
 
 
 SCENES = [scene("lamp", [4, 4, 12, 12], 1.0), scene("dark", [], 0.0), scene("many", [], 1.0, crowds=[0, 0, 16, 16])]
@@ -67,9 +67,9 @@ class Hands:
 
 def scored(method):
     def scenes():
-        return exam(SCENES, lambda picture, i: Batch(picture.sharp[None], picture.sharp[None]), torch.device("cpu"))
+        return evaluation_set(SCENES, lambda picture, i: Batch(picture.target[None], picture.target[None]), torch.device("cpu"))
 
-    return DetectionExam(Sees(), ["lamp"], scenes, torch.device("cpu")).score(method, lambda done: None)
+    return DetectionEvaluation(Sees(), ["lamp"], scenes, torch.device("cpu")).score(method, lambda done: None)
 
 
 def test_nothing_to_find_and_nothing_found_is_right():
@@ -96,8 +96,8 @@ def test_a_record_says_where_shares_rest_on_little():
     for scenes, said in ((8, text), (300, None), (0, None)):
         task = Deblur(scenes=scenes, scene_share=0, metrics=("psnr",))
         task.open(None, torch.device("cpu"))
-        assert task.remarks().get("few") == said
+        assert task.notes().get("few") == said
     for samples, metrics, said in ((40, ("prdc",), True), (200, ("prdc",), False), (40, ("fd[net=digits_cnn]",), False)):
         task = Generate(samples=samples, metrics=metrics)
         task.open(None, torch.device("cpu"))
-        assert ("few" in task.remarks()) == said
+        assert ("few" in task.notes()) == said
