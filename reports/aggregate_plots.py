@@ -101,13 +101,15 @@ def sensitivity(curves: Mapping[str, Sensitivity], column: Column, style: Mappin
 
 def best_of(curves: Mapping[str, NDArray[np.float64]], column: Column, style: Mapping[str, Style], notes: Mapping[str, str]) -> Figure:
     """The expected best validation score of n tuning trials; `notes` are written behind the names."""
+    from matplotlib.ticker import MaxNLocator
+
     figure, axes = blank(4.6, 2.9)
     for label, values in curves.items():
         look = style[label]
         axes.plot(np.arange(1, len(values) + 1), values, color=look.color, ls=look.line, lw=1.6, marker=look.marker, ms=3)
     axes.set_xlabel("tuning trials")
     axes.set_ylabel(", ".join(filter(None, [f"best {column.title}", column.unit])), parse_math=False)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _legend(axes, list(curves), style, notes)
     return figure
 

@@ -27,7 +27,7 @@ class Ablation:
     """A row beside the reference, the first level of every axis; the reference itself has no difference."""
 
     levels: Levels
-    cell: Cell | None
+    cell: Cell
     difference: intervals.Interval | None
 
 
@@ -135,4 +135,5 @@ def _difference(table: Table, label: str | None, reference: str | None) -> inter
     if result is None or label not in labels or reference not in labels:
         return None
     i, j = labels.index(label), labels.index(reference)
-    return intervals.Interval(*(float(m[i, j]) for m in (result.difference, result.low, result.high)), result.n, result.over)
+    mean, low, high = (float(m[i, j]) for m in (result.difference, result.low, result.high))
+    return intervals.Interval(mean, low, high, result.n, result.over)
