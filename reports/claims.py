@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from bench.claim import Chapter, Claim, Entry
 from bench.store.record import strict
-from reports import export, figures
+from reports import figures
+from reports.latex import tex_escape
 from reports.render import write_all
+from reports.wording import to_plain_line
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -46,8 +48,9 @@ def page(entries: Entries, title: str, environment: Mapping[str, str]) -> str:
     pages = jinja2.Environment(
         loader=jinja2.PackageLoader("reports"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    pages.filters |= {"plain": export.plain}
-    pages.globals |= {"number": number, "verdict": verdict, "measured": measured, "within": within, "counts": counts, "VERDICTS": VERDICTS}
+    pages.filters |= {"plain": to_plain_line}
+    pages.globals |= {"number": number, "verdict": verdict, "measured_in_words": measured_in_words, "relation_in_words": relation_in_words}
+    pages.globals |= {"counts": counts, "VERDICTS": VERDICTS}
     drawn = {
         e.claim.id: [figures.svg(panel, f"{e.claim.id}-{i}") for i, panel in enumerate(e.checked.figure)]
         for part in entries.values()
@@ -73,14 +76,14 @@ def number(value: float) -> str:
     return f"{value:.5g}".replace("-", "−")
 
 
-def within(claim: Claim) -> str:
+def relation_in_words(claim: Claim) -> str:
     """The relation and its tolerance in words."""
     unit = " of the prediction" if claim.relative else ""
     relation = {"=": "equal", "<=": "at most", ">=": "at least"}[claim.relation]
     return f"{relation}, within {claim.tolerance:g}{unit}" if claim.tolerance else relation
 
 
-def measured(entry: Entry) -> str:
+def measured_in_words(entry: Entry) -> str:
     """Predicted and measured in a few words: the one case, or how many agree and the one that misses most."""
     if entry.checked is None:
         return _NEW
@@ -138,10 +141,10 @@ def to_tex(entries: Entries) -> str:
     lines = [rf"\begin{{longtable}}{{{columns}}}", r"\toprule", r"place & claim & measured for predicted & verdict \\", r"\midrule", r"\endhead"]
     for chapter, part in entries.items():
         paper = chapter.paper
-        lines.append(rf"\multicolumn{{4}}{{p{{.93\linewidth}}}}{{\emph{{{export.tex_escape(f'{paper.title}, {paper.venue}')}}}}} \\")
+        lines.append(rf"\multicolumn{{4}}{{p{{.93\linewidth}}}}{{\emph{{{tex_escape(f'{paper.title}, {paper.venue}')}}}}} \\")
         for e in part:
-            cells = [e.claim.place, e.claim.statement, measured(e), verdict(e)]
-            lines.append(" & ".join(map(export.tex_escape, cells)) + r" \\")
+            cells = [e.claim.place, e.claim.statement, measured_in_words(e), verdict(e)]
+            lines.append(" & ".join(map(tex_escape, cells)) + r" \\")
         lines.append(r"\addlinespace")
     return "\n".join([*lines, r"\bottomrule", r"\end{longtable}", ""])
 
@@ -173,6 +176,6 @@ def terminal(entries: Entries) -> RichTable:
         out.add_column(name, overflow="fold", no_wrap=name == "claim", min_width=width)
     style = {"holds": "", "holds with a deviation": "yellow", "fails": "bold red", "not checked": "dim"}
     for _, e in shown:
-        texts = [e.claim.id, e.claim.place, measured(e)]
-        out.add_row(*(Text(export.plain(t)) for t in texts), Text(verdict(e), style[verdict(e)]))
+        texts = [e.claim.id, e.claim.place, measured_in_words(e)]
+        out.add_row(*(Text(to_plain_line(t)) for t in texts), Text(verdict(e), style[verdict(e)]))
     return out

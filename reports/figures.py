@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.figure import Arrows, Bars, Heat, Line, Mark, Panel, Points
-from reports.plots import INK, MARKERS, PALETTE, RULE, blank, to_svg
+from reports.figure_style import INK, MARKERS, PALETTE, RULE, blank_axes, to_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +20,7 @@ _GROUP = 0.8  # of the room of a name that its bars fill
 
 def svg(panel: Panel, name: str) -> str:
     """An inline `<svg>` of a panel; `name` keeps its inner ids apart from other figures'."""
-    figure, axes = blank(_WIDTH, _HEIGHT)
+    figure, axes = blank_axes(_WIDTH, _HEIGHT)
     axes.set_position((0.14, 0.17, 0.83, 0.73 if panel.title else 0.79))
     if panel.square:
         axes.set_aspect("equal", adjustable="datalim")

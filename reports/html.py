@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.store.record import TrialRecord
-from reports import export, gallery, plots
-from reports.across import Across
+from reports import figure_style, gallery, plots, wording
 from reports.published import PublishedTable
-from reports.table import Table, title_of
-from reports.trials import by_table
+from reports.suite_summary import SuiteSummary
+from reports.table import Leaderboard, title_of
+from reports.trials import group_by_table
 
 _NAMED = 3  # rows that a sentence names; of more it gives the number
 BOXES = ("#ffd23f", "#5ad1ff", "#ff8a5b", "#7df0b0", "#ff9fd6", "#c9b8ff", "#ffffff")  # of detections: bright, for they lie on photographs
@@ -30,7 +30,7 @@ class _Chart:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Beside:
+class _PublishedComparison:
     """A published row beside the measured one. `measured` maps a column to its text; `verdict` says whether the protocols match."""
 
     name: str
@@ -41,11 +41,11 @@ class _Beside:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Section:
+class _TableSection:
     """What the page shows of one task."""
 
     id: str
-    table: Table
+    table: Leaderboard
     leader: str
     against: list[tuple[str, str, str, str]]  # label, difference to the leader, its interval, p
     whiskers: dict[str, tuple[float, float, float]]  # label -> low, mean, high of the ranked column in per cent of its range
@@ -54,11 +54,16 @@ class _Section:
     curves: list[_Chart]
     strips: list[gallery.Strip]
     strips_left_out: int
-    published: list[tuple[PublishedTable, list[_Beside]]]
+    published: list[tuple[PublishedTable, list[_PublishedComparison]]]
 
 
 def page(
-    tables: Sequence[Table], records: Sequence[TrialRecord], *, title: str, published: Sequence[PublishedTable] = (), across: Across | None = None
+    tables: Sequence[Leaderboard],
+    records: Sequence[TrialRecord],
+    *,
+    title: str,
+    published: Sequence[PublishedTable] = (),
+    summary: SuiteSummary | None = None,
 ) -> str:
     """The report.
 
@@ -67,68 +72,70 @@ def page(
         records: all trials behind them.
         title: its heading.
         published: the papers' numbers; a paper's table stands beside each task that measures one of its columns.
-        across: what is said across the tables, if anything.
+        summary: what is said across the tables, if anything.
     """
     import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("reports"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {"plain": export.plain, "json": lambda v: json.dumps(v, ensure_ascii=False, default=str), "number": _number}
-    environment.globals |= {"arrow": export.arrow, "bracket": export.bracket, "over": export.over, "AXES": plots.AXES}
-    environment.globals |= {"title_of": title_of, "LEGEND": export.LEGEND, "svg": plots.to_svg, "finite": math.isfinite}
+    environment.filters |= {"plain": wording.to_plain_line, "json": lambda v: json.dumps(v, ensure_ascii=False, default=str), "number": _number}
+    environment.globals |= {"arrow": wording.arrow, "bracket": wording.bracket, "interval_basis": wording.interval_basis, "AXES": plots.AXES}
+    environment.globals |= {"title_of": title_of, "LEGEND": wording.LEGEND, "svg": figure_style.to_svg, "finite": math.isfinite}
     script = environment.get_template("script.js.j2").render()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    style = plots.styles(records)
+    style = figure_style.styles(records)
     records = [r for r in records if r.role == "row"]
-    found = by_table(records)
+    found = group_by_table(records)
     trials = [list(found.get((table.workload, table.task), [])) for table in tables]
     sections = [_section(i, table, group, style, published) for i, (table, group) in enumerate(zip(tables, trials, strict=True))]
     return environment.get_template("index.html.j2").render(
-        title=export.plain(title), across=across, sections=sections, script=script, digest=digest, environments=_environments(records),
+        title=wording.to_plain_line(title), summary=summary, sections=sections, script=script, digest=digest, environments=_group_by_environment(records),
         outcomes={o: sum(r.outcome == o for r in records) for o in ("finished", "diverged", "failed", "skipped")},
         tiers=sorted({r.tier for r in records}), specs=[r for t in tables for r in t.rows],
-        styles=style, palette=plots.PALETTE, colors=BOXES,
+        styles=style, palette=figure_style.PALETTE, colors=BOXES,
     )  # fmt: skip
 
 
-def _section(i: int, table: Table, records: list[TrialRecord], style: Mapping[str, plots.Style], published: Sequence[PublishedTable]) -> _Section:
+def _section(
+    i: int, table: Leaderboard, records: list[TrialRecord], style: Mapping[str, figure_style.Style], published: Sequence[PublishedTable]
+) -> _TableSection:
     pooled = plots.pool_curves(records)
     keys = sorted(pooled["key"].unique(), key=lambda k: (not k.startswith("validation/"), k != f"validation/{table.sort}", k))
 
     def chart(n: int, key: str) -> _Chart:
-        return _Chart(key, {x: plots.to_svg(plots.curve(pooled, key, x, style), f"{i}-{n}-{x}") for x in plots.AXES})
+        return _Chart(key, {x: figure_style.to_svg(plots.curve(pooled, key, x, style), f"{i}-{n}-{x}") for x in plots.AXES})
 
-    paretos = [_Chart(c.title, {"": plots.to_svg(plots.pareto(table, c.key, style), f"{i}-{c.key}")}) for c in table.prices]
+    paretos = [_Chart(c.title, {"": figure_style.to_svg(plots.pareto(table, c.key, style), f"{i}-{c.key}")}) for c in table.cost_axes]
     strips, left_out = gallery.strips(records, [r.label for r in table.rows])
-    beside = [(p, _beside(p, table, records)) for p in published if p.units.keys() & {c.key for c in table.scores}]
-    return _Section(
-        f"task{i}", table, _leader(table), _against(table), _whiskers(table), _trained(table, records),
+    beside = [(p, _compare_with_published(p, table, records)) for p in published if p.units.keys() & {c.key for c in table.scores}]
+    return _TableSection(
+        f"task{i}", table, _headline(table), _differences_to_leader(table), _whiskers(table), _last_against_best(table, records),
         paretos, [chart(n, k) for n, k in enumerate(keys)], strips, left_out, beside,
     )  # fmt: skip
 
 
-def _leader(table: Table) -> str:
+def _headline(table: Leaderboard) -> str:
     """One sentence: who leads, by what, and from whom that cannot be told apart."""
     if (row := table.leader) is None or table.sort not in row.cells:
         return "No trial finished."
     column, cell = table.column(table.sort), row.cells[table.sort]
-    number = " ".join(filter(None, [column.text(cell.value), column.unit, export.bracket(cell, column)]))
+    number = " ".join(filter(None, [column.text(cell.value), column.unit, wording.bracket(cell, column)]))
     seeds = f"{len(row.seeds)} seed{'s' * (len(row.seeds) != 1)}"
-    of_weights = ", which is about these weights: one training seed says nothing of another" if table.of_weights else ""
-    rivals = {r.label for r in table.rows if r.competes} & set(table.undecided(row.label))
+    single_seed = ", which is about these weights: one training seed says nothing of another" if table.single_seed else ""
+    rivals = {r.label for r in table.rows if r.competes} & set(table.ties_of(row.label))
     if rivals:
-        told = f"{len(rivals)} others" if len(rivals) > _NAMED else " or ".join(sorted(map(export.plain, rivals)))
+        told = f"{len(rivals)} others" if len(rivals) > _NAMED else " or ".join(sorted(map(wording.to_plain_line, rivals)))
         verdict = f"No test tells it from {told}."
     elif table.comparisons.get(table.sort) and not table.comparisons[table.sort][1].reason:
-        verdict = f"It is better than every other competing row by a test{of_weights}."
+        verdict = f"It is better than every other competing row by a test{single_seed}."
     else:
         verdict = "No test was possible, so this is an order of means."
-    where = f"{export.plain(table.workload)}: " if table.workload else ""
-    return f"{where}{export.plain(row.label)} leads on {column.title}: {number}, {seeds}. {verdict}"
+    where = f"{wording.to_plain_line(table.workload)}: " if table.workload else ""
+    return f"{where}{wording.to_plain_line(row.label)} leads on {column.title}: {number}, {seeds}. {verdict}"
 
 
-def _against(table: Table) -> list[tuple[str, str, str, str]]:
+def _differences_to_leader(table: Leaderboard) -> list[tuple[str, str, str, str]]:
     """Every tested row against the leader on the ranked column."""
     labels, result = table.comparisons.get(table.sort, ([], None))
     if result is None or result.reason or table.leader is None or table.leader.label not in labels:
@@ -142,7 +149,7 @@ def _against(table: Table) -> list[tuple[str, str, str, str]]:
     return out
 
 
-def _whiskers(table: Table) -> dict[str, tuple[float, float, float]]:
+def _whiskers(table: Leaderboard) -> dict[str, tuple[float, float, float]]:
     cells = {r.label: r.cells[table.sort].interval for r in table.rows if table.sort in r.cells}
     ends = [v for i in cells.values() for v in (i.low, i.mean, i.high) if math.isfinite(v)]
     if not ends or max(ends) == min(ends):
@@ -152,7 +159,7 @@ def _whiskers(table: Table) -> dict[str, tuple[float, float, float]]:
     return {k: tuple(round(100 * (v - low) / span, 1) for v in t) for k, t in triples.items() if math.isfinite(t[1])}  # type: ignore[misc]
 
 
-def _trained(table: Table, records: Sequence[TrialRecord]) -> list[dict[str, Any]]:
+def _last_against_best(table: Leaderboard, records: Sequence[TrialRecord]) -> list[dict[str, Any]]:
     """Final against best weights of every trained trial, on the ranked column."""
     column = table.column(table.sort) if table.columns else None
     if column is None:
@@ -166,19 +173,19 @@ def _trained(table: Table, records: Sequence[TrialRecord]) -> list[dict[str, Any
     ]  # fmt: skip
 
 
-def _beside(published: PublishedTable, table: Table, records: Sequence[TrialRecord]) -> list[_Beside]:
+def _compare_with_published(published: PublishedTable, table: Leaderboard, records: Sequence[TrialRecord]) -> list[_PublishedComparison]:
     rows = {r.label: r for r in table.rows}
     out = []
     for row in published.rows:
         texts = {key: str(value) for key, value in row.values.items()}
         measured = rows.get(row.label)
         found = {k: table.column(k).text(measured.value(k)) for k in row.values if measured and k in measured.cells}
-        verdict = _protocol(published, [r for r in records if r.label == row.label]) if found else ""
-        out.append(_Beside(row.name, published.evidence_of(row), texts, found, verdict))
+        verdict = _protocol_verdict(published, [r for r in records if r.label == row.label]) if found else ""
+        out.append(_PublishedComparison(row.name, published.evidence_of(row), texts, found, verdict))
     return out
 
 
-def _protocol(published: PublishedTable, trials: Sequence[TrialRecord]) -> str:
+def _protocol_verdict(published: PublishedTable, trials: Sequence[TrialRecord]) -> str:
     """Whether a measured label followed the published protocol, and where it did not."""
     said: dict[str, str] = {}
     for r in trials:
@@ -190,7 +197,7 @@ def _protocol(published: PublishedTable, trials: Sequence[TrialRecord]) -> str:
     return "another protocol: " + ", ".join(wrong) if wrong else "same protocol"
 
 
-def _environments(records: Sequence[TrialRecord]) -> list[tuple[dict[str, str], list[str]]]:
+def _group_by_environment(records: Sequence[TrialRecord]) -> list[tuple[dict[str, str], list[str]]]:
     """Each distinct environment with the labels that ran in it."""
     found: dict[str, tuple[dict[str, str], list[str]]] = {}
     for r in records:

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
 from bench.store.record import TrialRecord
-from reports import export, paper, plots
-from reports.across import section
+from reports import export, figure_style, paper
 from reports.html import page
 from reports.leaderboard import leaderboard
 from reports.published import PublishedTable
-from reports.table import Table
-from reports.trials import by_table
+from reports.suite_summary import summarise
+from reports.table import Leaderboard
+from reports.trials import group_by_table
 
 if TYPE_CHECKING:
     from bench.suites.schema import Suite
 
 
 def render(
-    tables: Sequence[Table],
+    tables: Sequence[Leaderboard],
     records: Sequence[TrialRecord],
     out: Path,
     *,
@@ -49,15 +49,15 @@ def render(
     Raises:
         UsageError: a file cannot be written (the earlier report stays).
     """
-    across = section(tables, records, plots.styles(records), suite)
+    summary = summarise(tables, records, figure_style.styles(records), suite)
     texts: dict[str, str | bytes] = {
-        "index.html": page(tables, records, title=title, published=published, across=across),
+        "index.html": page(tables, records, title=title, published=published, summary=summary),
         "leaderboard.csv": export.to_csv(tables),
         "leaderboard.md": export.to_markdown(tables, title),
         "leaderboard.json": export.to_json(tables, records, title),
-        **paper.texts(tables, across),
+        **paper.texts(tables, summary),
     }
-    figures = paper.figures(tables, records, across) if latex else {}
+    figures = paper.figures(tables, records, summary) if latex else {}
     written = write_all({out / name: text for name, text in texts.items()} | {(latex or out) / name: data for name, data in figures.items()})
     for fragment in out.glob("*.tex"):
         if fragment.name not in texts | figures:  # of a table that the suite no longer has
@@ -65,7 +65,7 @@ def render(
     return written
 
 
-def tables_of(records: Sequence[TrialRecord], *, sort: str | Mapping[str, str]) -> list[Table]:
+def tables_of(records: Sequence[TrialRecord], *, sort: str | Mapping[str, str]) -> list[Leaderboard]:
     """One leaderboard a workload, or a task, in the order of the records. One that lacks the column it is to be ranked by is ranked by its first.
 
     Args:
@@ -75,7 +75,7 @@ def tables_of(records: Sequence[TrialRecord], *, sort: str | Mapping[str, str]) 
     Raises:
         UsageError: no task has that column, or `leaderboard` refuses the records.
     """
-    groups = by_table([record for record in records if record.role == "row"])
+    groups = group_by_table([record for record in records if record.role == "row"])
     column = {key: sort if isinstance(sort, str) else sort.get(key[0], "") for key in groups}
     tables = [leaderboard(group, sort=column[key]) for key, group in groups.items()]
     known = sorted({c.key for t in tables for c in t.columns})

@@ -24,7 +24,7 @@ COSTS = {  # key -> title, unit, higher is better
 
 
 @dataclasses.dataclass(frozen=True)
-class Column:
+class LeaderboardColumn:
     """A score or a cost: how it is called, which way is better, how it is printed."""
 
     key: str
@@ -67,7 +67,7 @@ class Cell:
 
 
 @dataclasses.dataclass
-class Row:
+class LeaderboardRow:
     """One label. `seeds` are the finished ones; of `planned`, `diverged` blew up. `rank` is None for rows that do not compete."""
 
     label: str
@@ -99,13 +99,13 @@ class Row:
 
 
 @dataclasses.dataclass
-class Table:
+class Leaderboard:
     """The leaderboard of one task, best row first, and the trials that did not finish, each with its reason."""
 
     task: str
     sort: str
-    columns: list[Column]
-    rows: list[Row]
+    columns: list[LeaderboardColumn]
+    rows: list[LeaderboardRow]
     unfinished: list[TrialRecord]
     footnotes: list[str]
     comparisons: dict[str, tuple[list[str], paired.Comparison]]  # column -> the labels compared, all pairs of them
@@ -116,37 +116,37 @@ class Table:
         """The workload, or the task without its options."""
         return self.workload or self.task.partition("[")[0]
 
-    def column(self, key: str) -> Column:
+    def column(self, key: str) -> LeaderboardColumn:
         """The column of that key."""
         return next(c for c in self.columns if c.key == key)
 
     @property
-    def scores(self) -> list[Column]:
+    def scores(self) -> list[LeaderboardColumn]:
         """The columns that judge."""
         return [c for c in self.columns if c.card is not None]
 
     @property
-    def costs(self) -> list[Column]:
+    def costs(self) -> list[LeaderboardColumn]:
         """The columns that count what it took."""
         return [c for c in self.columns if c.card is None]
 
     @property
-    def prices(self) -> list[Column]:
+    def cost_axes(self) -> list[LeaderboardColumn]:
         """The costs that scores are drawn against: those that two rows or more have."""
         chosen = (c for c in self.costs if c.key in ("ms_per_image", "train_seconds"))
         return [c for c in chosen if sum(r.value(c.key) > 0 for r in self.rows) >= 2]
 
     @property
-    def leader(self) -> Row | None:
+    def leader(self) -> LeaderboardRow | None:
         """The best row that competes."""
         return next((r for r in self.rows if r.rank is not None), None)
 
     @property
-    def of_weights(self) -> bool:
+    def single_seed(self) -> bool:
         """Whether verdicts are about weights, not methods: some trained row has a single seed."""
         return any(r.trained and len(r.seeds) == 1 for r in self.rows)
 
-    def undecided(self, label: str) -> list[str]:
+    def ties_of(self, label: str) -> list[str]:
         """The labels that the ranked column cannot tell from this one; empty where nothing was tested."""
         labels, result = self.comparisons.get(self.sort, ([], None))
         if result is None or result.reason or label not in labels:

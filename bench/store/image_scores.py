@@ -26,7 +26,7 @@ class ImageScores:
 
 def gather(column: str, rows: Sequence[Trials]) -> ImageScores | None:
     """The scores of a column; None where some trial has none of images."""
-    frames = [[_of(column, r) for r in row] for row in rows]
+    frames = [[_scores_by_image(column, r) for r in row] for row in rows]
     if not all(found for row in frames for found in row):
         return None
     groups = {image: group for row in frames for found in row for image, (_, group) in found.items()}
@@ -34,7 +34,7 @@ def gather(column: str, rows: Sequence[Trials]) -> ImageScores | None:
     return ImageScores(stacks, list(groups), list(groups.values()))
 
 
-def _of(column: str, record: TrialRecord) -> dict[str, tuple[float, str]]:
+def _scores_by_image(column: str, record: TrialRecord) -> dict[str, tuple[float, str]]:
     """Image -> its score and its group."""
     frame = record.per_image
     mine = frame[frame["column"].to_numpy() == column]
@@ -61,20 +61,20 @@ def error_of(column: str, row: Trials) -> float:
 
 
 @dataclasses.dataclass(frozen=True)
-class Kept:
+class SharedImages:
     """The images of a column that its means are over, where those are not all, and why."""
 
     images: frozenset[str]
     why: str
 
 
-def on_shared_images(rows: Sequence[Trials]) -> tuple[list[list[TrialRecord]], dict[str, Kept]]:
+def average_over_shared_images(rows: Sequence[Trials]) -> tuple[list[list[TrialRecord]], dict[str, SharedImages]]:
     """The rows with means over the same images, and which those are in each column that lost some.
 
     A mean over pictures without the infinite ones (identical pictures have PSNR = inf) is not one over the pictures of the other rows. A row
     whose every score is infinite stays infinite; a score that is not the mean of its images (a pooled F1) stays as it is, and one that is NaN.
     """
-    finals, kept = {id(r): dict(r.final) for row in rows for r in row}, dict[str, Kept]()
+    finals, kept = {id(r): dict(r.final) for row in rows for r in row}, dict[str, SharedImages]()
     for column in dict.fromkeys(key for row in rows for r in row for key in r.final):
         holders = [held for row in rows if (held := [r for r in row if not math.isnan(r.final.get(column, math.nan))])]
         found = gather(column, holders)
@@ -88,5 +88,5 @@ def on_shared_images(rows: Sequence[Trials]) -> tuple[list[list[TrialRecord]], d
                     finals[id(record)][column] = float(scores[shared].mean())
         culprits = ", ".join(row[0].label for row, stack in zip(holders, found.rows, strict=True) if not np.isfinite(stack).all())
         why = f"means over {shared.sum()} of {len(shared)} images: the others have no finite score in {culprits}"
-        kept[column] = Kept(frozenset(image for image, is_shared in zip(found.images, shared, strict=True) if is_shared), why)
+        kept[column] = SharedImages(frozenset(image for image, is_shared in zip(found.images, shared, strict=True) if is_shared), why)
     return [[dataclasses.replace(r, final=finals[id(r)]) for r in row] for row in rows], kept

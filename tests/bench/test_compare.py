@@ -111,7 +111,7 @@ def test_two_protocols_are_told_and_not_tested():
     b = Side("b", [record("b", 0, np.arange(8.0), cards={"psnr": other}, parts=a.records[0].parts | {"card.psnr": "b2"})])
     (d,) = compare.differences(a, b)
     assert d.verdict == "no verdict: two protocols (see cards)"
-    assert compare.what_differs(a, b) == {"cards": ["psnr: border = 0 | 4"]}
+    assert compare.differing_conditions(a, b) == {"cards": ["psnr: border = 0 | 4"]}
 
 
 def test_a_diverged_seed_forbids_a_verdict():
@@ -157,7 +157,7 @@ def test_what_differs_by_kind():
     a, b = side("a", [np.arange(8.0)] * 2), side("b", [np.arange(8.0)])
     b.records[0].parts |= {"hp.lr": "0.2", "data.photos": "f01"}
     b.records[0].environment["python"] = "3.12"
-    found = compare.what_differs(a, b)
+    found = compare.differing_conditions(a, b)
     assert found["settings"] == ["hp.lr: 0.1 | 0.2", "method: a | b", "seeds: 0, 1 | 0"]
     assert found["data"] == ["data.photos: f00 | f01"]
     assert found["code"] == ["code.method: a | b"]
@@ -226,8 +226,8 @@ def test_an_id_that_begins_several_is_refused(continued, ran, capsys):
 def test_a_label_in_several_tables_wants_its_workload():
     rows = [dataclasses.replace(record("adam", s, [1.0]), workload=w) for w in ("digits", "vae") for s in range(2)]
     with pytest.raises(UsageError, match="'adam' stands in 2 tables: write digits/adam or vae/adam"):
-        compare._side("adam", rows, "optimizers", None, None, None)
-    found = compare._side("vae/adam", rows, "optimizers", None, None, None)
+        compare._find_side("adam", rows, "optimizers", None, None, None)
+    found = compare._find_side("vae/adam", rows, "optimizers", None, None, None)
     assert [(r.workload, r.seed) for r in found.records] == [("vae", 0), ("vae", 1)]
 
 

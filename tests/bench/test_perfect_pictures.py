@@ -19,7 +19,7 @@ from bench.store import validation
 from bench.store.mlflow_store import Store
 from bench.store.record import CURVES, TrialRecord, read_record, write_record
 from bench.tasks.deblur import Deblur
-from reports import plots
+from reports import figure_style, plots
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_an_infinite_point_lies_on_the_edge_of_the_frame():
     records = [record_with([20.0, math.inf, 30.0]), record_with([21.0, 22.0, 23.0], label="b")]
     pooled = plots.pool_curves(records)
     assert pooled["value"].tolist() == [20, math.inf, 30, 21, 22, 23]
-    (axes,) = plots.curve(pooled, "validation/psnr", "step", plots.styles(records)).axes
+    (axes,) = plots.curve(pooled, "validation/psnr", "step", figure_style.styles(records)).axes
     assert axes.get_ylim()[1] < 32
     (diamond,) = [line for line in axes.lines if line.get_marker() == "d"]
     assert diamond.get_xydata().tolist() == [[10, axes.get_ylim()[1]]]

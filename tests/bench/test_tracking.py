@@ -17,7 +17,7 @@ from bench.store import lookup
 from bench.store.mlflow_store import Store
 from bench.store.record import write_record
 from bench.training.loop import Interrupted
-from reports import export, render
+from reports import export, latex, render
 
 
 def history(bench, record, key):
@@ -68,7 +68,7 @@ def test_a_board_from_the_store_alone_makes_the_same_tables(ran, tmp_path):
     bench, records, _ = ran
     store = Store("tiny", bench.out)
     tables = [render.tables_of(r, sort="psnr") for r in (records, store.board(None, tmp_path))]
-    for write in (export.to_csv, export.to_tex):
+    for write in (export.to_csv, latex.to_tex):
         assert write(tables[0]) == write(tables[1])
     assert len(export.to_csv(tables[0]).splitlines()) == 4  # the last says that there is no verdict
 

@@ -8,7 +8,7 @@ import pytest
 from bench.errors import UsageError
 from bench.store.record import PER_IMAGE
 from reports.leaderboard import leaderboard
-from reports.trials import by_table
+from reports.trials import group_by_table
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_ties_share_a_letter_and_a_rank(table):
     assert set(first.cells["psnr"].tie) & set(second.cells["psnr"].tie)
     assert not set(first.cells["psnr"].tie) & set(third.cells["psnr"].tie)
     assert (first.rank, second.rank, third.rank) == (1, 1, 3)  # the hostile row is not told from the third
-    assert "srgan" in table.undecided("deblurgan")
+    assert "srgan" in table.ties_of("deblurgan")
 
 
 def test_a_diverged_seed_puts_a_row_last_and_unfinished_trials_are_kept_with_reasons(table, make):
@@ -203,7 +203,7 @@ def test_a_perfect_picture_is_left_out_for_all_rows_and_said(make):
 
 
 def test_what_is_said_across_tables_has_the_same_means(make):
-    (trials,) = by_table(_perfect_once(make)).values()
+    (trials,) = group_by_table(_perfect_once(make)).values()
     assert [t.final["psnr"] for t in trials] == pytest.approx([28.213, 28.25])
 
 

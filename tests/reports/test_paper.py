@@ -7,9 +7,9 @@ import subprocess
 import pytest
 
 from bench.errors import UsageError
-from reports import paper, plots, render
-from reports.across import section
+from reports import figure_style, paper, render
 from reports.render import tables_of, write_all
+from reports.suite_summary import summarise
 from runner import main
 
 
@@ -19,7 +19,7 @@ def printed(optimizers, losses, grid_suite):
     out = []
     for records, suite in ((optimizers, None), (losses, grid_suite)):
         tables = tables_of(records, sort="score")
-        across = section(tables, records, plots.styles(records), suite)
+        across = summarise(tables, records, figure_style.styles(records), suite)
         out.append((paper.texts(tables, across), paper.figures(tables, records, across)))
     return out
 
@@ -37,7 +37,7 @@ def test_files(printed):
 
 def test_a_report_with_figures_looks_across_its_tables_once(printed, optimizers, tmp_path, monkeypatch):
     calls = []
-    monkeypatch.setattr(render, "section", lambda *given: calls.append(given) or section(*given))
+    monkeypatch.setattr(render, "summarise", lambda *given: calls.append(given) or summarise(*given))
     written = render.render(
         tables_of(optimizers, sort="score"), optimizers, tmp_path / "report", title="t", latex=tmp_path / "report" / ".." / "report"
     )

@@ -8,10 +8,10 @@ import pytest
 from _page import tags_of
 
 from bench.errors import UsageError
-from reports import gallery, plots, published
-from reports.across import section
+from reports import figure_style, gallery, published
 from reports.html import page
 from reports.render import render, tables_of, write_all
+from reports.suite_summary import summarise
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_two_tasks_have_two_leaderboards(make, tmp_path):
 
 
 def test_rows_whose_colour_comes_again_have_another_dot(make, tmp_path):
-    records = [dataclasses.replace(make("identity"), label=f"row{i}") for i in range(2 * len(plots.PALETTE) + 1)]
+    records = [dataclasses.replace(make("identity"), label=f"row{i}") for i in range(2 * len(figure_style.PALETTE) + 1)]
     text = render(tables_of(records, sort="psnr"), records, tmp_path, title="t")[0].read_text(encoding="utf-8")
     dots = set(re.findall(r'<span class="dot (round\d)" style="--dot: var\(--(c\d)\)"></span>row(\d+)', text))
     assert len(dots) == len({dot[:2] for dot in dots}) == len(records)
@@ -106,7 +106,7 @@ def test_ranking_by_an_unknown_column_is_refused(make):
 
 def test_what_is_said_across_tables_is_worked_out_once(optimizers, tmp_path, monkeypatch):
     calls = []
-    monkeypatch.setattr("reports.render.section", lambda *given: calls.append(given) or section(*given))
+    monkeypatch.setattr("reports.render.summarise", lambda *given: calls.append(given) or summarise(*given))
     records = [r for r in optimizers if r.workload in ("vae", "gan")]
     render(tables_of(records, sort="score"), records, tmp_path, title="t")
     assert len(calls) == 1

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from bench.cards import differences
-from reports.table import Column, title_of
+from reports.table import LeaderboardColumn, title_of
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,7 @@ from reports.table import Column, title_of
      (None, 1_234, "1234"), (None, 3.14159, "3.14"), (None, 1.5e-7, "1.5e−07"), (None, 2.7e12, "2.7e+03 G")],
 )  # fmt: skip
 def test_numbers_print_one_way(decimals, value, text):
-    assert Column("x", "x", "", True, decimals).text(value) == text
+    assert LeaderboardColumn("x", "x", "", True, decimals).text(value) == text
 
 
 def test_titles_and_card_differences(make_card):

@@ -9,9 +9,9 @@ from typing import Any
 from bench.statistics import effects
 from bench.store import validation
 from reports import aggregate_plots as draw
-from reports.plots import Style
-from reports.table import Table
-from reports.trials import Drawn, Trials, rows_of
+from reports.figure_style import Style
+from reports.table import Leaderboard
+from reports.trials import NamedFigure, Trials, rows_of
 
 _SWEPT = "Last validation score against one setting, the others as the row has them: median over seeds, their range; a cross where seeds diverged."
 _TUNED = (
@@ -20,7 +20,7 @@ _TUNED = (
 )
 
 
-def _sensitivities(table: Table, trials: Trials) -> dict[str, tuple[str, effects.Sensitivity]]:
+def _sensitivities(table: Leaderboard, trials: Trials) -> dict[str, tuple[str, effects.Sensitivity]]:
     """Label -> what was varied, and how the last validation score depends on it."""
     groups: dict[str, dict[float, list[float]]] = {}
     key, swept = "", [r for r in rows_of(table, trials, "sensitivity") if r.outcome in ("finished", "diverged")]
@@ -39,23 +39,23 @@ def _tolerance(card: Mapping[str, Any]) -> float | None:
     return decades if card.get("protocol", {}).get("log10") is True else 10 * decades if card.get("unit") == "dB" else None
 
 
-def swept(tables: Sequence[Table], trials: Trials, style: Mapping[str, Style]) -> list[Drawn]:
+def sensitivity_figures(tables: Sequence[Leaderboard], trials: Trials, style: Mapping[str, Style]) -> list[NamedFigure]:
     """A figure for each table of which a setting was varied."""
     out = []
     for i, table in enumerate(tables):
         if found := _sensitivities(table, trials):
             key = next(iter(found.values()))[0]
             figure = draw.sensitivity({label: s for label, (_, s) in found.items()}, table.column(table.sort), style, key)
-            out.append(Drawn(f"sensitivity{i}", f"{table.name}: sensitivity", _SWEPT, figure))
+            out.append(NamedFigure(f"sensitivity{i}", f"{table.name}: sensitivity", _SWEPT, figure))
     return out
 
 
-def widths(tables: Sequence[Table], trials: Trials) -> list[tuple[str, str, float, float]]:
+def sensitivity_widths(tables: Sequence[Leaderboard], trials: Trials) -> list[tuple[str, str, float, float]]:
     """Workload, row, width in decades of the settings that do nearly as well as the best, share of runs that diverged."""
     return [(t.name, label, s.width, s.share_diverged) for t in tables for label, (_, s) in _sensitivities(t, trials).items()]
 
 
-def tuned(tables: Sequence[Table], trials: Trials, style: Mapping[str, Style]) -> list[Drawn]:
+def tuning_figures(tables: Sequence[Leaderboard], trials: Trials, style: Mapping[str, Style]) -> list[NamedFigure]:
     """A figure for each table whose rows were tuned."""
     out = []
     for i, table in enumerate(tables):
@@ -68,5 +68,5 @@ def tuned(tables: Sequence[Table], trials: Trials, style: Mapping[str, Style]) -
             curves = {label: effects.best_of(values, higher_is_better=up) for label, values in groups.items()}
             lost = {label: (sum(r.label == label and r.outcome == "diverged" for r in tried), len(values)) for label, values in groups.items()}
             notes = {label: f" ({k} of {n} diverged)" for label, (k, n) in lost.items() if k}
-            out.append(Drawn(f"tuning{i}", f"{table.name}: tuning", _TUNED, draw.best_of(curves, table.column(table.sort), style, notes)))
+            out.append(NamedFigure(f"tuning{i}", f"{table.name}: tuning", _TUNED, draw.expected_best(curves, table.column(table.sort), style, notes)))
     return out
