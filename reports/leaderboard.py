@@ -13,7 +13,7 @@ from bench.errors import UsageError
 from bench.statistics import intervals, paired
 from bench.store.image_scores import SharedImages, average_over_shared_images, compare, error_of, gather
 from bench.store.record import TrialRecord
-from bench.store.remarks import MARKS, remarks_of
+from bench.store.remarks import MARKS, environment_differences, remarks_of
 from reports.table import COSTS, Cell, Leaderboard, LeaderboardColumn, LeaderboardRow, title_of
 
 
@@ -43,6 +43,7 @@ def leaderboard(records: Sequence[TrialRecord], *, sort: str) -> Leaderboard:
     rows = [_row(group, finished.get(label, []), columns, kept) for label, group in ran.items()]
     for row in rows:
         row.notes = _marks(groups[row.label], footnotes)
+    _mark_environments(rows, [r for group in ran.values() for r in group], footnotes)
     footnotes += remarks_of(records)
     keys = [c.key for c in columns]
     sort = sort if sort in keys or not keys else keys[0]
@@ -139,6 +140,16 @@ def _marks(group: Sequence[TrialRecord], footnotes: list[str]) -> tuple[int, ...
             texts.append(text + some)
     footnotes += [text for text in texts if text not in footnotes]
     return tuple(map(footnotes.index, texts))
+
+
+def _mark_environments(rows: Sequence[LeaderboardRow], records: Sequence[TrialRecord], footnotes: list[str]) -> None:
+    """A footnote for everything that may move bits and differs between rows, borne by the rows that differ from most."""
+    ran = [r for r in records if r.outcome in ("finished", "diverged")]
+    for difference in environment_differences(ran):
+        for row in rows:
+            if row.label in difference.unusual_rows:
+                row.notes += (len(footnotes),)
+        footnotes.append(difference.text)
 
 
 def _order(table: Leaderboard) -> None:

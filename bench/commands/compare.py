@@ -18,7 +18,7 @@ from bench.store import lookup
 from bench.store.image_scores import ImageScores, average_over_shared_images, compare, gather
 from bench.store.mlflow_store import Store
 from bench.store.record import TrialRecord
-from bench.store.remarks import remarks_of
+from bench.store.remarks import UNKNOWN, environment_differences, remarks_of
 from bench.suites import read
 from bench.text import open_console
 
@@ -156,15 +156,21 @@ def differing_conditions(a: Side, b: Side) -> dict[str, list[str]]:
         if x != y and not (key == "seed" and _SEVERAL in (x, y)):
             group = next((g for g, starts in _GROUPS.items() if key.startswith(starts)), "environment")
             out[group].append(_card_differences(key, a, b) if group == "cards" else f"{key}: {x} | {y}")
-    where = [_common_facts([r.environment for r in side.records]) for side in (a, b)]
-    for key in where[0] | where[1]:
-        x, y = (w.get(key, "absent") for w in where)
-        if x != y and (line := f"{key}: {x} | {y}") not in out["environment"]:
-            out["environment"].append(line)
+    out["environment"] += [line for line in _environment_lines(a, b) if line not in out["environment"]]
     seeds = [", ".join(str(r.seed) for r in side.records) for side in (a, b)]
     if seeds[0] != seeds[1] and max(len(a.records), len(b.records)) > 1:
         out["settings"].append(f"seeds: {seeds[0]} | {seeds[1]}")
     return {group: lines for group, lines in out.items() if lines}
+
+
+def _environment_lines(a: Side, b: Side) -> list[str]:
+    """Where the two ran under another environment, what may move bits first."""
+    by_side = [dataclasses.replace(r, label=letter) for letter, side in (("A", a), ("B", b)) for r in side.records]
+    moving = [difference.key for difference in environment_differences(by_side)]
+    where = [_common_facts([r.environment for r in side.records]) for side in (a, b)]
+    keys = dict.fromkeys([*moving, *where[0], *where[1]])
+    pairs = [(key, *(w.get(key) or UNKNOWN for w in where)) for key in keys]
+    return [f"{key}: {x} | {y}" for key, x, y in pairs if x != y]
 
 
 def _common_facts(dicts: Sequence[dict[str, str]]) -> dict[str, str]:
