@@ -41,7 +41,13 @@ class Interval:
         return dataclasses.replace(self, low=low, high=high)
 
 
-def interval(seeds: ArrayLike, images: ArrayLike = (), groups: Sequence[Hashable] = (), error: float = math.nan) -> Interval:
+def interval(
+    seeds: ArrayLike,
+    images: ArrayLike = (),
+    groups: Sequence[Hashable] = (),
+    error: float = math.nan,
+    sets: Sequence[Hashable] = (),
+) -> Interval:
     """Mean over seeds with its interval: over the groups of images, and over the seeds where there are two; else over samples.
 
     Args:
@@ -49,13 +55,14 @@ def interval(seeds: ArrayLike, images: ArrayLike = (), groups: Sequence[Hashable
         images: the score of each image, seeds x images; used where their means are those scores (they are not for a score pooled in other ways).
         groups: what each image was taken from; empty: each is a group of its own.
         error: standard error of the only seed's score over `SHARES` tenths of the samples that it rests on, where there are no images.
+        sets: the test set of each image; empty: all are of one. A mean is that of the sets' means.
     """
     values, pictures = np.asarray(seeds, np.float64), np.atleast_2d(np.asarray(images, np.float64))
     mean, n = float(values.mean()), len(values)
-    of = Groups.of(groups or range(pictures.shape[1]))
+    of = Sets.of(groups or range(pictures.shape[1]), sets)
     of_seeds: list[Part] = [(values.var(ddof=1) / n, n - 1.0)] if n > 1 and np.isfinite(values).all() else []
     low, high = np.asarray(math.nan), np.asarray(math.nan)
-    if of.n >= 2 and np.isfinite(pictures).all() and np.allclose(pictures.mean(axis=1), values, rtol=1e-5, atol=1e-9):
+    if of.fewest >= 2 and np.isfinite(pictures).all() and np.allclose(of.mean(pictures), values, rtol=1e-5, atol=1e-9):
         of_images, third = of.error(of.spread_out(pictures.mean(axis=0)))
         low, high = limits(mean, [of_images, *of_seeds], third, level=_CAUTIOUS)
         return Interval(mean, float(low), float(high), of.n, "images" if of.n == pictures.shape[1] else "groups")
@@ -115,6 +122,59 @@ class Groups:
         variance = (centred**2).sum(axis=-1) / (n - 1) / n
         third = (centred**3).sum(axis=-1) / ((n - 1) * (n - 2)) / n if n > 2 else np.zeros_like(variance)
         return (variance, 1 / float((self.share**2).sum()) - 1), third
+
+
+@dataclasses.dataclass(frozen=True)
+class Sets:
+    """Images of several test sets, whose mean is that of the sets' means: each set has an error of its own.
+
+    Attributes:
+        places: for each set, where its images stand.
+        groups: for each set, the groups of its images.
+    """
+
+    places: list[NDArray[np.intp]]
+    groups: list[Groups]
+
+    @classmethod
+    def of(cls, groups: Sequence[Hashable], sets: Sequence[Hashable] = ()) -> Sets:
+        """By the names of each image's group and test set; without sets all images are of one."""
+        index = Groups.of(sets).index if sets else np.zeros(len(groups), np.intp)
+        places = [np.flatnonzero(index == i) for i in range(int(index.max(initial=0)) + 1)]
+        return cls(places, [Groups.of([groups[i] for i in place.tolist()]) for place in places])
+
+    @property
+    def n(self) -> int:
+        """How many groups."""
+        return sum(of.n for of in self.groups)
+
+    @property
+    def fewest(self) -> int:
+        """The groups of the set that has the fewest."""
+        return min(of.n for of in self.groups)
+
+    def mean(self, scores: Floats) -> Floats:
+        """Mean over the sets of their means: ... x images -> ..."""
+        mean: Floats = np.mean([scores[..., place].mean(axis=-1) for place in self.places], axis=0)
+        return mean
+
+    def spread_out(self, scores: Floats) -> list[Floats]:
+        """`Groups.spread_out` of each set: ... x images -> for each set ... x groups."""
+        return [of.spread_out(scores[..., place]) for of, place in zip(self.groups, self.places, strict=True)]
+
+    def error(self, values: Sequence[Floats]) -> tuple[Part, Floats]:
+        """Of the mean of `spread_out` values: its variance with degrees of freedom, and its third cumulant.
+
+        Satterthwaite's degrees of freedom are too many where the variance of a small set happens to come out low. So they are at most those of
+        sets whose images vary alike, which do not depend on what was drawn.
+        """
+        found = [of.error(of_set) for of, of_set in zip(self.groups, values, strict=True)]
+        if (n := len(found)) == 1:
+            return found[0]
+        parts = [(variance / n**2, freedom) for (variance, freedom), _ in found]
+        alike = [(1 / (freedom + 1), freedom) for _, freedom in parts]
+        freedom = np.minimum(_combine(parts)[1], _combine(alike)[1])
+        return (np.sum([v for v, _ in parts], axis=0), freedom), np.sum([third for _, third in found], axis=0) / n**3
 
 
 def limits(mean: ArrayLike, parts: Sequence[Part], third: ArrayLike = 0.0, level: float = LEVEL) -> tuple[Floats, Floats]:

@@ -11,6 +11,7 @@ Pairs with infinite scores (identical pictures have PSNR = inf) are compared by 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Hashable, Sequence
 from typing import Literal
@@ -18,7 +19,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench.statistics.intervals import LEVEL, SHARES, Floats, Groups, Part, difference, limits, p_value
+from bench.statistics.intervals import LEVEL, SHARES, Floats, Groups, Part, Sets, difference, limits, p_value
 from bench.statistics.signed_ranks import rank_sums, wilcoxon
 
 MIN_PAIRS = 6  # groups of images that a verdict asks for: of fewer nobody can say how their differences are distributed
@@ -70,6 +71,7 @@ def compare(
     higher_is_better: bool = True,
     over: Literal["images", "seeds"] = "images",
     groups: Sequence[Hashable] = (),
+    sets: Sequence[Hashable] = (),
 ) -> Comparison:
     """Compare rows pair by pair.
 
@@ -78,27 +80,37 @@ def compare(
         higher_is_better: the direction of the score.
         over: what was scored: "seeds" where there are no images.
         groups: what each image was taken from; empty: each is a group of its own.
+        sets: the test set of each image; empty: all are of one. A mean is that of the sets' means.
     """
     given = [row if isinstance(row, Row) else Row(row) for row in rows]
     stacks = [np.atleast_2d(np.asarray(row.scores, np.float64)) for row in given]
     stacks = [s.reshape(-1, 1) for s in stacks] if over == "seeds" else stacks
     known = ~np.any([np.isnan(s).any(0) for s in stacks], axis=0)
     stacks = [s[:, known] for s in stacks]
-    names = [g for g, kept in zip(groups or range(len(known)), known, strict=True) if kept]
+    every = list(zip(sets or [""] * len(known), groups or range(len(known)), strict=True))
+    names = [name for name, kept in zip(every, known, strict=True) if kept]
     n, count = (len(names) if over == "images" else min(map(len, stacks))), Groups.of(names).n
     shared = shared_images(stacks)
-    of_seeds = [_Seeds.of(row, stack[:, shared].mean(1)) for row, stack in zip(given, stacks, strict=True)]
-    if reason := _untestable(over, count, of_seeds):
+    of_images = _sets_of(list(itertools.compress(names, shared)))
+    of_seeds = [_Seeds.of(row, of_images.mean(stack[:, shared])) for row, stack in zip(given, stacks, strict=True)]
+    if reason := _untestable(over, count, of_images.fewest, of_seeds):
         nothing = np.full((len(stacks), len(stacks)), np.nan)
         return Comparison(nothing, nothing, nothing, nothing, nothing > 0, n, reason, over, count)
-    estimates, p, sign = _estimates(stacks, names, shared, of_seeds)
+    estimates, p, sign = _estimates(stacks, names, shared, of_images, of_seeds)
     if over == "seeds":
         i, j = np.triu_indices(len(stacks), 1)
         p = np.maximum(p, [_least_p(of_seeds[a], of_seeds[b]) for a, b in zip(i, j, strict=True)])
     return _matrices(len(stacks), estimates, holm(p), sign if higher_is_better else -sign, n, over, count)
 
 
-def _untestable(over: str, groups: int, of_seeds: Sequence[_Seeds]) -> str:
+def _sets_of(names: Sequence[tuple[Hashable, Hashable]]) -> Sets:
+    """The images of each test set with their groups, by (test set, group)."""
+    return Sets.of([group for _, group in names], [of_set for of_set, _ in names])
+
+
+def _untestable(over: str, groups: int, fewest: int, of_seeds: Sequence[_Seeds]) -> str:
+    if over == "images" and groups >= MIN_PAIRS and fewest < 2:
+        return "no verdict: a test set holds one independent image, and nobody knows how far from it another would be"
     if over == "images" and groups < MIN_PAIRS:
         return f"no verdict: {groups} independent image{'s' * (groups != 1)} scored by every row, and a test asks for {MIN_PAIRS}"
     if over == "seeds" and sum(not s.lone for s in of_seeds) < 2:
@@ -141,16 +153,15 @@ class _Seeds:
 
 
 def _estimates(
-    stacks: Sequence[Floats], names: Sequence[Hashable], shared: NDArray[np.bool_], of_seeds: Sequence[_Seeds]
+    stacks: Sequence[Floats], names: Sequence[Hashable], shared: NDArray[np.bool_], of_images: Sets, of_seeds: Sequence[_Seeds]
 ) -> tuple[tuple[Floats, Floats, Floats], Floats, Floats]:
     """Of each pair (i, j), i < j: the difference with its limits, p, and a number whose sign says which is larger."""
     i, j = np.triu_indices(len(stacks), 1)
-    of = Groups.of([name for name, kept in zip(names, shared, strict=True) if kept])
     means = np.array([s.means.mean() for s in of_seeds])
     total = difference(means[i], means[j])
     with np.errstate(invalid="ignore"):  # rows without a finite score: their pairs go by ranks
-        values = np.stack([of.spread_out(s[:, shared].mean(0)) for s in stacks])
-        pictures, third = of.error(difference(values[i], values[j]))
+        values = of_images.spread_out(np.stack([s[:, shared].mean(0) for s in stacks]))
+        pictures, third = of_images.error([difference(of_set[i], of_set[j]) for of_set in values])
         parts = [pictures, *_seed_parts(of_seeds, i, j)]
         p, (low, high), sign = p_value(total, parts, third), limits(total, parts, third), total.copy()
     ranked = ~np.isfinite([s.sum() for s in stacks])

@@ -12,11 +12,10 @@ MARKS = ("on_oom", "capped", "restarted", "at_once")  # tags that concern the nu
 _QUIET = ("oracle", "checkpoints", *MARKS)  # what stands at the row already, or concerns no number
 _NAMED = 2  # rows; of the others their number
 _NAMES = {"skipped_files": "files left out"}
-BIT_MOVING = (  # of a record's environment: what may change the last bits of a score
-    "torch", "torchvision", "cuda", "cudnn", "device_name", "cpu", "cpu_capability", "threads",
-    "numpy", "scipy", "scikit-image", "scikit-learn", "ultralytics", "pycocotools",
-)  # fmt: skip
-UNKNOWN = "unknown"  # of a record from before that key was kept
+MOVES_BITS = ("torch", "torchvision", "numpy", "cuda", "device_name", "cpu_capability", "threads")
+"""What of a record's environment may change the last bits of a score."""
+
+UNKNOWN = "unknown"  # of a record from before the key was kept
 
 
 def remarks_of(records: Sequence[TrialRecord]) -> list[str]:
@@ -55,7 +54,7 @@ class EnvironmentDifference:
     """One key of the environment in which the rows of a table differ.
 
     Attributes:
-        key: of `BIT_MOVING`.
+        key: of `MOVES_BITS`.
         values: value -> label -> the seeds that ran under it, in the order of the records; all seeds of a label where they are not named.
         usual: the value of more rows than any other has; None where there is no such value.
     """
@@ -86,20 +85,27 @@ class EnvironmentDifference:
 
 
 def environment_differences(records: Sequence[TrialRecord]) -> list[EnvironmentDifference]:
-    """The keys in which what may move bits is not the same for all of these records, in the order of `BIT_MOVING`.
+    """The keys in which what may move bits is not the same for all of these records, in the order of `MOVES_BITS`.
 
     Args:
         records: the trials of one table that ran; a record without a key counts as "unknown" in it.
     """
     found = []
-    for key in BIT_MOVING:
+    for key in MOVES_BITS:
         values: dict[str, dict[str, tuple[int, ...]]] = {}
         for record in records:
-            rows = values.setdefault(record.environment.get(key) or UNKNOWN, {})
+            rows = values.setdefault(_value_of(key, record), {})
             rows[record.label] = (*rows.get(record.label, ()), record.seed)
         if len(values) > 1:
             found.append(EnvironmentDifference(key, values, _usual(values)))
     return found
+
+
+def _value_of(key: str, record: TrialRecord) -> str:
+    """The value that a trial was trained under, with that which it was judged under where it was another."""
+    trained = record.environment.get(key) or UNKNOWN
+    judged = record.environment.get(f"judged_{key}", trained)
+    return trained if judged == trained else f"{trained}, judged under {judged}"
 
 
 def _usual(values: Mapping[str, Mapping[str, tuple[int, ...]]]) -> str | None:

@@ -40,6 +40,11 @@ def test_a_record_of_older_form_is_unknown():
     assert _lines(record("a", torch=None), record("b", torch=None)) == []
 
 
+def test_weights_that_were_judged_under_another_version_say_both():
+    records = [record("a", judged_torch="2.15.0"), record("b"), record("c", judged_torch="2.14.1")]
+    assert _lines(*records) == ["rows differ in torch: 2.14.1, judged under 2.15.0 (a), 2.14.1 (others)"]
+
+
 def test_the_seeds_are_named_where_a_row_is_split():
     records = [record("a", 0), record("a", 1, torch="2.15.0"), record("a", 2, torch="2.15.0"), record("b")]
     (difference,) = environment_differences(records)
