@@ -36,7 +36,7 @@ def _csv_rows(table: Leaderboard) -> list[dict[str, Any]]:
             "rank": row.rank,
             "label": row.label,
             "outcome": "diverged" if row.diverged else "finished",
-            "reason": ", ".join(filter(None, [row.note, *(table.footnotes[n] for n in row.notes)])),
+            "reason": ", ".join(filter(None, [row.note, *(table.footnotes[n] for n in row.notes), *_absences(row, table)])),
         }
         flat |= {"tier": row.tier, "seeds": " ".join(map(str, row.seeds)), "spec": row.spec}
         for column in table.columns:
@@ -54,6 +54,11 @@ def _csv_rows(table: Leaderboard) -> list[dict[str, Any]]:
     return rows
 
 
+def _absences(row: LeaderboardRow, table: Leaderboard) -> list[str]:
+    """Why a row has no number in some columns."""
+    return [f"{table.column(key).title}: {why}" for key, why in row.absent.items()]
+
+
 def _remark_rows(table: Leaderboard) -> list[dict[str, Any]]:
     borne = {n for row in table.rows for n in row.notes}
     return [{**_table_fields(table), "outcome": "remark", "reason": note} for n, note in enumerate(table.footnotes) if n not in borne]
@@ -63,12 +68,16 @@ def _table_fields(table: Leaderboard) -> dict[str, str]:
     return ({"workload": table.workload} if table.workload else {}) | {"task": table.task}
 
 
-def to_json(tables: Sequence[Leaderboard], records: Sequence[TrialRecord], title: str) -> str:
-    """Tables and trials (their scalars) as strict JSON."""
-    trials = [r.head() for r in records]
-    rows = [flat for table in tables for flat in _csv_rows(table)]
-    footnotes = {table.workload or table.task: table.footnotes for table in tables}
-    return json.dumps(strict({"title": title, "leaderboard": rows, "footnotes": footnotes, "trials": trials}), indent=1, ensure_ascii=False) + "\n"
+def to_json(tables: Sequence[Leaderboard], records: Sequence[TrialRecord], title: str, overviews: Sequence[Leaderboard] = ()) -> str:
+    """Tables, the means over test sets, and trials (their scalars) as strict JSON."""
+    data = {
+        "title": title,
+        "leaderboard": [flat for table in tables for flat in _csv_rows(table)],
+        "overview": [flat for table in overviews for flat in _csv_rows(table)],
+        "footnotes": {table.workload or table.task: table.footnotes for table in tables} | {t.name: t.footnotes for t in overviews},
+        "trials": [r.head() for r in records],
+    }
+    return json.dumps(strict(data), indent=1, ensure_ascii=False) + "\n"
 
 
 def to_markdown(tables: Sequence[Leaderboard], title: str) -> str:
@@ -97,7 +106,7 @@ def _pipe(cells: Sequence[str]) -> str:
 
 def _md_cell(row: LeaderboardRow, column: LeaderboardColumn) -> str:
     if not (cell := row.cells.get(column.key)):
-        return "–"
+        return _md_escape(row.no_number(column.key))
     mean = {"best": "**{}**", "second": "<u>{}</u>"}.get(cell.mark, "{}").format(column.text(cell.value))
     tie = f" <sup>{cell.tie}</sup>" if cell.tie else ""
     return " ".join([mean + tie, *filter(None, [_md_escape(bracket(cell, column))])])
@@ -116,8 +125,8 @@ def terminal(table: Leaderboard, title: str = "", only: Sequence[str] = ()) -> R
 
     Args:
         table: the leaderboard.
-        title: printed above it.
-        only: the score columns to show (all if empty; those that the table lacks are passed over).
+        title: printed above it; that of a test set has its name in any case.
+        only: the score columns to show (if empty those of its headline; those that the table lacks are passed over).
     """
     from rich import box
     from rich.table import Table as RichTable
@@ -128,10 +137,12 @@ def terminal(table: Leaderboard, title: str = "", only: Sequence[str] = ()) -> R
     below += [f"[{i}] {note}" for i, note in enumerate(table.footnotes, 1)]
     below += unfinished_lines(table)
     caption = Text("\n".join(map(to_plain_line, below)), "dim") if below else None
+    title = title or (table.name if table.test_set or table.overview_of else "")
     out = RichTable(
         title=Text(to_plain_line(title)) if title else None, caption=caption, caption_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )
-    columns = [c for c in table.scores if c.key in only or not only]
+    chosen = only or table.headline
+    columns = [c for c in table.scores if c.key in chosen or not chosen]
     columns += [c for c in table.costs if c.key in ("train_seconds", "ms_per_image")]
     out.add_column("#", justify="right", style="dim")
     out.add_column(
@@ -151,7 +162,7 @@ def _rich_cell(row: LeaderboardRow, column: LeaderboardColumn, with_interval: bo
     from rich.text import Text
 
     if not (cell := row.cells.get(column.key)):
-        return Text("–", "dim")
+        return Text(to_plain_line(row.no_number(column.key)), "dim")
     style = {"best": "bold", "second": "underline"}.get(cell.mark, "")
     interval = bracket(cell, column) if with_interval else ""
     return Text.assemble((column.text(cell.value), style), (f" {cell.tie}" if cell.tie else "", "dim"), (f"\n{interval}" if interval else "", "dim"))

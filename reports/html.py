@@ -8,14 +8,18 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.store.record import TrialRecord
 from reports import figure_style, gallery, plots, wording
-from reports.published import PublishedTable
+from reports.overview import group_by_training
+from reports.published import PublishedComparison, PublishedTable, compare_with_published, concerns
 from reports.suite_summary import SuiteSummary
 from reports.table import Leaderboard, title_of
-from reports.trials import group_by_table
+from reports.trials import Trials, group_by_table, rows_of
+
+if TYPE_CHECKING:
+    import jinja2
 
 _NAMED = 3  # rows that a sentence names; of more it gives the number
 BOXES = ("#ffd23f", "#5ad1ff", "#ff8a5b", "#7df0b0", "#ff9fd6", "#c9b8ff", "#ffffff")  # of detections: bright, for they lie on photographs
@@ -29,32 +33,37 @@ class _Chart:
     svg: dict[str, str]
 
 
-@dataclasses.dataclass(frozen=True)
-class _PublishedComparison:
-    """A published row beside the measured one. `measured` maps a column to its text; `verdict` says whether the protocols match."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Board:
+    """A leaderboard with what the page says of its ranked column.
 
-    name: str
-    evidence: str
-    published: dict[str, str]
-    measured: dict[str, str]
-    verdict: str
-
-
-@dataclasses.dataclass(frozen=True)
-class _TableSection:
-    """What the page shows of one task."""
+    Attributes:
+        id: its anchor.
+        table: the leaderboard.
+        headline: who leads, in a sentence.
+        differences: (label, difference to the leader, its interval, p) of every row that was tested.
+        whiskers: label -> low, mean and high in per cent of the column's range.
+    """
 
     id: str
     table: Leaderboard
-    leader: str
-    against: list[tuple[str, str, str, str]]  # label, difference to the leader, its interval, p
-    whiskers: dict[str, tuple[float, float, float]]  # label -> low, mean, high of the ranked column in per cent of its range
-    trained: list[dict[str, Any]]
+    headline: str
+    differences: list[tuple[str, str, str, str]]
+    whiskers: dict[str, tuple[float, float, float]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _TableSection:
+    """What the page shows of one task. `curves_under` is the board that has the curves, where that is another test set of the same trainings."""
+
+    board: _Board
+    last_against_best: list[dict[str, Any]]
     paretos: list[_Chart]
     curves: list[_Chart]
+    curves_under: _Board | None
     strips: list[gallery.Strip]
     strips_left_out: int
-    published: list[tuple[PublishedTable, list[_PublishedComparison]]]
+    published: list[tuple[PublishedTable, list[PublishedComparison]]]
 
 
 def page(
@@ -74,51 +83,96 @@ def page(
         published: the papers' numbers; a paper's table stands beside each task that measures one of its columns.
         summary: what is said across the tables, if anything.
     """
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("reports"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters |= {"plain": wording.to_plain_line, "json": lambda v: json.dumps(v, ensure_ascii=False, default=str), "number": _number}
-    environment.globals |= {"arrow": wording.arrow, "bracket": wording.bracket, "interval_basis": wording.interval_basis, "AXES": plots.AXES}
-    environment.globals |= {"title_of": title_of, "LEGEND": wording.LEGEND, "svg": figure_style.to_svg, "finite": math.isfinite}
-    script = environment.get_template("script.js.j2").render()
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     style = figure_style.styles(records)
     records = [r for r in records if r.role == "row"]
-    found = group_by_table(records)
-    trials = [list(found.get((table.workload, table.task), [])) for table in tables]
-    sections = [_section(i, table, group, style, published) for i, (table, group) in enumerate(zip(tables, trials, strict=True))]
+    environment = _environment()
+    script = environment.get_template("script.js.j2").render()
     return environment.get_template("index.html.j2").render(
-        title=wording.to_plain_line(title), summary=summary, sections=sections, script=script, digest=digest, environments=_group_by_environment(records),
+        title=wording.to_plain_line(title),
+        summary=summary,
+        overviews=[_board(f"overview{i}", table) for i, table in enumerate(summary.overviews if summary else [])],
+        sections=_sections(tables, records, style, published),
+        script=script,
+        digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        environments=_group_by_environment(records),
         outcomes={o: sum(r.outcome == o for r in records) for o in ("finished", "diverged", "failed", "skipped")},
-        tiers=sorted({r.tier for r in records}), specs=[r for t in tables for r in t.rows],
-        styles=style, palette=figure_style.PALETTE, colors=BOXES,
-    )  # fmt: skip
+        tiers=sorted({r.tier for r in records}),
+        specs=list({(r.label, r.spec, r.tier, r.seeds): r for t in tables for r in t.rows}.values()),
+        styles=style,
+        palette=figure_style.PALETTE,
+        colors=BOXES,
+    )
 
 
-def _section(
-    i: int, table: Leaderboard, records: list[TrialRecord], style: Mapping[str, figure_style.Style], published: Sequence[PublishedTable]
-) -> _TableSection:
-    pooled = plots.pool_curves(records)
-    keys = sorted(pooled["key"].unique(), key=lambda k: (not k.startswith("validation/"), k != f"validation/{table.sort}", k))
+def _environment() -> jinja2.Environment:
+    """The templates, with every name escaped, and the functions that they call."""
+    import jinja2
 
-    def chart(n: int, key: str) -> _Chart:
-        return _Chart(key, {x: figure_style.to_svg(plots.curve(pooled, key, x, style), f"{i}-{n}-{x}") for x in plots.AXES})
+    found = jinja2.Environment(
+        loader=jinja2.PackageLoader("reports"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    found.filters |= {"plain": wording.to_plain_line, "json": lambda v: json.dumps(v, ensure_ascii=False, default=str), "number": _number}
+    found.filters["sentence"] = lambda text: text[:1].upper() + text[1:]
+    found.globals |= {"arrow": wording.arrow, "bracket": wording.bracket, "interval_basis": wording.interval_basis, "AXES": plots.AXES}
+    found.globals |= {"title_of": title_of, "LEGEND": wording.LEGEND, "svg": figure_style.to_svg, "finite": math.isfinite}
+    return found
 
-    paretos = [_Chart(c.title, {"": figure_style.to_svg(plots.pareto(table, c.key, style), f"{i}-{c.key}")}) for c in table.cost_axes]
-    strips, left_out = gallery.strips(records, [r.label for r in table.rows])
-    beside = [(p, _compare_with_published(p, table, records)) for p in published if p.units.keys() & {c.key for c in table.scores}]
-    return _TableSection(
-        f"task{i}", table, _headline(table), _differences_to_leader(table), _whiskers(table), _last_against_best(table, records),
-        paretos, [chart(n, k) for n, k in enumerate(keys)], strips, left_out, beside,
-    )  # fmt: skip
+
+def _sections(
+    tables: Sequence[Leaderboard],
+    records: Sequence[TrialRecord],
+    style: Mapping[str, figure_style.Style],
+    published: Sequence[PublishedTable],
+) -> list[_TableSection]:
+    """One a table; curves of trainings stand under the first of their test sets."""
+    trials = group_by_table(records)
+    boards = {id(table): _board(f"task{i}", table) for i, table in enumerate(tables)}
+    firsts = {id(table): group[0] for group in group_by_training(tables) for table in group}
+    trainings = {id(group[0]): _distinct_trainings(group, trials) for group in group_by_training(tables)}
+    sections = []
+    for table in tables:
+        rows, first, board = rows_of(table, trials), firsts[id(table)], boards[id(table)]
+        strips, left_out = gallery.strips(rows, [r.label for r in table.rows])
+        sections.append(
+            _TableSection(
+                board=board,
+                last_against_best=_last_against_best(table, rows),
+                paretos=[
+                    _Chart(c.title, {"": figure_style.to_svg(plots.pareto(table, c.key, style), f"{board.id}-{c.key}")}) for c in table.cost_axes
+                ],
+                curves=_curves(board, trainings[id(table)], style) if table is first else [],
+                curves_under=boards[id(first)] if table is not first else None,
+                strips=strips,
+                strips_left_out=left_out,
+                published=[(p, compare_with_published(p, table, rows)) for p in published if concerns(p, table)],
+            )
+        )
+    return sections
+
+
+def _board(name: str, table: Leaderboard) -> _Board:
+    return _Board(id=name, table=table, headline=_headline(table), differences=_differences_to_leader(table), whiskers=_whiskers(table))
+
+
+def _distinct_trainings(tables: Sequence[Leaderboard], trials: Trials) -> list[TrialRecord]:
+    """One trial for every training that these tables judge."""
+    return list({(r.label, r.seed): r for table in reversed(tables) for r in rows_of(table, trials)}.values())
+
+
+def _curves(board: _Board, records: Sequence[TrialRecord], style: Mapping[str, figure_style.Style]) -> list[_Chart]:
+    """The curves of training against every axis; validation first, and of that the ranked score."""
+    pooled, ranked = plots.pool_curves(records), f"validation/{board.table.sort}"
+    keys = sorted(pooled["key"].unique(), key=lambda k: (not k.startswith("validation/"), k != ranked, k))
+    return [
+        _Chart(key, {x: figure_style.to_svg(plots.curve(pooled, key, x, style), f"{board.id}-{n}-{x}") for x in plots.AXES})
+        for n, key in enumerate(keys)
+    ]
 
 
 def _headline(table: Leaderboard) -> str:
     """One sentence: who leads, by what, and from whom that cannot be told apart."""
     if (row := table.leader) is None or table.sort not in row.cells:
-        return "No trial finished."
+        return "No row has this score on every test set." if table.overview_of else "No trial finished."
     column, cell = table.column(table.sort), row.cells[table.sort]
     number = " ".join(filter(None, [column.text(cell.value), column.unit, wording.bracket(cell, column)]))
     seeds = f"{len(row.seeds)} seed{'s' * (len(row.seeds) != 1)}"
@@ -131,7 +185,7 @@ def _headline(table: Leaderboard) -> str:
         verdict = f"It is better than every other competing row by a test{single_seed}."
     else:
         verdict = "No test was possible, so this is an order of means."
-    where = f"{wording.to_plain_line(table.workload)}: " if table.workload else ""
+    where = f"{wording.to_plain_line(table.name)}: " if table.workload or table.overview_of else ""
     return f"{where}{wording.to_plain_line(row.label)} leads on {column.title}: {number}, {seeds}. {verdict}"
 
 
@@ -150,13 +204,17 @@ def _differences_to_leader(table: Leaderboard) -> list[tuple[str, str, str, str]
 
 
 def _whiskers(table: Leaderboard) -> dict[str, tuple[float, float, float]]:
+    """Label -> low, mean and high of the ranked column in per cent of its range; empty where that is a point."""
     cells = {r.label: r.cells[table.sort].interval for r in table.rows if table.sort in r.cells}
     ends = [v for i in cells.values() for v in (i.low, i.mean, i.high) if math.isfinite(v)]
     if not ends or max(ends) == min(ends):
         return {}
     low, span = min(ends), max(ends) - min(ends)
-    triples = {label: (i.low if math.isfinite(i.low) else i.mean, i.mean, i.high if math.isfinite(i.high) else i.mean) for label, i in cells.items()}
-    return {k: tuple(round(100 * (v - low) / span, 1) for v in t) for k, t in triples.items() if math.isfinite(t[1])}  # type: ignore[misc]
+
+    def place(value: float, mean: float) -> float:
+        return round(100 * ((value if math.isfinite(value) else mean) - low) / span, 1)
+
+    return {label: (place(i.low, i.mean), place(i.mean, i.mean), place(i.high, i.mean)) for label, i in cells.items() if math.isfinite(i.mean)}
 
 
 def _last_against_best(table: Leaderboard, records: Sequence[TrialRecord]) -> list[dict[str, Any]]:
@@ -171,30 +229,6 @@ def _last_against_best(table: Leaderboard, records: Sequence[TrialRecord]) -> li
          "collapse_step": r.summary.get("collapse_step"), "auc": column.text(r.summary.get("auc", float("nan")))}
         for r in done
     ]  # fmt: skip
-
-
-def _compare_with_published(published: PublishedTable, table: Leaderboard, records: Sequence[TrialRecord]) -> list[_PublishedComparison]:
-    rows = {r.label: r for r in table.rows}
-    out = []
-    for row in published.rows:
-        texts = {key: str(value) for key, value in row.values.items()}
-        measured = rows.get(row.label)
-        found = {k: table.column(k).text(measured.value(k)) for k in row.values if measured and k in measured.cells}
-        verdict = _protocol_verdict(published, [r for r in records if r.label == row.label]) if found else ""
-        out.append(_PublishedComparison(row.name, published.evidence_of(row), texts, found, verdict))
-    return out
-
-
-def _protocol_verdict(published: PublishedTable, trials: Sequence[TrialRecord]) -> str:
-    """Whether a measured label followed the published protocol, and where it did not."""
-    said: dict[str, str] = {}
-    for r in trials:
-        for source in (r.tags, r.params, r.parts, *(card["protocol"] for card in r.cards.values())):
-            said |= {k: str(v) for k, v in source.items()}
-    if not published.same_if:
-        return "another protocol"
-    wrong = [f"{k} is {said.get(k, 'not stated')}, not {v}" for k, v in published.same_if.items() if said.get(k) != v]
-    return "another protocol: " + ", ".join(wrong) if wrong else "same protocol"
 
 
 def _group_by_environment(records: Sequence[TrialRecord]) -> list[tuple[dict[str, str], list[str]]]:

@@ -46,7 +46,7 @@ def _tex_table(table: Leaderboard) -> str:
     rows = [[rank_text(r), _tex_name(r), *(_tex_cell(r, c) for c in table.scores), tex_escape(interval_basis(r, table))] for r in table.rows]
     notes = [tex_escape(tier_sentence(table)), *(f"[{i}] {tex_escape(note)}" for i, note in enumerate(table.footnotes, 1))]
     body = tex_tabular("rl" + "r" * (len(table.scores) + 1), [head, units], rows)
-    return "\n".join([f"% {to_plain_line(table.task)}: {LEGEND}", body, *(rf"\par\footnotesize {note}" for note in notes if note)])
+    return "\n".join([f"% {to_plain_line(heading(table))}: {LEGEND}", body, *(rf"\par\footnotesize {note}" for note in notes if note)])
 
 
 def tex_tabular(columns: str, head: Sequence[Sequence[str]], rows: Sequence[Sequence[str]]) -> str:
@@ -62,7 +62,7 @@ def tex_tabular(columns: str, head: Sequence[Sequence[str]], rows: Sequence[Sequ
 
 def _tex_cell(row: LeaderboardRow, column: LeaderboardColumn) -> str:
     if not (cell := row.cells.get(column.key)):
-        return "--"
+        return tex_escape(row.no_number(column.key))
     mean = {"best": r"\textbf{%s}", "second": r"\underline{%s}"}.get(cell.mark, "%s") % tex_escape(column.text(cell.value))
     tie = rf"\textsuperscript{{{cell.tie}}}" if cell.tie else ""
     interval = bracket(cell, column)

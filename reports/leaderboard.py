@@ -48,7 +48,10 @@ def leaderboard(records: Sequence[TrialRecord], *, sort: str) -> Leaderboard:
     keys = [c.key for c in columns]
     sort = sort if sort in keys or not keys else keys[0]
     unfinished, workload = [r for r in records if r.outcome != "finished"], records[0].workload if records else ""
-    table = Leaderboard(records[0].task if records else "", sort, columns, rows, unfinished, footnotes, {}, workload)
+    table = Leaderboard(
+        task=records[0].task if records else "", sort=sort, columns=columns, rows=rows, unfinished=unfinished, footnotes=footnotes,
+        comparisons={}, workload=workload,
+    )  # fmt: skip
     _order(table)
     _compare(table, finished)
     _rank(table)
@@ -109,7 +112,10 @@ def _row(group: list[TrialRecord], done: list[TrialRecord], columns: list[Leader
     cells = {c.key: cell for c in columns if (cell := _cell(c, done, kept.get(c.key)))}
     diverged = sum(r.outcome == "diverged" for r in group)
     seeds = tuple(sorted(r.seed for r in done))
-    return LeaderboardRow(first.label, first.spec, first.tier, seeds, len(group), diverged, cells, first.tags.get("oracle", ""))
+    return LeaderboardRow(
+        label=first.label, spec=first.spec, tier=first.tier, seeds=seeds, planned=len(group), diverged=diverged, cells=cells,
+        oracle=first.tags.get("oracle", ""),
+    )  # fmt: skip
 
 
 def _cell(column: LeaderboardColumn, done: Sequence[TrialRecord], kept: SharedImages | None) -> Cell | None:
@@ -121,11 +127,12 @@ def _cell(column: LeaderboardColumn, done: Sequence[TrialRecord], kept: SharedIm
     if not holders:
         return None
     found = gather(column.key, [holders])
-    scores, groups = np.empty((1, 0)), list[str]()
+    scores, groups, sets = np.empty((1, 0)), list[str](), list[str]()
     if found:
         chosen = [i for i, image in enumerate(found.images) if kept is None or image in kept.images]
-        scores, groups = found.rows[0][:, chosen], [found.groups[i] for i in chosen]
-    interval = intervals.interval([r.final[column.key] for r in holders], scores, groups, error_of(column.key, holders))
+        scores, groups, sets = found.rows[0][:, chosen], [found.groups[i] for i in chosen], [found.sets[i] for i in chosen]
+    finals = [r.final[column.key] for r in holders]
+    interval = intervals.interval(finals, scores, groups, error_of(column.key, holders), sets)
     return Cell(interval.within(column.bounds))
 
 

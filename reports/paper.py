@@ -13,6 +13,7 @@ from bench.store.record import TrialRecord
 from reports import figure_style, latex, plots, wording
 from reports.grid import GridAnalysis
 from reports.latex import tex_escape, tex_tabular
+from reports.overview import group_by_training
 from reports.standings import WorkloadComparison
 from reports.suite_summary import SuiteSummary
 from reports.table import Leaderboard
@@ -23,7 +24,10 @@ _COLUMN = 3.4  # inches of a column of a two-column paper: figures that are narr
 
 def texts(tables: Sequence[Leaderboard], summary: SuiteSummary | None) -> dict[str, str]:
     """File name -> LaTeX: the leaderboards, and what is said across them."""
-    found = {"leaderboard.tex": latex.to_tex_document(tables), "leaderboard_table.tex": latex.to_tex(tables)}
+    over_sets = summary.overviews if summary else []
+    found = {"leaderboard.tex": latex.to_tex_document([*over_sets, *tables]), "leaderboard_table.tex": latex.to_tex(tables)}
+    if over_sets:
+        found["overview_table.tex"] = latex.to_tex(over_sets)
     if summary and summary.comparison:
         found["across_table.tex"] = _standings(summary.comparison)
     return found | {f"{grid.id}_table.tex": _grid(grid) for grid in (summary.grids if summary else [])}
@@ -32,19 +36,28 @@ def texts(tables: Sequence[Leaderboard], summary: SuiteSummary | None) -> dict[s
 def figures(tables: Sequence[Leaderboard], records: Sequence[TrialRecord], summary: SuiteSummary | None) -> dict[str, bytes]:
     r"""File name -> PDF of every figure, and `figures.tex` that sets them all with their captions."""
     style = figure_style.styles(records)
-    named = [*(summary.named_figures if summary else []), *(d for i, t in enumerate(tables) for d in _table_figures(i, t, records, style))]
+    trials, firsts = group_by_table(records), [group[0] for group in group_by_training(tables)]
+    named = summary.named_figures if summary else []
+    for i, table in enumerate(tables):
+        named += _cost_figures(i, table, style)
+        if any(table is first for first in firsts):  # the other test sets judge the same trainings
+            named += _validation_figures(i, table, rows_of(table, trials), style)
     lines = [r"% needs graphicx; say \graphicspath{{FOLDER/}} where this folder is another", *map(_figure_float, named)]
     return {"figures.tex": ("\n\n".join(lines) + "\n").encode()} | {f"{d.name}.pdf": figure_style.to_pdf(d.figure) for d in named}
 
 
-def _table_figures(i: int, table: Leaderboard, records: Sequence[TrialRecord], style: Mapping[str, figure_style.Style]) -> Iterator[NamedFigure]:
-    """The ranked score against its costs, and over training."""
-    rows, name = rows_of(table, group_by_table(records)), table.name
+def _cost_figures(i: int, table: Leaderboard, style: Mapping[str, figure_style.Style]) -> Iterator[NamedFigure]:
+    """The ranked score against its costs."""
     for cost in table.cost_axes:
-        text = f"{name}: {table.column(table.sort).title} against {cost.title}; dotted: no competing row is both better and cheaper."
+        text = f"{table.name}: {table.column(table.sort).title} against {cost.title}; dotted: no competing row is both better and cheaper."
         yield NamedFigure(f"table{i}_{cost.key}", cost.title, text, plots.pareto(table, cost.key, style))
+
+
+def _validation_figures(i: int, table: Leaderboard, rows: Sequence[TrialRecord], style: Mapping[str, figure_style.Style]) -> Iterator[NamedFigure]:
+    """The ranked score over training."""
     pooled = plots.pool_curves(rows)
     if (key := f"validation/{table.sort}") in set(pooled["key"]):
+        name = table.suite_table or table.name if table.test_set else table.name
         text = f"{name}: {table.column(table.sort).title} on validation; mean over seeds and their range, a cross where a seed diverged."
         yield NamedFigure(f"table{i}_validation", key, text, plots.curve(pooled, key, "step", style))
 

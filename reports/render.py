@@ -16,7 +16,7 @@ from reports.leaderboard import leaderboard
 from reports.published import PublishedTable
 from reports.suite_summary import summarise
 from reports.table import Leaderboard
-from reports.trials import group_by_table
+from reports.trials import group_by_table, split_workload
 
 if TYPE_CHECKING:
     from bench.suites.schema import Suite
@@ -50,11 +50,13 @@ def render(
         UsageError: a file cannot be written (the earlier report stays).
     """
     summary = summarise(tables, records, figure_style.styles(records), suite)
+    over_sets = summary.overviews if summary else []
     texts: dict[str, str | bytes] = {
         "index.html": page(tables, records, title=title, published=published, summary=summary),
         "leaderboard.csv": export.to_csv(tables),
-        "leaderboard.md": export.to_markdown(tables, title),
-        "leaderboard.json": export.to_json(tables, records, title),
+        "leaderboard.md": export.to_markdown([*over_sets, *tables], title),
+        "leaderboard.json": export.to_json(tables, records, title, over_sets),
+        **({"overview.csv": export.to_csv(over_sets)} if over_sets else {}),
         **paper.texts(tables, summary),
     }
     figures = paper.figures(tables, records, summary) if latex else {}
@@ -66,22 +68,33 @@ def render(
 
 
 def tables_of(records: Sequence[TrialRecord], *, sort: str | Mapping[str, str]) -> list[Leaderboard]:
-    """One leaderboard a workload, or a task, in the order of the records. One that lacks the column it is to be ranked by is ranked by its first.
+    """One leaderboard a workload, task or test set. One that lacks the column it is to be ranked by is ranked by its first.
 
     Args:
         records: the trials of a suite, rows at most one a (workload, task, label, seed).
-        sort: the column to rank by, or one for each workload.
+        sort: the column to rank by; or that of each table of the suite, in whose order the leaderboards are, those of its test sets
+            in the order of the records. Workloads that no table of the suite is called by come last.
 
     Raises:
         UsageError: no task has that column, or `leaderboard` refuses the records.
     """
     groups = group_by_table([record for record in records if record.role == "row"])
-    column = {key: sort if isinstance(sort, str) else sort.get(key[0], "") for key in groups}
-    tables = [leaderboard(group, sort=column[key]) for key, group in groups.items()]
+    names = [] if isinstance(sort, str) else list(sort)
+    tables = []
+    for (workload, _), group in groups.items():
+        suite_table, test_set = split_workload(workload, names)
+        tables.append(leaderboard(group, sort=sort if isinstance(sort, str) else _column_of(suite_table, sort)))
+        tables[-1].test_set = test_set
+    tables.sort(key=lambda t: names.index(t.suite_table) if t.suite_table in names else len(names))
     known = sorted({c.key for t in tables for c in t.columns})
     if isinstance(sort, str) and known and sort not in known:
         raise UsageError(f"cannot rank by {sort!r}: no trial has that column; known: {', '.join(known)}")
     return tables
+
+
+def _column_of(suite_table: str, sort: Mapping[str, str]) -> str:
+    """The column that ranks a table; that of the suite's only table for one that the suite does not name."""
+    return sort.get(suite_table, next(iter(sort.values())) if len(sort) == 1 else "")
 
 
 def write_all(texts: Mapping[Path, str | bytes]) -> list[Path]:

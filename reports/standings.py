@@ -174,7 +174,8 @@ def _describe_sample(tables: Sequence[Leaderboard], runs: Sequence[Sequence[Floa
     sizes = sorted({len(r) for of_table in runs for r in of_table})
     seeds = "1 seed" if sizes == [1] else f"{sizes[0]} seeds" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]} seeds"
     tiers = ", ".join(sorted({r.tier for t in tables for r in t.rows}))
-    return f"{len(tables)} workloads, {seeds} a row on each, tier {tiers}."
+    first = " Of a workload with several test sets the first stands here." if any(t.test_set for t in tables) else ""
+    return f"{len(tables)} workloads, {seeds} a row on each, tier {tiers}.{first}"
 
 
 def _state_verdict(labels: Sequence[str], ranks: across_workloads.Ranks) -> str:

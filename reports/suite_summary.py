@@ -13,6 +13,7 @@ from bench.store.record import TrialRecord
 from reports.figure_style import Style
 from reports.gradient_noise import NoiseSummary, summarise_noise
 from reports.grid import GridAnalysis, analyse_grid
+from reports.overview import group_by_training, overviews
 from reports.standings import WorkloadComparison, compare_over_workloads
 from reports.table import Leaderboard
 from reports.trials import NamedFigure, group_by_table, rows_of
@@ -28,6 +29,7 @@ class SuiteSummary:
 
     Attributes:
         comparison: the rows over all workloads.
+        overviews: of trainings that were judged on several test sets, the means over them.
         figures: of the comparison, then of sensitivity and tuning.
         widths: (workload, row, width in decades of the settings that do nearly as well as the best, share of runs that diverged).
         noise: of workloads whose loss is a mean over examples.
@@ -35,6 +37,7 @@ class SuiteSummary:
     """
 
     comparison: WorkloadComparison | None
+    overviews: list[Leaderboard]
     figures: list[NamedFigure]
     widths: list[tuple[str, str, float, float]]
     noise: list[NoiseSummary]
@@ -52,6 +55,8 @@ def summarise(
 ) -> SuiteSummary | None:
     """What can be said across tables, or None: one table, no axes, nothing tuned, no gradients measured.
 
+    What concerns trainings is said once, from the first of their test sets.
+
     Args:
         tables: the leaderboards of one suite.
         records: every trial behind them; those whose role is "tuning" or "sensitivity" make the curves of those names.
@@ -60,16 +65,18 @@ def summarise(
     """
     tables, trials = [t for t in tables if t.rows and t.columns], group_by_table(records)
     axes = {**suite.axes, **{k: v for w in suite.workloads for k, v in w.axes.items()}} if suite else {}
-    comparison = compare_over_workloads(tables, trials, style, list(suite.references) if suite else [])
+    firsts = [group[0] for group in group_by_training(tables)]
+    comparison = compare_over_workloads(firsts, trials, style, list(suite.references) if suite else [])
     found = SuiteSummary(
         comparison=comparison,
+        overviews=overviews(tables, records),
         figures=[
             *(comparison.figures if comparison else []),
-            *sensitivity_figures(tables, trials, style),
-            *tuning_figures(tables, trials, style),
+            *sensitivity_figures(firsts, trials, style),
+            *tuning_figures(firsts, trials, style),
         ],
-        widths=sensitivity_widths(tables, trials),
-        noise=[noise for t in tables if (noise := summarise_noise(t, rows_of(t, trials)))],
+        widths=sensitivity_widths(firsts, trials),
+        noise=[noise for t in firsts if (noise := summarise_noise(t, rows_of(t, trials)))],
         grids=[g for i, t in enumerate(tables) if (g := analyse_grid(t, rows_of(t, trials), list(axes), f"grid{i}"))],
     )
-    return found if found.comparison or found.grids or found.figures or found.noise else None
+    return found if any((found.comparison, found.overviews, found.grids, found.figures, found.noise)) else None

@@ -66,9 +66,20 @@ class Cell:
         return self.interval.mean
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(kw_only=True)
 class LeaderboardRow:
-    """One label. `seeds` are the finished ones; of `planned`, `diverged` blew up. `rank` is None for rows that do not compete."""
+    """One label.
+
+    Attributes:
+        label: its name; the trials behind it differ in the seed alone.
+        spec: the method with every option resolved. tier: how much compute its trials had.
+        seeds: the finished ones; `planned` were run, of which `diverged` ended in NaN or infinity.
+        cells: column -> its mean.
+        oracle: what it was told and others were not, such as "PSF".
+        competes: whether it may be best, second or ranked. rank: None where it does not, or was not tested.
+        notes: the table's footnotes that concern it.
+        absent: column -> why there is no number, where that is known.
+    """
 
     label: str
     spec: str
@@ -77,10 +88,11 @@ class LeaderboardRow:
     planned: int
     diverged: int
     cells: dict[str, Cell]
-    oracle: str  # what it was told and others were not, such as "PSF"
+    oracle: str
     competes: bool = True
     rank: int | None = None
-    notes: tuple[int, ...] = ()  # of the table's footnotes
+    notes: tuple[int, ...] = ()
+    absent: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def note(self) -> str:
@@ -93,14 +105,29 @@ class LeaderboardRow:
         """Whether its scores depend on a seed."""
         return "train_seconds" in self.cells
 
+    def no_number(self, key: str) -> str:
+        """What stands where a number would: why there is none, or a dash."""
+        return self.absent.get(key, "–")
+
     def value(self, key: str) -> float:
         """The mean in that column; NaN where there is none."""
         return self.cells[key].value if key in self.cells else math.nan
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(kw_only=True)
 class Leaderboard:
-    """The leaderboard of one task, best row first, and the trials that did not finish, each with its reason."""
+    """The leaderboard of one task, best row first, and the trials that did not finish, each with its reason.
+
+    Attributes:
+        task: its spec. sort: the key of the column that ranks.
+        columns: scores, then costs. rows: best first.
+        unfinished: the trials without a result. footnotes: what a reader must know besides.
+        comparisons: column -> the labels that were compared, and all pairs of them.
+        workload: what the records call the table; empty where the suite has one.
+        test_set: the name of the test set, where trainings are judged on several.
+        overview_of: the test sets that its scores are means over (see `reports.overview`).
+        headline: the score columns that a narrow form shows where it is not told which; empty: all.
+    """
 
     task: str
     sort: str
@@ -108,13 +135,24 @@ class Leaderboard:
     rows: list[LeaderboardRow]
     unfinished: list[TrialRecord]
     footnotes: list[str]
-    comparisons: dict[str, tuple[list[str], paired.Comparison]]  # column -> the labels compared, all pairs of them
-    workload: str = ""  # its name where a suite has several
+    comparisons: dict[str, tuple[list[str], paired.Comparison]]
+    workload: str = ""
+    test_set: str = ""
+    overview_of: tuple[str, ...] = ()
+    headline: tuple[str, ...] = ()
+
+    @property
+    def suite_table(self) -> str:
+        """The suite's own name of the table, that of the test set aside."""
+        return self.workload.removesuffix(self.test_set).removesuffix("/") if self.test_set else self.workload
 
     @property
     def name(self) -> str:
-        """The workload, or the task without its options."""
-        return self.workload or self.task.partition("[")[0]
+        """The workload, or the task without its options; with the test set or sets."""
+        stem = self.suite_table or self.task.partition("[")[0]
+        if self.overview_of:
+            return f"{stem} over {len(self.overview_of)} test sets"
+        return f"{stem} on {self.test_set}" if self.test_set else stem
 
     def column(self, key: str) -> LeaderboardColumn:
         """The column of that key."""

@@ -46,6 +46,8 @@ def tier_sentence(table: Leaderboard) -> str:
 
 def heading(table: Leaderboard) -> str:
     """The title of a table among several."""
+    if table.overview_of:
+        return table.name
     return f"{table.name}: {table.task}" if table.workload else table.task
 
 

@@ -202,7 +202,7 @@ def test_the_page_says_it_first(optimizers, losses, grid_suite):
     optimizers = [r for r in optimizers if r.workload in ("digits", "vae")]
     tables = _of(optimizers)[1]
     text = page(tables, optimizers, title="Optimizers", summary=_of(optimizers)[0])
-    assert text.index("SuiteSummary the 2 workloads") < text.index("leaderboard</h2>")
+    assert text.index("Across the 2 workloads") < text.index("leaderboard</h2>")
     assert "adam has the highest interquartile mean" in text
     assert "2 of 5" in text or "3 of 5" in text
     found, tables = _of(losses, grid_suite)
