@@ -212,11 +212,15 @@ def _find_side(name: str, rows: Sequence[TrialRecord], suite: str | None, out: P
 
 def _ranking_column(sides: Sequence[Side]) -> str:
     """The column that ranks their suite, where that is one of those that ship; empty otherwise."""
+    from reports.trials import split_workload
+
     record = sides[0].records[0]
     try:
-        return next((t.sort for t in read.load_suite(record.suite).tables if t.name in ("", record.workload)), "")
+        columns = {table.name: table.sort for table in read.load_suite(record.suite).tables}
     except UsageError:
         return ""
+    suite_table, _ = split_workload(record.workload, list(columns))
+    return columns.get(suite_table, "")
 
 
 # -- what is printed

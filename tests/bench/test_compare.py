@@ -12,6 +12,7 @@ from bench.commands.compare import Side
 from bench.errors import UsageError
 from bench.statistics import effects, paired
 from bench.store.record import PER_IMAGE, TrialRecord
+from bench.suites import read
 from runner import main
 
 CARD = {"metric": "psnr", "definition": "d", "unit": "dB", "higher_is_better": True, "protocol": {"border": 0}, "hash": "a1"}
@@ -240,3 +241,18 @@ def test_no_cell_or_heading_of_the_table_breaks(columns, monkeypatch, capsys):
     assert re.split(" {2,}", heading.strip()) == ["score", "A", "B", "A - B", "95 % interval", "p", "Cliff's delta", "pairs", "verdict"]
     cells = ["psnr", "20.12", "31.32", "-11.19", "[-12.51, -9.874]", "< 0.001", "-0.93", "64", "deblurgan[content=l1] is better"]
     assert re.split(" {2,}", row.strip()) == cells
+
+
+@pytest.mark.parametrize(("suite", "workload", "column"), [("sr", "set5", "psnr"), ("sr", "", "psnr"), ("optimizers", "gone", "")])
+def test_a_test_set_is_ranked_as_its_table_of_the_suite(suite, workload, column):
+    r = dataclasses.replace(record("a", 0, [1.0]), suite=suite, workload=workload)
+    assert compare._ranking_column([Side("a", [r])]) == column
+
+
+def test_a_row_of_a_workloads_test_set_is_ranked_as_that_workload():
+    r = dataclasses.replace(record("a", 0, [1.0]), suite="optimizers")
+    first = read.load_suite("optimizers").tables[0]
+    assert compare._ranking_column([Side("a", [dataclasses.replace(r, workload=f"{first.name}/set5")])]) == first.sort
+    rows = [dataclasses.replace(r, workload=f"{first.name}/{name}") for name in ("set5", "set14")]
+    found = compare._find_side(f"{first.name}/set5/a", rows, "optimizers", None, None, None)
+    assert [x.workload for x in found.records] == [f"{first.name}/set5"]

@@ -131,8 +131,8 @@ def test_the_terminal_says_which_set_and_shows_the_sets_side_by_side(tables, ove
     assert "deblur on set5" in text
     assert "deblur over 3 test sets" in text
     heads = [c.header.plain.split("\n")[0] for c in export.terminal(overview).columns[2:]]
-    assert heads[:5] == ["mean PSNR ↑", "set5 ↑", "set14 ↑", "bsd100 ↑", "mean rank ↓"]
-    assert "mean SSIM ↑" not in heads
+    assert [h.split(" ↑")[0] for h in heads[:5]] == ["mean PSNR", "set5", "set14", "bsd100", "mean rank ↓"]
+    assert not [h for h in heads if "SSIM" in h]
     assert "not judged" in " ".join(text.split())
 
 
