@@ -1,4 +1,4 @@
-"""What is drawn across the tables of a suite: profiles, critical differences, sensitivity, what tuning buys, heat maps. In the look of `plots`."""
+"""What is drawn across the tables of a suite: profiles, critical differences, sensitivity, what tuning buys, heat maps."""
 
 from __future__ import annotations
 
@@ -63,22 +63,44 @@ def critical_difference(labels: Sequence[str], ranks: Ranks, style: Mapping[str,
             axes.text(tick, 0.45, str(tick), ha="center", va="bottom", fontsize=8, color=INK)
     if math.isfinite(ranks.critical):
         axes.plot([1, min(1 + ranks.critical, k)], [1.75, 1.75], color=INK, lw=1.6, marker="|", ms=6)
-        axes.text(min(1 + ranks.critical, k) + 0.03 * k, 1.75, f"critical difference {ranks.critical:.2f}", va="center", fontsize=8, color=INK)
+        axes.text(
+            min(1 + ranks.critical, k) + 0.03 * k,
+            1.75,
+            f"critical difference {ranks.critical:.2f}",
+            va="center",
+            fontsize=8,
+            color=INK,
+        )
     for i, clique in enumerate(cliques):
         y, pad = -0.7 - 0.55 * i, 0.012 * (k - 1)
-        axes.plot([ranks.mean[clique[0]] - pad, ranks.mean[clique[-1]] + pad], [y, y], color=INK, lw=2.6, solid_capstyle="butt", clip_on=False)
+        axes.plot(
+            [ranks.mean[clique[0]] - pad, ranks.mean[clique[-1]] + pad],
+            [y, y],
+            color=INK,
+            lw=2.6,
+            solid_capstyle="butt",
+            clip_on=False,
+        )
     for side, rows in (("right", left), ("left", right)):
         edge = 1 - 0.03 * (k - 1) if side == "right" else k + 0.03 * (k - 1)
         for line, row in enumerate(rows):
             y, look = -depth - line, style[labels[row]]
             axes.plot([ranks.mean[row], ranks.mean[row], edge], [0, y, y], color=look.color, lw=1, clip_on=False)
-            text = axes.text(edge, y, f" {shorten(labels[row], _SHORT)}  {ranks.mean[row]:.2f} ", ha=side, va="center", fontsize=8, color=look.color)
+            text = axes.text(
+                edge,
+                y,
+                f" {shorten(labels[row], _SHORT)}  {ranks.mean[row]:.2f} ",
+                ha=side,
+                va="center",
+                fontsize=8,
+                color=look.color,
+            )
             text.set_parse_math(False)
     return figure
 
 
 def sensitivity(curves: Mapping[str, Sensitivity], column: LeaderboardColumn, style: Mapping[str, Style], key: str) -> Figure:
-    """The ranked score against the learning rate: median over seeds, their range as a band, a cross where seeds diverged, larger for more."""
+    """The ranked score against one setting: median over seeds, their range as a band, a cross where seeds diverged, larger for more."""
     figure, axes = blank_axes(4.6, 2.9)
     axes.set_xscale("log")
     values = np.concatenate([c.value[np.isfinite(c.value)] for c in curves.values()] or [np.ones(1)])
@@ -123,13 +145,27 @@ def _legend(axes: Axes, labels: Sequence[str], style: Mapping[str, Style], notes
     gap = min(0.075, 1 / max(len(labels), 1))
     for i, label in enumerate(labels):
         look, y = style[label], 0.98 - gap * (i + 0.5)
-        axes.plot([1.02, 1.07], [y, y], transform=axes.transAxes, color=look.color, ls=look.line, lw=1.6, marker=look.marker, ms=3, clip_on=False)
+        axes.plot(
+            [1.02, 1.07],
+            [y, y],
+            transform=axes.transAxes,
+            color=look.color,
+            ls=look.line,
+            lw=1.6,
+            marker=look.marker,
+            ms=3,
+            clip_on=False,
+        )
         text = axes.text(1.085, y, texts[i], transform=axes.transAxes, color=look.color, va="center", fontsize=min(8, 105 * gap))
         text.set_parse_math(False)
 
 
 def heat_map(
-    rows: Sequence[str], columns: Sequence[str], cells: Mapping[tuple[str, str], Cell], column: LeaderboardColumn, among: tuple[float, float]
+    rows: Sequence[str],
+    columns: Sequence[str],
+    cells: Mapping[tuple[str, str], Cell],
+    column: LeaderboardColumn,
+    among: tuple[float, float],
 ) -> Figure:
     """A grid of two axes: the mean with its interval in each cell, the better the more colour; a dash where nothing finished.
 

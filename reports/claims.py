@@ -1,4 +1,4 @@
-"""The page of the claims: papers as chapters, each claim with its prediction, what was measured, a verdict and a figure. And the table as text."""
+"""The page of the claims, papers as chapters: each with its prediction, what was measured, a verdict, a figure. And the table as text."""
 
 from __future__ import annotations
 
@@ -127,9 +127,10 @@ def to_csv(entries: Entries) -> str:
 def to_json(entries: Entries) -> str:
     """Every claim with its cases as strict JSON, without figures."""
     out = [
-        {"paper": paper, "id": e.claim.id, "place": e.claim.place, "statement": e.claim.statement, "predicted": e.claim.predicted, "how": e.claim.how,
-         "relation": e.claim.relation, "tolerance": e.claim.tolerance, "relative": e.claim.relative, "deviation": e.claim.deviation,
-         "verdict": verdict(e), "reason": e.checked.reason if e.checked else _NEW, "cases": e.checked.cases if e.checked else ()}
+        {"paper": paper, "id": e.claim.id, "place": e.claim.place, "statement": e.claim.statement, "predicted": e.claim.predicted,
+         "how": e.claim.how, "relation": e.claim.relation, "tolerance": e.claim.tolerance, "relative": e.claim.relative,
+         "deviation": e.claim.deviation, "verdict": verdict(e), "reason": e.checked.reason if e.checked else _NEW,
+         "cases": e.checked.cases if e.checked else ()}
         for paper, e in _rows(entries)
     ]  # fmt: skip
     return json.dumps(strict(out), indent=1, ensure_ascii=False) + "\n"
@@ -138,7 +139,13 @@ def to_json(entries: Entries) -> str:
 def to_tex(entries: Entries) -> str:
     r"""The table to `\input` in a paper (needs booktabs and longtable)."""
     columns = r"p{.15\linewidth}p{.34\linewidth}p{.26\linewidth}p{.12\linewidth}"
-    lines = [rf"\begin{{longtable}}{{{columns}}}", r"\toprule", r"place & claim & measured for predicted & verdict \\", r"\midrule", r"\endhead"]
+    lines = [
+        rf"\begin{{longtable}}{{{columns}}}",
+        r"\toprule",
+        r"place & claim & measured for predicted & verdict \\",
+        r"\midrule",
+        r"\endhead",
+    ]
     for chapter, part in entries.items():
         paper = chapter.paper
         lines.append(rf"\multicolumn{{4}}{{p{{.93\linewidth}}}}{{\emph{{{tex_escape(f'{paper.title}, {paper.venue}')}}}}} \\")
@@ -172,7 +179,12 @@ def terminal(entries: Entries) -> RichTable:
     caption += f"; {left} not asked for yet (--tier standard checks all)" if left else ""
     out = RichTable(caption=Text(caption), caption_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     longest = max((len(e.claim.id) for _, e in shown), default=0)
-    for name, width in {"claim": longest, "place": 18, "measured for predicted": 24, "verdict": 12}.items():  # rather wider than the terminal
+    for name, width in {
+        "claim": longest,
+        "place": 18,
+        "measured for predicted": 24,
+        "verdict": 12,
+    }.items():  # rather wider than the terminal
         out.add_column(name, overflow="fold", no_wrap=name == "claim", min_width=width)
     style = {"holds": "", "holds with a deviation": "yellow", "fails": "bold red", "not checked": "dim"}
     for _, e in shown:

@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Any
 from bench.store.record import TrialRecord, strict
 from bench.text import inert
 from reports.table import Leaderboard, LeaderboardColumn, LeaderboardRow
-from reports.wording import LEGEND, arrow, bracket, heading, interval_basis, rank_text, row_name, tier_sentence, to_plain_line, unfinished_lines
+from reports.wording import (
+    LEGEND,
+    arrow,
+    bracket,
+    heading,
+    interval_basis,
+    rank_text,
+    row_name,
+    tier_sentence,
+    to_plain_line,
+    unfinished_lines,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -49,7 +60,15 @@ def _csv_rows(table: Leaderboard) -> list[dict[str, Any]]:
         rows.append(flat)
     for r in table.unfinished:
         rows.append(
-            {**_table_fields(table), "label": r.label, "outcome": r.outcome, "reason": r.reason, "tier": r.tier, "seeds": r.seed, "spec": r.spec}
+            {
+                **_table_fields(table),
+                "label": r.label,
+                "outcome": r.outcome,
+                "reason": r.reason,
+                "tier": r.tier,
+                "seeds": r.seed,
+                "spec": r.spec,
+            }
         )
     return rows
 
@@ -139,14 +158,20 @@ def terminal(table: Leaderboard, title: str = "", only: Sequence[str] = ()) -> R
     caption = Text("\n".join(map(to_plain_line, below)), "dim") if below else None
     title = title or (table.name if table.test_set or table.overview_of else "")
     out = RichTable(
-        title=Text(to_plain_line(title)) if title else None, caption=caption, caption_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+        title=Text(to_plain_line(title)) if title else None,
+        caption=caption,
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
     chosen = only or table.headline
     columns = [c for c in table.scores if c.key in chosen or not chosen]
     columns += [c for c in table.costs if c.key in ("train_seconds", "ms_per_image")]
     out.add_column("#", justify="right", style="dim")
     out.add_column(
-        "method", overflow="fold", min_width=min(max((len(to_plain_line(text)) for r in table.rows for text in (r.label, r.note)), default=12), 24)
+        "method",
+        overflow="fold",
+        min_width=min(max((len(to_plain_line(text)) for r in table.rows for text in (r.label, r.note)), default=12), 24),
     )
     for column in columns:
         heading = Text(to_plain_line(f"{column.title} {arrow(column)}\n{column.unit}".strip()), overflow="fold")
@@ -165,4 +190,8 @@ def _rich_cell(row: LeaderboardRow, column: LeaderboardColumn, with_interval: bo
         return Text(to_plain_line(row.no_number(column.key)), "dim")
     style = {"best": "bold", "second": "underline"}.get(cell.mark, "")
     interval = bracket(cell, column) if with_interval else ""
-    return Text.assemble((column.text(cell.value), style), (f" {cell.tie}" if cell.tie else "", "dim"), (f"\n{interval}" if interval else "", "dim"))
+    return Text.assemble(
+        (column.text(cell.value), style),
+        (f" {cell.tie}" if cell.tie else "", "dim"),
+        (f"\n{interval}" if interval else "", "dim"),
+    )

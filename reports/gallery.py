@@ -1,4 +1,4 @@
-"""The pictures of a report: what was observed, what each method made of it, the truth, with a detector's boxes; or samples beside real data."""
+"""The pictures of a report: observed, restored by each method, the truth, with a detector's boxes; or samples beside real data."""
 
 from __future__ import annotations
 

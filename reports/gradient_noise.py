@@ -52,10 +52,13 @@ def summarise_noise(table: Leaderboard, rows: Sequence[TrialRecord]) -> NoiseSum
     if not told:
         return None
     most = max(r.summary["noise/examples"] for r in told)
-    scale, tail = (
-        tuple(_median_and_range(told, f"noise/{place}/{key}", limit) for place in _PLACES) for key, limit in (("scale", most), ("tail", math.inf))
+    return NoiseSummary(
+        workload=table.name,
+        batch=", ".join(sorted({r.params.get("batch_size", "1") for r in told})),
+        trials=len(told),
+        scale=tuple(_median_and_range(told, f"noise/{place}/scale", most) for place in _PLACES),
+        tail=tuple(_median_and_range(told, f"noise/{place}/tail", math.inf) for place in _PLACES),
     )
-    return NoiseSummary(table.name, ", ".join(sorted({r.params.get("batch_size", "1") for r in told})), len(told), scale, tail)
 
 
 def _median_and_range(records: Sequence[TrialRecord], key: str, limit: float) -> MedianAndRange | None:

@@ -60,7 +60,8 @@ def analyse_grid(table: Leaderboard, records: Sequence[TrialRecord], axes: Seque
     if wide not in (len(mine), len(mine) + 1) or wide < 2 or not mine:
         return None
     names = tuple(mine if wide == len(mine) else ["method", *mine])
-    ordered = {label: split[label] for label in dict.fromkeys(r.label for r in records) if len(split.get(label, ())) == wide}  # the suite's order
+    in_order = dict.fromkeys(r.label for r in records)  # the suite's
+    ordered = {label: split[label] for label in in_order if len(split.get(label, ())) == wide}
     levels = [list(dict.fromkeys(combination[i] for combination in ordered.values())) for i in range(wide)]
     moving = [i for i in range(wide) if len(levels[i]) > 1]
     if len(moving) < 2:
@@ -107,7 +108,8 @@ def _anova(
     values = np.array([runs.get((by_levels.get(at, ""), s), math.nan) for at in itertools.product(*levels) for s in seeds]).reshape(shape)
     dropped = []
     while not np.isfinite(values).all():
-        holes = [(float((~np.isfinite(np.moveaxis(values, i, 0)[j])).mean()), i, j) for i in range(len(levels)) for j in range(len(kept[i]))]
+        at = [(i, j) for i in range(len(levels)) for j in range(len(kept[i]))]
+        holes = [(float((~np.isfinite(np.moveaxis(values, i, 0)[j])).mean()), i, j) for i, j in at]
         _, i, j = max(holes, key=lambda h: (h[0], -h[1], -h[2]))
         dropped.append(f"{names[i]} {kept[i].pop(j)}")
         values = np.delete(values, j, axis=i)

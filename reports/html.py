@@ -54,7 +54,16 @@ class _Board:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _TableSection:
-    """What the page shows of one task. `curves_under` is the board that has the curves, where that is another test set of the same trainings."""
+    """What the page shows of one table.
+
+    Attributes:
+        board: the leaderboard.
+        last_against_best: a row of the table of that name for each training.
+        paretos: the ranked score against its costs.
+        curves: of training; none where `curves_under` has them, the board of another test set of the same trainings.
+        strips: pictures; `strips_left_out` are those beyond the page's budget.
+        published: papers' tables, each row beside the measured one.
+    """
 
     board: _Board
     last_against_best: list[dict[str, Any]]
@@ -137,9 +146,7 @@ def _sections(
             _TableSection(
                 board=board,
                 last_against_best=_last_against_best(table, rows),
-                paretos=[
-                    _Chart(c.title, {"": figure_style.to_svg(plots.pareto(table, c.key, style), f"{board.id}-{c.key}")}) for c in table.cost_axes
-                ],
+                paretos=_paretos(board, style),
                 curves=_curves(board, trainings[id(table)], style) if table is first else [],
                 curves_under=boards[id(first)] if table is not first else None,
                 strips=strips,
@@ -157,6 +164,13 @@ def _board(name: str, table: Leaderboard) -> _Board:
 def _distinct_trainings(tables: Sequence[Leaderboard], trials: Trials) -> list[TrialRecord]:
     """One trial for every training that these tables judge."""
     return list({(r.label, r.seed): r for table in reversed(tables) for r in rows_of(table, trials)}.values())
+
+
+def _paretos(board: _Board, style: Mapping[str, figure_style.Style]) -> list[_Chart]:
+    """The ranked score against its costs."""
+    table = board.table
+    figures = [(c, plots.pareto(table, c.key, style)) for c in table.cost_axes]
+    return [_Chart(c.title, {"": figure_style.to_svg(figure, f"{board.id}-{c.key}")}) for c, figure in figures]
 
 
 def _curves(board: _Board, records: Sequence[TrialRecord], style: Mapping[str, figure_style.Style]) -> list[_Chart]:
@@ -214,7 +228,8 @@ def _whiskers(table: Leaderboard) -> dict[str, tuple[float, float, float]]:
     def place(value: float, mean: float) -> float:
         return round(100 * ((value if math.isfinite(value) else mean) - low) / span, 1)
 
-    return {label: (place(i.low, i.mean), place(i.mean, i.mean), place(i.high, i.mean)) for label, i in cells.items() if math.isfinite(i.mean)}
+    known = {label: i for label, i in cells.items() if math.isfinite(i.mean)}
+    return {label: (place(i.low, i.mean), place(i.mean, i.mean), place(i.high, i.mean)) for label, i in known.items()}
 
 
 def _last_against_best(table: Leaderboard, records: Sequence[TrialRecord]) -> list[dict[str, Any]]:

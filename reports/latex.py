@@ -27,7 +27,17 @@ def _tex_char(c: str) -> str:
         return _TEX.get(c, c)
     if match := re.fullmatch(r"GREEK (SMALL|CAPITAL) LETTER ([A-Z]+)", unicodedata.name(c, "")):
         name = match[2].replace("LAMDA", "LAMBDA")
-        plain_capitals = {"ALPHA": "A", "BETA": "B", "EPSILON": "E", "ZETA": "Z", "ETA": "H", "IOTA": "I", "KAPPA": "K", "MU": "M", "NU": "N"}
+        plain_capitals = {
+            "ALPHA": "A",
+            "BETA": "B",
+            "EPSILON": "E",
+            "ZETA": "Z",
+            "ETA": "H",
+            "IOTA": "I",
+            "KAPPA": "K",
+            "MU": "M",
+            "NU": "N",
+        }
         plain_capitals |= {"OMICRON": "O", "RHO": "P", "TAU": "T", "CHI": "X"}
         if match[1] == "CAPITAL":
             return f"${plain_capitals[name]}$" if name in plain_capitals else f"$\\{name.capitalize()}$"
@@ -43,10 +53,15 @@ def to_tex(tables: Sequence[Leaderboard]) -> str:
 def _tex_table(table: Leaderboard) -> str:
     head = ["", "method", *(tex_escape(c.title) + f" {_TEX[arrow(c)]}" for c in table.scores), "n"]
     units = ["", "", *(tex_escape(c.unit) for c in table.scores), ""]
-    rows = [[rank_text(r), _tex_name(r), *(_tex_cell(r, c) for c in table.scores), tex_escape(interval_basis(r, table))] for r in table.rows]
+    rows = [_tex_row(row, table) for row in table.rows]
     notes = [tex_escape(tier_sentence(table)), *(f"[{i}] {tex_escape(note)}" for i, note in enumerate(table.footnotes, 1))]
     body = tex_tabular("rl" + "r" * (len(table.scores) + 1), [head, units], rows)
     return "\n".join([f"% {to_plain_line(heading(table))}: {LEGEND}", body, *(rf"\par\footnotesize {note}" for note in notes if note)])
+
+
+def _tex_row(row: LeaderboardRow, table: Leaderboard) -> list[str]:
+    cells = [_tex_cell(row, column) for column in table.scores]
+    return [rank_text(row), _tex_name(row), *cells, tex_escape(interval_basis(row, table))]
 
 
 def tex_tabular(columns: str, head: Sequence[Sequence[str]], rows: Sequence[Sequence[str]]) -> str:
@@ -55,7 +70,15 @@ def tex_tabular(columns: str, head: Sequence[Sequence[str]], rows: Sequence[Sequ
     def line(cells: Sequence[str]) -> str:
         return " & ".join(cells) + r" \\"
 
-    lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", *map(line, head), r"\midrule", *map(line, rows), r"\bottomrule", r"\end{tabular}"]
+    lines = [
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        *map(line, head),
+        r"\midrule",
+        *map(line, rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
     fit = r"\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi"
     return "\n".join([r"\noindent{\sbox0{%", *lines[:-1], lines[-1] + f"}}{fit}}}"])
 
@@ -72,7 +95,8 @@ def _tex_cell(row: LeaderboardRow, column: LeaderboardColumn) -> str:
 def to_tex_document(tables: Sequence[Leaderboard]) -> str:
     """A document that compiles alone and prints the tables."""
     preamble = [r"\documentclass{article}", r"\usepackage[T1]{fontenc}", r"\usepackage{textcomp,booktabs,graphicx}", r"\pagestyle{empty}"]
-    bodies = [f"{{\\noindent\\textbf{{{tex_escape(heading(t))}}}\\par\\medskip\\noindent\n{_tex_table(t)}\n\\par\\bigskip}}" for t in tables]
+    titles = [rf"\noindent\textbf{{{tex_escape(heading(table))}}}\par\medskip\noindent" for table in tables]
+    bodies = [f"{{{title}\n{_tex_table(table)}\n\\par\\bigskip}}" for title, table in zip(titles, tables, strict=True)]
     return "\n".join([*preamble, r"\begin{document}", *bodies, rf"\noindent\footnotesize {tex_escape(LEGEND)}", r"\end{document}", ""])
 
 

@@ -107,7 +107,12 @@ def _decimals(values: Iterable[float]) -> int | None:
     return places if places >= 0 and min(sizes) >= 0.5 * 10**-places else None
 
 
-def _row(group: list[TrialRecord], done: list[TrialRecord], columns: list[LeaderboardColumn], kept: Mapping[str, SharedImages]) -> LeaderboardRow:
+def _row(
+    group: list[TrialRecord],
+    done: list[TrialRecord],
+    columns: list[LeaderboardColumn],
+    kept: Mapping[str, SharedImages],
+) -> LeaderboardRow:
     first = (done or group)[0]
     cells = {c.key: cell for c in columns if (cell := _cell(c, done, kept.get(c.key)))}
     diverged = sum(r.outcome == "diverged" for r in group)
@@ -174,7 +179,7 @@ def _order(table: Leaderboard) -> None:
 
 
 def _compare(table: Leaderboard, trials: Mapping[str, list[TrialRecord]]) -> None:
-    """Marks and tie letters of every score, among the rows whose every seed held; what a reader must know of the tests, once for all columns."""
+    """Marks and tie letters of every score, among the rows of which no seed diverged; footnotes on the tests, once for all columns."""
     notes: dict[str, list[str]] = {}
     for column in table.scores:
         rows = [r for r in table.rows if not r.diverged and not math.isnan(r.value(column.key))]

@@ -1,7 +1,7 @@
 """One training judged on several test sets: beside a leaderboard of each set, one of the means over all of them.
 
-A row's score is the mean of its means on the sets, so a small set counts as much as a large one; each set's images have an error of their own
-(`bench.statistics.intervals.Sets`). Rows that some set lacks have no mean and no rank; why stands where the number would.
+A row's score is the mean of its means on the sets, so a small set counts as much as a large one; each set's images have an error of
+their own (`bench.statistics.intervals.Sets`). Rows that some set lacks have no mean and no rank; why stands where the number would.
 """
 
 from __future__ import annotations
@@ -204,7 +204,8 @@ def _why_absent(table: Leaderboard, row: LeaderboardRow | None, label: str) -> s
 
 def _explain(sets: Sequence[Leaderboard]) -> str:
     names = ", ".join(map(_set_name, sets))
-    return f"means over the test sets {names}, each of which counts alike; mean rank: that of the means on each set, among the rows that all have"
+    ranks = "mean rank: that of the means on each set, among the rows that all have"
+    return f"means over the test sets {names}, each of which counts alike; {ranks}"
 
 
 def _seeds_left_out(judged: _Judged, sets: Sequence[Leaderboard], trials: Trials) -> list[str]:

@@ -53,7 +53,12 @@ def _cost_figures(i: int, table: Leaderboard, style: Mapping[str, figure_style.S
         yield NamedFigure(f"table{i}_{cost.key}", cost.title, text, plots.pareto(table, cost.key, style))
 
 
-def _validation_figures(i: int, table: Leaderboard, rows: Sequence[TrialRecord], style: Mapping[str, figure_style.Style]) -> Iterator[NamedFigure]:
+def _validation_figures(
+    i: int,
+    table: Leaderboard,
+    rows: Sequence[TrialRecord],
+    style: Mapping[str, figure_style.Style],
+) -> Iterator[NamedFigure]:
     """The ranked score over training."""
     pooled = plots.pool_curves(rows)
     if (key := f"validation/{table.sort}") in set(pooled["key"]):
@@ -111,9 +116,13 @@ def _grid(grid: GridAnalysis) -> str:
     head = [*map(tex_escape, grid.axes), tex_escape(column.title) + f" {tex_escape(wording.arrow(column))}", "difference"]
     rows = []
     for a in grid.ablation:
-        value = "diverged" if a.cell.mark == "diverged" else tex_escape(f"{column.text(a.cell.value)} {wording.bracket(a.cell, column)}".strip())
+        value = "diverged"
+        if a.cell.mark != "diverged":
+            value = tex_escape(f"{column.text(a.cell.value)} {wording.bracket(a.cell, column)}".strip())
         d = a.difference
-        difference = tex_escape(f"{column.text(d.mean)} [{column.text(d.low)}, {column.text(d.high)}]") if d and math.isfinite(d.low) else "--"
+        difference = "--"
+        if d and math.isfinite(d.low):
+            difference = tex_escape(f"{column.text(d.mean)} [{column.text(d.low)}, {column.text(d.high)}]")
         rows.append([*map(tex_escape, a.levels), value, difference])
     parts = [tex_tabular("l" * len(grid.axes) + "rr", [head], rows)]
     if grid.effects:

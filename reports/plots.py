@@ -25,7 +25,7 @@ POINTS = 160  # of a curve; longer ones are averaged in bins
 
 
 def pool_curves(records: Sequence[TrialRecord]) -> pd.DataFrame:
-    """Curves over seeds. Columns: label, key, step, images, seconds, value (mean), low and high (extremes over seeds), cut (a seed diverged here).
+    """Curves over seeds. Columns: label, key, step, images, seconds, value (mean), low and high (extremes), cut (a seed diverged here).
 
     A validation score may be infinitely good; so is a mean with it.
     """
@@ -34,7 +34,11 @@ def pool_curves(records: Sequence[TrialRecord]) -> pd.DataFrame:
     if not frames:
         return pd.DataFrame(columns=columns)
     rows = pd.concat(frames, ignore_index=True)
-    spec = {k: (k, "mean") for k in ("images", "seconds", "value")} | {"low": ("value", "min"), "high": ("value", "max"), "cut": ("cut", "any")}
+    spec = {k: (k, "mean") for k in ("images", "seconds", "value")} | {
+        "low": ("value", "min"),
+        "high": ("value", "max"),
+        "cut": ("cut", "any"),
+    }
     pooled = rows.groupby(["label", "key", "step"], as_index=False, sort=True).agg(**spec)
     parts = [_binned(part) for _, part in pooled.groupby(["label", "key"], sort=False)]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)

@@ -25,7 +25,7 @@ class _Strict(BaseModel):
 
 
 class PublishedRow(_Strict):
-    """One method's numbers, to the digit in print. `label` is the row it stands beside in a leaderboard; `evidence` overrides the table's."""
+    """One method's numbers, to the digit in print. `label` is the row of a leaderboard beside it; `evidence` overrides the table's."""
 
     name: str
     values: dict[str, Decimal] = Field(min_length=1)

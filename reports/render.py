@@ -32,7 +32,7 @@ def render(
     suite: Suite | None = None,
     latex: Path | None = None,
 ) -> list[Path]:
-    """Write index.html, leaderboard.{csv,md,json,tex} and the fragments that `paper.texts` names into `out`, and a paper's figures into `latex`.
+    """Write index.html, the tables in every form and the fragments that `paper.texts` names into `out`, and a paper's figures into `latex`.
 
     Args:
         tables: the leaderboards, from `tables_of`.
@@ -60,7 +60,8 @@ def render(
         **paper.texts(tables, summary),
     }
     figures = paper.figures(tables, records, summary) if latex else {}
-    written = write_all({out / name: text for name, text in texts.items()} | {(latex or out) / name: data for name, data in figures.items()})
+    files = {out / name: text for name, text in texts.items()}
+    written = write_all(files | {(latex or out) / name: data for name, data in figures.items()})
     for fragment in out.glob("*.tex"):
         if fragment.name not in texts | figures:  # of a table that the suite no longer has
             fragment.unlink()

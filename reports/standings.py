@@ -17,7 +17,10 @@ from reports.table import Leaderboard
 from reports.trials import NamedFigure, Trials, rows_of
 
 _RANKS = "Rows by their mean rank over the workloads, best left. A bar joins rows that Friedman's and Nemenyi's tests do not tell apart."
-_PROFILE = "Share of workloads on which a row reaches the target within a multiple of the fastest row's updates; one that never does stays below 1."
+_PROFILE = (
+    "Share of workloads on which a row reaches the target within a multiple of the fastest row's updates. "
+    "A row that never does stays below 1, whatever the multiple."
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -235,7 +238,7 @@ def _detectable_difference(table: Leaderboard, trials: Trials, labels: Sequence[
 
 
 def _variance_shares(table: Leaderboard, trials: Trials) -> tuple[float, float, float]:
-    """Of the variance of a single score: training seed, image, rest. Averaged over rows with several seeds; NaN where images have no scores."""
+    """Of the variance of a single score: training seed, image, rest. Averaged over rows with several seeds; NaN without images."""
     parts = []
     for label in {r.label for r in table.rows if not r.diverged}:
         frames = [r.per_image for r in rows_of(table, trials) if r.label == label and r.outcome == "finished"]

@@ -46,8 +46,10 @@ class SuiteSummary:
     @property
     def named_figures(self) -> list[NamedFigure]:
         """Every figure, those of the grids too."""
-        of_grids = [NamedFigure(f"{grid.id}_{i}", grid.title, text, figure) for grid in self.grids for i, (text, figure) in enumerate(grid.figures)]
-        return self.figures + of_grids
+        figures = list(self.figures)
+        for grid in self.grids:
+            figures += [NamedFigure(f"{grid.id}_{i}", grid.title, text, figure) for i, (text, figure) in enumerate(grid.figures)]
+        return figures
 
 
 def summarise(

@@ -6,9 +6,9 @@ from bench.store.record import TrialRecord
 from reports.table import Cell, Leaderboard, LeaderboardColumn, LeaderboardRow
 
 LEGEND = (
-    "Bold: better than every other row that competes, by the tests; underlined: better than all but that one. Brackets: 95 % interval over n, "
-    "images with a correction for skewness and training seeds. Rows that share a letter cannot be told apart, nor can rows that share a rank "
-    "(t-tests whose error has the same two parts; Holm)."
+    "Bold: better than every other row that competes, by the tests; underlined: better than all but that one. Brackets: 95 % interval over "
+    "n, images with a correction for skewness and training seeds. Rows that share a letter cannot be told apart, nor can rows that share "
+    "a rank (t-tests whose error has the same two parts; Holm)."
 )
 
 

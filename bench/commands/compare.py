@@ -11,34 +11,19 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.cards import differences as of_cards
+from bench.commands.conditions import Side, differing_conditions
 from bench.errors import UsageError
 from bench.statistics import effects, intervals, paired
 from bench.store import lookup
 from bench.store.image_scores import ImageScores, average_over_shared_images, compare, gather
 from bench.store.mlflow_store import Store
 from bench.store.record import TrialRecord
-from bench.store.remarks import UNKNOWN, environment_differences, remarks_of
+from bench.store.remarks import remarks_of
 from bench.suites import read
 from bench.text import open_console
 
-_GROUPS = {  # kind of difference -> how its parts' names begin (see `bench.store.identity`)
-    "settings": ("method", "hp.", "task", "tier", "evaluations", "max_seconds", "deterministic", "seed"),
-    "cards": ("card.",),
-    "data": ("data.",),
-    "code": ("code.", "file."),
-}
 _WIDE = 10_000  # columns: a table may be wider than the terminal, for a number that breaks is misread
 _TIED = "cannot be told apart"
-_SEVERAL = "…"  # where a row's trials do not agree
-
-
-@dataclasses.dataclass(frozen=True)
-class Side:
-    """One of the two: its name and its trials, one a seed."""
-
-    name: str
-    records: list[TrialRecord]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +51,8 @@ def print_comparison(a: str, b: str, suite: str | None, tier: str | None, out: P
     """Compare two runs or rows and print it.
 
     Args:
-        a: a trial's id (or its unambiguous beginning), an MLflow run's id, or with `suite` a row's label (`workload/label` where several have it).
+        a: a trial's id (or its unambiguous beginning), an MLflow run's id, or with `suite` a row's label: `table/label` where several
+            tables have it.
         b: the same.
         suite: where labels are looked up.
         tier: of the rows (default: the newest on record).
@@ -124,7 +110,16 @@ def _difference(column: str, a: Side, b: Side, first: Sequence[TrialRecord], sec
     low, high, p = (float(m[0, 1]) for m in (result.low, result.high, result.p))
     effect = effects.cliffs_delta(pairs[~np.isnan(pairs)])
     verdict = f"{(a if result.better[0, 1] else b).name} is better" if result.better.any() else _TIED
-    return dataclasses.replace(blank, low=low, high=high, p=p, test=_test(found, result, first, second), effect=effect, n=result.n, verdict=verdict)
+    return dataclasses.replace(
+        blank,
+        low=low,
+        high=high,
+        p=p,
+        test=_test(found, result, first, second),
+        effect=effect,
+        n=result.n,
+        verdict=verdict,
+    )
 
 
 def _test(found: ImageScores | None, result: paired.Comparison, first: Sequence[TrialRecord], second: Sequence[TrialRecord]) -> str:
@@ -145,46 +140,6 @@ def _divergence_note(a: Side, b: Side) -> str:
 
 def _has_diverged(side: Side) -> bool:
     return any(r.outcome == "diverged" for r in side.records)
-
-
-def differing_conditions(a: Side, b: Side) -> dict[str, list[str]]:
-    """Kind of difference -> "name: of a | of b", from what decides a result and where it ran."""
-    parts = [_common_facts([r.parts for r in side.records]) for side in (a, b)]
-    out: dict[str, list[str]] = {group: [] for group in (*_GROUPS, "environment")}
-    for key in sorted(parts[0].keys() | parts[1].keys()):
-        x, y = (p.get(key, "absent") for p in parts)
-        if x != y and not (key == "seed" and _SEVERAL in (x, y)):
-            group = next((g for g, starts in _GROUPS.items() if key.startswith(starts)), "environment")
-            out[group].append(_card_differences(key, a, b) if group == "cards" else f"{key}: {x} | {y}")
-    out["environment"] += [line for line in _environment_lines(a, b) if line not in out["environment"]]
-    seeds = [", ".join(str(r.seed) for r in side.records) for side in (a, b)]
-    if seeds[0] != seeds[1] and max(len(a.records), len(b.records)) > 1:
-        out["settings"].append(f"seeds: {seeds[0]} | {seeds[1]}")
-    return {group: lines for group, lines in out.items() if lines}
-
-
-def _environment_lines(a: Side, b: Side) -> list[str]:
-    """Where the two ran under another environment, what may move bits first."""
-    by_side = [dataclasses.replace(r, label=letter) for letter, side in (("A", a), ("B", b)) for r in side.records]
-    moving = [difference.key for difference in environment_differences(by_side)]
-    where = [_common_facts([r.environment for r in side.records]) for side in (a, b)]
-    keys = dict.fromkeys([*moving, *where[0], *where[1]])
-    pairs = [(key, *(w.get(key) or UNKNOWN for w in where)) for key in keys]
-    return [f"{key}: {x} | {y}" for key, x, y in pairs if x != y]
-
-
-def _common_facts(dicts: Sequence[dict[str, str]]) -> dict[str, str]:
-    """What the trials of a side say, with a mark where they do not agree."""
-    return {k: dicts[0].get(k, "") if len({d.get(k) for d in dicts}) == 1 else _SEVERAL for k in {k: None for d in dicts for k in d}}
-
-
-def _card_differences(part: str, a: Side, b: Side) -> str:
-    """What the cards of a column say that is not the same."""
-    column = part.removeprefix("card.")
-    cards = [next((r.cards[column] for r in side.records if column in r.cards), None) for side in (a, b)]
-    if cards[0] is None or cards[1] is None:
-        return f"{column}: only {(b if cards[0] is None else a).name} has it"
-    return f"{column}: {of_cards(cards[0], cards[1])}"
 
 
 # -- who is meant
@@ -230,7 +185,8 @@ def _print(a: Side, b: Side, found: Sequence[Difference], differ: dict[str, list
     console = open_console(_WIDE)
     for letter, side in (("A", a), ("B", b)):
         r = side.records[0]
-        about = f"suite {r.suite}, task {r.task}, tier {r.tier}, seed{'s' * (len(side.records) > 1)} {', '.join(str(x.seed) for x in side.records)}"
+        seeds = f"seed{'s' * (len(side.records) > 1)} {', '.join(str(x.seed) for x in side.records)}"
+        about = f"suite {r.suite}, task {r.task}, tier {r.tier}, {seeds}"
         console.print(f"{letter}  {side.name}: {about}")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for title in ("score", "A", "B", "A - B", "95 % interval", "p", "Cliff's delta", "pairs", "verdict"):

@@ -46,7 +46,8 @@ def gather(column: str, rows: Sequence[Trials]) -> ImageScores | None:
     if not all(found for row in frames for found in row):
         return None
     images = {image: (group, of_set) for row in frames for found in row for image, (_, group, of_set) in found.items()}
-    stacks = [np.array([[found[image][0] if image in found else np.nan for image in images] for found in row], np.float64) for row in frames]
+    nothing = (np.nan, "", "")
+    stacks = [np.array([[found.get(image, nothing)[0] for image in images] for found in row], np.float64) for row in frames]
     return ImageScores(stacks, list(images), [group for group, _ in images.values()], [of_set for _, of_set in images.values()])
 
 
@@ -89,8 +90,8 @@ class SharedImages:
 def average_over_shared_images(rows: Sequence[Trials]) -> tuple[list[list[TrialRecord]], dict[str, SharedImages]]:
     """The rows with means over the same images, and which those are in each column that lost some.
 
-    A mean over pictures without the infinite ones (identical pictures have PSNR = inf) is not one over the pictures of the other rows. A row
-    whose every score is infinite stays infinite; a score that is not the mean of its images (a pooled F1) stays as it is, and one that is NaN.
+    A mean over pictures without the infinite ones (identical pictures have PSNR = inf) is not one over the pictures of the other rows. A
+    row whose every score is infinite stays infinite; a score that is not the mean of its images (a pooled F1) stays, and one that is NaN.
     """
     finals, kept = {id(r): dict(r.final) for row in rows for r in row}, dict[str, SharedImages]()
     for column in dict.fromkeys(key for row in rows for r in row for key in r.final):

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from bench.commands import compare
-from bench.commands.compare import Side
+from bench.commands import compare, conditions
+from bench.commands.conditions import Side
 from bench.errors import UsageError
 from bench.statistics import effects, paired
 from bench.store.record import PER_IMAGE, TrialRecord
@@ -23,7 +23,8 @@ def record(label, seed, scores, *, images=True, **changes):
     rows = [("psnr", f"i{i}", float(v), f"i{i}") for i, v in enumerate(scores)] if images else []
     fields = {
         "final": {"psnr": float(np.mean(scores))}, "per_image": pd.DataFrame(rows, columns=list(PER_IMAGE)), "cards": {"psnr": CARD},
-        "parts": {"method": label, "hp.lr": "0.1", "seed": str(seed), "card.psnr": "a1", "data.photos": "f00", "code.method": label, "torch": "2.15"},
+        "parts": {"method": label, "hp.lr": "0.1", "seed": str(seed), "card.psnr": "a1", "data.photos": "f00", "code.method": label,
+                  "torch": "2.15"},
         "environment": {"python": "3.11", "device": "cpu"},
     }  # fmt: skip
     return TrialRecord("deblur", "deblur[]", label, label, seed, "quick", f"{label}{seed}", "finished", **(fields | changes))
@@ -112,7 +113,7 @@ def test_two_protocols_are_told_and_not_tested():
     b = Side("b", [record("b", 0, np.arange(8.0), cards={"psnr": other}, parts=a.records[0].parts | {"card.psnr": "b2"})])
     (d,) = compare.differences(a, b)
     assert d.verdict == "no verdict: two protocols (see cards)"
-    assert compare.differing_conditions(a, b) == {"cards": ["psnr: border = 0 | 4"]}
+    assert conditions.differing_conditions(a, b) == {"cards": ["psnr: border = 0 | 4"]}
 
 
 def test_a_diverged_seed_forbids_a_verdict():
@@ -129,11 +130,12 @@ def test_no_score_in_common(rng):
 
 
 def test_p_is_holm_corrected_over_the_scores_and_the_ranked_one_comes_first(rng):
+    noise = np.random.default_rng
+
     def both(label, shift):
-        scores = {
-            c: np.random.default_rng(i).normal(0, 1, 10) + np.random.default_rng([i, len(label)]).normal(shift, 1, 10) for i, c in enumerate("xy")
-        }
-        frame = pd.DataFrame([(c, str(i), v, str(i)) for c, values in scores.items() for i, v in enumerate(values)], columns=list(PER_IMAGE))
+        scores = {c: noise(i).normal(0, 1, 10) + noise([i, len(label)]).normal(shift, 1, 10) for i, c in enumerate("xy")}
+        rows = [(c, str(i), v, str(i)) for c, values in scores.items() for i, v in enumerate(values)]
+        frame = pd.DataFrame(rows, columns=list(PER_IMAGE))
         return Side(
             label, [record(label, 0, [0.0], final={c: v.mean() for c, v in scores.items()}, per_image=frame, cards={"x": CARD, "y": CARD})]
         ), scores
@@ -158,7 +160,7 @@ def test_what_differs_by_kind():
     a, b = side("a", [np.arange(8.0)] * 2), side("b", [np.arange(8.0)])
     b.records[0].parts |= {"hp.lr": "0.2", "data.photos": "f01"}
     b.records[0].environment["python"] = "3.12"
-    found = compare.differing_conditions(a, b)
+    found = conditions.differing_conditions(a, b)
     assert found["settings"] == ["hp.lr: 0.1 | 0.2", "method: a | b", "seeds: 0, 1 | 0"]
     assert found["data"] == ["data.photos: f00 | f01"]
     assert found["code"] == ["code.method: a | b"]

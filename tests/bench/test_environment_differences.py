@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.commands import compare
+from bench.commands import conditions
 from bench.store.record import TrialRecord
 from bench.store.remarks import environment_differences
 
@@ -64,5 +64,5 @@ def test_many_rows_are_counted():
 
 
 def test_compare_tells_what_may_move_bits_first():
-    a, b = (compare.Side(name, [record(name, **more)]) for name, more in (("a", {"git": "b2", "torch": None}), ("b", {"threads": "8"})))
-    assert compare.differing_conditions(a, b)["environment"] == ["torch: unknown | 2.14.1", "threads: 2 | 8", "git: b2 | a1"]
+    a, b = (conditions.Side(name, [record(name, **more)]) for name, more in (("a", {"git": "b2", "torch": None}), ("b", {"threads": "8"})))
+    assert conditions.differing_conditions(a, b)["environment"] == ["torch: unknown | 2.14.1", "threads: 2 | 8", "git: b2 | a1"]

@@ -157,8 +157,9 @@ def trial(label, seed, workload, score, *, key="score", role="row", tried=None, 
     final = {} if diverged or role != "row" else {key: float(score)}
     frames = {"per_image": pd.DataFrame(rows, columns=list(PER_IMAGE)), "curves": pd.DataFrame(curve, columns=list(CURVES))}
     return TrialRecord(
-        "optimizers", f"learn[{workload}]", label, label, seed, "quick", f"{seed:016x}", outcome, reason, params=params or {"optimizer": label},
-        final=final, cards={key: card(key)}, workload=workload, role=role, tried=tried or {}, **frames,
+        "optimizers", f"learn[{workload}]", label, label, seed, "quick", f"{seed:016x}", outcome, reason,
+        params=params or {"optimizer": label}, final=final, cards={key: card(key)}, workload=workload, role=role, tried=tried or {},
+        **frames,
     )  # fmt: skip
 
 
@@ -190,7 +191,9 @@ def losses():
     for (i, loss), (j, rule), seed in itertools.product(enumerate(LOSSES["adversarial"]), enumerate(LOSSES["optimizer"]), range(2)):
         score = 10 - 2 * i + 0.5 * j - 3 * (i == 1 and j == 1) + 0.1 * seed
         diverged = (loss, rule) == ("ragan", "lion")
-        out.append(trial(f"{loss} + {rule}", seed, "", score, images=10, params={"adversarial": loss, "optimizer": rule}, diverged=diverged))
+        out.append(
+            trial(f"{loss} + {rule}", seed, "", score, images=10, params={"adversarial": loss, "optimizer": rule}, diverged=diverged),
+        )
     return out
 
 

@@ -72,11 +72,16 @@ def test_tex_rows_have_one_shape(tables):
 def test_tex_compiles(tables, tmp_path):
     (tmp_path / "leaderboard.tex").write_text(latex.to_tex_document(tables), encoding="utf-8")
     (tmp_path / "leaderboard_table.tex").write_text(latex.to_tex(tables), encoding="utf-8")
-    paper = "\\documentclass[twocolumn]{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs,graphicx}\\begin{document}\\input{leaderboard_table}"
-    paper += "\\end{document}"
+    paper = r"\documentclass[twocolumn]{article}\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx}"
+    paper += r"\begin{document}\input{leaderboard_table}\end{document}"
     (tmp_path / "paper.tex").write_text(paper)
     for name in ("leaderboard", "paper"):
-        done = subprocess.run(["pdflatex", "-halt-on-error", "-interaction=nonstopmode", name], cwd=tmp_path, capture_output=True, timeout=120)
+        done = subprocess.run(
+            ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", name],
+            cwd=tmp_path,
+            capture_output=True,
+            timeout=120,
+        )
         assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
         assert (tmp_path / f"{name}.pdf").stat().st_size > 1000
 

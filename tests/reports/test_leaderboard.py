@@ -167,7 +167,8 @@ def _scored(make, label, values):
 
 def test_a_score_without_images_is_compared_over_seeds(make):
     noise = np.random.default_rng(0).normal(0, 0.1, (3, 4))
-    table = leaderboard([r for name, gain in (("a", 4), ("b", 2), ("c", 0)) for r in _scored(make, name, noise[gain // 2] + gain)], sort="psnr")
+    rows = [_scored(make, name, noise[gain // 2] + gain) for name, gain in (("a", 4), ("b", 2), ("c", 0))]
+    table = leaderboard([r for row in rows for r in row], sort="psnr")
     _, result = table.comparisons["psnr"]
     assert (result.n, result.over, table.footnotes) == (4, "seeds", [])
     assert [(r.label, r.rank, r.cells["psnr"].mark, r.cells["psnr"].tie) for r in table.rows] == [
@@ -218,7 +219,10 @@ def test_a_row_that_is_perfect_everywhere_stays_infinite(make):
     trials = _perfect_once(make)
     trials[1].per_image["value"], trials[1].final["psnr"] = np.inf, math.inf
     table = leaderboard(trials, sort="psnr")
-    assert [(r.label, r.rank, r.value("psnr")) for r in table.rows] == [("identity", 1, math.inf), ("worse", 2, pytest.approx(31.07, abs=0.01))]
+    assert [(r.label, r.rank, r.value("psnr")) for r in table.rows] == [
+        ("identity", 1, math.inf),
+        ("worse", 2, pytest.approx(31.07, abs=0.01)),
+    ]
 
 
 def test_every_picture_perfect_in_some_row(make):

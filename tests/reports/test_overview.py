@@ -68,10 +68,9 @@ def test_the_overview_has_the_mean_the_sets_and_the_mean_rank(overview, tables):
     assert [row.value(f"psnr@{name}") for name in SETS] == pytest.approx(means)
     assert row.value("psnr") == pytest.approx(np.mean(means))
     assert row.value("ssim") == pytest.approx(np.mean([_row(t, "deblurgan").value("ssim") for t in tables]))
-    assert [_row(overview, label).value("mean_rank") for label in ("deblurgan", "identity")] == pytest.approx([
-        np.mean([sorted((-_row(t, x).value("psnr"), x) for x in ROWS).index((-_row(t, label).value("psnr"), label)) + 1 for t in tables])
-        for label in ("deblurgan", "identity")
-    ])
+    orders = [[r.label for r in t.rows if r.label in ROWS] for t in tables]
+    assert _row(overview, "srgan").value("mean_rank") == pytest.approx(np.mean([1 + order.index("srgan") for order in orders]))
+    assert _row(overview, "identity").value("mean_rank") == 4
     assert (row.cells["psnr"].interval.over, row.cells["psnr"].interval.n) == ("images", 50)
     assert row.cells["psnr"].interval.low < row.value("psnr") < row.cells["psnr"].interval.high
 
@@ -154,10 +153,10 @@ def test_scores_are_averaged_only_where_the_cards_agree_but_for_the_data(records
 
 
 def test_where_the_ranked_scores_may_not_be_averaged_the_mean_rank_orders(records):
-    changed = [
-        dataclasses.replace(r, cards=r.cards | {"psnr": r.cards["psnr"] | {"protocol": {"border": 4}}}) if r.cards and r.workload == "set14" else r
-        for r in records
-    ]
+    changed = []
+    for r in records:
+        other = r.cards and r.workload == "set14"
+        changed.append(dataclasses.replace(r, cards=r.cards | {"psnr": r.cards["psnr"] | {"protocol": {"border": 4}}}) if other else r)
     tables = tables_of(changed, sort={"": "psnr"})
     (found,) = overviews(tables, changed)
     assert (found.sort, [c.key for c in found.columns][:4]) == ("mean_rank", ["psnr@set5", "psnr@set14", "psnr@bsd100", "mean_rank"])

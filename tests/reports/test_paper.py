@@ -43,7 +43,8 @@ def test_a_report_with_figures_looks_across_its_tables_once(printed, optimizers,
     )
     assert len(calls) == 1
     figures = printed[0][1]
-    assert {p.name: p.read_bytes() for p in (tmp_path / "report").iterdir() if p.name in figures} == figures  # the page's drawings change nothing
+    found = {p.name: p.read_bytes() for p in (tmp_path / "report").iterdir() if p.name in figures}
+    assert found == figures  # the page's drawings change nothing
     assert {p.name for p in written} == {p.name for p in (tmp_path / "report").iterdir()}
 
 
@@ -65,7 +66,12 @@ def test_everything_compiles_in_two_columns(printed, tmp_path):
         preamble = r"\documentclass[twocolumn]{article}\usepackage[T1]{fontenc}\usepackage{textcomp,booktabs,graphicx}"
         (folder / "paper.tex").write_text(rf"{preamble}\begin{{document}}{body}\end{{document}}", encoding="utf-8")
         for name in ("paper", "leaderboard"):
-            done = subprocess.run(["pdflatex", "-halt-on-error", "-interaction=nonstopmode", name], cwd=folder, capture_output=True, timeout=120)
+            done = subprocess.run(
+                ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", name],
+                cwd=folder,
+                capture_output=True,
+                timeout=120,
+            )
             log = done.stdout.decode(errors="replace")
             assert done.returncode == 0, log[-2000:]
             wide = [float(pt) for pt in re.findall(r"Overfull \\hbox \(([\d.]+)pt", log)]

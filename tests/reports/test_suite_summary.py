@@ -115,7 +115,14 @@ def test_how_much_the_standings_rest_on_is_said(across):
 
 def test_divergence_before_the_first_validation_turns_no_direction(optimizers):
     goal = validation.target(optimizers_on_vae := [r for r in optimizers if r.workload == "vae"], ["sgd", "adam"])
-    early = dataclasses.replace(optimizers_on_vae[0], label="sgd", seed=7, outcome="diverged", curves=optimizers_on_vae[0].curves[:0], final={})
+    early = dataclasses.replace(
+        optimizers_on_vae[0],
+        label="sgd",
+        seed=7,
+        outcome="diverged",
+        curves=optimizers_on_vae[0].curves[:0],
+        final={},
+    )
     assert not validation.column_of(early)
     assert validation.target([early, *optimizers_on_vae], ["sgd", "adam"]) == goal > 12
     assert validation.final(early, *optimizers_on_vae) == -np.inf
@@ -126,7 +133,10 @@ def test_how_many_tuning_trials_diverged_stands_beside_the_name(across):
     assert {t.get_text() for t in tuning.figure.axes[0].texts} == {"adam (3 of 15 diverged)", "sgd (3 of 15 diverged)"}
 
 
-@pytest.mark.parametrize(("changes", "moves"), [({"unit": ""}, True), ({"protocol": {"log10": True}, "unit": ""}, False), ({"unit": "dB"}, False)])
+@pytest.mark.parametrize(
+    ("changes", "moves"),
+    [({"unit": ""}, True), ({"protocol": {"log10": True}, "unit": ""}, False), ({"unit": "dB"}, False)],
+)
 def test_the_width_on_a_logarithmic_score_does_not_depend_on_its_zero(optimizers, changes, moves):
     def widths(shift):
         swept = [r for r in optimizers if r.workload == "digits" and r.role != "tuning"]
@@ -162,7 +172,8 @@ def test_a_grid_leaves_out_the_level_that_diverged_and_finds_what_was_planted(gr
 
 def test_ablation_changes_one_thing_at_a_time(grid, grid_suite):
     changes = [f"{axis}: {level}" for axis, levels in grid_suite.axes.items() for level in levels[1:]]
-    assert [f"{axis}: {a.levels[i]}" for i, axis in enumerate(grid.axes) for a in grid.ablation if a.levels[i] != ("wgan_gp", "adam")[i]] == changes
+    levels = [(axis, first, [a.levels[i] for a in grid.ablation]) for i, (axis, first) in enumerate(zip(grid.axes, ("wgan_gp", "adam")))]
+    assert [f"{axis}: {level}" for axis, first, found in levels for level in found if level != first] == changes
     assert [a.levels for a in grid.ablation[:2]] == [("wgan_gp", "adam"), ("lsgan", "adam")]
     assert grid.ablation[1].difference.mean == pytest.approx(-2)
     assert grid.ablation[1].cell.value == pytest.approx(8.05)
@@ -171,7 +182,8 @@ def test_ablation_changes_one_thing_at_a_time(grid, grid_suite):
 
 def test_three_axes_make_a_map_for_each_level_of_the_third(make_trial, suite_of):
     axes = {"adversarial": ["a", "b"], "content": ["c", "d"], "optimizer": ["e", "f", "g"]}
-    records = [make_trial(" + ".join(at), 0, "", float(i), params=dict(zip(axes, at))) for i, at in enumerate(itertools.product(*axes.values()))]
+    cells = itertools.product(*axes.values())
+    records = [make_trial(" + ".join(at), 0, "", float(i), params=dict(zip(axes, at))) for i, at in enumerate(cells)]
     (grid,) = _of(records, suite_of(task="learn", methods=["m"], sort="score", axes=axes))[0].grids
     assert [text for text, _ in grid.figures] == [f"score: adversarial by content, optimizer {o}" for o in "efg"]
     assert "higher interactions" in [e.name for e in grid.effects]
@@ -231,12 +243,20 @@ def noisy(optimizers):
 def test_gradient_noise_is_pooled_over_the_rows_of_a_workload(noisy):
     digits, vae = _of(noisy)[0].noise
     assert (digits.workload, digits.batch, digits.trials) == ("digits", "64", 15)
-    assert [(e.text, e.bracket) for e in digits.scale + digits.tail] == [("51", "[50, 52]"), ("300", "[200, 400]"), ("1.00", ""), ("1.25", "")]
+    assert [(e.text, e.bracket) for e in digits.scale + digits.tail] == [
+        ("51", "[50, 52]"),
+        ("300", "[200, 400]"),
+        ("1.00", ""),
+        ("1.25", ""),
+    ]
     assert [e.text for e in vae.scale + vae.tail] == ["51", "> 4096", "1.00", "2.50"]
 
 
 def test_gradient_noise_where_no_run_ended(noisy):
-    ended = [r if r.workload != "vae" else dataclasses.replace(r, summary={k: v for k, v in r.summary.items() if "end" not in k}) for r in noisy]
+    ended = []
+    for r in noisy:
+        summary = {k: v for k, v in r.summary.items() if r.workload != "vae" or "end" not in k}
+        ended.append(dataclasses.replace(r, summary=summary))
     assert _of(ended)[0].noise[1].scale[1] is None
 
 
