@@ -45,10 +45,10 @@ def profile(labels: Sequence[str], found: Profile, style: Mapping[str, Style]) -
 
 def critical_difference(labels: Sequence[str], ranks: Ranks, style: Mapping[str, Style]) -> Figure:
     """Demsar's diagram: rows on an axis of mean ranks, best left; a bar joins rows that no test tells apart."""
-    k, cliques = len(labels), ranks.cliques
+    k = len(labels)
     order = [int(i) for i in np.argsort(ranks.mean, kind="stable")]
     left, right = order[: (k + 1) // 2], order[(k + 1) // 2 :][::-1]
-    depth = 1.2 + 0.55 * len(cliques)  # where the labels begin, in lines below the axis
+    depth = 1.2 + 0.55 * len(ranks.cliques)  # where the labels begin, in lines below the axis
     height = (depth + len(left) + 2.2) * _LINE
     margin = 0.55 + 0.075 * max(len(shorten(label, _SHORT)) for label in labels)  # inches for a label and its rank
     width = max(4.6, 2.2 + 2 * margin)
@@ -56,47 +56,33 @@ def critical_difference(labels: Sequence[str], ranks: Ranks, style: Mapping[str,
     axes.set_position((margin / width, 0.02, 1 - 2 * margin / width, 0.96))
     axes.set(xlim=(1, k), ylim=(-(depth + len(left)), 2.2))
     axes.axis("off")
-    axes.plot([1, k], [0, 0], color=INK, lw=1)
-    for tick in range(1, k + 1):
-        axes.plot([tick, tick], [0, 0.25], color=INK, lw=1)
-        if (tick - 1) % math.ceil(k / 12) == 0:
-            axes.text(tick, 0.45, str(tick), ha="center", va="bottom", fontsize=8, color=INK)
-    if math.isfinite(ranks.critical):
-        axes.plot([1, min(1 + ranks.critical, k)], [1.75, 1.75], color=INK, lw=1.6, marker="|", ms=6)
-        axes.text(
-            min(1 + ranks.critical, k) + 0.03 * k,
-            1.75,
-            f"critical difference {ranks.critical:.2f}",
-            va="center",
-            fontsize=8,
-            color=INK,
-        )
-    for i, clique in enumerate(cliques):
+    _rank_axis(axes, k, ranks.critical)
+    for i, clique in enumerate(ranks.cliques):
         y, pad = -0.7 - 0.55 * i, 0.012 * (k - 1)
-        axes.plot(
-            [ranks.mean[clique[0]] - pad, ranks.mean[clique[-1]] + pad],
-            [y, y],
-            color=INK,
-            lw=2.6,
-            solid_capstyle="butt",
-            clip_on=False,
-        )
+        ends = [ranks.mean[clique[0]] - pad, ranks.mean[clique[-1]] + pad]
+        axes.plot(ends, [y, y], color=INK, lw=2.6, solid_capstyle="butt", clip_on=False)
     for side, rows in (("right", left), ("left", right)):
         edge = 1 - 0.03 * (k - 1) if side == "right" else k + 0.03 * (k - 1)
         for line, row in enumerate(rows):
-            y, look = -depth - line, style[labels[row]]
-            axes.plot([ranks.mean[row], ranks.mean[row], edge], [0, y, y], color=look.color, lw=1, clip_on=False)
-            text = axes.text(
-                edge,
-                y,
-                f" {shorten(labels[row], _SHORT)}  {ranks.mean[row]:.2f} ",
-                ha=side,
-                va="center",
-                fontsize=8,
-                color=look.color,
-            )
+            y, rank, color = -depth - line, ranks.mean[row], style[labels[row]].color
+            axes.plot([rank, rank, edge], [0, y, y], color=color, lw=1, clip_on=False)
+            name = f" {shorten(labels[row], _SHORT)}  {rank:.2f} "
+            text = axes.text(edge, y, name, ha=side, va="center", fontsize=8, color=color)
             text.set_parse_math(False)
     return figure
+
+
+def _rank_axis(axes: Axes, rows: int, critical: float) -> None:
+    """An axis from rank 1 to the last, and above it the critical difference, where there is one."""
+    axes.plot([1, rows], [0, 0], color=INK, lw=1)
+    for tick in range(1, rows + 1):
+        axes.plot([tick, tick], [0, 0.25], color=INK, lw=1)
+        if (tick - 1) % math.ceil(rows / 12) == 0:
+            axes.text(tick, 0.45, str(tick), ha="center", va="bottom", fontsize=8, color=INK)
+    if math.isfinite(critical):
+        end, said = min(1 + critical, rows), f"critical difference {critical:.2f}"
+        axes.plot([1, end], [1.75, 1.75], color=INK, lw=1.6, marker="|", ms=6)
+        axes.text(end + 0.03 * rows, 1.75, said, va="center", fontsize=8, color=INK)
 
 
 def sensitivity(curves: Mapping[str, Sensitivity], column: LeaderboardColumn, style: Mapping[str, Style], key: str) -> Figure:

@@ -151,10 +151,7 @@ def terminal(table: Leaderboard, title: str = "", only: Sequence[str] = ()) -> R
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    counts = dict.fromkeys(interval_basis(r, table) for r in table.rows if table.sort in r.cells)
-    below = [f"{tier_sentence(table)} Brackets: 95 % interval over {' or '.join(counts)}."] if counts else []
-    below += [f"[{i}] {note}" for i, note in enumerate(table.footnotes, 1)]
-    below += unfinished_lines(table)
+    below = _lines_below(table)
     caption = Text("\n".join(map(to_plain_line, below)), "dim") if below else None
     title = title or (table.name if table.test_set or table.overview_of else "")
     out = RichTable(
@@ -181,6 +178,13 @@ def terminal(table: Leaderboard, title: str = "", only: Sequence[str] = ()) -> R
         name = Text.assemble(to_plain_line(row.label), (notes, "dim"), (f"\n{to_plain_line(row.note)}" if row.note else "", "yellow"))
         out.add_row(rank_text(row), name, *(_rich_cell(row, c, c.key == table.sort) for c in columns))
     return out
+
+
+def _lines_below(table: Leaderboard) -> list[str]:
+    """What stands under a table in the terminal: what intervals are over, footnotes, what did not finish."""
+    counts = dict.fromkeys(interval_basis(r, table) for r in table.rows if table.sort in r.cells)
+    basis = [f"{tier_sentence(table)} Brackets: 95 % interval over {' or '.join(counts)}."] if counts else []
+    return [*basis, *(f"[{i}] {note}" for i, note in enumerate(table.footnotes, 1)), *unfinished_lines(table)]
 
 
 def _rich_cell(row: LeaderboardRow, column: LeaderboardColumn, with_interval: bool) -> Any:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.store.record import TrialRecord
 from reports import figure_style, gallery, plots, wording
+from reports.board import Board, board_of
 from reports.overview import group_by_training
 from reports.published import PublishedComparison, PublishedTable, compare_with_published, concerns
 from reports.suite_summary import SuiteSummary
@@ -21,7 +22,6 @@ from reports.trials import Trials, group_by_table, rows_of
 if TYPE_CHECKING:
     import jinja2
 
-_NAMED = 3  # rows that a sentence names; of more it gives the number
 BOXES = ("#ffd23f", "#5ad1ff", "#ff8a5b", "#7df0b0", "#ff9fd6", "#c9b8ff", "#ffffff")  # of detections: bright, for they lie on photographs
 
 
@@ -31,25 +31,6 @@ class _Chart:
 
     title: str
     svg: dict[str, str]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Board:
-    """A leaderboard with what the page says of its ranked column.
-
-    Attributes:
-        id: its anchor.
-        table: the leaderboard.
-        headline: who leads, in a sentence.
-        differences: (label, difference to the leader, its interval, p) of every row that was tested.
-        whiskers: label -> low, mean and high in per cent of the column's range.
-    """
-
-    id: str
-    table: Leaderboard
-    headline: str
-    differences: list[tuple[str, str, str, str]]
-    whiskers: dict[str, tuple[float, float, float]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,11 +46,11 @@ class _TableSection:
         published: papers' tables, each row beside the measured one.
     """
 
-    board: _Board
+    board: Board
     last_against_best: list[dict[str, Any]]
     paretos: list[_Chart]
     curves: list[_Chart]
-    curves_under: _Board | None
+    curves_under: Board | None
     strips: list[gallery.Strip]
     strips_left_out: int
     published: list[tuple[PublishedTable, list[PublishedComparison]]]
@@ -99,7 +80,7 @@ def page(
     return environment.get_template("index.html.j2").render(
         title=wording.to_plain_line(title),
         summary=summary,
-        overviews=[_board(f"overview{i}", table) for i, table in enumerate(summary.overviews if summary else [])],
+        overviews=[board_of(f"overview{i}", table) for i, table in enumerate(summary.overviews if summary else [])],
         sections=_sections(tables, records, style, published),
         script=script,
         digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -135,7 +116,7 @@ def _sections(
 ) -> list[_TableSection]:
     """One a table; curves of trainings stand under the first of their test sets."""
     trials = group_by_table(records)
-    boards = {id(table): _board(f"task{i}", table) for i, table in enumerate(tables)}
+    boards = {id(table): board_of(f"task{i}", table) for i, table in enumerate(tables)}
     firsts = {id(table): group[0] for group in group_by_training(tables) for table in group}
     trainings = {id(group[0]): _distinct_trainings(group, trials) for group in group_by_training(tables)}
     sections = []
@@ -157,23 +138,19 @@ def _sections(
     return sections
 
 
-def _board(name: str, table: Leaderboard) -> _Board:
-    return _Board(id=name, table=table, headline=_headline(table), differences=_differences_to_leader(table), whiskers=_whiskers(table))
-
-
 def _distinct_trainings(tables: Sequence[Leaderboard], trials: Trials) -> list[TrialRecord]:
     """One trial for every training that these tables judge."""
     return list({(r.label, r.seed): r for table in reversed(tables) for r in rows_of(table, trials)}.values())
 
 
-def _paretos(board: _Board, style: Mapping[str, figure_style.Style]) -> list[_Chart]:
+def _paretos(board: Board, style: Mapping[str, figure_style.Style]) -> list[_Chart]:
     """The ranked score against its costs."""
     table = board.table
     figures = [(c, plots.pareto(table, c.key, style)) for c in table.cost_axes]
     return [_Chart(c.title, {"": figure_style.to_svg(figure, f"{board.id}-{c.key}")}) for c, figure in figures]
 
 
-def _curves(board: _Board, records: Sequence[TrialRecord], style: Mapping[str, figure_style.Style]) -> list[_Chart]:
+def _curves(board: Board, records: Sequence[TrialRecord], style: Mapping[str, figure_style.Style]) -> list[_Chart]:
     """The curves of training against every axis; validation first, and of that the ranked score."""
     pooled, ranked = plots.pool_curves(records), f"validation/{board.table.sort}"
     keys = sorted(pooled["key"].unique(), key=lambda k: (not k.startswith("validation/"), k != ranked, k))
@@ -181,55 +158,6 @@ def _curves(board: _Board, records: Sequence[TrialRecord], style: Mapping[str, f
         _Chart(key, {x: figure_style.to_svg(plots.curve(pooled, key, x, style), f"{board.id}-{n}-{x}") for x in plots.AXES})
         for n, key in enumerate(keys)
     ]
-
-
-def _headline(table: Leaderboard) -> str:
-    """One sentence: who leads, by what, and from whom that cannot be told apart."""
-    if (row := table.leader) is None or table.sort not in row.cells:
-        return "No row has this score on every test set." if table.overview_of else "No trial finished."
-    column, cell = table.column(table.sort), row.cells[table.sort]
-    number = " ".join(filter(None, [column.text(cell.value), column.unit, wording.bracket(cell, column)]))
-    seeds = f"{len(row.seeds)} seed{'s' * (len(row.seeds) != 1)}"
-    single_seed = ", which is about these weights: one training seed says nothing of another" if table.single_seed else ""
-    rivals = {r.label for r in table.rows if r.competes} & set(table.ties_of(row.label))
-    if rivals:
-        told = f"{len(rivals)} others" if len(rivals) > _NAMED else " or ".join(sorted(map(wording.to_plain_line, rivals)))
-        verdict = f"No test tells it from {told}."
-    elif table.comparisons.get(table.sort) and not table.comparisons[table.sort][1].reason:
-        verdict = f"It is better than every other competing row by a test{single_seed}."
-    else:
-        verdict = "No test was possible, so this is an order of means."
-    where = f"{wording.to_plain_line(table.name)}: " if table.workload or table.overview_of else ""
-    return f"{where}{wording.to_plain_line(row.label)} leads on {column.title}: {number}, {seeds}. {verdict}"
-
-
-def _differences_to_leader(table: Leaderboard) -> list[tuple[str, str, str, str]]:
-    """Every tested row against the leader on the ranked column."""
-    labels, result = table.comparisons.get(table.sort, ([], None))
-    if result is None or result.reason or table.leader is None or table.leader.label not in labels:
-        return []
-    column, j = table.column(table.sort), labels.index(table.leader.label)
-    out = []
-    for i, label in enumerate(labels):
-        if i != j:
-            difference, low, high = (column.text(m[i, j]) for m in (result.difference, result.low, result.high))
-            out.append((label, difference, f"[{low}, {high}]", "< 0.001" if result.p[i, j] < 0.001 else f"{result.p[i, j]:.3f}"))
-    return out
-
-
-def _whiskers(table: Leaderboard) -> dict[str, tuple[float, float, float]]:
-    """Label -> low, mean and high of the ranked column in per cent of its range; empty where that is a point."""
-    cells = {r.label: r.cells[table.sort].interval for r in table.rows if table.sort in r.cells}
-    ends = [v for i in cells.values() for v in (i.low, i.mean, i.high) if math.isfinite(v)]
-    if not ends or max(ends) == min(ends):
-        return {}
-    low, span = min(ends), max(ends) - min(ends)
-
-    def place(value: float, mean: float) -> float:
-        return round(100 * ((value if math.isfinite(value) else mean) - low) / span, 1)
-
-    known = {label: i for label, i in cells.items() if math.isfinite(i.mean)}
-    return {label: (place(i.low, i.mean), place(i.mean, i.mean), place(i.high, i.mean)) for label, i in known.items()}
 
 
 def _last_against_best(table: Leaderboard, records: Sequence[TrialRecord]) -> list[dict[str, Any]]:

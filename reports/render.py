@@ -14,7 +14,7 @@ from reports import export, figure_style, paper
 from reports.html import page
 from reports.leaderboard import leaderboard
 from reports.published import PublishedTable
-from reports.suite_summary import summarise
+from reports.suite_summary import SuiteSummary, summarise
 from reports.table import Leaderboard
 from reports.trials import group_by_table, split_workload
 
@@ -50,22 +50,29 @@ def render(
         UsageError: a file cannot be written (the earlier report stays).
     """
     summary = summarise(tables, records, figure_style.styles(records), suite)
-    over_sets = summary.overviews if summary else []
     texts: dict[str, str | bytes] = {
         "index.html": page(tables, records, title=title, published=published, summary=summary),
+        **_table_files(tables, records, title, summary),
+    }
+    figures = paper.figures(tables, records, summary) if latex else {}
+    files = {out / name: text for name, text in texts.items()}
+    written = write_all(files | {(latex or out) / name: data for name, data in figures.items()})
+    for file in [*out.glob("*.tex"), *out.glob("overview.csv")]:
+        if file.name not in texts | figures:  # of a table that the suite no longer has
+            file.unlink()
+    return written
+
+
+def _table_files(tables: Sequence[Leaderboard], records: Sequence[TrialRecord], title: str, summary: SuiteSummary | None) -> dict[str, str]:
+    """File name -> the tables as CSV, Markdown, JSON and LaTeX; means over test sets have a CSV of their own."""
+    over_sets = summary.overviews if summary else []
+    return {
         "leaderboard.csv": export.to_csv(tables),
         "leaderboard.md": export.to_markdown([*over_sets, *tables], title),
         "leaderboard.json": export.to_json(tables, records, title, over_sets),
         **({"overview.csv": export.to_csv(over_sets)} if over_sets else {}),
         **paper.texts(tables, summary),
     }
-    figures = paper.figures(tables, records, summary) if latex else {}
-    files = {out / name: text for name, text in texts.items()}
-    written = write_all(files | {(latex or out) / name: data for name, data in figures.items()})
-    for fragment in out.glob("*.tex"):
-        if fragment.name not in texts | figures:  # of a table that the suite no longer has
-            fragment.unlink()
-    return written
 
 
 def tables_of(records: Sequence[TrialRecord], *, sort: str | Mapping[str, str]) -> list[Leaderboard]:

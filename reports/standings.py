@@ -15,6 +15,7 @@ from reports import aggregate_plots as draw
 from reports.figure_style import Style
 from reports.table import Leaderboard
 from reports.trials import NamedFigure, Trials, rows_of
+from reports.workload_summary import WorkloadSummary, scores_of_runs, summarise_workload
 
 _RANKS = "Rows by their mean rank over the workloads, best left. A bar joins rows that Friedman's and Nemenyi's tests do not tell apart."
 _PROFILE = (
@@ -44,34 +45,6 @@ class Standing:
     score: float
     speed: float
     faster: int
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class WorkloadSummary:
-    """One table as a workload.
-
-    Attributes:
-        name: of the table.
-        target: the validation score that counts as reached.
-        reached: how many of its `rows` reach it.
-        seeds: the fewest that a row has.
-        detectable: the smallest true difference that a test over so many seeds finds; NaN below two.
-        shares: of the variance of a score: training seed, image, rest; NaN where they cannot be told.
-        table: its leaderboard.
-    """
-
-    name: str
-    target: float
-    reached: int
-    rows: int
-    seeds: int
-    detectable: float
-    shares: tuple[float, float, float]
-    table: Leaderboard
-
-    def text(self, value: float) -> str:
-        """A number of the ranked column as the report prints it."""
-        return self.table.column(self.table.sort).text(value)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -114,7 +87,7 @@ def compare_over_workloads(
     if len(tables) < 2 or len(labels) < 2:
         return None
     upward = [t.column(t.sort).higher_is_better for t in tables]
-    runs = [[_scores_of_runs(t, trials, label) for label in labels] for t in tables]
+    runs = [[scores_of_runs(t, trials, label) for label in labels] for t in tables]
     targets = [_target(t, trials, references) for t in tables]
     times = np.array([[_updates_to_target(t, trials, label, goal) for t, goal in zip(tables, targets, strict=True)] for label in labels])
     ranks = across_workloads.rank(
@@ -132,7 +105,7 @@ def compare_over_workloads(
         verdict=_state_verdict(labels, ranks),
         baseline=baseline,
         sample=_describe_sample(tables, runs),
-        workloads=[_summarise_workload(t, trials, labels, times[:, i], targets[i]) for i, t in enumerate(tables)],
+        workloads=[summarise_workload(t, trials, labels, times[:, i], targets[i]) for i, t in enumerate(tables)],
         left_out=[label for label in every if label not in labels],
         figures=figures,
     )
@@ -155,16 +128,6 @@ def _rank_rows(
         rank, score = float(ranks.mean[i]), float(profile.score[i])
         standings.append(Standing(label=label, iqm=means[i], improves=improves, rank=rank, score=score, speed=speed, faster=faster))
     return sorted(standings, key=lambda s: (-s.iqm.mean, s.rank, s.label)), labels[base]
-
-
-def _scores_by_seed(table: Leaderboard, trials: Trials, label: str) -> dict[int, float]:
-    """Seed -> the ranked score of a row; NaN for one that diverged."""
-    runs = [r for r in rows_of(table, trials) if r.label == label and r.outcome in ("finished", "diverged")]
-    return {r.seed: r.final.get(table.sort, math.nan) if r.outcome == "finished" else math.nan for r in runs}
-
-
-def _scores_of_runs(table: Leaderboard, trials: Trials, label: str) -> Floats:
-    return np.array(list(_scores_by_seed(table, trials, label).values()))
 
 
 def _larger_is_better(runs: Floats, higher_is_better: bool) -> Floats:
@@ -213,41 +176,3 @@ def _updates_to_target(table: Leaderboard, trials: Trials, label: str, goal: flo
             reached = effects.steps_to_target(*validation.curve(r), goal, higher_is_better=validation.higher_is_better(r))
             times.append([reached if r.outcome == "finished" else math.inf])
     return max(across_workloads.time_to_result(times), 1.0) if times else math.inf
-
-
-def _summarise_workload(table: Leaderboard, trials: Trials, labels: Sequence[str], times: Floats, goal: float) -> WorkloadSummary:
-    return WorkloadSummary(
-        name=table.name,
-        target=goal,
-        reached=int(np.isfinite(times).sum()),
-        rows=len(labels),
-        seeds=min(len(_scores_by_seed(table, trials, label)) for label in labels),
-        detectable=_detectable_difference(table, trials, labels),
-        shares=_variance_shares(table, trials),
-        table=table,
-    )
-
-
-def _detectable_difference(table: Leaderboard, trials: Trials, labels: Sequence[str]) -> float:
-    """The smallest difference that as many seeds would show, of two rows as this table has them; rows with a divergence are left out."""
-    scores = [_scores_of_runs(table, trials, label) for label in labels]
-    whole = [of_row for of_row in scores if len(of_row) > 1 and np.isfinite(of_row).all()]
-    if len(whole) < 2:
-        return math.nan
-    return effects.detectable(float(np.median([of_row.std(ddof=1) for of_row in whole])), min(map(len, whole)))
-
-
-def _variance_shares(table: Leaderboard, trials: Trials) -> tuple[float, float, float]:
-    """Of the variance of a single score: training seed, image, rest. Averaged over rows with several seeds; NaN without images."""
-    parts = []
-    for label in {r.label for r in table.rows if not r.diverged}:
-        frames = [r.per_image for r in rows_of(table, trials) if r.label == label and r.outcome == "finished"]
-        frames = [f[f["column"] == table.sort].set_index("image")["value"] for f in frames]
-        if len(frames) > 1 and all(len(f) > 1 and f.index.equals(frames[0].index) for f in frames):
-            scores = np.stack([f.to_numpy(float) for f in frames])
-            if np.isfinite(scores).all():
-                v = effects.variance(scores)
-                parts.append((v.training, v.image, v.residual))
-    total = np.mean(parts, axis=0) if parts else np.full(3, math.nan)
-    share = total / total.sum() if total.sum() > 0 else np.full(3, math.nan)
-    return float(share[0]), float(share[1]), float(share[2])

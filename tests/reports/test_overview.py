@@ -240,3 +240,10 @@ def test_latex_of_the_overview_has_rows_of_one_shape(overview):
     text = latex.to_tex([overview])
     body = text[text.index(r"\toprule") : text.index(r"\bottomrule")]
     assert len({len(re.findall(r"(?<!\\)&", line)) for line in body.splitlines() if line.endswith(r"\\")}) == 1
+
+
+def test_an_overview_that_is_no_more_is_removed(records, tmp_path):
+    one = [r for r in records if r.workload == "set5"]
+    (tmp_path / "overview.csv").write_text("of several test sets")
+    render(tables_of(one, sort={"": "psnr"}), one, tmp_path, title="t")
+    assert not (tmp_path / "overview.csv").exists()
