@@ -151,7 +151,7 @@ def terminal(table: Leaderboard, title: str = "", only: Sequence[str] = ()) -> R
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    below = _lines_below(table)
+    below = _caption_lines(table)
     caption = Text("\n".join(map(to_plain_line, below)), "dim") if below else None
     title = title or (table.name if table.test_set or table.overview_of else "")
     out = RichTable(
@@ -180,7 +180,7 @@ def terminal(table: Leaderboard, title: str = "", only: Sequence[str] = ()) -> R
     return out
 
 
-def _lines_below(table: Leaderboard) -> list[str]:
+def _caption_lines(table: Leaderboard) -> list[str]:
     """What stands under a table in the terminal: what intervals are over, footnotes, what did not finish."""
     counts = dict.fromkeys(interval_basis(r, table) for r in table.rows if table.sort in r.cells)
     basis = [f"{tier_sentence(table)} Brackets: 95 % interval over {' or '.join(counts)}."] if counts else []

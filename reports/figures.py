@@ -30,7 +30,7 @@ def svg(panel: Panel, name: str) -> str:
         axes.set_yscale("log")
     bars = [mark for mark in panel.marks if isinstance(mark, Bars)]
     for i, mark in enumerate(panel.marks):
-        color = INK if getattr(mark, "theory", False) else PALETTE[_measured_before(panel.marks, i) % len(PALETTE)]
+        color = INK if getattr(mark, "theory", False) else PALETTE[_color_index(panel.marks, i) % len(PALETTE)]
         _draw(axes, mark, color, bars)
     axes.set_xlabel(panel.x, parse_math=False)
     axes.set_ylabel(panel.y, parse_math=False)
@@ -42,8 +42,8 @@ def svg(panel: Panel, name: str) -> str:
     return to_svg(figure, name)
 
 
-def _measured_before(marks: Sequence[Mark], i: int) -> int:
-    """How many measured marks stand before mark `i`: they take the colours in turn."""
+def _color_index(marks: Sequence[Mark], i: int) -> int:
+    """The colour of mark `i`, by its place among the measured marks: they take the colours in turn."""
     return sum(not getattr(mark, "theory", False) for mark in marks[:i])
 
 

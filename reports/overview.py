@@ -25,7 +25,7 @@ from reports.trials import Trials, group_by_table, rows_of
 
 MEAN_RANK = "mean_rank"
 _OF_DATA = ("data", "n")  # what a card says of the pictures, not of how they are judged
-_Judged = Mapping[str, Mapping[int, Sequence[TrialRecord]]]  # label -> seed -> its trial on each set, of the seeds that every set has
+_CompleteRows = Mapping[str, Mapping[int, Sequence[TrialRecord]]]  # label -> seed -> its trial on each set, of the seeds that every set has
 
 
 def group_by_training(tables: Sequence[Leaderboard]) -> list[list[Leaderboard]]:
@@ -52,25 +52,25 @@ def overviews(tables: Sequence[Leaderboard], records: Sequence[TrialRecord]) -> 
 
 
 def _overview(sets: Sequence[Leaderboard], trials: Trials) -> Leaderboard:
-    judged = _judged_on_every_set(sets, trials)
-    reasons = _not_averaged(sets)
+    complete = _complete_rows(sets, trials)
+    reasons = _protocol_differences(sets)
     averaged = [c.key for c in sets[0].scores if c.key not in reasons and all(c.key in {d.key for d in t.scores} for t in sets)]
-    means = [_mean_of(group, averaged, sets) for seeds in judged.values() for group in seeds.values()]
-    missing = [_without_scores(label, sets, trials) for label in _labels(sets) if label not in judged]
+    means = [_average(group, averaged, sets) for seeds in complete.values() for group in seeds.values()]
+    missing = [_strip_scores(label, sets, trials) for label in _labels(sets) if label not in complete]
     table = leaderboard([*means, *missing], sort=sets[0].sort)
     table.workload, table.overview_of = sets[0].suite_table, tuple(map(_set_name, sets))
     for row in table.rows:
-        if row.label not in judged:
+        if row.label not in complete:
             row.competes, row.rank = False, None
     table.columns = _columns(table, sets)
     table.headline = (sets[0].sort, *map(_key, sets), MEAN_RANK)
     ranks = _mean_ranks(sets, [row.label for row in table.rows if row.competes or row.diverged])
     for row in table.rows:
         _add_sets(row, sets, ranks)
-    if sets[0].sort in reasons:  # nothing to rank by but the ranks
+    if sets[0].sort not in [c.key for c in table.columns]:  # no mean to rank by
         table.sort = MEAN_RANK
         table.rows.sort(key=lambda row: ranks.get(row.label, math.inf))
-    table.footnotes += [_explain(sets), *(f"{key}: {reason}" for key, reason in reasons.items()), *_seeds_left_out(judged, sets, trials)]
+    table.footnotes += [_explain(sets), *(f"{key}: {reason}" for key, reason in reasons.items()), *_seeds_left_out(complete, sets, trials)]
     return table
 
 
@@ -82,38 +82,38 @@ def _set_name(table: Leaderboard) -> str:
     return table.test_set or table.name
 
 
-def _of_row(table: Leaderboard, trials: Trials, label: str) -> dict[int, TrialRecord]:
+def _trials_by_seed(table: Leaderboard, trials: Trials, label: str) -> dict[int, TrialRecord]:
     """Seed -> the trial of a row that ran to its end."""
     return {r.seed: r for r in rows_of(table, trials) if r.label == label and r.outcome in ("finished", "diverged")}
 
 
-def _judged_on_every_set(sets: Sequence[Leaderboard], trials: Trials) -> _Judged:
+def _complete_rows(sets: Sequence[Leaderboard], trials: Trials) -> _CompleteRows:
     found = {}
     for label in _labels(sets):
-        of_sets = [_of_row(t, trials, label) for t in sets]
+        of_sets = [_trials_by_seed(t, trials, label) for t in sets]
         if seeds := [seed for seed in of_sets[0] if all(seed in of_set for of_set in of_sets)]:
             found[label] = {seed: [of_set[seed] for of_set in of_sets] for seed in seeds}
     return found
 
 
-def _not_averaged(sets: Sequence[Leaderboard]) -> dict[str, str]:
+def _protocol_differences(sets: Sequence[Leaderboard]) -> dict[str, str]:
     """Column -> in what its cards differ besides the data, for those that every set has and no mean may be taken of."""
     reasons: dict[str, str] = {}
     for column in sets[0].scores:
         for table in sets[1:]:
             other = next((c for c in table.scores if c.key == column.key), None)
-            if other and (said := differences(_without_data(column.card or {}), _without_data(other.card or {}))):
+            if other and (said := differences(_drop_data(column.card or {}), _drop_data(other.card or {}))):
                 where = f"{said} ({_set_name(sets[0])} | {_set_name(table)})"
                 reasons.setdefault(column.key, f"no mean over the test sets, for they are judged by two protocols: {where}")
     return reasons
 
 
-def _without_data(card: Mapping[str, Any]) -> dict[str, Any]:
+def _drop_data(card: Mapping[str, Any]) -> dict[str, Any]:
     protocol = {k: v for k, v in card["protocol"].items() if k not in _OF_DATA and not k.startswith("data.")}
     return {**card, "protocol": protocol}
 
 
-def _mean_of(group: Sequence[TrialRecord], columns: Sequence[str], sets: Sequence[Leaderboard]) -> TrialRecord:
+def _average(group: Sequence[TrialRecord], columns: Sequence[str], sets: Sequence[Leaderboard]) -> TrialRecord:
     """One training as a trial whose scores are means over the test sets; its images are those of all sets."""
     first, shared = group[0], [c for c in columns if all(c in r.final for r in group)]
     imaged = [c for c in shared if all((r.per_image["column"] == c).any() for r in group)]
@@ -125,7 +125,7 @@ def _mean_of(group: Sequence[TrialRecord], columns: Sequence[str], sets: Sequenc
         task=sets[0].task,
         outcome="diverged" if any(r.outcome == "diverged" for r in group) else "finished",
         final={c: float(np.mean([r.final[c] for r in group])) for c in shared},
-        per_image=_images_of(group, imaged, sets),
+        per_image=_collect_images(group, imaged, sets),
         summary={sampling_error(c): math.hypot(*e) / len(group) for c, e in errors.items()},
         costs=costs,
         cards={c: first.cards[c] for c in shared},
@@ -134,7 +134,7 @@ def _mean_of(group: Sequence[TrialRecord], columns: Sequence[str], sets: Sequenc
     )
 
 
-def _images_of(group: Sequence[TrialRecord], columns: Sequence[str], sets: Sequence[Leaderboard]) -> Any:
+def _collect_images(group: Sequence[TrialRecord], columns: Sequence[str], sets: Sequence[Leaderboard]) -> Any:
     """The scores of the images of all sets, each image and group under its set's name."""
     import pandas as pd
 
@@ -146,9 +146,9 @@ def _images_of(group: Sequence[TrialRecord], columns: Sequence[str], sets: Seque
     return pd.concat(frames, ignore_index=True)
 
 
-def _without_scores(label: str, sets: Sequence[Leaderboard], trials: Trials) -> TrialRecord:
+def _strip_scores(label: str, sets: Sequence[Leaderboard], trials: Trials) -> TrialRecord:
     """A row that some set lacks, as a trial that has no mean."""
-    record = next(r for t in sets for r in _of_row(t, trials, label).values())
+    record = next(r for t in sets for r in _trials_by_seed(t, trials, label).values())
     tags = {k: v for k, v in record.tags.items() if k == "oracle"}
     empty = record.per_image[:0]
     return dataclasses.replace(record, task=sets[0].task, outcome="finished", final={}, per_image=empty, costs={}, cards={}, tags=tags)
@@ -208,11 +208,11 @@ def _explain(sets: Sequence[Leaderboard]) -> str:
     return f"means over the test sets {names}, each of which counts alike; {ranks}"
 
 
-def _seeds_left_out(judged: _Judged, sets: Sequence[Leaderboard], trials: Trials) -> list[str]:
+def _seeds_left_out(complete: _CompleteRows, sets: Sequence[Leaderboard], trials: Trials) -> list[str]:
     """A line for every row of which some seed was not judged on every set."""
     lines = []
-    for label, seeds in judged.items():
-        every = sorted({seed for t in sets for seed in _of_row(t, trials, label)})
+    for label, seeds in complete.items():
+        every = sorted({seed for t in sets for seed in _trials_by_seed(t, trials, label)})
         if left := [seed for seed in every if seed not in seeds]:
             lines.append(f"{label}: without seed{'s' * (len(left) > 1)} {', '.join(map(str, left))}, which not every test set has")
     return lines

@@ -40,10 +40,10 @@ def _line(kind: str, text: str, columns: Sequence[str], rows: Sequence[str]) -> 
     named = [*rows[:_NAMED], *([f"{len(rows) - _NAMED} more"] if len(rows) > _NAMED else [])]
     of, where = ", ".join(filter(None, columns)), " and ".join(named)
     what = _NAMES.get(kind, kind.replace("_", " ")) + (f" for {where}" if where else "")
-    return ": ".join(filter(None, [of, what, _without_home(text)]))
+    return ": ".join(filter(None, [of, what, _shorten_home(text)]))
 
 
-def _without_home(text: str) -> str:
+def _shorten_home(text: str) -> str:
     """Paths below the user's home as a shell takes them: pages are shown to others."""
     home = str(Path.home())
     return text.replace(f"{home}/", "~/") if len(home) > 1 else text

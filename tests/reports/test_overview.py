@@ -213,6 +213,16 @@ def test_a_workload_that_the_suite_does_not_name_is_ranked_as_its_only_table(rec
     assert (table.sort, table.test_set, table.name) == ("ssim", "", "set5")
 
 
+def test_where_no_row_has_all_sets_nothing_is_averaged(judge):
+    trials = [judge("identity", 0, "set5"), judge("unsharp", 0, "set5"), judge("srgan", 0, "set14"), judge("deblurgan", 0, "set14")]
+    tables = tables_of(trials, sort={"": "psnr"})
+    (found,) = overviews(tables, trials)
+    assert [c.key for c in found.scores] == ["psnr@set5", "psnr@set14", "mean_rank"]
+    assert {row.absent.get("psnr@set14") for row in found.rows if row.label in ("identity", "unsharp")} == {"not judged"}
+    text = page(tables, trials, title="t", summary=summarise(tables, trials, figure_style.styles(trials)))
+    assert "No row has this score on every test set." in text
+
+
 def test_one_test_set_has_no_overview(records):
     one = [r for r in records if r.workload == "set5"]
     assert overviews(tables_of(one, sort={"": "psnr"}), one) == []
