@@ -33,8 +33,9 @@ def to_csv(tables: Sequence[Leaderboard]) -> str:
     """One line a label in full precision, then one a trial that did not finish, and one a remark that concerns no single row."""
     rows = [flat for table in tables for flat in [*_csv_rows(table), *_remark_rows(table)]]
     out = io.StringIO()
-    writer = csv.DictWriter(out, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
-    writer.writeheader()
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
+    writer.writerow({key: inert(key) for key in columns})
     writer.writerows({key: inert(value) for key, value in row.items()} for row in rows)
     return out.getvalue()
 

@@ -18,8 +18,8 @@ NAMES = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def written(make, tmp_path_factory):
+@pytest.fixture(scope="module", params=["psnr", {"": "psnr"}], ids=["workloads", "test sets"])
+def written(request, make, tmp_path_factory):
     """File -> text of a report in which everything but the labels is hostile."""
     records = []
     for name in NAMES:
@@ -30,7 +30,7 @@ def written(make, tmp_path_factory):
                 make(label, 0, workload=name, task=spec, suite=name, per_image=images, tags={"skipped_files": name, "oracle": name}),
             )
     folder = tmp_path_factory.mktemp("report")
-    render(tables_of(records, sort="psnr"), records, folder, title=NAMES[0])
+    render(tables_of(records, sort=request.param), records, folder, title=NAMES[0])
     return {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()}
 
 
