@@ -24,6 +24,7 @@ class Metric:
     higher_is_better: ClassVar[bool]
     unit: ClassVar[str]
     definition: ClassVar[str]  # one sentence with its source, printed on the card
+    title: ClassVar[str] = ""  # how tables head it; empty: as its column is called
     bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)  # between which its values lie
 
     def protocol(self) -> dict[str, Any]:
@@ -39,6 +40,7 @@ class Metric:
             higher_is_better=self.higher_is_better,
             protocol={**dataclasses.asdict(self), **self.protocol()},
             bounds=self.bounds,
+            title=self.title,
         )
 
     def require(self) -> None:
@@ -99,13 +101,14 @@ class CostMetric(Metric):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Column:
+class MetricColumn:
     """One of the several numbers that a metric yields in one pass."""
 
     higher_is_better: bool
     unit: str
     definition: str
     bounds: tuple[float, float] = (-math.inf, math.inf)
+    title: str = ""  # as `Metric.title`
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -123,7 +126,7 @@ class SampleMetric(Metric):
     Everything runs on the device of the samples; the order of samples changes nothing beyond rounding, unless the docstring says so.
     """
 
-    columns: ClassVar[Mapping[str, Column]] = {}  # several numbers of one pass; empty: one number, under the metric's own name
+    columns: ClassVar[Mapping[str, MetricColumn]] = {}  # several numbers of one pass; empty: one number, under the metric's own name
     against: ClassVar[Literal["test", "train"]] = "test"  # which real samples are wanted
 
     def __call__(self, fake: Tensor, real: Tensor) -> dict[str, float]:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bench import registry
 from bench.store.record import TrialRecord
 from reports import export, gallery, plots
 from reports.across import Across
@@ -76,7 +77,7 @@ def page(
     )
     environment.filters |= {"plain": export.plain, "json": lambda v: json.dumps(v, ensure_ascii=False, default=str), "number": _number}
     environment.globals |= {"arrow": export.arrow, "bracket": export.bracket, "over": export.over, "AXES": plots.AXES}
-    environment.globals |= {"title_of": title_of, "LEGEND": export.LEGEND, "svg": plots.to_svg, "finite": math.isfinite}
+    environment.globals |= {"title_of": _published_title, "LEGEND": export.LEGEND, "svg": plots.to_svg, "finite": math.isfinite}
     script = environment.get_template("script.js.j2").render()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     style = plots.styles(records)
@@ -164,6 +165,14 @@ def _trained(table: Table, records: Sequence[TrialRecord]) -> list[dict[str, Any
          "collapse_step": r.summary.get("collapse_step"), "auc": column.text(r.summary.get("auc", float("nan")))}
         for r in done
     ]  # fmt: skip
+
+
+def _published_title(table: Table, key: str) -> str:
+    """The heading of a published column: as the leaderboard beside it heads it, else as the metric of that name is called."""
+    measured = next((column.title for column in table.columns if column.key == key), None)
+    if measured is None and key in registry.names("metric"):
+        measured = title_of(key, {"title": registry.find("metric", key).title})
+    return measured or title_of(key)
 
 
 def _beside(published: PublishedTable, table: Table, records: Sequence[TrialRecord]) -> list[_Beside]:

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from bench.metric import Column
+from bench.metric import MetricColumn
 from bench.metrics._histogram import evenness
 from bench.metrics._samples import FeatureMetric
 
@@ -25,9 +25,11 @@ class ClassModes(FeatureMetric):
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
     definition: ClassVar[str] = "classes of a named classifier that samples fall on (Metz et al. 2017)"
-    columns: ClassVar[Mapping[str, Column]] = {
-        "class_modes": Column(higher_is_better=True, unit="", bounds=(0.0, math.inf), definition="distinct most probable classes among the samples"),
-        "class_kl": Column(
+    columns: ClassVar[Mapping[str, MetricColumn]] = {
+        "class_modes": MetricColumn(
+            higher_is_better=True, unit="", bounds=(0.0, math.inf), definition="distinct most probable classes among the samples"
+        ),
+        "class_kl": MetricColumn(
             higher_is_better=False, unit="nat", bounds=(0.0, math.inf), definition="KL(samples || uniform) over the most probable classes"
         ),
     }

@@ -27,6 +27,7 @@ class CWSSIM(ImageMetric):
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    title: ClassVar[str] = "CW-SSIM"
     definition: ClassVar[str] = "CW-SSIM of pyssim: mexican-hat wavelets on the flattened raster of the 8-bit gray image; differs from SSIM"
 
     quantize: Quantize = "round"

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
 from bench import registry
+from bench.cards import Card
 from bench.detector import Detections, Detector
 from bench.errors import UsageError
-from bench.metric import Metric
+from bench.metric import Metric, MetricColumn
 from bench.operators import box_matching
+
+
+def _share(definition: str, title: str = "", bounds: tuple[float, float] = (0.0, 1.0)) -> MetricColumn:
+    return MetricColumn(higher_is_better=True, unit="", definition=definition, title=title, bounds=bounds)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,6 +36,15 @@ class Detection(Metric):
         "F1 of a detector's boxes (micro over pictures; greedy one-to-one matching by score within a class) against the references; "
         "COCO average precision beside it. After Kupyn et al., DeblurGAN, CVPR 2018, which states no thresholds"
     )
+    columns: ClassVar[Mapping[str, MetricColumn]] = {
+        "precision": _share("precision at the stated confidence"),
+        "recall": _share("recall at the stated confidence"),
+        "f1": _share("F1 at the stated confidence", title="F1"),
+        "ap50": _share("average precision at IoU .5", title="AP50"),
+        "map": _share("mean average precision at IoU .5 to .95", title="mAP"),
+        "gain": _share("F1 minus the F1 on the blurred scenes", bounds=(-1.0, 1.0)),
+        "recovered": _share("the part of the F1 lost to blur that was won back", bounds=(-math.inf, math.inf)),
+    }
 
     detector: str = "digit_yolo"
     iou: float = 0.5
@@ -92,6 +107,20 @@ class Detection(Metric):
         if not isinstance(made, Detector):
             raise UsageError(f"{self.detector} is no bench.detector.Detector")
         return made
+
+    def cards(self) -> dict[str, Card]:
+        """Column -> card: the same protocol for all, each with its own meaning."""
+        shared = self.card()
+        return {
+            name: dataclasses.replace(
+                shared,
+                metric=f"detection:{name}",
+                definition=f"{column.definition}. {shared.definition}",
+                bounds=column.bounds,
+                title=column.title,
+            )
+            for name, column in self.columns.items()
+        }
 
     def protocol(self) -> dict[str, Any]:
         """The detector by content, and the library that integrates the precision-recall curves."""

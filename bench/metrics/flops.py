@@ -18,7 +18,8 @@ class Flops(CostMetric):
     """GFLOPs an image, a multiply-accumulate counted as two; nan where nothing is counted (FFTs, element-wise work)."""
 
     higher_is_better: ClassVar[bool] = False
-    unit: ClassVar[str] = "GFLOP/image"
+    unit: ClassVar[str] = "GFLOP"
+    title: ClassVar[str] = "work"
     definition: ClassVar[str] = "floating-point operations an image, 2 x multiply-accumulate, of convolutions, matrix products and attention"
 
     def protocol(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ class GMSD(ImageMetric):
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
+    title: ClassVar[str] = "GMSD"
     definition: ClassVar[str] = "gradient magnitude similarity deviation on luma at half size, T = 170 (Xue et al. 2014)"
 
     quantize: Quantize = "round"

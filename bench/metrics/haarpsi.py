@@ -21,6 +21,7 @@ class HaarPSI(ImageMetric):
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    title: ClassVar[str] = "HaarPSI"
     definition: ClassVar[str] = "Haar wavelet-based perceptual similarity index at half size, C = 30, alpha = 4.2 (Reisenhofer et al. 2018)"
 
     quantize: Quantize = "round"

@@ -19,6 +19,7 @@ class KID(FeatureMetric):
 
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = ""
+    title: ClassVar[str] = "KID"
     definition: ClassVar[str] = "kernel Inception distance (Binkowski et al. 2018), mean over subsets drawn without replacement"
 
     net: str = dataclasses.field(default="inception", init=False)

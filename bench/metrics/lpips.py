@@ -26,6 +26,7 @@ class LPIPS(ImageMetric):
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
+    title: ClassVar[str] = "LPIPS"
     definition: ClassVar[str] = "learned perceptual image patch similarity v0.1 (Zhang et al. 2018, Eq. 1)"
 
     net: Literal["alex", "vgg", "squeeze"] = "alex"

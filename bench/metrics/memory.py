@@ -20,6 +20,7 @@ class Memory(CostMetric):
 
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = "MiB"
+    title: ClassVar[str] = "memory"
     definition: ClassVar[str] = "peak memory of one use of the method; `measured` says by which counter"
 
     def protocol(self) -> dict[str, Any]:

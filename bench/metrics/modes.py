@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import UsageError
-from bench.metric import Column, SampleMetric
+from bench.metric import MetricColumn, SampleMetric
 from bench.metrics._histogram import evenness
 from bench.metrics._samples import squared_distances
 
@@ -30,16 +30,18 @@ class Modes(SampleMetric):
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
     definition: ClassVar[str] = "modes of a Gaussian mixture that samples fall on (VEEGAN 2017, PacGAN 2018)"
-    columns: ClassVar[Mapping[str, Column]] = {
-        "modes": Column(
+    columns: ClassVar[Mapping[str, MetricColumn]] = {
+        "modes": MetricColumn(
             higher_is_better=True, unit="", bounds=(0.0, math.inf), definition="modes with a high-quality sample, within `sigmas` standard deviations"
         ),
-        "high_quality": Column(
+        "high_quality": MetricColumn(
             higher_is_better=True, unit="", bounds=(0.0, 1.0), definition="share of samples within `sigmas` standard deviations of a centre"
         ),
-        "kl_reverse": Column(higher_is_better=False, unit="nat", bounds=(0.0, math.inf), definition=f"KL(samples || uniform) {_CLOSE}"),
-        "kl_forward": Column(higher_is_better=False, unit="nat", bounds=(0.0, math.inf), definition=f"KL(uniform || samples + 1e-12) {_CLOSE}"),
-        "js": Column(higher_is_better=False, unit="nat", bounds=(0.0, math.log(2)), definition=f"Jensen-Shannon divergence from uniform {_CLOSE}"),
+        "kl_reverse": MetricColumn(higher_is_better=False, unit="nat", bounds=(0.0, math.inf), definition=f"KL(samples || uniform) {_CLOSE}"),
+        "kl_forward": MetricColumn(higher_is_better=False, unit="nat", bounds=(0.0, math.inf), definition=f"KL(uniform || samples + 1e-12) {_CLOSE}"),
+        "js": MetricColumn(
+            higher_is_better=False, unit="nat", bounds=(0.0, math.log(2)), definition=f"Jensen-Shannon divergence from uniform {_CLOSE}"
+        ),
     }
 
     centres: tuple[tuple[float, ...], ...] = ()

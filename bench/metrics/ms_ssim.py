@@ -20,6 +20,7 @@ class MSSSIM(ImageMetric):
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    title: ClassVar[str] = "MS-SSIM"
     definition: ClassVar[str] = "multi-scale SSIM: 5 scales by 2 x 2 means, Gaussian 11 / 1.5, valid region (Wang et al. 2003)"
 
     channel: Channel = "rgb"

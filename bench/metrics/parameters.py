@@ -18,6 +18,7 @@ class Parameters(CostMetric):
 
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = ""
+    title: ClassVar[str] = "parameters"
     definition: ClassVar[str] = "trainable parameters: of the layers that run when the method is used, or of all its networks"
 
     of: Literal["inference", "training"] = "inference"

@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from bench.metric import Column
+from bench.metric import MetricColumn
 from bench.metrics._samples import FeatureMetric, squared_distances, without_self
 
 
-def _share(what: str, most: float = 1.0) -> Column:
-    return Column(higher_is_better=True, unit="", definition=what, bounds=(0.0, most))
+def _share(what: str, most: float = 1.0) -> MetricColumn:
+    return MetricColumn(higher_is_better=True, unit="", definition=what, bounds=(0.0, most))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class PRDC(FeatureMetric):
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
     definition: ClassVar[str] = "precision, recall (Kynkaanniemi et al. 2019), density and coverage (Naeem et al. 2020)"
-    columns: ClassVar[Mapping[str, Column]] = {
+    columns: ClassVar[Mapping[str, MetricColumn]] = {
         "precision": _share("share of fakes within the ball of a real sample, balls of k neighbours (Kynkaanniemi et al. 2019)"),
         "recall": _share("share of real samples within the ball of a fake, balls of k neighbours (Kynkaanniemi et al. 2019)"),
         "density": _share("real balls that a fake lies in, over k_density; may exceed 1 (Naeem et al. 2020)", math.inf),

@@ -18,6 +18,7 @@ class PSNR(ImageMetric):
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = "dB"
     ceiling: ClassVar[float] = 100.0  # of 8 bits, one value that is one level off in 150,000
+    title: ClassVar[str] = "PSNR"
     definition: ClassVar[str] = "peak signal-to-noise ratio of each image, 10 log10(1 / MSE)"
 
     channel: Channel = "rgb"

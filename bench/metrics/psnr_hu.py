@@ -19,6 +19,7 @@ class PSNRHU(ImageMetric):
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = "dB"
     ceiling: ClassVar[float] = PSNR.ceiling
+    title: ClassVar[str] = "PSNR-hu"
     definition: ClassVar[str] = "peak signal-to-noise ratio of each slice clipped to a window of HU, 10 log10(width^2 / MSE)"
 
     window: ct.Window = "abdomen"

@@ -20,6 +20,7 @@ class SSIM(ImageMetric):
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    title: ClassVar[str] = "SSIM"
     definition: ClassVar[str] = "mean structural similarity, K = (0.01, 0.03) (Wang et al. 2004)"
 
     channel: Channel = "rgb"

@@ -21,6 +21,7 @@ class SSIMDaala(ImageMetric):
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    title: ClassVar[str] = "SSIM-daala"
     definition: ClassVar[str] = "daala's SSIM: Gaussian of sigma 1.5 H / 256 with integer taps, cut off and renormalised at the border"
 
     channel: Channel = "y601_uint8"

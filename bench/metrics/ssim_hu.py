@@ -19,6 +19,7 @@ class SSIMHU(ImageMetric):
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    title: ClassVar[str] = "SSIM-hu"
     definition: ClassVar[str] = "mean structural similarity (Wang et al. 2004) of each slice clipped to a window of HU"
 
     window: ct.Window = "abdomen"

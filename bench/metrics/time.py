@@ -14,7 +14,8 @@ class Time(Timed):
     """Milliseconds an image at the batch given: the median of `repeats` uses after `warmup` ones."""
 
     higher_is_better: ClassVar[bool] = False
-    unit: ClassVar[str] = "ms/image"
+    unit: ClassVar[str] = "ms"
+    title: ClassVar[str] = "per image"
     definition: ClassVar[str] = "wall-clock milliseconds an image, median after warm-up, the device synchronised"
 
     def __call__(self, method: Method, batch: Batch | int) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -20,16 +19,6 @@ from bench.metrics.detection import Detection
 from bench.operators.box_matching import linearised
 from bench.task import Scores
 from bench.tasks._pictures import Exam
-
-_COLUMNS = {
-    "precision": "precision at the stated confidence",
-    "recall": "recall at the stated confidence",
-    "f1": "F1 at the stated confidence",
-    "ap50": "average precision at IoU .5",
-    "map": "mean average precision at IoU .5 to .95",
-    "gain": "F1 minus the F1 on the blurred scenes",
-    "recovered": "the part of the F1 lost to blur that was won back",
-}
 
 
 class DetectionExam:
@@ -52,13 +41,8 @@ class DetectionExam:
         return self._scenes()
 
     def cards(self) -> dict[str, Card]:
-        """One card a column: the same protocol, each with its own meaning."""
-        card = self.metric.card()
-        bounds = {"gain": (-1.0, 1.0), "recovered": (-math.inf, math.inf)}
-        return {
-            c: dataclasses.replace(card, metric=f"detection:{c}", definition=f"{text}. {card.definition}", bounds=bounds.get(c, card.bounds))
-            for c, text in _COLUMNS.items()
-        }
+        """One card a column."""
+        return self.metric.cards()
 
     def score(self, method: Method, progress: Callable[[int], None]) -> Scores:
         """Detect in the restored scenes and compare with the blurred and the sharp ones; all nan where a restored scene is not finite."""
