@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from bench.detector import Detections, Detector, best_boxes
 from bench.errors import UsageError
 from bench.safety import ultralytics_settings
+from bench.spec import param
 
 STRIDE = 32  # the coarsest grid of any YOLO
 _GRAY = 114 / 255  # what YOLO pads with, in training too
@@ -37,7 +38,7 @@ _CHUNK = 32  # pictures at a time, so that memory does not grow with the test se
 class UltralyticsDetector(Detector):
     """A YOLO: pictures at their own size, padded on the right and below to a multiple of 32."""
 
-    nms: float = 0.7
+    nms: float = param(0.7, "intersection over union above which the weaker of two boxes of a class goes, in (0, 1]")
 
     def __post_init__(self) -> None:
         if not 0 < self.nms <= 1:

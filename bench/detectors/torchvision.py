@@ -13,14 +13,15 @@ from torch import Tensor
 from bench.detector import Detections, Detector, hash_file, weights_file
 from bench.errors import UsageError
 from bench.external import weights
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Torchvision(Detector):
     """A model by torchvision's name with a state dict by absolute path (`.pth` or `.safetensors`); its own resizing, threshold and suppression."""
 
-    model: str = "fasterrcnn_resnet50_fpn"
-    weights: str = ""
+    model: str = param("fasterrcnn_resnet50_fpn", "a detection model by torchvision's name")
+    weights: str = param("", "absolute path of its state dict, .pth or .safetensors")
 
     def __post_init__(self) -> None:
         from torchvision.models import detection, list_models

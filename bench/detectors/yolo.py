@@ -10,13 +10,14 @@ from typing import Any
 from bench.detector import hash_file, weights_file
 from bench.detectors import _ultralytics
 from bench.errors import UsageError
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Yolo(_ultralytics.UltralyticsDetector):
     """A checkpoint by absolute path, read with `weights_only`; ultralytics' pretrained ones know the 80 classes of COCO."""
 
-    weights: str = ""
+    weights: str = param("", "absolute path of a checkpoint that ultralytics wrote")
 
     @property
     def classes(self) -> Sequence[str]:

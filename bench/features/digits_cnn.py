@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from bench.errors import Unavailable
 from bench.feature import ClassifierFeatures
 from bench.features._digit_network import DigitNetwork
+from bench.spec import param
 
 WEIGHTS = Path(__file__).with_suffix(".safetensors")
 
@@ -24,7 +25,7 @@ class DigitsCNN(ClassifierFeatures):
     `stacked`: each channel is a digit of its own (stacked digits): C x 64 features, 10^C classes (100 a + 10 b + c).
     """
 
-    stacked: bool = False
+    stacked: bool = param(False, "each channel is a digit of its own (stacked digits): C x 64 features and 10^C classes")
 
     def network(self, device: torch.device) -> nn.Module:
         """The bundled network (half precision on disk, float32 here)."""

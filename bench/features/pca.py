@@ -11,13 +11,14 @@ from torch import Tensor
 from bench.errors import UsageError
 from bench.feature import Features
 from bench.features.pixels import Pixels
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PCA(Features):
     """Coordinates along the `k` directions in which the real samples vary most, about their mean. To be `fitted` before use."""
 
-    k: int = 64
+    k: int = param(64, "directions kept; fewer where the real samples span fewer")
 
     def __post_init__(self) -> None:
         """At least one direction."""

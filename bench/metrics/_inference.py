@@ -16,6 +16,7 @@ from torch import Tensor
 
 from bench.method import Batch, Method
 from bench.metric import CostMetric
+from bench.spec import param
 
 
 @contextlib.contextmanager
@@ -37,8 +38,8 @@ def use(method: Method, batch: Batch | int) -> Tensor:
 class Timed(CostMetric):
     """Base of the speeds. The machine stands on the card."""
 
-    warmup: int = 2
-    repeats: int = 5
+    warmup: int = param(2, "uses before any is timed")
+    repeats: int = param(5, "uses that are timed; their median counts")
 
     def __post_init__(self) -> None:
         """A median needs a value."""

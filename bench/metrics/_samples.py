@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
@@ -17,11 +17,14 @@ from bench.metric import SampleMetric
 _BLOCK = 1 << 23  # numbers in a block of distances: 64 MiB
 
 
+Net = Annotated[str, "the feature network that samples are compared in (`runner.py list`: feature)"]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FeatureMetric(SampleMetric):
     """Base of the metrics that compare samples in the features of `net`, which stands on the card with its hash."""
 
-    net: str = "digits_cnn"
+    net: Net = "digits_cnn"
 
     def require(self) -> None:
         """What the network requires."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bench.metric import SaliencyMetric
 from bench.metrics._saliency import area, at, unit
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,9 +27,9 @@ class AUCBorji(SaliencyMetric):
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     definition: ClassVar[str] = "area under the ROC curve at even thresholds, random pixels as negatives (MIT saliency benchmark)"
 
-    splits: int = 100
-    step: float = 0.1
-    seed: int = 0  # of the random pixels: the same places in every picture of one size
+    splits: int = param(100, "draws of random pixels, averaged over")
+    step: float = param(0.1, "distance of the thresholds on a map stretched to [0, 1]")
+    seed: int = param(0, "of the random pixels: the same places in every picture of one size")
 
     def __post_init__(self) -> None:
         if self.splits < 1 or not 0 < self.step <= 1:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.metric import SaliencyMetric
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,8 +26,8 @@ class AUCJudd(SaliencyMetric):
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     definition: ClassVar[str] = "area under the ROC curve, thresholds at the fixations, all other pixels as negatives (MIT saliency benchmark)"
 
-    ties: Literal["random", "together"] = "random"
-    seed: int = 0
+    ties: Literal["random", "together"] = param("random", "equal pixels stand in random order, as after MATLAB's noise of 1e-7, or count at once")
+    seed: int = param(0, "of the order of equal pixels")
 
     def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
         """See the base class."""

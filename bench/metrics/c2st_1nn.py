@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from bench.metrics._samples import FeatureMetric, squared_distances, without_self
+from bench.metrics._samples import FeatureMetric, Net, squared_distances, without_self
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class C2ST(FeatureMetric):
     bounds: ClassVar[tuple[float, float]] = (0.5, 1.0)
     definition: ClassVar[str] = "leave-one-out accuracy a of one nearest neighbour telling real from fake, max(a, 1 - a) (Lopez-Paz and Oquab 2017)"
 
-    net: str = "pixels"
+    net: Net = "pixels"
 
     def protocol(self) -> dict[str, Any]:
         """And the sets."""

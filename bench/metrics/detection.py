@@ -16,6 +16,7 @@ from bench.detector import Detections, Detector
 from bench.errors import UsageError
 from bench.metric import Metric, MetricColumn
 from bench.operators import box_matching
+from bench.spec import param
 
 
 def _share(definition: str, title: str = "", bounds: tuple[float, float] = (0.0, 1.0)) -> MetricColumn:
@@ -46,10 +47,12 @@ class Detection(Metric):
         "recovered": _share("the part of the F1 lost to blur that was won back", bounds=(-math.inf, math.inf)),
     }
 
-    detector: str = "digit_yolo"
-    iou: float = 0.5
-    confidence: float = 0.25
-    reference: Literal["annotation", "pseudo"] = "annotation"
+    detector: str = param("digit_yolo", "what looks for objects (`runner.py list`: detector)")
+    iou: float = param(0.5, "intersection over union from which a box counts as found")
+    confidence: float = param(0.25, "least score of a box that counts in precision, recall and F1")
+    reference: Literal["annotation", "pseudo"] = param(
+        "annotation", "what should be found: the annotated objects, or what the detector finds on the sharp picture"
+    )
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class Score:

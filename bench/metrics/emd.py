@@ -15,6 +15,7 @@ from torch import Tensor
 from bench.errors import UsageError
 from bench.metric import SaliencyMetric
 from bench.metrics._saliency import mass
+from bench.spec import param
 
 _LARGEST = 1024  # cells: the linear programme has that number squared of unknowns
 
@@ -31,7 +32,7 @@ class EMD(SaliencyMetric):
     bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
     definition: ClassVar[str] = "earth mover's distance of both maps, shrunk and scaled to sum 1; Euclidean distance in cells; no histogram matching"
 
-    shrink: int = 32  # pixels a cell
+    shrink: int = param(32, "pixels a cell of the coarse grid, along both axes")
 
     def __post_init__(self) -> None:
         if self.shrink < 1:

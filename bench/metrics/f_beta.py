@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.metric import SaliencyMetric
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,8 +24,8 @@ class FBeta(SaliencyMetric):
         "F-measure of the map, cut at twice its mean (at most 1) or at a fixed value, against the object's mask (Achanta et al. 2009)"
     )
 
-    beta2: float = 0.3
-    threshold: float | None = None  # None: twice the mean of each map
+    beta2: float = param(0.3, "weight of recall against precision: beta squared")
+    threshold: float | None = param(None, "value at which the map is cut; none: twice its mean")
 
     def __post_init__(self) -> None:
         if self.beta2 <= 0:

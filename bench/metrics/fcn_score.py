@@ -14,6 +14,7 @@ from bench import registry
 from bench.errors import UsageError
 from bench.metric import Metric
 from bench.segmenter import Segmenter
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,9 +35,9 @@ class FCNScore(Metric):
     )
     columns: ClassVar[tuple[str, ...]] = ("pixel_accuracy", "class_accuracy", "iou")
 
-    segmenter: str = "palette"  # reads what a method made
-    truth: str = "palette"  # reads the labels
-    read: Literal["target", "observed"] = "target"  # which side of a pair holds the labels
+    segmenter: str = param("palette", "what reads the labels in a picture that a method made (`runner.py list`: segmenter)")
+    truth: str = param("palette", "what reads them in the picture of the true labels")
+    read: Literal["target", "observed"] = param("target", "the side of a pair that holds the labels")
 
     def confusion(self, made: Tensor, labels: Tensor) -> Tensor:
         """Count pixels.

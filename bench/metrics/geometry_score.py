@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bench.cards import Card
 from bench.metric import SampleMetric
+from bench.spec import param
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,12 +30,12 @@ class GeometryScore(SampleMetric):
     definition: ClassVar[str] = "squared distance of mean relative living times of holes in witness complexes (Khrulkov and Oseledets 2018)"
     least: ClassVar[int] = 4
 
-    landmarks: int = 64
-    repeats: int = 1000
-    gamma: float | None = None  # None: N / (128 * 5000), as the authors' code
-    i_max: int = 100
-    seed: int = 0
-    workers: int = 1  # processes; does not change a bit
+    landmarks: int = param(64, "points that a witness complex is built on")
+    repeats: int = param(1000, "random choices of landmarks, averaged over")
+    gamma: float | None = param(None, "share of the largest distance at which the filtration ends; none: N / (128 * 5000), as the authors' code")
+    i_max: int = param(100, "holes are counted up to this number, less one")
+    seed: int = param(0, "of the choices of landmarks")
+    workers: int = param(1, "processes; their number changes no bit")
 
     def __post_init__(self) -> None:
         if self.landmarks < 3 or min(self.repeats, self.i_max, self.workers) < 1 or (self.gamma is not None and self.gamma <= 0):

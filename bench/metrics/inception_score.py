@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bench.metrics._class_score import class_score
 from bench.metrics._samples import FeatureMetric
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,8 +26,8 @@ class InceptionScore(FeatureMetric):
     definition: ClassVar[str] = "Inception score (Salimans et al. 2016), logits without bias of TensorFlow's Inception of 2015-12-05"
 
     net: str = dataclasses.field(default="inception", init=False)
-    splits: int = 10
-    seed: int = 2020
+    splits: int = param(10, "parts of the shuffled samples, averaged over")
+    seed: int = param(2020, "of the shuffle; that of torch-fidelity")
 
     def __post_init__(self) -> None:
         """Something to average."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bench.metrics._kernel import polynomial_mmd
 from bench.metrics._samples import FeatureMetric
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,9 +24,9 @@ class KID(FeatureMetric):
     definition: ClassVar[str] = "kernel Inception distance (Binkowski et al. 2018), mean over subsets drawn without replacement"
 
     net: str = dataclasses.field(default="inception", init=False)
-    subsets: int = 100
-    size: int = 1000  # of a subset
-    seed: int = 2020
+    subsets: int = param(100, "random subsets, averaged over")
+    size: int = param(1000, "samples of either kind in a subset")
+    seed: int = param(2020, "of the subsets; that of torch-fidelity")
 
     def __post_init__(self) -> None:
         """Something to average."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from bench.metric import ImageMetric
-from bench.operators.images import Channel, Quantize, paired, per_image
+from bench.operators.images import Border, Channel, Quantize, paired, per_image
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class L1(ImageMetric):
     definition: ClassVar[str] = "mean absolute error of each image on [0, 1]"
 
     channel: Channel = "rgb"
-    border: int = 0
+    border: Border = 0
     quantize: Quantize = "round"
 
     def protocol(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from bench.errors import Unavailable
 from bench.external import weights
 from bench.metric import ImageMetric
 from bench.operators.images import Quantize, paired, per_image
+from bench.spec import param
 
 _BACKBONES = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet1_1"}
 
@@ -29,7 +30,7 @@ class LPIPS(ImageMetric):
     title: ClassVar[str] = "LPIPS"
     definition: ClassVar[str] = "learned perceptual image patch similarity v0.1 (Zhang et al. 2018, Eq. 1)"
 
-    net: Literal["alex", "vgg", "squeeze"] = "alex"
+    net: Literal["alex", "vgg", "squeeze"] = param("alex", "the backbone whose features are compared")
     quantize: Quantize = "round"
 
     def protocol(self) -> dict[str, Any]:

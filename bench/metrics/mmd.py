@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.metrics._kernel import unbiased_mmd
-from bench.metrics._samples import FeatureMetric, squared_distances, without_self
+from bench.metrics._samples import FeatureMetric, Net, squared_distances, without_self
 
 _MEDIAN_OF = 2000
 
@@ -25,7 +25,7 @@ class MMD(FeatureMetric):
     unit: ClassVar[str] = ""
     definition: ClassVar[str] = "unbiased squared maximum mean discrepancy, Gaussian kernel, median bandwidth (Gretton et al. 2012)"
 
-    net: str = "pixels"
+    net: Net = "pixels"
 
     def protocol(self) -> dict[str, Any]:
         """And the bandwidth."""

@@ -14,6 +14,7 @@ from bench.errors import UsageError
 from bench.metric import MetricColumn, SampleMetric
 from bench.metrics._histogram import evenness
 from bench.metrics._samples import squared_distances
+from bench.spec import param
 
 _CLOSE = "over the high-quality samples of each mode"
 
@@ -44,9 +45,9 @@ class Modes(SampleMetric):
         ),
     }
 
-    centres: tuple[tuple[float, ...], ...] = ()
-    std: float = 0.0
-    sigmas: float = 3.0
+    centres: tuple[tuple[float, ...], ...] = param((), "the modes, K of d coordinates each; a task that knows them fills them in")
+    std: float = param(0.0, "standard deviation of every mode along each axis; likewise")
+    sigmas: float = param(3.0, "standard deviations within which a sample is of high quality")
 
     def with_centres(self, centres: Tensor, std: float) -> Modes:
         """The same metric on these modes.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bench.metric import ImageMetric
 from bench.metrics._windows import MS_WEIGHTS, gaussian, similarity
-from bench.operators.images import Channel, Quantize, paired, per_image
+from bench.operators.images import Border, Channel, Quantize, paired, per_image
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class MSSSIM(ImageMetric):
     definition: ClassVar[str] = "multi-scale SSIM: 5 scales by 2 x 2 means, Gaussian 11 / 1.5, valid region (Wang et al. 2003)"
 
     channel: Channel = "rgb"
-    border: int = 0
+    border: Border = 0
     quantize: Quantize = "round"
 
     def protocol(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bench.metric import ImageMetric
 from bench.metrics._windows import C1, C2, MS_WEIGHTS, gaussian, moments
-from bench.operators.images import Channel, Quantize, paired, per_image
+from bench.operators.images import Border, Channel, Quantize, paired, per_image
 
 # analysis low-pass filter of the biorthogonal 9/7 wavelet (Cohen, Daubechies, Feauveau 1992)
 _HALF = (0.037828455507260, -0.023849465019560, -0.110624404418440, 0.377402855612830)
@@ -28,7 +28,7 @@ class MSSSIMWavelet(ImageMetric):
     definition: ClassVar[str] = "multi-scale SSIM of the metrix toolbox: 9/7-wavelet low-pass, mirrored border, separate means of l, c and s"
 
     channel: Channel = "y601_full"
-    border: int = 0
+    border: Border = 0
     quantize: Quantize = "round"
 
     def protocol(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from bench.metrics._samples import FeatureMetric, squared_distances, without_self
+from bench.metrics._samples import FeatureMetric, Net, squared_distances, without_self
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class NearestNeighbour(FeatureMetric):
     definition: ClassVar[str] = "share of fakes farther from their training neighbour than that is from its own (authenticity, Alaa et al. 2022)"
     against: ClassVar[Literal["test", "train"]] = "train"
 
-    net: str = "pixels"
+    net: Net = "pixels"
 
     def protocol(self) -> dict[str, Any]:
         """And the arithmetic."""

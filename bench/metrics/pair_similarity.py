@@ -12,6 +12,7 @@ from torch import Tensor
 from bench import registry
 from bench.errors import UsageError
 from bench.metric import SampleMetric
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,9 +27,9 @@ class PairSimilarity(SampleMetric):
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     definition: ClassVar[str] = "mean structural similarity of random pairs of samples (after Odena et al. 2017)"
 
-    measure: Literal["ssim", "ms_ssim"] = "ssim"
-    pairs: int = 1000
-    seed: int = 0
+    measure: Literal["ssim", "ms_ssim"] = param("ssim", "the similarity of two samples")
+    pairs: int = param(1000, "random pairs, averaged over")
+    seed: int = param(0, "of the pairs")
 
     def __post_init__(self) -> None:
         """At least one pair."""

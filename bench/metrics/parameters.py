@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from bench.method import Batch, Method
 from bench.metric import CostMetric
 from bench.metrics._inference import quiet, use
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,7 +22,7 @@ class Parameters(CostMetric):
     title: ClassVar[str] = "parameters"
     definition: ClassVar[str] = "trainable parameters: of the layers that run when the method is used, or of all its networks"
 
-    of: Literal["inference", "training"] = "inference"
+    of: Literal["inference", "training"] = param("inference", "the layers that run when the method is used, or all networks, critics among them")
 
     def __call__(self, method: Method, batch: Batch | int) -> float:
         """A count. See the base class."""

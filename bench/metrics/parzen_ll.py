@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bench.metric import SampleMetric
 from bench.metrics._samples import squared_distances
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,9 +27,9 @@ class ParzenLL(SampleMetric):
     unit: ClassVar[str] = "nat"
     definition: ClassVar[str] = "mean log-likelihood of real samples under Gaussian windows on the fakes (Goodfellow et al. 2014)"
 
-    low: float = 0.1
-    high: float = 1.0
-    grid: int = 10
+    low: float = param(0.1, "smallest width of the windows that is tried")
+    high: float = param(1.0, "largest one")
+    grid: int = param(10, "widths tried between the two, evenly in the logarithm")
 
     def __post_init__(self) -> None:
         """An interval."""

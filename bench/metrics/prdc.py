@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bench.metric import MetricColumn
 from bench.metrics._samples import FeatureMetric, squared_distances, without_self
+from bench.spec import param
 
 
 def _share(what: str, most: float = 1.0) -> MetricColumn:
@@ -32,8 +33,8 @@ class PRDC(FeatureMetric):
         "coverage": _share("share of real balls with a fake inside, balls of k_density neighbours (Naeem et al. 2020)"),
     }
 
-    k: int = 3  # precision, recall
-    k_density: int = 5  # density, coverage
+    k: int = param(3, "neighbours that the balls of precision and recall reach to")
+    k_density: int = param(5, "neighbours that the balls of density and coverage reach to")
 
     def __post_init__(self) -> None:
         """A ball needs a neighbour."""

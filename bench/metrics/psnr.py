@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor
 
 from bench.metric import ImageMetric
-from bench.operators.images import Channel, Quantize, paired, per_image
+from bench.operators.images import Border, Channel, Quantize, paired, per_image
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,9 +23,9 @@ class PSNR(ImageMetric):
     definition: ClassVar[str] = "peak signal-to-noise ratio of each image, 10 log10(1 / MSE)"
 
     channel: Channel = "rgb"
-    border: int = 0
+    border: Border = 0
     quantize: Quantize = "round"
-    reduce: Literal["joint", "per_channel"] = "joint"  # one MSE over the channels, or the mean of the channels' PSNR
+    reduce: Literal["joint", "per_channel"] = param("joint", "one mean squared error over all channels, or the mean of each channel's own PSNR")
 
     def protocol(self) -> dict[str, Any]:
         """Data range, and what becomes of values outside it."""

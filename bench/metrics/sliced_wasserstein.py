@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.metrics._samples import FeatureMetric
+from bench.metrics._samples import FeatureMetric, Net
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,10 +23,10 @@ class SlicedWasserstein(FeatureMetric):
     bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
     definition: ClassVar[str] = "sliced Wasserstein distance of order p along fixed random directions (Rabin et al. 2011)"
 
-    net: str = "pixels"
-    order: Literal[1, 2] = 1
-    directions: int = 512
-    seed: int = 0
+    net: Net = "pixels"
+    order: Literal[1, 2] = param(1, "the power of the distances that is averaged; the root is taken of the mean")
+    directions: int = param(512, "random lines that the samples are projected on")
+    seed: int = param(0, "of the directions")
 
     def __post_init__(self) -> None:
         """At least one direction."""

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from bench.metric import ImageMetric
 from bench.metrics._windows import gaussian, similarity
-from bench.operators.images import Channel, Quantize, paired, per_image
+from bench.operators.images import Border, Channel, Quantize, paired, per_image
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,11 +25,11 @@ class SSIM(ImageMetric):
     definition: ClassVar[str] = "mean structural similarity, K = (0.01, 0.03) (Wang et al. 2004)"
 
     channel: Channel = "rgb"
-    border: int = 0
+    border: Border = 0
     quantize: Quantize = "round"
-    window: Literal["gauss11", "uniform7"] = "gauss11"  # Gaussian of 11 x 11, sigma 1.5; or the mean of 7 x 7
-    boundary: Literal["valid", "reflect", "zero"] = "valid"  # whole windows only, or pad by half a window
-    cov: Literal["pop", "sample"] = "pop"
+    window: Literal["gauss11", "uniform7"] = param("gauss11", "weights of a window: a Gaussian of 11 x 11 pixels, sigma 1.5, or the mean of 7 x 7")
+    boundary: Literal["valid", "reflect", "zero"] = param("valid", "whole windows only, or windows over a border padded by mirroring or by zeros")
+    cov: Literal["pop", "sample"] = param("pop", "covariances over n (population) or n - 1 (sample)")
 
     def protocol(self) -> dict[str, Any]:
         """Data range, and what becomes of values outside it."""

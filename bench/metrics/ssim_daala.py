@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bench.metric import ImageMetric
 from bench.metrics._windows import C1, C2, moments
-from bench.operators.images import Channel, Quantize, paired, per_image
+from bench.operators.images import Border, Channel, Quantize, paired, per_image
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class SSIMDaala(ImageMetric):
     definition: ClassVar[str] = "daala's SSIM: Gaussian of sigma 1.5 H / 256 with integer taps, cut off and renormalised at the border"
 
     channel: Channel = "y601_uint8"
-    border: int = 0
+    border: Border = 0
     quantize: Quantize = "round"
 
     def protocol(self) -> dict[str, Any]:

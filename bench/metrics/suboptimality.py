@@ -7,6 +7,7 @@ import math
 from typing import ClassVar
 
 from bench.metric import Metric
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -17,8 +18,8 @@ class Suboptimality(Metric):
     unit: ClassVar[str] = ""
     definition: ClassVar[str] = "f(w) - f*, f* the known minimum, f without its noise; at least 0, and `floor` where the decimal logarithm is taken"
 
-    log10: bool = False
-    floor: float = 1e-12  # below it rounding decides
+    log10: bool = param(False, "take the decimal logarithm")
+    floor: float = param(1e-12, "least excess of which a logarithm is taken: below it rounding decides")
 
     def __call__(self, value: float, least: float) -> float:
         """The excess of a value over the least one; nan stays nan."""

@@ -12,14 +12,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 Taper = Literal["ram_lak", "hann"]
-Window = Literal["abdomen", "lung", "full"]
+Window = Annotated[Literal["abdomen", "lung", "full"], "window of Hounsfield units that is looked at; its width is the data range"]
 
 HU_RANGE = (-1024.0, 3072.0)  # what [0, 1] stands for
 WINDOWS = {"abdomen": (-160.0, 240.0), "lung": (-1350.0, 150.0), "full": HU_RANGE}  # HU shown as black and as white

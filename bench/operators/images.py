@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
@@ -11,8 +11,15 @@ from torch import Tensor
 from bench.errors import UsageError
 from bench.operators.colour import BT601
 
-Channel = Literal["rgb", "y601", "y601_uint8", "y601_full", "gray"]
-Quantize = Literal["round", "trunc"] | None
+# options that image metrics share, with what they mean
+Channel = Annotated[
+    Literal["rgb", "y601", "y601_uint8", "y601_full", "gray"],
+    "what is compared: the colours, a luma of BT.601 (16 to 235; the same in 8 bits; 0 to 255), or gray (BT.709)",
+]
+Border = Annotated[int, "pixels shaved from each side before anything is compared"]
+Quantize = Annotated[
+    Literal["round", "trunc"] | None, "how the restored picture goes to 8 bits, clipped to [0, 1] first; None: neither clipped nor rounded"
+]
 
 # R, G, B weights and offset, on [0, 1]
 _LUMA: dict[str, tuple[tuple[float, float, float], float]] = {

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bench.segmenter import Segmenter
+from bench.spec import param
 
 Colour = tuple[int, int, int]
 
@@ -21,7 +22,7 @@ FACADES: tuple[Colour, ...] = (
 class Palette(Segmenter):
     """The class of the nearest colour, so that compressed, resized and generated labels can be read. The default colours are those of facades."""
 
-    colours: tuple[Colour, ...] = FACADES  # RGB, 0 to 255
+    colours: tuple[Colour, ...] = param(FACADES, "the colour of each class: RGB, 0 to 255, all different")
 
     def __post_init__(self) -> None:
         if len(set(self.colours)) < 2 or len(set(self.colours)) < len(self.colours):

@@ -6,10 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from methods.optimizers._options import AveragingMomentum, LearningRate, WeightDecay
 from methods.optimizers._rule import Buffers, Rule, average, look_ahead
 
 
-def nag_notes(params: Sequence[Tensor], *, lr: float = 1e-1, momentum: float = 0.9, weight_decay: float = 0.0) -> torch.optim.Optimizer:
+def nag_notes(
+    params: Sequence[Tensor], *, lr: LearningRate = 1e-1, momentum: AveragingMomentum = 0.9, weight_decay: WeightDecay = 0.0
+) -> torch.optim.Optimizer:
     """Steps m = b m + (1 - b) g(w - lr m), w -= lr m, b the momentum, m starting at 0; the parameters are the look-ahead points w - lr m.
 
     So validation and test score the look-ahead point, not the iterate w.

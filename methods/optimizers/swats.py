@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor
 
+from methods.optimizers._options import Betas, Epsilon, LearningRate, WeightDecay
 from methods.optimizers._rule import Buffers, Rule, average, average_squares, root
 
 
 def swats(
     params: Sequence[Tensor],
     *,
-    lr: float = 1e-3,
-    betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-9,
-    atol: float = 1e-9,
-    rtol: float = 0.0,
-    scope: Literal["global", "tensor"] = "global",
-    weight_decay: float = 0.0,
+    lr: LearningRate = 1e-3,
+    betas: Betas = (0.9, 0.999),
+    eps: Epsilon = 1e-9,
+    atol: Annotated[float, "how near the projected rate must be to its average for the switch"] = 1e-9,
+    rtol: Annotated[float, "the same, as a share of the projected rate"] = 0.0,
+    scope: Annotated[Literal["global", "tensor"], "what is judged and switches: all parameters as one vector, or each tensor by itself"] = "global",
+    weight_decay: WeightDecay = 0.0,
 ) -> torch.optim.Optimizer:
     """Algorithm 1: Adam's steps p until gamma = p.p / -p.g, p over all parameters, agrees with its corrected average; then descent at that.
 

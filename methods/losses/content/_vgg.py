@@ -6,6 +6,7 @@ import dataclasses
 
 from torch import Tensor
 
+from bench.spec import param
 from methods.losses.content.perceptual import Perceptual
 
 
@@ -16,7 +17,7 @@ class ScaledVGG(Perceptual):
     Images N x 3 x H x W, RGB in [-1, 1], normalised as VGG wants them. Options as of `perceptual`; without weights only `net=random_vgg19` works.
     """
 
-    normalize: bool = True
+    normalize: bool = param(True, "subtract ImageNet's mean and divide by its deviation")
 
     def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
         """The distance, a scalar: a mean over places and channels."""

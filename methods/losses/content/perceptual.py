@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from bench.external import weights
 from bench.operators.colour import IMAGENET_MEAN, IMAGENET_STD
+from bench.spec import param
 
 _LAYERS = {"vgg19": 14, "vgg16": 15, "squeezenet": 4, "random_vgg19": 14}  # torchvision's indices in `features`
 
@@ -26,10 +27,12 @@ class Perceptual:
     Raises Unavailable when made without the weights.
     """
 
-    net: Literal["vgg19", "vgg16", "squeezenet", "random_vgg19"] = "vgg19"
-    layer: int = -1
-    normalize: bool = False
-    seed: int = 0
+    net: Literal["vgg19", "vgg16", "squeezenet", "random_vgg19"] = param(
+        "vgg19", "the frozen network whose features are compared; random_vgg19 is He-initialised, a control that no published number may stand beside"
+    )
+    layer: int = param(-1, "index of the last layer used; -1: conv3_3 before its ReLU (vgg19), block3_conv3 after it (vgg16), fire3 (squeezenet)")
+    normalize: bool = param(False, "subtract ImageNet's mean and divide by its deviation (the VGGs only); DeblurGAN's code does not")
+    seed: int = param(0, "of the weights of random_vgg19")
     _features: nn.Module = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
