@@ -150,7 +150,7 @@ class Chapter:
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
+class ClaimEntry:
     """A claim beside what was found; None where it was not asked for yet."""
 
     claim: Claim

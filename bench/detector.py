@@ -54,7 +54,7 @@ class Detections:
         return Detections(self.boxes[keep], self.labels[keep], self.scores[keep], self.crowds[keep])
 
     @classmethod
-    def annotated(cls, boxes: Tensor, labels: Tensor, crowds: Tensor | None = None) -> Detections:
+    def from_annotations(cls, boxes: Tensor, labels: Tensor, crowds: Tensor | None = None) -> Detections:
         """Annotated objects (`datasets.Picture.boxes`, `.labels`, `.crowds`) as references."""
         return cls(boxes.reshape(-1, 4), labels, torch.ones(len(labels)), crowds)  # type: ignore[arg-type]
 

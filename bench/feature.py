@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
+from typing_extensions import override
 
 from bench.errors import UsageError
 
@@ -44,7 +45,7 @@ class Features:
         """Their logits, N x K, float32. Raises as `probabilities`."""
         raise UsageError(f"features {self.name!r} have no classes: name a classifier, such as digits_cnn")
 
-    def fitted(self, real: Tensor) -> Features:
+    def fit(self, real: Tensor) -> Features:
         """These features with what they learn from the real samples; themselves where there is nothing to learn."""
         return self
 
@@ -77,12 +78,12 @@ class ClassifierFeatures(Features):
         """Stored pictures (N x C x H x W, multiples of 1/255) as the network wants them."""
         return x
 
+    @override
     def __call__(self, x: Tensor) -> Tensor:
-        """The last hidden layer. See the base class."""
         return self._outputs(x)[0]
 
+    @override
     def logits(self, x: Tensor) -> Tensor:
-        """The logits. See the base class."""
         return self._outputs(x)[1]
 
     def _outputs(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -94,7 +95,7 @@ class ClassifierFeatures(Features):
         if key not in known:
             network = self.network(x.device)
             with torch.no_grad():
-                parts = [network(self.prepare(stored(batch))) for batch in torch.split(x, _BATCH)]
+                parts = [network(self.prepare(round_to_8_bits(batch))) for batch in torch.split(x, _BATCH)]
             known[key] = torch.cat([f for f, _ in parts]), torch.cat([y for _, y in parts])
         return known[key]  # type: ignore[no-any-return]
 
@@ -103,7 +104,7 @@ _BATCH = 128
 _remembered: Any = WeakTensorKeyDictionary()  # samples -> {(network, hash, version): (features, logits)}
 
 
-def part_of(x: Tensor, rows: Tensor) -> Tensor:
+def subset(x: Tensor, rows: Tensor) -> Tensor:
     """Some of the samples, as a set of its own of which all that classifiers said of `x` is known.
 
     Args:
@@ -116,6 +117,6 @@ def part_of(x: Tensor, rows: Tensor) -> Tensor:
     return part
 
 
-def stored(x: Tensor) -> Tensor:
+def round_to_8_bits(x: Tensor) -> Tensor:
     """Pictures as a file holds them: float32, clipped to [0, 1], rounded to multiples of 1/255."""
     return x.float().clamp(0, 1).mul(255).round().div(255)

@@ -121,7 +121,7 @@ class SampleMetric(Metric):
         metric.require()                                     # Unavailable: left out, with the reason
         cards = metric.cards(fake=2500, real=2500)           # name -> card; label the columns with name + the options of the spec
         values = metric(fake, real[metric.against])          # names of `cards`; any other key is a remark for `Scores.summary`
-        parts = [("metric", spec), *metric.parts()]          # for `Task.parts`: the feature network's code counts, too
+        parts = [("metric", spec), *metric.components()]          # for `Task.parts`: the feature network's code counts, too
 
     Everything runs on the device of the samples; the order of samples changes nothing beyond rounding, unless the docstring says so.
     """
@@ -147,8 +147,8 @@ class SampleMetric(Metric):
 
         if fake.ndim not in (2, 4) or fake.shape[1:] != real.shape[1:]:
             raise UsageError(f"a sample metric wants two N x d or N x C x H x W sets of one kind, not {tuple(fake.shape)} and {tuple(real.shape)}")
-        if min(len(fake), len(real)) < self.least:
-            raise UsageError(f"{self._name} needs {self.least} samples of either kind, not {len(fake)} and {len(real)}")
+        if min(len(fake), len(real)) < self.min_samples:
+            raise UsageError(f"{self._name} needs {self.min_samples} samples of either kind, not {len(fake)} and {len(real)}")
         if not real.isfinite().all():
             raise UsageError(f"{self._name}: a real sample is not finite")
         if not fake.isfinite().all():
@@ -168,14 +168,14 @@ class SampleMetric(Metric):
             Without the numbers that no tenth moves (a share of 1): that says nothing of their error. Empty where there are too few samples, or
             where a metric is too dear to be computed `SHARES` times.
         """
-        if len(fake) < max(2, self.least) * SHARES:
+        if len(fake) < max(2, self.min_samples) * SHARES:
             return {}
         import torch
 
-        from bench.feature import part_of
+        from bench.feature import subset
 
         share = torch.arange(len(fake), device=fake.device) % SHARES
-        left = [self(part_of(fake, share != i), real) for i in range(SHARES)]
+        left = [self(subset(fake, share != i), real) for i in range(SHARES)]
         numbers = {name: torch.tensor([values[name] for values in left], dtype=torch.float64) for name in self.columns or (self._name,)}
         return {name: float(((SHARES - 1) ** 2 / SHARES * x.var()).sqrt()) for name, x in numbers.items() if 0 < x.var() < math.inf}
 
@@ -190,12 +190,12 @@ class SampleMetric(Metric):
         several = {name: dataclasses.replace(card, metric=name, **dataclasses.asdict(column)) for name, column in self.columns.items()}
         return several or {card.metric: card}
 
-    def parts(self) -> list[tuple[str, str]]:
+    def components(self) -> list[tuple[str, str]]:
         """(kind, spec) of the parts inside this metric."""
         return []
 
     @property
-    def least(self) -> int:
+    def min_samples(self) -> int:
         """How many samples are needed of either kind."""
         return 2
 

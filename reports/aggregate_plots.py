@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.statistics.across_workloads import R_MAX, Profile, Ranks
-from bench.statistics.effects import Sensitivity
+from bench.statistics.across_workloads import R_MAX, PerformanceProfile, Ranks
+from bench.statistics.effects import RateSensitivity
 from reports.plots import INK, PALETTE, RULE, Style, blank, label_ends, short
 from reports.table import Cell, Column
 
@@ -29,7 +29,7 @@ def _beside(axes: Axes, texts: Sequence[str]) -> None:
     axes.set_position((0.13, 0.17, 0.84 - 0.0155 * longest, 0.79))
 
 
-def profile(labels: Sequence[str], found: Profile, style: Mapping[str, Style]) -> Figure:
+def profile(labels: Sequence[str], found: PerformanceProfile, style: Mapping[str, Style]) -> Figure:
     """The share of workloads that each row trains to the target within tau times the fastest row's updates."""
     figure, axes = blank(4.6, 2.9)
     tau = np.unique(np.concatenate([[1.0], found.ratio[np.isfinite(found.ratio) & (found.ratio <= R_MAX)], [R_MAX]]))
@@ -77,7 +77,7 @@ def critical(labels: Sequence[str], ranks: Ranks, style: Mapping[str, Style]) ->
     return figure
 
 
-def sensitivity(curves: Mapping[str, Sensitivity], column: Column, style: Mapping[str, Style], key: str) -> Figure:
+def sensitivity(curves: Mapping[str, RateSensitivity], column: Column, style: Mapping[str, Style], key: str) -> Figure:
     """The ranked score against the learning rate: median over seeds, their range as a band, a cross where seeds diverged, larger for more."""
     figure, axes = blank(4.6, 2.9)
     axes.set_xscale("log")

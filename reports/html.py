@@ -100,7 +100,7 @@ def _section(i: int, table: Table, records: list[TrialRecord], style: Mapping[st
     def chart(n: int, key: str) -> _Chart:
         return _Chart(key, {x: plots.to_svg(plots.curve(pooled, key, x, style), f"{i}-{n}-{x}") for x in plots.AXES})
 
-    paretos = [_Chart(c.title, {"": plots.to_svg(plots.pareto(table, c.key, style), f"{i}-{c.key}")}) for c in table.prices]
+    paretos = [_Chart(c.title, {"": plots.to_svg(plots.pareto(table, c.key, style), f"{i}-{c.key}")}) for c in table.cost_axes]
     strips, left_out = gallery.strips(records, [r.label for r in table.rows])
     beside = [(p, _beside(p, table, records)) for p in published if p.units.keys() & {c.key for c in table.scores}]
     return _Section(

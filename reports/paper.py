@@ -39,7 +39,7 @@ def figures(tables: Sequence[Table], records: Sequence[TrialRecord], across: Acr
 def _of_table(i: int, table: Table, records: Sequence[TrialRecord], style: Mapping[str, plots.Style]) -> Iterator[Drawn]:
     """The ranked score against its costs, and over training."""
     rows, name = rows_of(table, by_table(records)), table.name
-    for cost in table.prices:
+    for cost in table.cost_axes:
         text = f"{name}: {table.column(table.sort).title} against {cost.title}; dotted: no competing row is both better and cheaper."
         yield Drawn(f"table{i}_{cost.key}", cost.title, text, plots.pareto(table, cost.key, style))
     pooled = plots.pool_curves(rows)

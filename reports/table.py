@@ -132,7 +132,7 @@ class Table:
         return [c for c in self.columns if c.card is None]
 
     @property
-    def prices(self) -> list[Column]:
+    def cost_axes(self) -> list[Column]:
         """The costs that scores are drawn against: those that two rows or more have."""
         chosen = (c for c in self.costs if c.key in ("ms_per_image", "train_seconds"))
         return [c for c in chosen if sum(r.value(c.key) > 0 for r in self.rows) >= 2]

@@ -24,7 +24,7 @@ _OWN = 2  # keeps these batches apart from those of training
 
 
 @dataclasses.dataclass(frozen=True)
-class Noise:
+class GradientNoise:
     """Of an update's gradient g about the gradient G of the whole loss.
 
     Attributes:
@@ -38,7 +38,7 @@ class Noise:
     tail: float
 
 
-def noise(gradients: Tensor, examples: int) -> Noise:
+def estimate(gradients: Tensor, examples: int) -> GradientNoise:
     """The noise in a sample of gradients.
 
     With x, y independent copies of g - G, Gaussian noise has E|x|^4 = E|x|^2 E|y|^2 + 2 E(x'y)^2, whatever its covariance. The tail is the left
@@ -57,10 +57,10 @@ def noise(gradients: Tensor, examples: int) -> Noise:
     pairs = squares[:, None] * squares + 2 * products.square()
     fourth, gaussian = float(squares.square().mean()), float(pairs.sum() - pairs.trace()) / (k * (k - 1))
     scale = examples * variance / max(signal, variance / k) if variance else 0.0
-    return Noise(scale, fourth / gaussian if gaussian else math.nan)
+    return GradientNoise(scale, fourth / gaussian if gaussian else math.nan)
 
 
-def remarks(method: Method, seed: int, when: str) -> dict[str, float]:
+def measure(method: Method, seed: int, when: str) -> dict[str, float]:
     """The noise at a method's weights for the record ("noise/start/scale", ...); nothing where the task's loss is no mean over examples.
 
     The batches are of the size that trains, drawn from the task under a seed of their own; the method is left as it was.
@@ -69,7 +69,7 @@ def remarks(method: Method, seed: int, when: str) -> dict[str, float]:
     if not getattr(task, "averages", False):
         return {}
     with judging(method, seed), torch.enable_grad():
-        found = noise(_gradients(task, method.minimise(), examples, seed), examples)  # type: ignore[attr-defined]
+        found = estimate(_gradients(task, method.minimise(), examples, seed), examples)  # type: ignore[attr-defined]
     named = {f"noise/{when}/{k}": v for k, v in dataclasses.asdict(found).items() if math.isfinite(v)}
     return named | {"noise/examples": float(BATCHES * examples)}
 

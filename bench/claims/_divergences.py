@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.claims._tools import Known, Table, atoms, minimise, play
+from bench.claims._tools import Known, TableCritic, atoms, minimise, play
 from bench.figure import Bars, Panel
 from bench.method import Samples
 
@@ -112,7 +112,7 @@ def variational(name: str) -> Callable[[Tensor], Tensor]:
 
 def best_critic(name: str, p: Tensor, q: Tensor) -> tuple[float, Tensor]:
     """F, and T at each atom, for shares in tenths: a free score an atom that minimises the critic's loss of `fgan`."""
-    m = play(spec(name), nn.Linear(1, 1), Table(torch.zeros_like(p)), fake=atoms(q, 10))
+    m = play(spec(name), nn.Linear(1, 1), TableCritic(torch.zeros_like(p)), fake=atoms(q, 10))
     loss = minimise(lambda: m.losses(Samples(atoms(p, 10)))[0], m.D.parameters())
     return -loss, m.divergence.activation(m.D.scores.detach())
 

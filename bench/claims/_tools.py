@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench import registry
 from bench.feature import Features
@@ -67,7 +68,7 @@ class Known(nn.Module):
         return self.f(x) + self.bias
 
 
-class Table(nn.Module):
+class TableCritic(nn.Module):
     """A critic of K atoms 0, 1, ...: a free score each; N x 1 atoms to N scores."""
 
     def __init__(self, scores: Tensor) -> None:
@@ -112,8 +113,8 @@ def minimise(loss: Callable[[], Tensor], parameters: Iterable[Tensor], precision
 class Given(Features):
     """A classifier that is told its logits: they are the samples."""
 
+    @override
     def logits(self, x: Tensor) -> Tensor:
-        """The samples, N x K."""
         return x
 
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.claim import Finding, Paper, claim
-from bench.claims._tools import Known, Table, atoms, evenly, minimise, play, quantiles, rate
+from bench.claims._tools import Known, TableCritic, atoms, evenly, minimise, play, quantiles, rate
 from bench.figure import Arrows, Bars, Line, Mark, Panel, Points
 from bench.method import Samples
 from methods.networks.backbones import Critic
@@ -133,7 +133,7 @@ def one_sided_smoothing() -> Finding:
     cases: dict[str, tuple[float, float]] = {}
     marks: list[Mark] = []
     for alpha in (0.9, 0.75):
-        m = play(f"label_smoothing_gan[alpha={alpha}]", nn.Linear(1, 1), Table(torch.zeros(3, dtype=torch.float64)), fake=atoms(q, 1000))
+        m = play(f"label_smoothing_gan[alpha={alpha}]", nn.Linear(1, 1), TableCritic(torch.zeros(3, dtype=torch.float64)), fake=atoms(q, 1000))
         minimise(functools.partial(m.critic_loss, Samples(atoms(p, 1000))), m.D.parameters())
         best, found = alpha * p / (p + q), m.D.scores.detach().sigmoid()
         cases |= {f"alpha = {alpha:g}, atom {k}": (float(best[k]), float(found[k])) for k in range(3)}

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.claim import Finding, Paper, claim
-from bench.claims._tools import Known, Table, atoms, evenly, minimise, play, rate
+from bench.claims._tools import Known, TableCritic, atoms, evenly, minimise, play, rate
 from bench.figure import Bars, Line, Mark, Panel, Points
 from bench.method import Samples
 
@@ -84,7 +84,7 @@ def missed_modes() -> Finding:
 def two_critics() -> Finding:
     """First the manifold, then its mass."""
     p, r, q = (torch.tensor(v, dtype=torch.float64) for v in ([0.4, 0.3, 0.2, 0.1], [0.25, 0.25, 0.25, 0.25], [0.1, 0.2, 0.2, 0.5]))
-    tables: list[nn.Module] = [Table(torch.zeros(4, dtype=torch.float64)) for _ in range(3)]
+    tables: list[nn.Module] = [TableCritic(torch.zeros(4, dtype=torch.float64)) for _ in range(3)]
     m = play("mdgan", nn.Linear(1, 1), [tables[0], nn.Linear(1, 1), tables[2]], fake=atoms(q, 1000))
     m.reconstruct = lambda x: atoms(r, 1000)
     panels, names = [], [f"atom {k}" for k in range(4)]

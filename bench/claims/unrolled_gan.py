@@ -107,7 +107,7 @@ def many_steps_are_the_best_critic() -> Finding:
 def ring() -> Finding:
     """Modes that are found and missed."""
     task = registry.make("task", "toy2d[z_dim=64,critic_layers=1,critic_scale=4.0]")
-    metric, real = task.known(registry.make("metric", "modes")), task.real("test", 500)
+    metric, real = task.bind_metric(registry.make("metric", "modes")), task.real("test", 500)
     found, panels = {}, []
     for k in (0, 5):
         torch.manual_seed(0)

@@ -56,7 +56,7 @@ class _Scenes:
     def of(cls, pictures: PictureSet) -> _Scenes:
         found = list(pictures)
         images = torch.stack([(p.sharp * 255).round().to(torch.uint8) for p in found])
-        return cls(images, [Detections.annotated(p.boxes, p.labels) for p in found if p.boxes is not None and p.labels is not None])
+        return cls(images, [Detections.from_annotations(p.boxes, p.labels) for p in found if p.boxes is not None and p.labels is not None])
 
 
 def train(recipe: Recipe, scenes: _Scenes) -> Any:

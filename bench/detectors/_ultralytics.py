@@ -23,6 +23,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.detector import Detections, Detector, best_boxes
 from bench.errors import UsageError
@@ -49,8 +50,8 @@ class UltralyticsDetector(Detector):
         """The network in evaluation mode."""
         raise NotImplementedError
 
+    @override
     def __call__(self, images: Tensor) -> list[Detections]:
-        """Find objects; see `Detector`."""
         self.require()
         model = self.model.to(images.device)
         height, width = images.shape[-2:]

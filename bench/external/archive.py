@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Literal
 
+from typing_extensions import override
+
 from bench.errors import Unavailable
 
 _TAR: dict[str, Literal["r:", "r:gz", "r:bz2", "r:xz"]] = {".tar": "r:", ".gz": "r:gz", ".tgz": "r:gz", ".bz2": "r:bz2", ".xz": "r:xz"}
@@ -142,8 +144,13 @@ class _Header(tarfile.TarInfo):
     """A header; those that carry long names would be read into memory whole, so their size is looked at first."""
 
     @classmethod
+    @override
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
-        """See the base class. Raises tarfile.ReadError."""
+        """Refuse a long-name header that is larger than any name.
+
+        Raises:
+            tarfile.ReadError: it is.
+        """
         header = super().frombuf(buf, encoding, errors)
         if header.type in _LONG and header.size > _CHUNK:
             raise tarfile.ReadError(f"a header of {header.size:,} bytes: refused")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import Unavailable
-from bench.external.https import Broken, ask, check_address, chunks
+from bench.external.https import ConnectionBroken, check_address, chunks, request
 
 LARGEST = 32 << 30  # bytes of one file, unless it says otherwise
 
@@ -137,7 +137,7 @@ class _Transfer:
         while True:
             try:
                 return self._attempt(verified=verified)
-            except Broken as broken:
+            except ConnectionBroken as broken:
                 failures = 0 if self.part.have > most else failures + 1
                 most = max(most, self.part.have)
                 if failures >= self.rules.tries:
@@ -165,12 +165,12 @@ class _Transfer:
         """The answer to a request for all from there on, if the file is still that one."""
         wanted = {"Range": f"bytes={start}-"} | ({"If-Range": mark} if mark else {}) if start else {}
         try:
-            return ask(self.url, wanted, self.rules.patience, self.rules.local)
-        except Broken as broken:
+            return request(self.url, wanted, self.rules.patience, self.rules.local)
+        except ConnectionBroken as broken:
             if broken.status != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 raise
             self.part.drop()
-            raise Broken("the server has nothing beyond what came: its file changed, or the length that it stated is false") from broken
+            raise ConnectionBroken("the server has nothing beyond what came: its file changed, or the length that it stated is false") from broken
 
     def _agreed(self, response: http.client.HTTPResponse, start: int, about: dict[str, Any]) -> int | None:
         """The size of the whole file, where it is known; the part is dropped where the answer does not continue it."""
@@ -181,7 +181,7 @@ class _Transfer:
         same = about.get("mark") in (None, _mark(response)) and about.get("size") in (None, total)
         if not match or int(match[1]) != start or not same:
             self.part.drop()
-            raise Broken("the file on the server changed, or another part than asked for came")
+            raise ConnectionBroken("the file on the server changed, or another part than asked for came")
         return total
 
     def _receive(self, response: http.client.HTTPResponse, start: int, total: int | None) -> None:
@@ -195,7 +195,7 @@ class _Transfer:
                 file.write(chunk)
                 self.progress(have, total)
         if total is not None and have != total:
-            raise Broken(f"the connection ended at {have:,} of {total:,} bytes")
+            raise ConnectionBroken(f"the connection ended at {have:,} of {total:,} bytes")
 
     def _room(self, start: int, total: int | None) -> None:
         """The file fits: below the limit, on the disk."""

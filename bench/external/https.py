@@ -1,4 +1,4 @@
-"""One request over https, and what its failure means: another try may help (`Broken`), or none will (`Unavailable`). Standard library only."""
+"""One request over https, and what its failure means: another try may help (`ConnectionBroken`), or none will (`Unavailable`). Standard library only."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from typing_extensions import override
+
 from bench.errors import Unavailable
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -20,7 +22,7 @@ _PASSING = {408, 425, 429, 500, 502, 503, 504}  # answers that may differ in a m
 _CHUNK = 1 << 16
 
 
-class Broken(Exception):
+class ConnectionBroken(Exception):
     """This request failed; another may not. `status`: what the server answered; 0: nothing."""
 
     def __init__(self, why: str, status: int = 0) -> None:
@@ -39,7 +41,7 @@ def check_address(url: str, local: bool, how: str = "") -> None:
         raise Unavailable(f"{how}{url}: refused, files are fetched over https only")
 
 
-def ask(url: str, headers: Mapping[str, str], patience: float, local: bool) -> http.client.HTTPResponse:
+def request(url: str, headers: Mapping[str, str], patience: float, local: bool) -> http.client.HTTPResponse:
     """The server's answer, its body unread; redirects are followed where `check_address` lets them.
 
     Args:
@@ -59,7 +61,7 @@ def ask(url: str, headers: Mapping[str, str], patience: float, local: bool) -> h
     except urllib.error.HTTPError as error:
         with error:
             if error.code in _PASSING or (error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and "Range" in headers):
-                raise Broken(f"the server answers {error.code} {error.reason}", error.code) from error
+                raise ConnectionBroken(f"the server answers {error.code} {error.reason}", error.code) from error
             raise Unavailable(f"cannot fetch {url}: {_refusal(error)}") from error
 
 
@@ -83,8 +85,13 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def __init__(self, local: bool) -> None:
         self.local = local
 
+    @override
     def http_error_302(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
-        """See the base class. Raises Unavailable."""
+        """Check the target before it is asked.
+
+        Raises:
+            Unavailable: it is no address that would be accepted.
+        """
         if target := headers.get("Location"):
             with contextlib.ExitStack() as unless:
                 unless.callback(fp.close)
@@ -114,7 +121,7 @@ def _network(url: str) -> Iterator[None]:
             raise Unavailable(f"cannot fetch {url}: its server is not found ({reason.strerror}); is there a network?") from error
         if isinstance(reason, ssl.SSLCertVerificationError):
             raise Unavailable(f"cannot fetch {url}: the server's certificate is not to be trusted: {reason.verify_message}") from error
-        raise Broken(_what(reason)) from error
+        raise ConnectionBroken(_what(reason)) from error
 
 
 def _what(error: object) -> str:

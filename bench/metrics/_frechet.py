@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metrics._samples import FeatureMetric
 
@@ -39,10 +40,10 @@ class FrechetMetric(FeatureMetric):
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """And the arithmetic."""
         return {**super().protocol(), "covariance": "n - 1", "arithmetic": "float64, nuclear norm of covariance factors"}
 
+    @override
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:
-        """The distance, >= 0."""
         return {self._name: frechet(*self.features(fake, real))}

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import Batch, Method
 from bench.metric import CostMetric
@@ -20,7 +21,7 @@ from bench.spec import param
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def without_side_effects() -> Iterator[None]:
     """No gradients, and the random numbers (CPU and CUDA) go on afterwards as if nothing had happened."""
     with torch.random.fork_rng(), torch.no_grad():
         yield
@@ -42,18 +43,17 @@ class Timed(CostMetric):
     repeats: int = param(5, "uses that are timed; their median counts")
 
     def __post_init__(self) -> None:
-        """A median needs a value."""
         if self.warmup < 0 or self.repeats < 1:
             raise ValueError(f"warmup must be >= 0 and repeats >= 1, not {self.warmup} and {self.repeats}")
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """The machine."""
         return _hardware()
 
     def seconds(self, method: Method, batch: Batch | int) -> tuple[float, Tensor]:
         """Median wall-clock seconds of one use after warm-up, and what it returned."""
         elapsed = []
-        with quiet():
+        with without_side_effects():
             for _ in range(self.warmup + self.repeats):
                 start = perf_counter()
                 out = use(method, batch)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.feature import Features
@@ -26,16 +27,16 @@ class FeatureMetric(SampleMetric):
 
     net: Net = "digits_cnn"
 
+    @override
     def require(self) -> None:
-        """What the network requires."""
         self.network.require()
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """The network with its hash. Raises as `require`."""
         return {"net": self.network.protocol()}
 
-    def parts(self) -> list[tuple[str, str]]:
-        """The network."""
+    @override
+    def components(self) -> list[tuple[str, str]]:
         return [("feature", self.net)]
 
     @functools.cached_property
@@ -47,7 +48,7 @@ class FeatureMetric(SampleMetric):
 
     def features(self, fake: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
         """Both sets in features: n x d and m x d, float64."""
-        network = self.network.fitted(real)
+        network = self.network.fit(real)
         return network(fake).double(), network(real).double()
 
 
@@ -84,7 +85,7 @@ def _near_mean(x: Tensor) -> Tensor:
     return torch.where(span > 0, (x.mean(0) / grid).round() * grid, x[0])
 
 
-def without_self(rows: slice, distances: Tensor) -> Tensor:
+def drop_self(rows: slice, distances: Tensor) -> Tensor:
     """A block of distances of a set to itself, in which nothing is its own neighbour (changed in place)."""
     distances[:, rows].fill_diagonal_(float("inf"))
     return distances

@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import SaliencyMetric
-from bench.metrics._saliency import area, at, unit
+from bench.metrics._saliency import area, stretch, values_at
 from bench.spec import param
 
 
@@ -35,10 +36,10 @@ class AUCBorji(SaliencyMetric):
         if self.splits < 1 or not 0 < self.step <= 1:
             raise ValueError(f"splits must be >= 1 and step in (0, 1], not {self.splits} and {self.step}")
 
+    @override
     def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
-        """See the base class."""
-        maps = unit(saliency)
-        return torch.stack([self._area(s, values) for s, values in zip(maps, at(maps, truth[0]), strict=True)])
+        maps = stretch(saliency)
+        return torch.stack([self._area(s, values) for s, values in zip(maps, values_at(maps, truth[0]), strict=True)])
 
     def _area(self, s: Tensor, positives: Tensor) -> Tensor:
         rng = torch.Generator().manual_seed(self.seed)

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import SaliencyMetric
 from bench.spec import param
@@ -29,8 +30,8 @@ class AUCJudd(SaliencyMetric):
     ties: Literal["random", "together"] = param("random", "equal pixels stand in random order, as after MATLAB's noise of 1e-7, or count at once")
     seed: int = param(0, "of the order of equal pixels")
 
+    @override
     def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
-        """See the base class."""
         return torch.stack([self._area(s, f) for s, f in zip(saliency.flatten(1), truth[0].flatten(1) > 0, strict=True)])
 
     def _area(self, s: Tensor, fixated: Tensor) -> Tensor:

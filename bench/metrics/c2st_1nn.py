@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from bench.metrics._samples import FeatureMetric, Net, squared_distances, without_self
+from bench.metrics._samples import FeatureMetric, Net, drop_self, squared_distances
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,16 +27,16 @@ class C2ST(FeatureMetric):
 
     net: Net = "pixels"
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """And the sets."""
         return {**super().protocol(), "sets": "the first min(n, m) of each", "arithmetic": "float64"}
 
+    @override
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:
-        """The accuracy."""
         n = min(len(fake), len(real))
         a, b = self.features(fake, real)
         both = torch.cat((a[:n], b[:n]))
-        nearest = torch.cat([without_self(rows, d).argmin(1) for rows, d in squared_distances(both, both)])
+        nearest = torch.cat([drop_self(rows, d).argmin(1) for rows, d in squared_distances(both, both)])
         right = ((nearest < n) == (torch.arange(2 * n, device=both.device) < n)).double()
         accuracy = right.mean()
         return {

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import MetricColumn
 from bench.metrics._histogram import evenness
@@ -34,8 +35,8 @@ class ClassModes(FeatureMetric):
         ),
     }
 
+    @override
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:
-        """The counts."""
         values: dict[str, Tensor | float] = {}
         for x, suffix in ((fake, ""), (real, "/real")):
             logits = self.network.logits(x)

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.cards import Card
@@ -78,7 +79,7 @@ class Detection(Metric):
 
         Args:
             predictions: the detector's output on each picture, low scores included.
-            references: annotations (`Detections.annotated`), or the detector's output on the sharp pictures where `reference` is "pseudo".
+            references: annotations (`Detections.from_annotations`), or the detector's output on the sharp pictures where `reference` is "pseudo".
 
         Raises:
             UsageError: the two differ in length.
@@ -125,6 +126,7 @@ class Detection(Metric):
             for name, column in self.columns.items()
         }
 
+    @override
     def protocol(self) -> dict[str, Any]:
         """The detector by content, and the library that integrates the precision-recall curves."""
         return {
@@ -134,6 +136,6 @@ class Detection(Metric):
             "pycocotools": version("pycocotools"),
         }
 
+    @override
     def require(self) -> None:
-        """The detector's weights."""
         self.make_detector().require()

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import SaliencyMetric
 from bench.spec import param
@@ -31,8 +32,8 @@ class FBeta(SaliencyMetric):
         if self.beta2 <= 0:
             raise ValueError(f"beta2 must be > 0, not {self.beta2}")
 
+    @override
     def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
-        """See the base class."""
         s, mask = saliency.flatten(1), truth[0].flatten(1) > 0.5
         cut = (2 * s.mean(1, keepdim=True)).clamp_max(1) if self.threshold is None else self.threshold
         found = s >= cut

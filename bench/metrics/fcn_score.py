@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.errors import UsageError
@@ -65,10 +66,11 @@ class FCNScore(Metric):
         values = hits.sum() / n.sum(), (hits / true)[shown[0]].mean(), (hits / (true + predicted - hits))[shown[1]].mean()
         return dict(zip(self.columns, map(float, values), strict=True))
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """Both segmenters by content."""
         return {"segmenter": self.reader(self.segmenter).protocol(), "truth": self.reader(self.truth).protocol()}
 
+    @override
     def require(self) -> None:
         """What the segmenters require, and that their classes are as many.
 

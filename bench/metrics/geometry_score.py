@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from typing_extensions import override
+
 from bench.cards import Card
 from bench.metric import SampleMetric
 from bench.spec import param
@@ -28,7 +30,7 @@ class GeometryScore(SampleMetric):
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (0.0, 2.0)
     definition: ClassVar[str] = "squared distance of mean relative living times of holes in witness complexes (Khrulkov and Oseledets 2018)"
-    least: ClassVar[int] = 4
+    min_samples: ClassVar[int] = 4
 
     landmarks: int = param(64, "points that a witness complex is built on")
     repeats: int = param(1000, "random choices of landmarks, averaged over")
@@ -41,19 +43,21 @@ class GeometryScore(SampleMetric):
         if self.landmarks < 3 or min(self.repeats, self.i_max, self.workers) < 1 or (self.gamma is not None and self.gamma <= 0):
             raise ValueError("landmarks must be at least 3; repeats, i_max and workers at least 1; gamma positive")
 
+    @override
     def card(self) -> Card:
-        """Without the number of processes."""
+        """Leave out the number of processes, which changes no bit."""
         card = super().card()
         return dataclasses.replace(card, protocol={k: v for k, v in card.protocol.items() if k != "workers"})
 
+    @override
     def cards(self, *, fake: int, real: int) -> dict[str, Card]:
-        """With the sizes compared and gamma as resolved."""
+        """Add the number of samples compared, and gamma as resolved."""
         size = min(fake, real)
         more = {"compared": size, "gamma": self._gamma(size)}
         return {name: dataclasses.replace(c, protocol={**c.protocol, **more}) for name, c in super().cards(fake=fake, real=real).items()}
 
+    @override
     def compare(self, fake: Tensor, real: Tensor) -> Mapping[str, Tensor | float]:
-        """At least 0, at most 2."""
         import numpy as np
         from numpy.random import SeedSequence
 
@@ -70,8 +74,9 @@ class GeometryScore(SampleMetric):
         remarks = {"geometry_score/x1000": 1e3 * score, "geometry_score/holes_fake": holes_fake, "geometry_score/holes_real": holes_real}
         return {"geometry_score": score, **remarks}
 
+    @override
     def sampling_errors(self, fake: Tensor, real: Tensor) -> dict[str, float]:
-        """None: a single evaluation takes seconds."""
+        """Return none: one evaluation takes seconds, ten take too long."""
         return {}
 
     def _gamma(self, size: int) -> float:

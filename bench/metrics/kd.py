@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any, ClassVar
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metrics._kernel import polynomial_mmd
 from bench.metrics._samples import FeatureMetric
@@ -19,10 +20,10 @@ class KD(FeatureMetric):
     unit: ClassVar[str] = ""
     definition: ClassVar[str] = "unbiased squared maximum mean discrepancy, kernel (x.y/d + 1)^3, all pairs (formula of Binkowski et al. 2018)"
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """And the arithmetic."""
         return {**super().protocol(), "arithmetic": "float64, all pairs"}
 
+    @override
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:
-        """The squared discrepancy."""
         return {"kd": polynomial_mmd(*self.features(fake, real))}

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metrics._kernel import polynomial_mmd
 from bench.metrics._samples import FeatureMetric
@@ -29,21 +30,21 @@ class KID(FeatureMetric):
     seed: int = param(2020, "of the subsets; that of torch-fidelity")
 
     def __post_init__(self) -> None:
-        """Something to average."""
         if self.subsets < 1 or self.size < 2:
             raise ValueError(f"subsets must be >= 1 and size >= 2, not {self.subsets} and {self.size}")
 
     @property
-    def least(self) -> int:
-        """A subset."""
+    @override
+    def min_samples(self) -> int:
         return self.size
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """And the arithmetic."""
         return {**super().protocol(), "arithmetic": "float64"}
 
+    @override
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:
-        """The mean over subsets; their standard deviation as a remark."""
+        """Return the mean over subsets; their standard deviation as a remark."""
         a, b = self.features(fake, real)
         rng = np.random.RandomState(self.seed)
         values = []

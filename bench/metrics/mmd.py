@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metrics._kernel import unbiased_mmd
-from bench.metrics._samples import FeatureMetric, Net, squared_distances, without_self
+from bench.metrics._samples import FeatureMetric, Net, drop_self, squared_distances
 
 _MEDIAN_OF = 2000
 
@@ -27,15 +28,15 @@ class MMD(FeatureMetric):
 
     net: Net = "pixels"
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """And the bandwidth."""
         return {**super().protocol(), "bandwidth": f"median distance of {_MEDIAN_OF} real samples at most", "arithmetic": "float64, all pairs"}
 
+    @override
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:
-        """The squared discrepancy."""
         a, b = self.features(fake, real)
         some = b[:_MEDIAN_OF]
-        apart = torch.cat([without_self(rows, d).flatten() for rows, d in squared_distances(some, some)])
+        apart = torch.cat([drop_self(rows, d).flatten() for rows, d in squared_distances(some, some)])
         width = apart[apart.isfinite()].sqrt().quantile(0.5)
 
         def total(x: Tensor, y: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.errors import UsageError
 from bench.metric import MetricColumn, SampleMetric
@@ -58,8 +59,9 @@ class Modes(SampleMetric):
         """
         return dataclasses.replace(self, centres=tuple(tuple(row) for row in centres.tolist()), std=float(std))
 
+    @override
     def compare(self, fake: Tensor, real: Tensor) -> Mapping[str, Tensor | float]:
-        """The counts. UsageError where the modes are unknown or have another dimension."""
+        """Count the modes. Raises UsageError where they are unknown or have another dimension."""
         if not self.centres or self.std <= 0:
             raise UsageError("modes needs to know them: give centres and std, or let the task hand them over (`with_centres`)")
         centres = torch.tensor(self.centres, dtype=torch.float64, device=fake.device)

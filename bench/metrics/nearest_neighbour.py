@@ -7,8 +7,9 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from bench.metrics._samples import FeatureMetric, Net, squared_distances, without_self
+from bench.metrics._samples import FeatureMetric, Net, drop_self, squared_distances
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,15 +29,15 @@ class NearestNeighbour(FeatureMetric):
 
     net: Net = "pixels"
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """And the arithmetic."""
         return {**super().protocol(), "arithmetic": "float64"}
 
+    @override
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:
-        """The share."""
         distance, index = self.nearest(fake, real)
         b = self.features(real[:1], real)[1]
-        own = torch.cat([without_self(rows, d).amin(1) for rows, d in squared_distances(b, b)]).sqrt()
+        own = torch.cat([drop_self(rows, d).amin(1) for rows, d in squared_distances(b, b)]).sqrt()
         return {
             "nearest_neighbour": (distance > own[index]).double().mean(),
             "nearest_neighbour/fake": distance.median(),

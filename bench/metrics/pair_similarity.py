@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.errors import UsageError
@@ -32,16 +33,16 @@ class PairSimilarity(SampleMetric):
     seed: int = param(0, "of the pairs")
 
     def __post_init__(self) -> None:
-        """At least one pair."""
         if self.pairs < 1:
             raise ValueError(f"pairs must be >= 1, not {self.pairs}")
 
-    def parts(self) -> list[tuple[str, str]]:
-        """The similarity."""
+    @override
+    def components(self) -> list[tuple[str, str]]:
         return [("metric", self.measure)]
 
+    @override
     def compare(self, fake: Tensor, real: Tensor) -> Mapping[str, Tensor | float]:
-        """The means. UsageError for points."""
+        """Return the means. Raises UsageError for points."""
         if fake.ndim != 4:
             raise UsageError(f"pair_similarity compares pictures, not points of {fake.shape[1]} dimensions")
         return {"pair_similarity": self._mean(fake), "pair_similarity/real": self._mean(real)}

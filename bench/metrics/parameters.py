@@ -6,10 +6,11 @@ import dataclasses
 from typing import ClassVar, Literal
 
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.method import Batch, Method
 from bench.metric import CostMetric
-from bench.metrics._inference import quiet, use
+from bench.metrics._inference import use, without_side_effects
 from bench.spec import param
 
 
@@ -24,8 +25,8 @@ class Parameters(CostMetric):
 
     of: Literal["inference", "training"] = param("inference", "the layers that run when the method is used, or all networks, critics among them")
 
+    @override
     def __call__(self, method: Method, batch: Batch | int) -> float:
-        """A count. See the base class."""
         return float(sum(self.per_network(method, batch).values()))
 
     def per_network(self, method: Method, batch: Batch | int) -> dict[str, int]:
@@ -50,7 +51,7 @@ def _used(networks: dict[str, nn.Module], method: Method, batch: Batch | int) ->
     modules = {module for network in networks.values() for module in network.modules()}
     handles = [module.register_forward_pre_hook(note) for module in modules]
     try:
-        with quiet():
+        with without_side_effects():
             use(method, batch)
     finally:
         for handle in handles:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import SampleMetric
 from bench.metrics._samples import squared_distances
@@ -32,21 +33,21 @@ class ParzenLL(SampleMetric):
     grid: int = param(10, "widths tried between the two, evenly in the logarithm")
 
     def __post_init__(self) -> None:
-        """An interval."""
         if not 0 < self.low <= self.high or self.grid < 1:
             raise ValueError(f"low and high must satisfy 0 < low <= high and grid >= 1, not {self.low}, {self.high} and {self.grid}")
 
     @property
-    def least(self) -> int:
-        """Some to choose by, some to score."""
+    @override
+    def min_samples(self) -> int:
+        """Ten: some choose the bandwidth, the others are scored."""
         return 10
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """Who chooses the bandwidth."""
         return {"validation": "every fifth real sample in the order of means", "arithmetic": "float64"}
 
+    @override
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:
-        """The log-likelihood, and what chose it."""
         windows, x = fake.double().flatten(1), real.double().flatten(1)
         x = x[x.mean(1).argsort(stable=True)]
         chosen = torch.arange(len(x), device=x.device) % 5 == 0

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import MetricColumn
-from bench.metrics._samples import FeatureMetric, squared_distances, without_self
+from bench.metrics._samples import FeatureMetric, drop_self, squared_distances
 from bench.spec import param
 
 
@@ -37,21 +38,20 @@ class PRDC(FeatureMetric):
     k_density: int = param(5, "neighbours that the balls of density and coverage reach to")
 
     def __post_init__(self) -> None:
-        """A ball needs a neighbour."""
         if min(self.k, self.k_density) < 1:
             raise ValueError(f"k and k_density must be >= 1, not {self.k} and {self.k_density}")
 
     @property
-    def least(self) -> int:
-        """One more than neighbours."""
+    @override
+    def min_samples(self) -> int:
         return max(self.k, self.k_density) + 1
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """And what lies in a ball."""
         return {**super().protocol(), "ball": "closed for precision and recall, open for density and coverage", "arithmetic": "float64"}
 
+    @override
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:
-        """The four."""
         a, b = self.features(fake, real)
         (real_pr, real_dc), (fake_pr, _) = self._radii(b), self._radii(a)
         precise, recalled, inside = [], torch.zeros_like(real_pr), torch.zeros_like(real_pr)
@@ -69,5 +69,5 @@ class PRDC(FeatureMetric):
     def _radii(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Squared distances to the k-th and k_density-th neighbours within a set: n each."""
         most = max(self.k, self.k_density)
-        near = torch.cat([without_self(rows, d).topk(most, largest=False).values for rows, d in squared_distances(x, x)])
+        near = torch.cat([drop_self(rows, d).topk(most, largest=False).values for rows, d in squared_distances(x, x)])
         return near[:, self.k - 1], near[:, self.k_density - 1]

@@ -6,9 +6,10 @@ import dataclasses
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import ImageMetric
-from bench.operators.images import Border, Channel, Quantize, paired, per_image
+from bench.operators.images import Border, Channel, Quantize, per_image, prepare_pair
 from bench.spec import param
 
 
@@ -27,12 +28,12 @@ class PSNR(ImageMetric):
     quantize: Quantize = "round"
     reduce: Literal["joint", "per_channel"] = param("joint", "one mean squared error over all channels, or the mean of each channel's own PSNR")
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """Data range, and what becomes of values outside it."""
         return {"data_range": 1.0, "clipped": self.quantize is not None}
 
+    @override
     def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
-        """Decibels, one an image. See the base class."""
-        a, b = paired(x_hat, x, channel=self.channel, border=self.border, quantize=self.quantize)
+        a, b = prepare_pair(x_hat, x, channel=self.channel, border=self.border, quantize=self.quantize)
         mse = (a - b).square().mean((-1, -2) if self.reduce == "per_channel" else (-1, -2, -3))
         return per_image((-10 * mse.log10()).flatten(1).mean(1) if mse.ndim == 2 else -10 * mse.log10())

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any, ClassVar
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import ImageMetric
 from bench.metrics.psnr import PSNR
@@ -24,11 +25,11 @@ class PSNRHU(ImageMetric):
 
     window: ct.Window = "abdomen"
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """The window and with it the data range."""
         low, high = ct.WINDOWS[self.window]
         return {"low_hu": low, "high_hu": high, "data_range_hu": high - low, "quantize": None}
 
+    @override
     def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
-        """Decibels, one a slice. See the base class."""
-        return PSNR(quantize=None)(ct.windowed(x_hat, self.window), ct.windowed(x, self.window))
+        return PSNR(quantize=None)(ct.clip_to_window(x_hat, self.window), ct.clip_to_window(x, self.window))

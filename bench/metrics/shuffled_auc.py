@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import SaliencyMetric
-from bench.metrics._saliency import area, unit
+from bench.metrics._saliency import area, stretch
 from bench.spec import param
 
 
@@ -31,14 +32,14 @@ class ShuffledAUC(SaliencyMetric):
         if self.splits < 1 or not 0 < self.step <= 1:
             raise ValueError(f"splits must be >= 1 and step in (0, 1], not {self.splits} and {self.step}")
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """Where the negatives come from."""
         return {"others": 10}
 
+    @override
     def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
-        """See the base class."""
         marks = (t.flatten(1) > 0 for t in truth)
-        return torch.stack([self._area(s[f], s[o]) for s, f, o in zip(unit(saliency), *marks, strict=True)])
+        return torch.stack([self._area(s[f], s[o]) for s, f, o in zip(stretch(saliency), *marks, strict=True)])
 
     def _area(self, positives: Tensor, others: Tensor) -> Tensor:
         """As many of the others as there are fixations, without replacement, in each split."""

@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import SaliencyMetric
-from bench.metrics._saliency import mass, unit
+from bench.metrics._saliency import stretch, to_distribution
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,6 @@ class SIM(SaliencyMetric):
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     definition: ClassVar[str] = "sum over pixels of min(S, G), both stretched to [0, 1] and then scaled to sum 1 (MIT saliency benchmark)"
 
+    @override
     def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
-        """See the base class."""
-        return torch.minimum(mass(unit(saliency)), mass(unit(truth[0]))).sum(1)
+        return torch.minimum(to_distribution(stretch(saliency)), to_distribution(stretch(truth[0]))).sum(1)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metrics._samples import FeatureMetric, Net
 from bench.spec import param
@@ -29,16 +30,15 @@ class SlicedWasserstein(FeatureMetric):
     seed: int = param(0, "of the directions")
 
     def __post_init__(self) -> None:
-        """At least one direction."""
         if self.directions < 1:
             raise ValueError(f"directions must be >= 1, not {self.directions}")
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """And the arithmetic."""
         return {**super().protocol(), "arithmetic": "float64"}
 
+    @override
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:
-        """The distance."""
         a, b = self.features(fake, real)
         rng = torch.Generator().manual_seed(self.seed)
         axes = torch.randn(self.directions, a.shape[1], generator=rng, dtype=torch.float64)

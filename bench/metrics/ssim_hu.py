@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any, ClassVar
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import ImageMetric
 from bench.metrics.ssim import SSIM
@@ -24,11 +25,11 @@ class SSIMHU(ImageMetric):
 
     window: ct.Window = "abdomen"
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """The window and with it the data range; the taps and the border."""
         low, high = ct.WINDOWS[self.window]
         return {"low_hu": low, "high_hu": high, "data_range_hu": high - low, "quantize": None, "taps": "gauss11", "boundary": "zero"}
 
+    @override
     def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
-        """Similarity in [-1, 1], one a slice. See the base class."""
-        return SSIM(quantize=None, boundary="zero")(ct.windowed(x_hat, self.window), ct.windowed(x, self.window))
+        return SSIM(quantize=None, boundary="zero")(ct.clip_to_window(x_hat, self.window), ct.clip_to_window(x, self.window))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
+from typing_extensions import override
+
 from bench.method import Batch, Method
 from bench.metrics._inference import Timed
 
@@ -18,7 +20,7 @@ class Time(Timed):
     title: ClassVar[str] = "per image"
     definition: ClassVar[str] = "wall-clock milliseconds an image, median after warm-up, the device synchronised"
 
+    @override
     def __call__(self, method: Method, batch: Batch | int) -> float:
-        """Milliseconds an image. See the base class."""
         elapsed, out = self.seconds(method, batch)
         return 1e3 * elapsed / len(out)

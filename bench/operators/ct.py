@@ -49,13 +49,13 @@ def picture(mu: Tensor) -> Tensor:
     return from_hu(1000 * (mu / MU_WATER - 1))
 
 
-def windowed(x: Tensor, window: Window) -> Tensor:
+def clip_to_window(x: Tensor, window: Window) -> Tensor:
     """Pictures seen through a window of HU, which becomes [0, 1]; beyond it all is black or white, but what is infinite is NaN."""
     low, high = WINDOWS[window]
     return torch.where(x.isinf(), math.nan, ((to_hu(x) - low) / (high - low)).clamp(0, 1))
 
 
-def inscribed(size: int, device: torch.device | None = None) -> Tensor:
+def inscribed_disc(size: int, device: torch.device | None = None) -> Tensor:
     """The disc that every view sees whole: size x size, bool."""
     offset = torch.arange(size, device=device) - size // 2
     return offset[:, None] ** 2 + offset**2 <= ((size - 1) // 2) ** 2
@@ -119,7 +119,7 @@ class Scanner:
         t = self._t(size, sinogram.device) / (self.source * size)
         filtered = _ramp(sinogram / (1 + t.square()).sqrt(), taper, cutoff)
         mu = self._smear(filtered, size, None, power=2) * (math.pi / self.views * size / self.field)
-        return mu * inscribed(size, mu.device)
+        return mu * inscribed_disc(size, mu.device)
 
     def _smear(self, sinogram: Tensor, size: int, views: Tensor | None, power: int) -> Tensor:
         """The sum over views of the ray through each pixel, times its closeness to the source (1 on the axis) to a power."""

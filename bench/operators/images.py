@@ -31,7 +31,7 @@ _LUMA: dict[str, tuple[tuple[float, float, float], float]] = {
 RGB_TO_YIQ = (BT601, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 
-def paired(
+def prepare_pair(
     x_hat: Tensor, x: Tensor, *, channel: Channel = "rgb", border: int = 0, quantize: Quantize = "round", smallest: int = 1
 ) -> tuple[Tensor, Tensor]:
     """Bring restored images and the truth to the space they are compared in.
@@ -76,7 +76,7 @@ def halve(x: Tensor) -> Tensor:
     return torch.nn.functional.avg_pool2d(torch.nn.functional.pad(x, (0, odd, 0, odd)), 2)
 
 
-def clipped(x: Tensor) -> Tensor:
+def clip(x: Tensor) -> Tensor:
     """Pictures within [0, 1]; an infinite value is no white or black pixel but NaN."""
     return torch.where(x.isinf(), math.nan, x.clamp(0, 1))
 
@@ -84,7 +84,7 @@ def clipped(x: Tensor) -> Tensor:
 def _stored(x: Tensor, quantize: Quantize) -> Tensor:
     if quantize is None:
         return torch.where(x.isinf(), math.nan, x.double())
-    levels = clipped(x).mul_(255)  # in the precision of x: float32 k/255 times 255 is exactly k, so truncation keeps stored pictures
+    levels = clip(x).mul_(255)  # in the precision of x: float32 k/255 times 255 is exactly k, so truncation keeps stored pictures
     return (levels.round_() if quantize == "round" else levels.floor_()).double().div_(255)
 
 

@@ -6,6 +6,7 @@ import dataclasses
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.segmenter import Segmenter
 from bench.spec import param
@@ -29,12 +30,13 @@ class Palette(Segmenter):
             raise ValueError("a palette needs two colours or more, all different")
 
     @property
+    @override
     def classes(self) -> int:
-        """One a colour."""
         return len(self.colours)
 
+    @override
     def __call__(self, images: Tensor) -> Tensor:
-        """The nearest colour, of equally near ones the first. See the base class."""
+        """Label by the nearest colour, of equally near ones the first."""
         colours = images.new_tensor(self.colours).div_(255)  # K x 3
         distances = colours.square().sum(1).view(-1, 1, 1) - 2 * torch.einsum("nchw,kc->nkhw", images, colours)  # less |image|^2
         return distances.argmin(1)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench.statistics.effects import capped
+from bench.statistics.effects import cap_infinite
 from bench.statistics.intervals import LEVEL, REPS, SEED, Floats, Interval
 from bench.statistics.paired import MIN_PAIRS
 
@@ -33,7 +33,7 @@ def normalise(rows: Sequence[ArrayLike], *, higher_is_better: bool) -> list[Floa
     """
     scores = [np.asarray(row, np.float64) * (1 if higher_is_better else -1) for row in rows]
     scores = [np.where(np.isnan(s), -np.inf, s) for s in scores]
-    scores = capped(*scores)
+    scores = cap_infinite(*scores)
     medians = np.array([np.sort(s)[(len(s) - 1) // 2] for s in scores])  # the lower median: half a row diverged, and so has its median
     medians = medians[np.isfinite(medians)]
     worst = medians.min(initial=np.inf)
@@ -152,7 +152,7 @@ def nemenyi_q(k: int) -> float:
 
 
 @dataclasses.dataclass(frozen=True)
-class Profile:
+class PerformanceProfile:
     """AlgoPerf's performance profile (Dahl et al. 2023). `ratio`: rows x workloads, time over the fastest row's; inf where the target was missed."""
 
     ratio: Floats
@@ -169,7 +169,7 @@ class Profile:
         return score
 
 
-def profile(times: ArrayLike) -> Profile:
+def profile(times: ArrayLike) -> PerformanceProfile:
     """Times to the target as ratios to the fastest.
 
     Args:
@@ -178,7 +178,7 @@ def profile(times: ArrayLike) -> Profile:
     t = np.asarray(times, np.float64)
     ratio = np.full_like(t, np.inf)
     np.divide(t, t.min(axis=0), out=ratio, where=np.isfinite(t))
-    return Profile(ratio)
+    return PerformanceProfile(ratio)
 
 
 def time_to_result(times: ArrayLike) -> float:

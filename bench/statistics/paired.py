@@ -48,7 +48,7 @@ class Comparison:
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class ScoredRow:
     """The scores of a row.
 
     Attributes:
@@ -65,7 +65,7 @@ class Row:
 
 
 def compare(
-    rows: Sequence[Row | ArrayLike],
+    rows: Sequence[ScoredRow | ArrayLike],
     *,
     higher_is_better: bool = True,
     over: Literal["images", "seeds"] = "images",
@@ -74,18 +74,18 @@ def compare(
     """Compare rows pair by pair.
 
     Args:
-        rows: each a `Row`, or its scores; the images are the same and in one order, and one that a row has no score of is left out for all.
+        rows: each a `ScoredRow`, or its scores; the images are the same and in one order, and one that a row has no score of is left out for all.
         higher_is_better: the direction of the score.
         over: what was scored: "seeds" where there are no images.
         groups: what each image was taken from; empty: each is a group of its own.
     """
-    given = [row if isinstance(row, Row) else Row(row) for row in rows]
+    given = [row if isinstance(row, ScoredRow) else ScoredRow(row) for row in rows]
     stacks = [np.atleast_2d(np.asarray(row.scores, np.float64)) for row in given]
     stacks = [s.reshape(-1, 1) for s in stacks] if over == "seeds" else stacks
     known = ~np.any([np.isnan(s).any(0) for s in stacks], axis=0)
     stacks = [s[:, known] for s in stacks]
     names = [g for g, kept in zip(groups or range(len(known)), known, strict=True) if kept]
-    n, count = (len(names) if over == "images" else min(map(len, stacks))), Groups.of(names).n
+    n, count = (len(names) if over == "images" else min(map(len, stacks))), Groups.from_names(names).n
     shared = shared_images(stacks)
     of_seeds = [_Seeds.of(row, stack[:, shared].mean(1)) for row, stack in zip(given, stacks, strict=True)]
     if reason := _untestable(over, count, of_seeds):
@@ -116,7 +116,7 @@ class _Seeds:
     one: float
 
     @classmethod
-    def of(cls, row: Row, means: Floats) -> _Seeds:
+    def of(cls, row: ScoredRow, means: Floats) -> _Seeds:
         """Scores that vary depend on the seed, whatever is said."""
         return cls(means, row.seeds, row.trained or len(set(means.tolist())) > 1, row.error**2)
 
@@ -145,17 +145,17 @@ def _estimates(
 ) -> tuple[tuple[Floats, Floats, Floats], Floats, Floats]:
     """Of each pair (i, j), i < j: the difference with its limits, p, and a number whose sign says which is larger."""
     i, j = np.triu_indices(len(stacks), 1)
-    of = Groups.of([name for name, kept in zip(names, shared, strict=True) if kept])
+    of = Groups.from_names([name for name, kept in zip(names, shared, strict=True) if kept])
     means = np.array([s.means.mean() for s in of_seeds])
     total = difference(means[i], means[j])
     with np.errstate(invalid="ignore"):  # rows without a finite score: their pairs go by ranks
-        values = np.stack([of.spread_out(s[:, shared].mean(0)) for s in stacks])
+        values = np.stack([of.pseudo_values(s[:, shared].mean(0)) for s in stacks])
         pictures, third = of.error(difference(values[i], values[j]))
         parts = [pictures, *_seed_parts(of_seeds, i, j)]
         p, (low, high), sign = p_value(total, parts, third), limits(total, parts, third), total.copy()
     ranked = ~np.isfinite([s.sum() for s in stacks])
     if (by_rank := np.flatnonzero(ranked[i] | ranked[j])).size:
-        scores = np.stack([Groups.of(names).means(s.mean(0)) for s in stacks])
+        scores = np.stack([Groups.from_names(names).means(s.mean(0)) for s in stacks])
         sides = difference(scores[i[by_rank]], scores[j[by_rank]])
         p[by_rank] = np.fmax(wilcoxon(sides), p_value(total, parts[1:])[by_rank])  # the seeds count, too
         sign[by_rank] = rank_sums(sides)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from methods.optimizers._bounds import Bounded
 from methods.optimizers._options import Betas, BoundSpeed, Epsilon, FinalRate, LearningRate, WeightDecay
@@ -32,5 +33,6 @@ def adabound(
 class _AdaBound(Bounded):
     buffers = ("m", "v")
 
+    @override
     def squares(self, s: Buffers) -> list[Tensor]:
         return s["v"]

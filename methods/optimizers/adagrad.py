@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from methods.optimizers._kept import wide
 from methods.optimizers._options import LearningRate, WeightDecay
@@ -30,6 +31,7 @@ class _Adagrad(torch.optim.Adagrad):
         super().__init__(params, **options)
         self._start(self.param_groups)
 
+    @override
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Torch 2.11 gives state to the parameters of its constructor only."""
         super().add_param_group(param_group)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from methods.optimizers._bounds import Bounded
 from methods.optimizers._options import Betas, BoundSpeed, Epsilon, FinalRate, LearningRate, WeightDecay
@@ -27,6 +28,7 @@ def amsbound(
 class _AMSBound(Bounded):
     buffers = ("m", "v", "largest")
 
+    @override
     def squares(self, s: Buffers) -> list[Tensor]:
         torch._foreach_maximum_(s["largest"], s["v"])
         return s["largest"]

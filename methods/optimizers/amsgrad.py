@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from methods.optimizers._options import Betas, Epsilon, LearningRate, WeightDecay
 from methods.optimizers._rule import Buffers, Rule, average, average_squares, root
@@ -24,6 +25,7 @@ def amsgrad(
 class _AMSGrad(Rule):
     buffers = ("m", "v", "largest")
 
+    @override
     def update(self, w: list[Tensor], g: list[Tensor], s: Buffers, group: dict[str, Any]) -> None:
         average(s["m"], g, group["betas"][0])
         average_squares(s["v"], g, group["betas"][1])

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from methods.optimizers._options import Betas, Epsilon, LearningRate, WeightDecay
 from methods.optimizers._rule import Buffers, Rule, average, root
@@ -24,6 +25,7 @@ def amsgrad_notes(
 class _AMSGrad(Rule):
     buffers = ("m", "v")
 
+    @override
     def update(self, w: list[Tensor], g: list[Tensor], s: Buffers, group: dict[str, Any]) -> None:
         average(s["m"], g, group["betas"][0])
         new = list(torch._foreach_mul(s["v"], group["betas"][1]))

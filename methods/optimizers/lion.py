@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from methods.optimizers._options import DecoupledWeightDecay, LearningRate
 from methods.optimizers._rule import Buffers, Rule, average
@@ -28,6 +29,7 @@ class _Lion(Rule):
     buffers = ("m",)
     decoupled = True
 
+    @override
     def update(self, w: list[Tensor], g: list[Tensor], s: Buffers, group: dict[str, Any]) -> None:
         steps = list(torch._foreach_lerp(s["m"], g, 1 - group["betas"][0]))
         torch._foreach_sign_(steps)

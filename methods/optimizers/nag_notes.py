@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from methods.optimizers._options import AveragingMomentum, LearningRate, WeightDecay
 from methods.optimizers._rule import Buffers, Rule, average, look_ahead
@@ -24,6 +25,7 @@ def nag_notes(
 class _NAG(Rule):
     buffers = ("m", "ahead")
 
+    @override
     def update(self, w: list[Tensor], g: list[Tensor], s: Buffers, group: dict[str, Any]) -> None:
         average(s["m"], g, group["momentum"])
         look_ahead(w, list(torch._foreach_mul(s["m"], group["lr"])), s["ahead"])

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from methods.optimizers._options import Betas, Epsilon, LearningRate, WeightDecay
 from methods.optimizers._rule import Buffers, Rule, average, average_squares, root
@@ -42,6 +43,7 @@ def swats(
 class _SWATS(Rule):
     buffers = ("m", "v")  # m is the velocity u after the switch
 
+    @override
     def remarks(self) -> dict[str, float]:
         """The criterion and the switch: "rate", or "rate.0", "rate.1", ... where there are several groups."""
         told = ("gamma", "estimate", "switched", "rate")
@@ -49,6 +51,7 @@ class _SWATS(Rule):
         numbers = {f"{name}.{i}" if many else name: float(group[name]) for i, group in enumerate(self.param_groups) for name in told}
         return super().remarks() | numbers
 
+    @override
     def update(self, w: list[Tensor], g: list[Tensor], s: Buffers, group: dict[str, Any]) -> None:
         b1 = group["betas"][0]
         if group["switched"]:

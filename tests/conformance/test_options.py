@@ -6,7 +6,7 @@ from bench import registry
 from bench.errors import UsageError
 from bench.spec import REQUIRED, options_of
 
-NOT_YET = {"method", "task", "dataset", "degradation", "adversarial"}  # kinds whose options need not say yet what they mean
+NOT_YET = {"task", "dataset", "degradation", "adversarial"}  # kinds whose options need not say yet what they mean
 PARTS = [(kind, name) for kind in registry.FOLDERS for name in registry.names(kind)]
 CHOICES = [
     (kind, name, option)

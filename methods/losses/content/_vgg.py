@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench.spec import param
 from methods.losses.content.perceptual import Perceptual
@@ -19,6 +20,6 @@ class ScaledVGG(Perceptual):
 
     normalize: bool = param(True, "subtract ImageNet's mean and divide by its deviation")
 
+    @override
     def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
-        """The distance, a scalar: a mean over places and channels."""
         return super().__call__(x_hat, x) / 12.75**2

@@ -71,7 +71,7 @@ def _architecture(net: str, layer: int) -> nn.Sequential:
 def _pretrained(net: str, layer: int) -> nn.Sequential:
     features = _architecture(net, layer)
     name = "squeezenet1_0" if net == "squeezenet" else net
-    with weights.fitting(name):
+    with weights.explain_misfit(name):
         state = weights.load_state_dict(name)
         features.load_state_dict({k: state[f"features.{k}"].float() for k in features.state_dict()}, assign=True)
     return features
