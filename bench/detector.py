@@ -46,11 +46,11 @@ class Detections:
         return len(self.scores)
 
     def above(self, confidence: float) -> Detections:
-        """Those with a score of at least `confidence`."""
+        """The detections with a score of at least `confidence`."""
         return self.where(self.scores >= confidence)
 
     def where(self, keep: Tensor) -> Detections:
-        """Those that `keep`, n bool, names."""
+        """The detections where `keep`, n booleans, is true."""
         return Detections(self.boxes[keep], self.labels[keep], self.scores[keep], self.crowds[keep])
 
     @classmethod
@@ -80,14 +80,14 @@ class Detector:
         raise NotImplementedError
 
     def fingerprint(self) -> str:
-        """Sixteen hex digits over the content of the weights."""
+        """Sixteen hex digits over the content of the weights, wherever they lie. Raises as `require`."""
         raise NotImplementedError
 
     def require(self) -> None:
         """Raise `bench.errors.Unavailable` with what is missing and how to get it; nothing by default."""
 
     def protocol(self) -> dict[str, Any]:
-        """What of this detector decides a number: its name, its options (the weights by content, not by path)."""
+        """What of this detector decides a number, as JSON values for its card: name, options (weights by content, not by path). Raises as `require`."""
         options = {k: v for k, v in dataclasses.asdict(self).items() if k != "weights"}
         return {"name": type(self).__module__.rpartition(".")[2], **options, "fingerprint": self.fingerprint()}
 

@@ -42,22 +42,22 @@ class Features:
         return self.logits(x).double().softmax(1)
 
     def logits(self, x: Tensor) -> Tensor:
-        """Their logits, N x K, float32. Raises as `probabilities`."""
+        """Scores of the classes before the softmax, N x K, float32. Raises as `probabilities`."""
         raise UsageError(f"features {self.name!r} have no classes: name a classifier, such as digits_cnn")
 
     def fit(self, real: Tensor) -> Features:
-        """These features with what they learn from the real samples; themselves where there is nothing to learn."""
+        """Features with what they learn from the real samples (the directions of `pca`); these themselves where there is nothing to learn."""
         return self
 
     def fingerprint(self) -> str:
-        """What decides the features besides the options and the code: the sha256 of the weights; empty where there are none."""
+        """The sha256 of the weights, which decide the features besides options and code; empty where there are none. Raises as `require`."""
         return ""
 
     def require(self) -> None:
         """Raise `bench.errors.Unavailable` with what is missing and how to get it; nothing by default."""
 
     def protocol(self) -> dict[str, Any]:
-        """What of these features decides a number."""
+        """What of these features decides a number, as JSON values for its card: name, options, fingerprint. Raises as `require`."""
         return {"name": self.name, **dataclasses.asdict(self), "sha256": self.fingerprint(), "pictures": "clipped, rounded to 8 bits"}
 
     @property
@@ -71,7 +71,7 @@ class ClassifierFeatures(Features):
     """A trained classifier: its last hidden layer and its logits, computed in batches, remembered as long as the samples live."""
 
     def network(self, device: torch.device) -> nn.Module:
-        """The network, in evaluation mode: pictures as `prepare` makes them -> (N x k features, N x K logits)."""
+        """The network on that device, in evaluation mode: pictures as `prepare` makes them -> (N x k features, N x K logits)."""
         raise NotImplementedError
 
     def prepare(self, x: Tensor) -> Tensor:
@@ -105,7 +105,7 @@ _remembered: Any = WeakTensorKeyDictionary()  # samples -> {(network, hash, vers
 
 
 def subset(x: Tensor, rows: Tensor) -> Tensor:
-    """Some of the samples, as a set of its own of which all that classifiers said of `x` is known.
+    """Some of the samples, as a set of its own; what classifiers made of `x` is copied for them, not computed again.
 
     Args:
         x: N samples.
