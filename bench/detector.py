@@ -19,7 +19,8 @@ class Detections:
     """The objects of one picture, best first, on the CPU; annotations are detections of score 1.
 
     `boxes`: n x 4, x0 y0 x1 y1 in pixels, float32; `labels`: n, int64, indices into the detector's classes; `scores`: n, float32 in [0, 1];
-    `crowds`: n, bool, of annotations those that mark many objects at once: none need be found, and what is found there is not wrong. None: none is.
+    `crowds`: n, bool, of annotations those that mark many objects at once: none need be found, and what is found there is not wrong. None:
+    none is.
 
     Raises:
         UsageError: the lengths differ or the boxes are not n x 4.
@@ -75,7 +76,8 @@ class Detector:
             images: N x 3 x H x W, float32, [0, 1], RGB, any size; the detector runs on their device.
 
         Returns:
-            One `Detections` per picture, at most 100 each, with low scores too (about 0.001 and up) so that average precision can be computed.
+            One `Detections` per picture, at most 100 each, with low scores too (about 0.001 and up) so that average precision can be
+            computed.
         """
         raise NotImplementedError
 
@@ -87,7 +89,10 @@ class Detector:
         """Raise `bench.errors.Unavailable` with what is missing and how to get it; nothing by default."""
 
     def protocol(self) -> dict[str, Any]:
-        """What of this detector decides a number, as JSON values for its card: name, options (weights by content, not by path). Raises as `require`."""
+        """What of this detector decides a number, as JSON values for its card: name, options (weights by content, not by path).
+
+        Raises as `require`.
+        """
         options = {k: v for k, v in dataclasses.asdict(self).items() if k != "weights"}
         return {"name": type(self).__module__.rpartition(".")[2], **options, "fingerprint": self.fingerprint()}
 

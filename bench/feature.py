@@ -46,11 +46,14 @@ class Features:
         raise UsageError(f"features {self.name!r} have no classes: name a classifier, such as digits_cnn")
 
     def fit(self, real: Tensor) -> Features:
-        """Features with what they learn from the real samples (the directions of `pca`); these themselves where there is nothing to learn."""
+        """Features with what they learn from the real samples, such as directions; these themselves where there is nothing to learn."""
         return self
 
     def fingerprint(self) -> str:
-        """The sha256 of the weights, which decide the features besides options and code; empty where there are none. Raises as `require`."""
+        """The sha256 of the weights, which decide the features besides options and code; empty where there are none.
+
+        Raises as `require`.
+        """
         return ""
 
     def require(self) -> None:

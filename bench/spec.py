@@ -41,7 +41,7 @@ class Option:
 
 
 def param(default: Any, meaning: str) -> Any:
-    """A field of a part that is a dataclass (or of a method's `HP`): its default, and one line that says what it means and where that stands."""
+    """A field of a dataclass part or a method's `HP`: its default, and one line that says what it means and where that stands."""
     return dataclasses.field(default=default, metadata={"doc": meaning})
 
 

@@ -157,7 +157,7 @@ class Table:
 
 
 def title_of(key: str, card: Mapping[str, Any] | None = None) -> str:
-    """How a score is headed: by the title on its card and the options of its column; by the words of the column where the card has no title."""
+    """How a score is headed: by the title on its card and the options of its column; without a title, by the words of the column."""
     name, bracket, options = key.partition("[")
     title = (card or {}).get("title") or name.replace("_", " ")
     return title + bracket + options.replace("_", " ")

@@ -1,6 +1,7 @@
 """What the paper's formulas say of the Dirac-GAN: the field of every training method, and where its steps lead.
 
-With f(t) = -log(1 + exp(-t)) the critic ascends L = f(theta psi) + f(0) and the generator descends it: v = (-psi f', theta f') at theta psi.
+With f(t) = -log(1 + exp(-t)) the critic ascends L = f(theta psi) + f(0) and the generator descends it: v = (-psi f', theta f') at theta
+psi.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ def supremum(f: Callable[[Tensor], Tensor], t: Tensor) -> Tensor:
 
 
 def best_gaussian(value: Callable[[Tensor], Tensor]) -> tuple[float, float, float]:
-    """The least of a divergence from the mixture, a function of the density q on the grid, over Gaussians, and their mean and standard deviation."""
+    """The least divergence from the mixture over Gaussians, with mean and standard deviation; `value` takes the density on the grid."""
     mean, log_std = (torch.tensor(start, dtype=torch.float64, requires_grad=True) for start in (1.2, 0.5))
     best = minimise(lambda: value(normal(GRID, mean, log_std.exp())), [mean, log_std])
     return best, mean.item(), log_std.exp().item()
@@ -139,7 +139,10 @@ def gradient(loss: Tensor, network: nn.Module) -> Tensor:
 
 
 def approach(steps: int) -> list[float]:
-    """J = |grad F|^2 / 2 on the way of `fgan` to a saddle point at 0 and 0: V = (1 - x^2) / 2 + w x, data and latents -1 and 1, samples z + theta."""
+    """J = |grad F|^2 / 2 on the way of `fgan` to a saddle point at 0, 0.
+
+    V = (1 - x^2) / 2 + w x, data and latents are -1 and 1, samples z + theta.
+    """
     G, D, ends = Known(lambda z: z), Tilt(), torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
     m = play(f'fgan[divergence=pearson,steps={steps},optimizer="sgd[lr=1]"]', G, D)
     m.z = lambda n: ends

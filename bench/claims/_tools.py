@@ -126,6 +126,6 @@ def rate(metric: str, fake: Tensor, real: Tensor) -> float:
 
 
 def evenly(classes: int, doubt: float = 0.0) -> Tensor:
-    """Logits of 900 samples that fall on so many of 10 classes in turn, each with that chance of a uniform class instead; 900 x 10, float64."""
+    """Logits of 900 samples that fall on so many of 10 classes in turn, with that chance on a uniform class instead; 900 x 10, float64."""
     p = (1 - doubt) * nn.functional.one_hot(torch.arange(900) % classes, 10).double() + doubt / 10
     return p.clamp(min=1e-60).log()

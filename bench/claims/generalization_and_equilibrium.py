@@ -212,7 +212,7 @@ def _travel(d: int, m: int, sets: int = 1) -> float:
 
 
 def _expected_travel(d: int, m: int) -> float:
-    """Its expectation: the integral of P(distance > x)^m, d times the squared distance being non-central chi-square given the fresh draw."""
+    """Its expectation, the integral of P(distance > x)^m: d times the squared distance is non-central chi-square given the fresh draw."""
     from scipy.stats import chi2, ncx2
 
     squares = chi2.ppf((np.arange(32) + 0.5) / 32, d) / d
@@ -222,7 +222,7 @@ def _expected_travel(d: int, m: int) -> float:
 
 
 def _played(A: Tensor, entropy: float, logits: Tensor, steps: int) -> Tensor:
-    """The logits of both players at every simultaneous step of 0.2 of a game in which critic j pays A_ij to generator i: steps + 1 x 2 x T."""
+    """The logits of both players at every simultaneous step of 0.2, critic j paying A_ij to generator i: steps + 1 x 2 x T."""
     generators: list[nn.Module] = [_constant(row) for row in torch.eye(len(A), dtype=A.dtype)]
     critics: list[nn.Module] = [Known(functools.partial(torch.mv, vec=column)) for column in A.T]
     m: Any = play(f"mix_gan[players={len(A)},entropy={entropy},adversarial=wgan]", generators, critics, shape=(len(A),))
@@ -241,7 +241,10 @@ def _constant(sample: Tensor) -> Known:
 
 
 def _linear_play(A: Tensor, entropy: float, logits: Tensor, steps: int) -> tuple[float, Tensor]:
-    """The largest modulus of a step's eigenvalues near uniform weights (but for those of 1, which shift all logits of a player), the logits then."""
+    """The largest modulus of a step's eigenvalues near uniform weights, and the logits then.
+
+    Without those of 1, which shift all logits of a player.
+    """
     T = len(A)
     S = (torch.eye(T) - 1 / T).to(A) / T
     slopes = torch.cat([torch.cat([-entropy * S, S @ A @ S], 1), torch.cat([-S @ A.T @ S, -entropy * S], 1)])

@@ -149,7 +149,10 @@ def quoted_form() -> Finding:
 
 
 def _slope_at_a_mode(spec: str, share: float, w: float, x: float, y: float) -> float:
-    """The slope of the generator's loss in the place y of a mode: critic D = w y, data half at -x and half at x, that share of 1,000 samples at y."""
+    """The slope of the generator's loss in the place y of a mode that holds that share of 1,000 samples.
+
+    The critic is D = w y; half of the data lies at -x, half at x.
+    """
     places = nn.Parameter(torch.tensor([-1.0, y], dtype=torch.float64))
     m = play(spec, Known(lambda z: places[(z[:, 0] > 0).long()][:, None]), [Known(lambda v: w * v[:, 0]), Known(lambda v: v[:, 0].sign())])
     m.z = lambda n: torch.where(torch.arange(1000) < 1000 * share, 1.0, -1.0)[:, None]

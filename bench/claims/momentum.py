@@ -132,7 +132,7 @@ class _Recurrence(NamedTuple):
 
 
 def _recurrence(spec: str, curvatures: Tensor, order: int = 2) -> _Recurrence:
-    """The linear recurrence (of one or two terms) that an optimiser follows on the loss sum h w^2 / 2, solved from its first iterates after w = 1."""
+    """The linear recurrence of one or two terms that an optimiser follows on sum h w^2 / 2, solved from its first iterates after w = 1."""
     w = path(spec, torch.ones_like(curvatures), lambda w: (curvatures * w.square()).sum() / 2, 4)
     if order == 1:
         return _Recurrence(torch.zeros_like(curvatures), (w[2] / w[1]).to(torch.complex128))

@@ -1,7 +1,7 @@
 """Trains the bundled digit detector: `python -m bench.detectors._train_digit_yolo` (a few minutes on two cores).
 
-Sharp scenes only: a detector that has seen blur would not feel it. Decisions were made on validation scenes; the test scenes are scored once.
-Beside the weights stands digit_yolo.json: the recipe, the data's fingerprints, the figures and the hash.
+Sharp scenes only: a detector that has seen blur would not feel it. Decisions were made on validation scenes; the test scenes are scored
+once. Beside the weights stands digit_yolo.json: the recipe, the data's fingerprints, the figures and the hash.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Handwritten digits on photographs: a YOLOv8 without its coarsest scale, weights bundled (`python -m bench.detectors._train_digit_yolo`)."""
+"""Handwritten digits on photographs: a YOLOv8 without its coarsest scale, trained by `bench.detectors._train_digit_yolo`."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from bench.spec import param
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Torchvision(Detector):
-    """A model by torchvision's name with a state dict by absolute path (`.pth` or `.safetensors`); its own resizing, threshold and suppression."""
+    """A model by torchvision's name, with its state dict by absolute path; it resizes, thresholds and suppresses in its own way."""
 
     model: str = param("fasterrcnn_resnet50_fpn", "a detection model by torchvision's name")
     weights: str = param("", "absolute path of its state dict, .pth or .safetensors")

@@ -1,4 +1,4 @@
-"""Archives of strangers, unpacked without harm: regular files below one folder, bounded in number and size, in place whole or not at all."""
+"""Archives of strangers, unpacked safely: regular files below one folder, bounded in number and size, in place whole or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""One file from the network: resumed where it broke off, bounded in size, verified, put into place whole or not at all. Standard library only."""
+"""One file from the network: resumed where it broke off, bounded in size, verified, put into place whole or not at all.
+
+Standard library only.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,9 @@ _RULES = Rules()
 
 
 def download(url: str, path: Path, sha256: str = "", progress: Progress = lambda done, total: None, rules: Rules = _RULES) -> str:
-    """Fetch a file over https. What came so far is kept as `NAME.part`, with a note of what it belongs to, and the next call goes on from there.
+    """Fetch a file over https.
+
+    What came so far is kept as `NAME.part`, with a note of what it belongs to, and the next call goes on from there.
 
     Args:
         url: its address; redirects are followed to https only.

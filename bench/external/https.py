@@ -1,4 +1,7 @@
-"""One request over https, and what its failure means: another try may help (`ConnectionBroken`), or none will (`Unavailable`). Standard library only."""
+"""One request over https, and what its failure means: another try may help (`ConnectionBroken`), or none will (`Unavailable`).
+
+Standard library only.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,10 @@ from bench.feature import ClassifierFeatures
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Inception(ClassifierFeatures):
-    """The 2048 features before the last layer and the 1008 logits without bias. TensorFlow 1's bilinear resize to 299 x 299; gray is repeated."""
+    """The 2048 features before the last layer and the 1008 logits without bias.
+
+    TensorFlow 1's bilinear resize to 299 x 299; gray is repeated.
+    """
 
     @override
     def network(self, device: torch.device) -> nn.Module:

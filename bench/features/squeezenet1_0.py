@@ -15,7 +15,10 @@ from bench.feature import ClassifierFeatures
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SqueezeNet(ClassifierFeatures):
-    """The means of the last 512 feature maps, and 1000 classes. Pictures are resized to 227 x 227 (bilinear, antialiased), gray is repeated."""
+    """The means of the last 512 feature maps, and 1000 classes.
+
+    Pictures are resized to 227 x 227 (bilinear, antialiased), gray is repeated.
+    """
 
     @override
     def network(self, device: torch.device) -> nn.Module:

@@ -14,10 +14,10 @@ from bench.metrics._samples import FeatureMetric
 
 
 def frechet(a: Tensor, b: Tensor) -> Tensor:
-    """|mu_a - mu_b|^2 + tr S_a + tr S_b - 2 tr (S_a S_b)^(1/2) of the Gaussians fitted to the rows of n x d and m x d (covariance with n - 1).
+    """|mu_a - mu_b|^2 + tr S_a + tr S_b - 2 tr (S_a S_b)^(1/2) of the Gaussians fitted to rows n x d and m x d; covariances over n - 1.
 
-    With S = F'F the last trace is the nuclear norm of F_a F_b' (the singular values of F_a F_b' are the roots of the eigenvalues of S_a S_b):
-    no root of a matrix is taken, a singular covariance costs no digits, and a set is exactly 0 from itself.
+    With S = F'F the last trace is the nuclear norm of F_a F_b' (the singular values of F_a F_b' are the roots of the eigenvalues of S_a
+    S_b): no root of a matrix is taken, a singular covariance costs no digits, and a set is exactly 0 from itself.
     """
     means, factors = zip(*map(_moments, (a, b)))
     trace = torch.linalg.svdvals(factors[0] @ factors[1].T).sum()

@@ -1,7 +1,7 @@
 """What scores of saliency maps share: the call, maps as distributions, the ROC curve at steps of a threshold.
 
-The definitions are those of the MIT saliency benchmark, written out in Bylinskii, Judd, Oliva, Torralba and Durand, "What do different evaluation
-metrics tell us about saliency models?" (PAMI 2019, arXiv:1604.03605).
+The definitions are those of the MIT saliency benchmark, written out in Bylinskii, Judd, Oliva, Torralba and Durand, "What do different
+evaluation metrics tell us about saliency models?" (PAMI 2019, arXiv:1604.03605).
 """
 
 from __future__ import annotations

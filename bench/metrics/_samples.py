@@ -55,9 +55,9 @@ class FeatureMetric(SampleMetric):
 def squared_distances(a: Tensor, b: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """Squared Euclidean distances between the rows of n x d and m x d float64, a block of rows of `a` at a time: (rows, k x m).
 
-    In few dimensions directly; else by one product, after a shift towards the mean, whose error is 1e-15 of the squared size of the rows. Equal
-    distances come out equal where they decide who lies in a ball: between rows of whole numbers, or of multiples of 1/255 as pictures hold them,
-    everything on the way is a whole number.
+    In few dimensions directly; else by one product, after a shift towards the mean, whose error is 1e-15 of the squared size of the rows.
+    Equal distances come out equal where they decide who lies in a ball: between rows of whole numbers, or of multiples of 1/255 as pictures
+    hold them, everything on the way is a whole number.
     """
     levels = 255 if all(_are_levels(x) for x in (a, b)) else 1
     a, b = (x if levels == 1 else (x * levels).round() for x in (a, b))

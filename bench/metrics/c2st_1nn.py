@@ -1,4 +1,4 @@
-"""Classifier two-sample test with one nearest neighbour: Lopez-Paz and Oquab (ICLR 2017, arXiv 1610.06545); Xu et al. (arXiv 1806.07755)."""
+"""Classifier two-sample test, one nearest neighbour: Lopez-Paz and Oquab (ICLR 2017, arXiv 1610.06545); Xu et al. (arXiv 1806.07755)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from bench.metrics._samples import FeatureMetric, Net, drop_self, squared_distan
 class C2ST(FeatureMetric):
     """Can real and fake be told apart by their nearest neighbour, itself left out? 0.5: no; 1: always.
 
-    An accuracy below one half tells them apart as well (fakes that sit on real samples): it counts as 1 minus itself. Remarks: the plain accuracy, on
-    the fakes, and on the real samples (high on fakes and low on real ones: modes were dropped). Of both sets the first min(n, m) are used.
+    An accuracy below one half tells them apart as well (fakes that sit on real samples): it counts as 1 minus itself. Remarks: the plain
+    accuracy, on the fakes, and on the real samples (high on fakes and low on real ones: modes were dropped). Of both sets the first min(n,
+    m) are used.
     """
 
     higher_is_better: ClassVar[bool] = False

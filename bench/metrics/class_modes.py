@@ -1,4 +1,4 @@
-"""Classes that samples fall on, told by a named classifier: the protocol of stacked MNIST (Metz et al., ICLR 2017; Srivastava et al., NIPS 2017)."""
+"""Classes that samples fall on, as a named classifier reads them: stacked MNIST (Metz et al., ICLR 2017; Srivastava et al., NIPS 2017)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from bench.metrics._samples import FeatureMetric
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClassModes(FeatureMetric):
-    """Distinct classes among the samples, and how evenly they are hit. Stacked digits: `class_modes[net=digits_cnn[stacked=true]]`, 1000 classes.
+    """Distinct classes among the samples, and how evenly they are hit.
 
-    With few samples a perfect generator misses classes, too: n = 25,600 (or 26,000) is the custom for 1000 classes, where its divergence is 999 / 2n.
-    Remarks: the same two of the real samples.
+    Stacked digits: `class_modes[net=digits_cnn[stacked=true]]`, 1000 classes.
+
+    With few samples a perfect generator misses classes, too: n = 25,600 (or 26,000) is the custom for 1000 classes, where its divergence is
+    999 / 2n. Remarks: the same two of the real samples.
     """
 
     higher_is_better: ClassVar[bool] = True

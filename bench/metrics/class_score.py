@@ -15,7 +15,7 @@ from bench.metrics._samples import FeatureMetric
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClassScore(FeatureMetric):
-    """exp of the mean divergence of p(y|x) from p(y), over all samples at once: 1 for noise or one class, K for K certain, equally frequent classes.
+    """exp of the mean divergence of p(y|x) from p(y) over all samples: 1 for noise or one class, K for K certain, equally frequent ones.
 
     The score of the real samples is a remark: a good generator reaches it, not K.
     """

@@ -79,7 +79,8 @@ class Detection(Metric):
 
         Args:
             predictions: the detector's output on each picture, low scores included.
-            references: annotations (`Detections.from_annotations`), or the detector's output on the sharp pictures where `reference` is "pseudo".
+            references: annotations (`Detections.from_annotations`), or the detector's output on the sharp pictures where `reference` is
+                "pseudo".
 
         Raises:
             UsageError: the two differ in length.

@@ -55,7 +55,7 @@ class EMD(SaliencyMetric):
 
 
 def _work(p: NDArray[np.float64], q: NDArray[np.float64], cells: NDArray[np.float64]) -> float:
-    """The transport problem between what p has too much and what it lacks: distances obey the triangle inequality, so the rest stays where it is."""
+    """The least work from where p has too much to where it lacks mass; by the triangle inequality the rest stays where it is."""
     from scipy.optimize import linprog
     from scipy.sparse import eye_array, kron, vstack
 

@@ -48,8 +48,8 @@ class FCNScore(Metric):
             labels: pictures of the labels, same shape.
 
         Returns:
-            K x K, float64, on the device of `made`: [i, j] counts pixels of class i that were read as j; add these up over a set. All nan where a
-            picture is not finite: a segmenter would read something in it.
+            K x K, float64, on the device of `made`: [i, j] counts pixels of class i that were read as j; add these up over a set. All nan
+            where a picture is not finite: a segmenter would read something in it.
         """
         k = self.reader(self.truth).classes
         if not made.isfinite().all():

@@ -1,4 +1,7 @@
-"""Information gain over a baseline. Kuemmerer, Wallis, Bethge, "Information-theoretic model comparison unifies saliency metrics", PNAS 2015."""
+"""Information gain over a baseline.
+
+Kuemmerer, Wallis, Bethge, "Information-theoretic model comparison unifies saliency metrics", PNAS 2015.
+"""
 
 from __future__ import annotations
 

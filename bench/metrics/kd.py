@@ -14,7 +14,10 @@ from bench.metrics._samples import FeatureMetric
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class KD(FeatureMetric):
-    """Unbiased squared MMD with the kernel (x.y/d + 1)^3 over all pairs: no subsets, so no sampling noise. About 0, also below, for equal laws."""
+    """Unbiased squared MMD with the kernel (x.y/d + 1)^3 over all pairs: no subsets, so no sampling noise.
+
+    About 0, also below, for equal laws.
+    """
 
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = ""

@@ -17,7 +17,7 @@ from bench.spec import param
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class KID(FeatureMetric):
-    """Mean over random subsets, as torch-fidelity draws them (so it depends on the order of samples within its sampling noise); see `kd`."""
+    """Mean of `kd` over random subsets, drawn as torch-fidelity does: so the order of samples moves it within its sampling noise."""
 
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = ""

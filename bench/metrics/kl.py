@@ -15,7 +15,7 @@ from bench.metrics._saliency import EPS, to_distribution
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class KL(SaliencyMetric):
-    """Information lost where the map stands for the truth; 0 for the truth itself, hard on places that were looked at and are dark in the map."""
+    """Information lost where the map stands for the truth: 0 for the truth itself, large where people looked and the map is dark."""
 
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = "nat"

@@ -17,7 +17,7 @@ _MEDIAN_OF = 2000
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MMD(FeatureMetric):
-    """Unbiased squared MMD with the kernel exp(-|x - y|^2 / 2s^2); s is the median distance between real samples, the same for every method.
+    """Unbiased squared MMD with the kernel exp(-|x - y|^2 / 2s^2), s the median distance of real samples, the same for every method.
 
     May be negative for equal laws. Remark: the bandwidth s (of the first 2000 real samples, where there are more).
     """

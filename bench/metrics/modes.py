@@ -1,4 +1,4 @@
-"""Modes of a mixture of Gaussians that are known: the counts of VEEGAN (Srivastava et al., NIPS 2017) and PacGAN (Lin et al., NeurIPS 2018)."""
+"""Known modes of a Gaussian mixture: the counts of VEEGAN (Srivastava et al., NIPS 2017) and PacGAN (Lin et al., NeurIPS 2018)."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _CLOSE = "over the high-quality samples of each mode"
 class Modes(SampleMetric):
     """How many modes points fall on, how well and how evenly. Each point belongs to its nearest centre.
 
-    A task that knows the truth hands it over: `metric.with_centres(centres, std)`; the real samples are not looked at. Remarks: `modes/strict`, the
-    modes with at least n / 20K good points; `modes/nearest`, the centres that 1 point in 125 is nearest to, good or not; `modes/spread`, the
-    standard deviation of good points about their centres over that of fair draws.
+    A task that knows the truth hands it over: `metric.with_centres(centres, std)`; the real samples are not looked at. Remarks:
+    `modes/strict`, the modes with at least n / 20K good points; `modes/nearest`, the centres that 1 point in 125 is nearest to, good or
+    not; `modes/spread`, the standard deviation of good points about their centres over that of fair draws.
     """
 
     higher_is_better: ClassVar[bool] = True

@@ -16,9 +16,9 @@ from bench.metrics._samples import FeatureMetric, Net, drop_self, squared_distan
 class NearestNeighbour(FeatureMetric):
     """Share of fakes that are farther from their nearest training sample than that one is from its own nearest neighbour.
 
-    0 for copies. For fresh draws of the training law it is the chance that a nearest neighbour is not mutual: where samples lie evenly 1/3 on a line
-    and .378 in a plane, more in many dimensions; more still for fakes off the data. Remarks: the median distances of fakes to training samples and
-    of training samples to each other. `nearest` gives the rows for a sheet of fakes beside their neighbours.
+    0 for copies. For fresh draws of the training law it is the chance that a nearest neighbour is not mutual: where samples lie evenly 1/3
+    on a line and .378 in a plane, more in many dimensions; more still for fakes off the data. Remarks: the median distances of fakes to
+    training samples and of training samples to each other. `nearest` gives the rows for a sheet of fakes beside their neighbours.
     """
 
     higher_is_better: ClassVar[bool] = True

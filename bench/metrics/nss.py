@@ -1,4 +1,7 @@
-"""Normalised scanpath saliency. Peters, Iyer, Itti, Koch, "Components of bottom-up gaze allocation in natural images", Vision Research 2005."""
+"""Normalised scanpath saliency.
+
+Peters, Iyer, Itti, Koch, "Components of bottom-up gaze allocation in natural images", Vision Research 2005.
+"""
 
 from __future__ import annotations
 

@@ -18,9 +18,10 @@ from bench.spec import param
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PairSimilarity(SampleMetric):
-    """Mean similarity of random pairs of fakes; that of pairs of real samples, a remark, is what to reach: more means that fakes resemble each other.
+    """Mean similarity of random pairs of fakes; above that of pairs of real samples, a remark, fakes resemble each other too much.
 
-    The paper takes MS-SSIM within a class; `ms_ssim` needs sides above 160 pixels, `ssim` above 10. Another order of the samples gives other pairs.
+    The paper takes MS-SSIM within a class; `ms_ssim` needs sides above 160 pixels, `ssim` above 10. Another order of the samples gives
+    other pairs.
     """
 
     higher_is_better: ClassVar[bool] = False

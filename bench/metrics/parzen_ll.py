@@ -19,9 +19,9 @@ from bench.spec import param
 class ParzenLL(SampleMetric):
     """Mean log-likelihood of real samples under a Gaussian window on every fake, in nats, pixels or coordinates as they are.
 
-    The bandwidth is the one of `grid` widths between `low` and `high` (evenly in the logarithm) that suits a fifth of the real samples best: every
-    fifth in the order of their mean. The others are scored. Numbers of different bandwidths or n do not compare; neither do they say much about
-    the quality of pictures (Theis et al., ICLR 2016). Remarks: the bandwidth, and the standard error of the mean.
+    The bandwidth is the one of `grid` widths between `low` and `high` (evenly in the logarithm) that suits a fifth of the real samples
+    best: every fifth in the order of their mean. The others are scored. Numbers of different bandwidths or n do not compare; neither do
+    they say much about the quality of pictures (Theis et al., ICLR 2016). Remarks: the bandwidth, and the standard error of the mean.
     """
 
     higher_is_better: ClassVar[bool] = True

@@ -1,4 +1,7 @@
-"""Precision, recall: Kynkaanniemi et al. (NeurIPS 2019, arXiv 1904.06991). Density, coverage: Naeem et al. (ICML 2020, arXiv 2002.09797)."""
+"""Precision, recall: Kynkaanniemi et al. (NeurIPS 2019, arXiv 1904.06991).
+
+Density, coverage: Naeem et al. (ICML 2020, arXiv 2002.09797).
+"""
 
 from __future__ import annotations
 

@@ -15,7 +15,10 @@ from bench.operators import ct
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PSNRHU(ImageMetric):
-    """`psnr` after clipping to the window, whose width is the data range; nothing is rounded. Pictures on [0, 1] hold HU as `bench.operators.ct` says."""
+    """`psnr` after clipping to the window, whose width is the data range; nothing is rounded.
+
+    Pictures on [0, 1] hold HU as `bench.operators.ct` says.
+    """
 
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = "dB"

@@ -1,4 +1,7 @@
-"""Similarity: the intersection of two maps as histograms. Judd, Durand, Torralba, "A benchmark of computational models of saliency", 2012."""
+"""Similarity: the intersection of two maps as histograms.
+
+Judd, Durand, Torralba, "A benchmark of computational models of saliency", 2012.
+"""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from bench.spec import param
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SlicedWasserstein(FeatureMetric):
-    """The p-th root of the mean p-th power of one-dimensional Wasserstein distances along fixed random directions; exact for unequal set sizes."""
+    """The p-th root of the mean p-th power of Wasserstein distances along fixed random directions; exact for sets of unequal sizes."""
 
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = ""

@@ -15,7 +15,7 @@ from bench.operators import ct
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SSIMHU(ImageMetric):
-    """`ssim` (Gaussian of 11 x 11, zeros beyond the border) after clipping to the window, whose width is the data range; nothing is rounded."""
+    """`ssim` (Gaussian of 11 x 11, zeros beyond the border) after clipping to the window, the data range; nothing is rounded."""
 
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""

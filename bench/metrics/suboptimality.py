@@ -12,7 +12,7 @@ from bench.spec import param
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Suboptimality(Metric):
-    """f(w) - f*, or its decimal logarithm, whose mean over seeds is not that of the worst seed alone, nor of one that hit the minimum by luck."""
+    """f(w) - f*, or its decimal logarithm, whose mean no single seed decides, neither the worst nor one that hit the minimum by luck."""
 
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = ""

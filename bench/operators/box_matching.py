@@ -60,7 +60,10 @@ def in_crowd(found: Detections, truth: Detections, iou: float) -> Tensor:
 
 
 def count(found: Sequence[Detections], truth: Sequence[Detections], iou: float) -> Tensor:
-    """True positives, false positives and false negatives of each picture: N x 3, int64. What matches nothing but lies in a crowd is neither."""
+    """True positives, false positives and false negatives of each picture: N x 3, int64.
+
+    What matches nothing but lies in a crowd is neither.
+    """
     rows = []
     for f, t in zip(found, truth, strict=True):
         right = match(f, t, iou)
@@ -76,7 +79,7 @@ def precision_recall_f1(counts: Tensor) -> Tensor:
 
 
 def linearise(counts: Tensor) -> Tensor:
-    """For each picture three values whose means are the pooled precision, recall and F1 of N x 3 counts, and whose spreads are theirs over pictures.
+    """Three values a picture: their means are the pooled precision, recall and F1 of N x 3 counts, their spreads those over pictures.
 
     A pooled score is a ratio of sums, R = sum x / sum y; picture i stands for R + (x_i - R y_i) / mean y (the delta method).
     N x 3, float64; 0/0 is nan.

@@ -65,9 +65,9 @@ def inscribed_disc(size: int, device: torch.device | None = None) -> Tensor:
 class Scanner:
     """Views evenly spaced over half a turn (parallel beam) or a whole one (fan beam), in scikit-image's frame.
 
-    The axis of rotation goes through pixel S // 2. View theta looks along rows turned by theta; its detector samples, as far apart as pixels,
-    lie on the axis. In a fan each ray still crosses its detector sample on the axis, coming from a point at a distance of `source` sides.
-    Only the inscribed disc may hold anything but vacuum.
+    The axis of rotation goes through pixel S // 2. View theta looks along rows turned by theta; its detector samples, as far apart as
+    pixels, lie on the axis. In a fan each ray still crosses its detector sample on the axis, coming from a point at a distance of `source`
+    sides. Only the inscribed disc may hold anything but vacuum.
     """
 
     views: int = 180
@@ -101,7 +101,7 @@ class Scanner:
         return torch.cat(sinogram).transpose(0, 1)
 
     def backproject(self, sinogram: Tensor, size: int, views: Tensor | None = None) -> Tensor:
-        """Smear views over the slice: the mean over views of the (linearly interpolated) ray through each pixel; N x V x D -> N x 1 x S x S.
+        """Smear views over the slice: the mean over views of the linearly interpolated ray through each pixel; N x V x D -> N x 1 x S x S.
 
         Up to a factor the transpose of `project` but for the interpolation (pixels look up rays instead of rays looking up pixels).
         """
@@ -153,7 +153,10 @@ class Scanner:
 
 
 def _ramp(sinogram: Tensor, taper: Taper, cutoff: float) -> Tensor:
-    """Convolve each view with the ramp |f| up to `cutoff` of the Nyquist frequency, sampled in space: its mean is exact (Kak and Slaney, Eq. 61)."""
+    """Convolve each view with the ramp |f| up to `cutoff` of the Nyquist frequency, sampled in space so that its mean is exact.
+
+    Kak and Slaney, Principles of Computerized Tomographic Imaging, Eq. 61.
+    """
     d = sinogram.shape[-1]
     size = max(64, 2 ** math.ceil(math.log2(2 * d)))
     n = torch.fft.fftfreq(size, 1 / size, dtype=torch.float64, device=sinogram.device)

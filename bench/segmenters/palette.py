@@ -21,7 +21,10 @@ FACADES: tuple[Colour, ...] = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Palette(Segmenter):
-    """The class of the nearest colour, so that compressed, resized and generated labels can be read. The default colours are those of facades."""
+    """The class of the nearest colour, so that compressed, resized and generated labels can be read.
+
+    The default colours are those of facades.
+    """
 
     colours: tuple[Colour, ...] = param(FACADES, "the colour of each class: RGB, 0 to 255, all different")
 

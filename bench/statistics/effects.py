@@ -60,7 +60,7 @@ class Variance:
 
 
 def variance(scores: ArrayLike) -> Variance:
-    """Where a score's variance comes from: y_ik = mean + training_i + image_k + residual, by the method of moments; the images are the same.
+    """Where a score's variance comes from: y_ik = mean + training_i + image_k + residual, by the method of moments, on the same images.
 
     Args:
         scores: training seeds x images, complete.
@@ -138,8 +138,9 @@ def best_of(scores: ArrayLike, *, higher_is_better: bool = True) -> Floats:
     sum over i of v_(i) ((i/N)^n - ((i-1)/N)^n).
 
     Args:
-        scores: one a trial, at least one. A trial that diverged counts as the worst of the others: its own value would make every mean infinite.
-            That flatters a rule that diverges often, so say beside the curve how many did. One that is infinitely good counts as the best of them.
+        scores: one a trial, at least one. A trial that diverged counts as the worst of the others: its own value would make every mean
+            infinite. That flatters a rule that diverges often, so say beside the curve how many did. One that is infinitely good counts as
+            the best of them.
         higher_is_better: the direction of the score.
     """
     (values,) = cap_infinite(np.asarray(scores, np.float64) * (1 if higher_is_better else -1))
@@ -160,7 +161,8 @@ class RateSensitivity:
     Attributes:
         rates: ascending. value: median over the seeds that finished at each, NaN where all diverged. low, high: their extremes.
         diverged: share of the seeds that diverged at each.
-        width: decades of rates whose loss is within a tenth of the best, between grid points read off a line straight in the rate's logarithm.
+        width: decades of rates whose loss is within a tenth of the best, between grid points read off a line straight in the rate's
+            logarithm.
     """
 
     rates: Floats
@@ -183,8 +185,10 @@ def sensitivity(
 
     Args:
         rates: of the grid, positive.
-        scores: for each rate the seeds' scores; one that is not finite has diverged, but for an infinitely good one, which counts as the best finite.
-        higher_is_better: the direction; a score counts as within a tenth of the best where it is at least best/1.1, a loss at most 1.1 best.
+        scores: for each rate the seeds' scores; one that is not finite has diverged, but for an infinitely good one, which counts as the
+            best finite.
+        higher_is_better: the direction; a score counts as within a tenth of the best where it is at least best/1.1, a loss at most 1.1
+            best.
         tolerance: for a score that is itself a logarithm, how far from the best that is: log10(1.1) of a log10.
     """
     order = np.argsort(rates)
@@ -199,7 +203,7 @@ def sensitivity(
 
 
 def _width(x: Floats, loss: Floats, tolerance: float | None) -> float:
-    """Length of x over which the broken line through (x, loss) lies near its lowest point: within NEAR, as a factor, or the tolerance, as a sum.
+    """Length of x over which the broken line through (x, loss) lies near its lowest point: within the factor NEAR, or the tolerance.
 
     Pieces with an end that is NaN have none.
     """

@@ -1,11 +1,11 @@
 """How sure a number may be: the interval of a mean, and the p of a difference.
 
 A mean has errors from several sources at once: which pictures were tested, which seeds were trained. Each is a variance with its degrees of
-freedom; they add up, and Welch and Satterthwaite's approximation gives the degrees of freedom of the sum. Pictures of one group (tiles of one
-photograph, frames of one video, slices of one patient) are not independent: the group is what is counted.
+freedom; they add up, and Welch and Satterthwaite's approximation gives the degrees of freedom of the sum. Pictures of one group (tiles of
+one photograph, frames of one video, slices of one patient) are not independent: the group is what is counted.
 
-Scores of pictures are skewed, and Student's t interval then misses on one side. Hall's (1992) transformation of t takes the skewness out; it is
-noisy for few groups, so the wider of both bounds counts, and the larger of both p. `docs/uncertainty.md` has the simulated coverage.
+Scores of pictures are skewed, and Student's t interval then misses on one side. Hall's (1992) transformation of t takes the skewness out;
+it is noisy for few groups, so the wider of both bounds counts, and the larger of both p. `docs/uncertainty.md` has the simulated coverage.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def interval(seeds: ArrayLike, images: ArrayLike = (), groups: Sequence[Hashable
 
     Args:
         seeds: one score a training seed, at least one.
-        images: the score of each image, seeds x images; used where their means are those scores (they are not for a score pooled in other ways).
+        images: the score of each image, seeds x images; used where their means are those scores (they are not for a score pooled in other
+            ways).
         groups: what each image was taken from; empty: each is a group of its own.
         error: standard error of the only seed's score over `SHARES` tenths of the samples that it rests on, where there are no images.
     """

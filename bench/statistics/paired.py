@@ -1,9 +1,10 @@
 """Which rows differ: all pairs of rows compared, with Holm's correction, and letters for those that cannot be told apart.
 
-The difference of two rows has two sources of error, and both count. Which pictures were tested: the rows share them, so what varies is their
-difference from one group of pictures to the next. Which seeds were trained: each row has a variance of its own (Welch); from `MIN_PAIRS` seeds on
-that both rows have, their differences vary instead, for seeds share initialisation and data order. A trained row with one seed has an error over
-seeds that nobody knows: its pictures are compared all the same, and the verdict is about those weights, not about the method.
+The difference of two rows has two sources of error, and both count. Which pictures were tested: the rows share them, so what varies is
+their difference from one group of pictures to the next. Which seeds were trained: each row has a variance of its own (Welch); from
+`MIN_PAIRS` seeds on that both rows have, their differences vary instead, for seeds share initialisation and data order. A trained row with
+one seed has an error over seeds that nobody knows: its pictures are compared all the same, and the verdict is about those weights, not
+about the method.
 
 Pairs with infinite scores (identical pictures have PSNR = inf) are compared by ranks over the groups, with Wilcoxon's test.
 """
@@ -74,7 +75,8 @@ def compare(
     """Compare rows pair by pair.
 
     Args:
-        rows: each a `ScoredRow`, or its scores; the images are the same and in one order, and one that a row has no score of is left out for all.
+        rows: each a `ScoredRow`, or its scores; the images are the same and in one order, and one that a row has no score of is left out
+            for all.
         higher_is_better: the direction of the score.
         over: what was scored: "seeds" where there are no images.
         groups: what each image was taken from; empty: each is a group of its own.
@@ -108,7 +110,10 @@ def _untestable(over: str, groups: int, of_seeds: Sequence[_Seeds]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class _Seeds:
-    """A row's mean of each seed. `names`: which seeds those are; `drawn`: whether the scores depend on them; `one`: variance of a single one."""
+    """A row's mean of each seed.
+
+    `names`: which seeds those are; `drawn`: whether the scores depend on them; `one`: variance of a single one.
+    """
 
     means: Floats
     names: Sequence[int]

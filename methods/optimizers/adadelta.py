@@ -18,7 +18,7 @@ def adadelta(
     eps: Annotated[float, "added to both averages inside their roots"] = 1e-6,
     weight_decay: WeightDecay = 0.0,
 ) -> torch.optim.Optimizer:
-    """Algorithm 1: v = rho v + (1 - rho) g^2, d = sqrt(u + eps) / sqrt(v + eps) g, u = rho u + (1 - rho) d^2, w -= lr d; eps inside the roots.
+    """Algorithm 1: v = rho v + (1 - rho) g^2, d = sqrt(u + eps) / sqrt(v + eps) g, u = rho u + (1 - rho) d^2, w -= lr d.
 
     The paper has no rate (lr = 1). `weight_decay` adds that multiple of w to g. torch.optim.Adadelta, over all tensors at once.
     What lecture notes call AdaDelta, a step divided by the root of an average of squares alone, is `rmsprop`.

@@ -1,4 +1,7 @@
-"""Symbolic Discovery of Optimization Algorithms. Chen, Liang, Huang, Real, Wang, Pham, Dong, Luong, Hsieh, Lu, Le. NeurIPS 2023, arXiv:2302.06675."""
+"""Symbolic Discovery of Optimization Algorithms.
+
+Chen, Liang, Huang, Real, Wang, Pham, Dong, Luong, Hsieh, Lu, Le. NeurIPS 2023, arXiv:2302.06675.
+"""
 
 from collections.abc import Sequence
 from typing import Annotated, Any

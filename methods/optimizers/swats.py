@@ -27,8 +27,8 @@ def swats(
 ) -> torch.optim.Optimizer:
     """Algorithm 1: Adam's steps p until gamma = p.p / -p.g, p over all parameters, agrees with its corrected average; then descent at that.
 
-    With e = (b2 e + (1 - b2) gamma) / (1 - b2^t), uncorrected inside, the switch comes when t > 1, e > 0 and |e - gamma| < atol + rtol |gamma|.
-    From then on u = b1 u + g, w -= (1 - b1) L u with L = e of the switch and u from 0; a schedule scales L as it scales lr.
+    With e = (b2 e + (1 - b2) gamma) / (1 - b2^t), uncorrected inside, the switch comes when t > 1, e > 0 and |e - gamma| < atol + rtol
+    |gamma|. From then on u = b1 u + g, w -= (1 - b1) L u with L = e of the switch and u from 0; a schedule scales L as it scales lr.
 
     The paper's tolerance is `atol` alone, which the noise of batches hardly ever meets; `rtol=1e-3` is the practical one.
     With `scope=tensor` each tensor is judged and switches by itself, which is what libraries do; the paper has one vector.

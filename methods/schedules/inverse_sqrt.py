@@ -1,4 +1,7 @@
-"""Down like one over the root of time: Online Convex Programming. Zinkevich. ICML 2003, Theorem 1; Reddi et al. ICLR 2018, arXiv:1904.09237."""
+"""Down like one over the root of time: Online Convex Programming.
+
+Zinkevich. ICML 2003, Theorem 1; Reddi et al. ICLR 2018, arXiv:1904.09237.
+"""
 
 import math
 from typing import Annotated

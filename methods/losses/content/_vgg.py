@@ -15,7 +15,8 @@ from methods.losses.content.perceptual import Perceptual
 class ScaledVGG(Perceptual):
     """Distance of features divided by 12.75, which puts them on the scale of pixels (Sec. 3.2). Siblings say which layer.
 
-    Images N x 3 x H x W, RGB in [-1, 1], normalised as VGG wants them. Options as of `perceptual`; without weights only `net=random_vgg19` works.
+    Images N x 3 x H x W, RGB in [-1, 1], normalised as VGG wants them. Options as of `perceptual`; without weights only `net=random_vgg19`
+    works.
     """
 
     normalize: bool = param(True, "subtract ImageNet's mean and divide by its deviation")
