@@ -36,9 +36,8 @@ class Detections:
         if self.crowds is None:
             object.__setattr__(self, "crowds", torch.zeros(n, dtype=torch.bool))
         if self.boxes.shape != (n, 4) or any(t.shape != (n,) for t in (self.labels, self.scores, self.crowds)):
-            raise UsageError(
-                f"detections need n x 4 boxes, n labels and n scores, not {[tuple(t.shape) for t in (self.boxes, self.labels, self.scores)]}"
-            )
+            shapes = [tuple(t.shape) for t in (self.boxes, self.labels, self.scores)]
+            raise UsageError(f"detections need n x 4 boxes, n labels and n scores, not {shapes}")
         order = self.scores.argsort(descending=True, stable=True)
         for name, dtype in (("boxes", torch.float32), ("labels", torch.int64), ("scores", torch.float32), ("crowds", torch.bool)):
             object.__setattr__(self, name, getattr(self, name).detach()[order].to("cpu", dtype))

@@ -120,8 +120,8 @@ def samples() -> Section:
         "`SampleMetric.sampling_errors`, a jackknife over tenths of the samples, and the interval that it gives a score from one seed (500 draws). "
         "Real points are standard normal in 8 dimensions, always the same; as many fakes are drawn anew each time, shifted by 0.3 along every axis "
         "and shrunk by 0.8, or from the same law. The truth is the mean score of that many fakes: the interval says how far the luck of the draw "
-        "moves a score, not how far a score of few samples is biased. Recall and coverage hardly move by leaving fakes out in the way that they move "
-        "by drawing others, so their intervals are too wide; those of a mean over fakes are right to about 2 %."
+        "moves a score, not how far a score of few samples is biased. The intervals of recall and coverage are wider than they need be; the others "
+        "are right to two or three per cent."
     )
 
     def rows() -> Iterable[Sequence[str]]:
@@ -156,7 +156,10 @@ def _jackknifed(n: int, shift: float, scale: float) -> list[tuple[dict[str, floa
 
 def workloads() -> Section:
     """Of the interquartile mean."""
-    text = "`across_workloads.iqm` of a row over several workloads, whose scores spread by 0.2 over seeds and differ by up to 2 between workloads (500 draws)."
+    text = (
+        "`across_workloads.iqm` of a row over several workloads, whose scores spread by 0.2 over seeds and differ by up to 2 between workloads "
+        "(500 draws)."
+    )
 
     def rows() -> Iterable[Sequence[str]]:
         for count, n in ((3, 2), (3, 3), (6, 3), (12, 3), (12, 5), (5, 10)):

@@ -16,8 +16,9 @@ from bench.method import Samples
 Integrand = Callable[[Tensor, Tensor], Tensor]
 
 OPTIONS = {
-    "TV": "tv", "KL": "kl", "reverse KL": "reverse_kl", "Pearson": "pearson", "Neyman": "neyman", "Hellinger": "hellinger", "Jeffrey": "jeffrey",
-    "JS": "js", "JS, pi = 0.3": "js_weighted,pi=0.3", "GAN": "gan", "alpha = 0.5": "alpha,alpha=0.5", "alpha = 2": "alpha,alpha=2.0",
+    "TV": "tv", "KL": "kl", "reverse KL": "reverse_kl", "Pearson": "pearson", "Neyman": "neyman", "Hellinger": "hellinger",
+    "Jeffrey": "jeffrey", "JS": "js", "JS, pi = 0.3": "js_weighted,pi=0.3", "GAN": "gan",
+    "alpha = 0.5": "alpha,alpha=0.5", "alpha = 2": "alpha,alpha=2.0",
 }  # fmt: skip
 """Name -> `divergence` of `fgan` and its parameter."""
 

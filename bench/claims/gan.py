@@ -20,10 +20,10 @@ PAPER = Paper(
     venue="NIPS 2014",
     year=2014,
     arxiv="1406.2661",
-    lesson="A critic D learns to tell data from samples, a generator G to deceive it. For a fixed generator the best critic is known in closed "
-    "form, and with it in place the generator minimises the Jensen-Shannon divergence between its samples and the data: zero only where both agree. "
-    "As the minimax game stands, a generator that is rejected with confidence hardly learns; maximising log D instead has the same fixed point "
-    "and a strong gradient where it is needed.",
+    lesson="A critic D learns to tell data from samples, a generator G to deceive it. For a fixed generator the best critic is known in "
+    "closed form, and with it in place the generator minimises the Jensen-Shannon divergence between its samples and the data: zero only "
+    "where both agree. As the minimax game stands, a generator that is rejected with confidence hardly learns; maximising log D instead "
+    "has the same fixed point and a strong gradient where it is needed.",
 )
 
 

@@ -30,9 +30,9 @@ class FCNScore(Metric):
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     definition: ClassVar[str] = (
-        "share of pixels, mean over classes of the share of their pixels, and mean over classes of intersection over union, that a segmenter "
-        "labels in the generated picture as the truth says; classes that the truth (for the union: either side) does not show are left out "
-        "(Isola et al. 2017, Sec. 4)"
+        "share of pixels, mean over classes of the share of their pixels, and mean over classes of intersection over union, that a "
+        "segmenter labels in the generated picture as the truth says; classes that the truth (for the union: either side) does not show "
+        "are left out (Isola et al. 2017, Sec. 4)"
     )
     columns: ClassVar[tuple[str, ...]] = ("pixel_accuracy", "class_accuracy", "iou")
 

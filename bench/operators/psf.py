@@ -73,9 +73,8 @@ def pad(images: Tensor, margin: int, boundary: Boundary = "reflect") -> Tensor:
     """
     limit = min(images.shape[-2:]) - (boundary == "reflect")
     if boundary in ("reflect", "circular") and margin > limit:
-        raise UsageError(
-            f"an image of {images.shape[-2]} x {images.shape[-1]} cannot be padded by {margin} ({boundary}): use a smaller kernel or larger images"
-        )
+        size = f"{images.shape[-2]} x {images.shape[-1]}"
+        raise UsageError(f"an image of {size} cannot be padded by {margin} ({boundary}): use a smaller kernel or larger images")
     return F.pad(images, (margin,) * 4, mode=boundary)
 
 
