@@ -65,7 +65,7 @@ class Detector:
 
     @property
     def classes(self) -> Sequence[str]:
-        """The names that the labels index."""
+        """The class names, in the order of the labels 0, 1, ..."""
         raise NotImplementedError
 
     def __call__(self, images: Tensor) -> list[Detections]:

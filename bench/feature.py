@@ -65,13 +65,13 @@ class Features:
 
     @property
     def name(self) -> str:
-        """The file's name."""
+        """The name of the file that defines it, as in a spec."""
         return type(self).__module__.rpartition(".")[2]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClassifierFeatures(Features):
-    """A trained classifier: its last hidden layer and its logits, computed in batches, remembered as long as the samples live."""
+    """A trained classifier: its last hidden layer and logits, computed in batches and cached for as long as the samples live."""
 
     def network(self, device: torch.device) -> nn.Module:
         """The network on that device, in evaluation mode: pictures as `prepare` makes them -> (N x k features, N x K logits)."""

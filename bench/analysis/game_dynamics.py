@@ -56,7 +56,7 @@ class Game:
 
     @property
     def gradient_norms(self) -> tuple[float, float]:
-        """The critic's and the generator's."""
+        """Lengths of the critic's and of the generator's part of the field."""
         critic, generator = self.field.detach().split(self.sizes)
         return float(critic.norm()), float(generator.norm())
 
@@ -173,7 +173,7 @@ class _Attached(TorchFunctionMode):
 
 
 def _batch_norm(x: Tensor, mean: Any, var: Any, weight: Any, bias: Any, training: bool, momentum: float, eps: float) -> Tensor:
-    """As F.batch_norm, but for the running statistics, which stay."""
+    """`F.batch_norm` that leaves the running statistics as they are."""
     if training:
         axes = [i for i in range(x.dim()) if i != 1]
         mean, var = x.mean(axes), x.var(axes, correction=0)

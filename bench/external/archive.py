@@ -27,7 +27,7 @@ _LONG = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, ta
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What an archive may unfold to. Pictures hardly shrink, so a ratio of hundreds is no data set."""
+    """The most that an archive may unpack to. Pictures hardly compress: a ratio of hundreds is an attack, no data set."""
 
     size: int = 256 << 30  # bytes in all
     ratio: float = 100.0  # bytes a byte of the archive, beyond `free`
@@ -46,7 +46,7 @@ class _Member:
 
 
 def is_archive(path: Path) -> bool:
-    """Whether `unpack` reads it, by its name."""
+    """Whether its name ends like an archive that `unpack` reads."""
     return path.name.lower().endswith(ENDINGS)
 
 
@@ -86,7 +86,7 @@ def merge(source: Path, target: Path) -> None:
 
 
 def _moves(source: Path, target: Path) -> Iterator[tuple[Path, Path]]:
-    """From where to where: whole folders where the target has none of that name."""
+    """(from, to) of each move: a whole folder where the target has none of that name."""
     for item in sorted(source.iterdir()):
         place = target / item.name
         if item.is_dir() and place.is_dir():

@@ -26,7 +26,7 @@ _CHUNK = 1 << 16
 
 
 class ConnectionBroken(Exception):
-    """This request failed; another may not. `status`: what the server answered; 0: nothing."""
+    """A request failed that may succeed when repeated. `status`: the server's status code; 0: it did not answer."""
 
     def __init__(self, why: str, status: int = 0) -> None:
         super().__init__(why)
@@ -45,7 +45,7 @@ def check_address(url: str, local: bool, how: str = "") -> None:
 
 
 def request(url: str, headers: Mapping[str, str], patience: float, local: bool) -> http.client.HTTPResponse:
-    """The server's answer, its body unread; redirects are followed where `check_address` lets them.
+    """Send a GET request and return the answer, its body unread; redirects are followed where `check_address` allows.
 
     Args:
         url: the address.
@@ -69,7 +69,7 @@ def request(url: str, headers: Mapping[str, str], patience: float, local: bool) 
 
 
 def chunks(url: str, response: http.client.HTTPResponse) -> Iterator[bytes]:
-    """The body as it comes.
+    """Yield the body in the pieces that arrive.
 
     Raises:
         Broken, Unavailable: see above.
@@ -113,7 +113,7 @@ def _refusal(error: urllib.error.HTTPError) -> str:
 
 @contextlib.contextmanager
 def _network(url: str) -> Iterator[None]:
-    """Errors of the network, sorted; answers of the server go through."""
+    """Turn errors of the network into `ConnectionBroken` or `Unavailable`; status codes of the server pass."""
     try:
         yield
     except urllib.error.HTTPError:

@@ -62,7 +62,7 @@ class Timed(CostMetric):
 
 
 def _hardware() -> dict[str, Any]:
-    """What decides a speed besides the code."""
+    """What decides a speed besides the code: processor, threads, versions."""
     if torch.get_default_device().type == "cuda":
         return {"device": torch.cuda.get_device_name(), "torch": torch.__version__}
     return {"device": _processor(), "threads": torch.get_num_threads(), "torch": torch.__version__}

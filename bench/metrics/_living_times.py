@@ -22,7 +22,7 @@ _LARGEST = 2**30  # bytes of an N x N table that is kept; larger clouds compute 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
-    """How one choice of landmarks is judged."""
+    """Settings of the complex on one choice of landmarks."""
 
     landmarks: int
     gamma: float  # the filtration ends at gamma times the largest distance between a landmark and a point

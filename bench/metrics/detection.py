@@ -69,7 +69,7 @@ class Detection(Metric):
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class Gain:
-        """What restoration brought: `delta_f1` over the blurred input, and the part of the loss that was `recovered`."""
+        """What restoration gained: `delta_f1`, F1 over that of the blurred input, and `recovered`, the part of the loss made up."""
 
         delta_f1: float
         recovered: float
@@ -94,7 +94,7 @@ class Detection(Metric):
         return self.Score(precision=precision, recall=recall, f1=f1, counts=counts, **box_matching.average_precision(predictions, references))
 
     def gain(self, restored: Score, blurred: Score, sharp: Score) -> Detection.Gain:
-        """What restoration brought, on the same pictures.
+        """How much more is detected after restoration, on the same pictures.
 
         `recovered` is (F1 restored - F1 blurred) / (F1 sharp - F1 blurred), nan where blur costs less than 0.02.
 

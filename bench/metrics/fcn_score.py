@@ -41,7 +41,7 @@ class FCNScore(Metric):
     read: Literal["target", "observed"] = param("target", "the side of a pair that holds the labels")
 
     def confusion(self, made: Tensor, labels: Tensor) -> Tensor:
-        """Count pixels.
+        """Count pixels by true and by read class.
 
         Args:
             made: generated pictures, N x 3 x H x W, [0, 1].

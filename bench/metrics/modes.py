@@ -51,7 +51,7 @@ class Modes(SampleMetric):
     sigmas: float = param(3.0, "standard deviations within which a sample is of high quality")
 
     def with_centres(self, centres: Tensor, std: float) -> Modes:
-        """The same metric on these modes.
+        """A copy of this metric that knows the modes.
 
         Args:
             centres: K x d.

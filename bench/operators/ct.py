@@ -137,7 +137,7 @@ class Scanner:
         return total.unsqueeze(1)
 
     def _t(self, size: int, device: torch.device) -> Tensor:
-        """Where the rays cross the axis, in pixels."""
+        """Signed distances of the rays from the axis, in pixels."""
         d = self.detectors(size)
         return torch.arange(d, device=device) - d // 2
 

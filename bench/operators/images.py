@@ -61,7 +61,7 @@ def prepare_pair(
 
 
 def per_image(values: Tensor) -> Tensor:
-    """Float64 on the CPU, as every metric returns."""
+    """Bring one value an image into the form that metrics return: float64 on the CPU."""
     return values.detach().to("cpu", torch.float64)
 
 

@@ -174,7 +174,7 @@ class RateSensitivity:
 
     @property
     def share_diverged(self) -> float:
-        """Of all runs."""
+        """Share of all runs that diverged."""
         return float(self.diverged.mean())
 
 

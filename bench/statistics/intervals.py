@@ -36,7 +36,7 @@ class Interval:
     over: Literal["seeds", "images", "groups", "samples", "nothing"]
 
     def within(self, bounds: tuple[float, float]) -> Interval:
-        """The same, cut off where the score cannot lie."""
+        """A copy with both ends moved into the bounds of the score."""
         low, high = (float(np.clip(end, *bounds)) for end in (self.low, self.high))
         return dataclasses.replace(self, low=low, high=high)
 
@@ -78,18 +78,18 @@ class Groups:
 
     @classmethod
     def from_names(cls, names: Sequence[Hashable]) -> Groups:
-        """By the name of each image's group."""
+        """Make groups from the name of each image's group."""
         found = {name: i for i, name in enumerate(dict.fromkeys(names))}
         index = np.array([found[name] for name in names], np.intp)
         return cls(index, np.bincount(index, minlength=len(found)) / max(1, len(index)))
 
     @property
     def n(self) -> int:
-        """How many."""
+        """The number of groups."""
         return len(self.share)
 
     def means(self, scores: Floats) -> Floats:
-        """Of each group: ... x images -> ... x groups."""
+        """Means of each group: ... x images -> ... x groups."""
         counts = np.bincount(self.index)
         starts = np.cumsum(counts) - counts
         means: Floats = np.add.reduceat(scores[..., np.argsort(self.index, kind="stable")], starts, axis=-1) / counts
@@ -159,13 +159,13 @@ def _combine(parts: Sequence[Part]) -> tuple[Floats, Floats]:
 
 
 def _skewness(third: ArrayLike, error: Floats) -> Floats:
-    """Of the mean itself, which is that of the values over the root of their number."""
+    """Skewness of a mean from its third cumulant and its standard error; 0 without any error."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(error > 0, np.asarray(third, np.float64) / error**3, 0.0)
 
 
 def _untransform(y: Floats, skew: Floats) -> Floats:
-    """The t whose transform by Hall is y."""
+    """Invert Hall's transformation: the t that it maps to y."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(abs(skew) > 1e-9, 3 / skew * (np.cbrt(1 + skew * (y - skew / 6)) - 1), y)
 

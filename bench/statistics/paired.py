@@ -50,7 +50,7 @@ class Comparison:
 
 @dataclasses.dataclass(frozen=True)
 class ScoredRow:
-    """The scores of a row.
+    """The scores of one row of a table, and what is known of their errors.
 
     Attributes:
         scores: seeds x images, NaN where an image has no score; or, of a score that has no images (a distance), one a seed.
@@ -122,12 +122,12 @@ class _Seeds:
 
     @classmethod
     def of(cls, row: ScoredRow, means: Floats) -> _Seeds:
-        """Scores that vary depend on the seed, whatever is said."""
+        """The means of a row; scores that vary depend on the seed, even where the row says that nothing is trained."""
         return cls(means, row.seeds, row.trained or len(set(means.tolist())) > 1, row.error**2)
 
     @property
     def lone(self) -> bool:
-        """Whether nobody knows how far from it another would be."""
+        """Whether there is a single seed, of whose error nothing is known."""
         return self.drawn and len(self.means) == 1 and math.isnan(self.one)
 
     @property

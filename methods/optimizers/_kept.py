@@ -27,5 +27,5 @@ class Kept(torch.optim.Optimizer):
 
 
 def wide(x: Tensor) -> torch.dtype:
-    """Its precision, float32 at least."""
+    """The dtype that state of a tensor has: its own, or float32 where that is narrower."""
     return torch.promote_types(x.dtype, torch.float32)

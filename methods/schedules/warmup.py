@@ -27,7 +27,7 @@ class Warmup:
             raise ValueError(f"share must be in [0, 1), not {self.share}")
 
     def __call__(self, progress: float) -> float:
-        """The factor at `progress`."""
+        """The factor of the learning rate at `progress` in [0, 1]."""
         if progress < self.share:
             return self.start + (1 - self.start) * progress / self.share
         return self._rest((progress - self.share) / (1 - self.share))
