@@ -39,10 +39,7 @@ class Metric:
     bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
 
     def protocol(self) -> dict[str, Any]:
-        """What decides the number besides the options, as JSON values: data range, padding, versions, weights' sha256.
-
-        Raises as `require`.
-        """
+        """What decides the number besides the options, as JSON values: data range, versions, weights' sha256. Raises as `require`."""
         return {}
 
     def card(self) -> Card:

@@ -27,11 +27,9 @@ PAPER = Paper(
     arxiv="1703.00573",
     lesson="Training sees a finite sample, never the distribution. To an unlimited critic the two are as far apart as can be, however "
     "large the sample: the Jensen-Shannon divergence is log 2, and in many dimensions every fresh draw lies far from all the samples. "
-    "What a critic of bounded size can measure does generalise, and fast; the price is that it cannot tell a distribution from a few of "
-    "its samples.\n\n"
+    "What a critic of bounded size measures does generalise, and fast; but it cannot tell a distribution from a few of its samples.\n\n"
     "Nor need the game have an equilibrium in which each player is one network, as rock, paper, scissors has none. Mixtures of networks "
-    "have an approximate one; an entropy term on their weights turns the circling of gradient play, which never ends, into a spiral that "
-    "ends there.",
+    "have an approximate one; an entropy term on their weights turns the endless circling of gradient play into a spiral that ends there.",
 )
 
 
@@ -243,10 +241,7 @@ def _constant(sample: Tensor) -> Known:
 
 
 def _linear_play(A: Tensor, entropy: float, logits: Tensor, steps: int) -> tuple[float, Tensor]:
-    """The largest modulus of a step's eigenvalues near uniform weights, and the logits then.
-
-    Without those of 1, which shift all logits of a player.
-    """
+    """The largest modulus of a step's eigenvalues (but for those of 1, which shift a player) near uniform weights; the logits then."""
     T = len(A)
     S = (torch.eye(T) - 1 / T).to(A) / T
     slopes = torch.cat([torch.cat([-entropy * S, S @ A @ S], 1), torch.cat([-S @ A.T @ S, -entropy * S], 1)])
