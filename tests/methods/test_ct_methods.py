@@ -270,7 +270,7 @@ class _Eye:
 
 
 def test_total_variation_as_scikit_image(monkeypatch):
-    monkeypatch.setattr(ct, "inscribed", lambda size, device=None: torch.ones(size, size, dtype=torch.bool))
+    monkeypatch.setattr(ct, "inscribed_disc", lambda size, device=None: torch.ones(size, size, dtype=torch.bool))
     monkeypatch.setattr(ct, "picture", lambda mu: mu)
     rng = torch.Generator().manual_seed(0)
     x = torch.nn.functional.interpolate(torch.rand(1, 1, 4, 4, generator=rng), scale_factor=8) + 0.1 * torch.randn(1, 1, 32, 32, generator=rng)
