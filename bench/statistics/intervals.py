@@ -53,11 +53,11 @@ def interval(seeds: ArrayLike, images: ArrayLike = (), groups: Sequence[Hashable
     """
     values, pictures = np.asarray(seeds, np.float64), np.atleast_2d(np.asarray(images, np.float64))
     mean, n = float(values.mean()), len(values)
-    of = Groups.from_names(groups or range(pictures.shape[1]))
+    of = Groups.of(groups or range(pictures.shape[1]))
     of_seeds: list[Part] = [(values.var(ddof=1) / n, n - 1.0)] if n > 1 and np.isfinite(values).all() else []
     low, high = np.asarray(math.nan), np.asarray(math.nan)
     if of.n >= 2 and np.isfinite(pictures).all() and np.allclose(pictures.mean(axis=1), values, rtol=1e-5, atol=1e-9):
-        of_images, third = of.error(of.pseudo_values(pictures.mean(axis=0)))
+        of_images, third = of.error(of.spread_out(pictures.mean(axis=0)))
         low, high = limits(mean, [of_images, *of_seeds], third, level=_CAUTIOUS)
         return Interval(mean, float(low), float(high), of.n, "images" if of.n == pictures.shape[1] else "groups")
     if n > 1:
@@ -77,7 +77,7 @@ class Groups:
     share: Floats
 
     @classmethod
-    def from_names(cls, names: Sequence[Hashable]) -> Groups:
+    def of(cls, names: Sequence[Hashable]) -> Groups:
         """Make groups from the name of each image's group."""
         found = {name: i for i, name in enumerate(dict.fromkeys(names))}
         index = np.array([found[name] for name in names], np.intp)
@@ -95,7 +95,7 @@ class Groups:
         means: Floats = np.add.reduceat(scores[..., np.argsort(self.index, kind="stable")], starts, axis=-1) / counts
         return means
 
-    def pseudo_values(self, scores: Floats) -> Floats:
+    def spread_out(self, scores: Floats) -> Floats:
         """One value a group with the images' mean as their mean, whatever the groups' sizes: ... x images -> ... x groups.
 
         Their sample variance over n is the cluster-robust variance of the mean (Liang and Zeger 1986, with n/(n - 1)).
@@ -105,7 +105,7 @@ class Groups:
         return values
 
     def error(self, values: Floats) -> tuple[tuple[Floats, float], Floats]:
-        """Of the mean of `pseudo_values` values: its variance with degrees of freedom, and its third cumulant.
+        """Of the mean of `spread_out` values: its variance with degrees of freedom, and its third cumulant.
 
         One large group decides alone: Kish's effective number of groups, less one, is the degrees of freedom. A single group has no error.
         """

@@ -87,7 +87,7 @@ def compare(
     known = ~np.any([np.isnan(s).any(0) for s in stacks], axis=0)
     stacks = [s[:, known] for s in stacks]
     names = [g for g, kept in zip(groups or range(len(known)), known, strict=True) if kept]
-    n, count = (len(names) if over == "images" else min(map(len, stacks))), Groups.from_names(names).n
+    n, count = (len(names) if over == "images" else min(map(len, stacks))), Groups.of(names).n
     shared = shared_images(stacks)
     of_seeds = [_Seeds.of(row, stack[:, shared].mean(1)) for row, stack in zip(given, stacks, strict=True)]
     if reason := _untestable(over, count, of_seeds):
@@ -150,17 +150,17 @@ def _estimates(
 ) -> tuple[tuple[Floats, Floats, Floats], Floats, Floats]:
     """Of each pair (i, j), i < j: the difference with its limits, p, and a number whose sign says which is larger."""
     i, j = np.triu_indices(len(stacks), 1)
-    of = Groups.from_names([name for name, kept in zip(names, shared, strict=True) if kept])
+    of = Groups.of([name for name, kept in zip(names, shared, strict=True) if kept])
     means = np.array([s.means.mean() for s in of_seeds])
     total = difference(means[i], means[j])
     with np.errstate(invalid="ignore"):  # rows without a finite score: their pairs go by ranks
-        values = np.stack([of.pseudo_values(s[:, shared].mean(0)) for s in stacks])
+        values = np.stack([of.spread_out(s[:, shared].mean(0)) for s in stacks])
         pictures, third = of.error(difference(values[i], values[j]))
         parts = [pictures, *_seed_parts(of_seeds, i, j)]
         p, (low, high), sign = p_value(total, parts, third), limits(total, parts, third), total.copy()
     ranked = ~np.isfinite([s.sum() for s in stacks])
     if (by_rank := np.flatnonzero(ranked[i] | ranked[j])).size:
-        scores = np.stack([Groups.from_names(names).means(s.mean(0)) for s in stacks])
+        scores = np.stack([Groups.of(names).means(s.mean(0)) for s in stacks])
         sides = difference(scores[i[by_rank]], scores[j[by_rank]])
         p[by_rank] = np.fmax(wilcoxon(sides), p_value(total, parts[1:])[by_rank])  # the seeds count, too
         sign[by_rank] = rank_sums(sides)

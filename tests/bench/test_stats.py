@@ -86,8 +86,8 @@ def test_the_variance_of_a_mean_over_groups_is_the_cluster_robust_one():
     """Sum over groups of the squared sums of residuals over N^2, times n / (n - 1)."""
     rng, groups = np.random.default_rng(1), np.array([0, 0, 0, 1, 2, 2, 3, 3, 3, 3])
     scores = rng.normal(0, 1, 10)
-    of = intervals.Groups.from_names(groups.tolist())
-    values = of.pseudo_values(scores)
+    of = intervals.Groups.of(groups.tolist())
+    values = of.spread_out(scores)
     assert values.mean() == pytest.approx(scores.mean())
     residual = scores - scores.mean()
     expected = sum(residual[groups == g].sum() ** 2 for g in range(4)) / 10**2 * 4 / 3
