@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from bench import registry
+from bench.spec import param as param
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -70,11 +71,6 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.x)
-
-
-def param(default: Any, doc: str) -> Any:
-    """A hyper-parameter with the paper's default and one line that says where the paper states it and what it means."""
-    return dataclasses.field(default=default, metadata={"doc": doc})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.statistics.across_workloads import R_MAX, Profile, Ranks
-from bench.statistics.effects import Sensitivity
+from bench.statistics.across_workloads import R_MAX, PerformanceProfile, Ranks
+from bench.statistics.effects import RateSensitivity
 from reports.figure_style import INK, PALETTE, RULE, Style, blank_axes, label_ends, shorten
 from reports.table import Cell, LeaderboardColumn
 
@@ -29,7 +29,7 @@ def _leave_room_for(axes: Axes, texts: Sequence[str]) -> None:
     axes.set_position((0.13, 0.17, 0.84 - 0.0155 * longest, 0.79))
 
 
-def profile(labels: Sequence[str], found: Profile, style: Mapping[str, Style]) -> Figure:
+def profile(labels: Sequence[str], found: PerformanceProfile, style: Mapping[str, Style]) -> Figure:
     """The share of workloads that each row trains to the target within tau times the fastest row's updates."""
     figure, axes = blank_axes(4.6, 2.9)
     tau = np.unique(np.concatenate([[1.0], found.ratio[np.isfinite(found.ratio) & (found.ratio <= R_MAX)], [R_MAX]]))
@@ -85,7 +85,7 @@ def _rank_axis(axes: Axes, rows: int, critical: float) -> None:
         axes.text(end + 0.03 * rows, 1.75, said, va="center", fontsize=8, color=INK)
 
 
-def sensitivity(curves: Mapping[str, Sensitivity], column: LeaderboardColumn, style: Mapping[str, Style], key: str) -> Figure:
+def sensitivity(curves: Mapping[str, RateSensitivity], column: LeaderboardColumn, style: Mapping[str, Style], key: str) -> Figure:
     """The ranked score against one setting: median over seeds, their range as a band, a cross where seeds diverged, larger for more."""
     figure, axes = blank_axes(4.6, 2.9)
     axes.set_xscale("log")

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.claim import Chapter, Claim, Entry
+from bench.claim import Chapter, Claim, ClaimEntry
 from bench.store.record import strict
 from reports import figures
 from reports.latex import tex_escape
@@ -19,7 +19,7 @@ from reports.wording import to_plain_line
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
-Entries = Mapping[Chapter, Sequence[Entry]]
+Entries = Mapping[Chapter, Sequence[ClaimEntry]]
 VERDICTS = ("holds", "holds with a deviation", "fails", "not checked")
 _NEW = "not asked for yet"
 _SIGNS = {"=": "", "<=": "≤ ", ">=": "≥ "}  # of a prediction that is a bound
@@ -60,7 +60,7 @@ def page(entries: Entries, title: str, environment: Mapping[str, str]) -> str:
     return pages.get_template("claims.html.j2").render(title=title, entries=entries, drawn=drawn, environment=environment)
 
 
-def verdict(entry: Entry) -> str:
+def verdict(entry: ClaimEntry) -> str:
     """Its verdict, also where it was not asked for."""
     return entry.checked.verdict if entry.checked else "not checked"
 
@@ -83,7 +83,7 @@ def relation_in_words(claim: Claim) -> str:
     return f"{relation}, within {claim.tolerance:g}{unit}" if claim.tolerance else relation
 
 
-def measured_in_words(entry: Entry) -> str:
+def measured_in_words(entry: ClaimEntry) -> str:
     """Predicted and measured in a few words: the one case, or how many agree and the one that misses most."""
     if entry.checked is None:
         return _NEW
@@ -103,7 +103,7 @@ def _miss(claim: Claim, predicted: float, found: float) -> float:
     return scaled if scaled == scaled else float("inf")
 
 
-def _rows(entries: Entries) -> list[tuple[str, Entry]]:
+def _rows(entries: Entries) -> list[tuple[str, ClaimEntry]]:
     return [(chapter.paper.title, e) for chapter, part in entries.items() for e in part]
 
 

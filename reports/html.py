@@ -14,9 +14,9 @@ from bench.store.record import TrialRecord
 from reports import figure_style, gallery, plots, wording
 from reports.board import Board, board_of
 from reports.overview import group_by_training
-from reports.published import PublishedComparison, PublishedTable, compare_with_published, concerns
+from reports.published import PublishedComparison, PublishedTable, compare_with_published, concerns, published_title
 from reports.suite_summary import SuiteSummary
-from reports.table import Leaderboard, title_of
+from reports.table import Leaderboard
 from reports.trials import Trials, group_by_table, rows_of
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _environment() -> jinja2.Environment:
     found.filters |= {"plain": wording.to_plain_line, "json": lambda v: json.dumps(v, ensure_ascii=False, default=str), "number": _number}
     found.filters["sentence"] = lambda text: text[:1].upper() + text[1:]
     found.globals |= {"arrow": wording.arrow, "bracket": wording.bracket, "interval_basis": wording.interval_basis, "AXES": plots.AXES}
-    found.globals |= {"title_of": title_of, "LEGEND": wording.LEGEND, "svg": figure_style.to_svg, "finite": math.isfinite}
+    found.globals |= {"title_of": published_title, "LEGEND": wording.LEGEND, "svg": figure_style.to_svg, "finite": math.isfinite}
     return found
 
 

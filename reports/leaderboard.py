@@ -14,7 +14,7 @@ from bench.statistics import intervals, paired
 from bench.store.image_scores import SharedImages, average_over_shared_images, compare, error_of, gather
 from bench.store.record import TrialRecord
 from bench.store.remarks import MARKS, environment_differences, remarks_of
-from reports.table import COSTS, Cell, Leaderboard, LeaderboardColumn, LeaderboardRow, title_of
+from reports.table import COSTS, Cell, Leaderboard, LeaderboardColumn, LeaderboardRow, cost_column, title_of
 
 
 def leaderboard(records: Sequence[TrialRecord], *, sort: str) -> Leaderboard:
@@ -91,10 +91,10 @@ def _columns(finished: Sequence[TrialRecord]) -> list[LeaderboardColumn]:
             what = f"{differences(first, other.cards[key])} ({holders[0].label} | {other.label})"
             raise UsageError(f"column {key!r} holds two protocols, {what}: score both alike")
         decimals = _decimals(r.final[key] for r in holders)
-        columns.append(LeaderboardColumn(key, title_of(key, first["unit"]), first["unit"], first["higher_is_better"], decimals, first))
+        columns.append(LeaderboardColumn(key, title_of(key, first), first["unit"], first["higher_is_better"], decimals, first))
     known = list(COSTS)
     for key in sorted({k for r in finished for k in r.costs}, key=lambda k: (known.index(k) if k in COSTS else len(known), k)):
-        columns.append(LeaderboardColumn(key, *COSTS.get(key, (key.replace("_", " "), "", False)), None))
+        columns.append(cost_column(key, next((r.cards[key] for r in finished if key in r.cards), None)))
     return columns
 
 

@@ -128,7 +128,7 @@ def _average(group: Sequence[TrialRecord], columns: Sequence[str], sets: Sequenc
         per_image=_collect_images(group, imaged, sets),
         summary={sampling_error(c): math.hypot(*e) / len(group) for c, e in errors.items()},
         costs=costs,
-        cards={c: first.cards[c] for c in shared},
+        cards={key: first.cards[key] for key in (*shared, *costs) if key in first.cards},
         environment={key: " and ".join(dict.fromkeys(r.environment.get(key, "unknown") for r in group)) for key in where},
         tags={k: v for r in group for k, v in r.tags.items() if k in ("oracle", *MARKS)},
     )

@@ -11,9 +11,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from bench import registry
 from bench.errors import UsageError
 from bench.store.record import TrialRecord
-from reports.table import Leaderboard
+from reports.table import Leaderboard, title_of
 
 FOLDER = Path(__file__).with_name("published")
 _DATA = "task.data"  # in `same_if`: the data set of the numbers
@@ -91,6 +92,14 @@ class PublishedComparison:
     published: dict[str, str]
     measured: dict[str, str]
     verdict: str
+
+
+def published_title(table: Leaderboard, key: str) -> str:
+    """The heading of a published column: as the leaderboard beside it heads it, else as the metric of that name is called."""
+    measured = next((column.title for column in table.columns if column.key == key), None)
+    if measured is None and key in registry.names("metric"):
+        measured = title_of(key, {"title": registry.find("metric", key).title})
+    return measured or title_of(key)
 
 
 def concerns(published: PublishedTable, table: Leaderboard) -> bool:

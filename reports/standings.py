@@ -113,7 +113,7 @@ def compare_over_workloads(
 
 def _rank_rows(
     labels: Sequence[str], runs: Sequence[Sequence[Floats]], upward: Sequence[bool], ranks: across_workloads.Ranks,
-    profile: across_workloads.Profile, times: Floats, references: Sequence[str],
+    profile: across_workloads.PerformanceProfile, times: Floats, references: Sequence[str],
 ) -> tuple[list[Standing], str]:  # fmt: skip
     """The standings, best first, and the row that speed-ups are against."""
     scaled = [across_workloads.normalise(of_table, higher_is_better=up) for of_table, up in zip(runs, upward, strict=True)]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from bench.statistics import intervals, paired
 from bench.store.record import TrialRecord
 
-COSTS = {  # key -> title, unit, higher is better
+COSTS = {  # key -> title, unit, higher is better: of what the harness counts itself, and where a card has no title; in this order
     "train_seconds": ("training", "s", False),
     "ms_per_image": ("per image", "ms", False),
     "images_per_s": ("speed", "images/s", True),
@@ -193,12 +194,15 @@ class Leaderboard:
         return [other for j, other in enumerate(labels) if j != i and not (result.better[i, j] or result.better[j, i])]
 
 
-_ACRONYMS = {"haarpsi": "HaarPSI", "map": "mAP"} | {word: word.upper() for word in "psnr ssim ms cw gmsd lpips f1 ap50 ap75 fid kid".split()}
+def title_of(key: str, card: Mapping[str, Any] | None = None) -> str:
+    """How a score is headed: by the title on its card and the options of its column; without a title, by the words of the column."""
+    name, bracket, options = key.partition("[")
+    title = (card or {}).get("title") or name.replace("_", " ")
+    return title + bracket + options.replace("_", " ")
 
 
-def title_of(key: str, unit: str = "") -> str:
-    """How a score is headed: acronyms as they are written ("ms_ssim" -> "MS-SSIM"), other words as they are; a key that is its own unit stays."""
-    words = key.split("_")
-    if key == unit or not any(w in _ACRONYMS for w in words):
-        return " ".join(words)
-    return "-".join(_ACRONYMS.get(w, w) for w in words)
+def cost_column(key: str, card: Mapping[str, Any] | None = None) -> LeaderboardColumn:
+    """A cost as its metric's card says; where no card has a title, as `COSTS` says, or by the words of its key."""
+    if card and card.get("title"):
+        return LeaderboardColumn(key, card["title"], card["unit"], card["higher_is_better"], None)
+    return LeaderboardColumn(key, *COSTS.get(key, (key.replace("_", " "), "", False)), None)

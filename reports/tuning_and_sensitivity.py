@@ -25,7 +25,7 @@ _TUNING = (
 )
 
 
-def _sensitivities(table: Leaderboard, trials: Trials) -> dict[str, tuple[str, effects.Sensitivity]]:
+def _sensitivities(table: Leaderboard, trials: Trials) -> dict[str, tuple[str, effects.RateSensitivity]]:
     """Label -> what was varied, and how the last validation score depends on it."""
     groups: dict[str, dict[float, list[float]]] = {}
     key, swept = "", [r for r in rows_of(table, trials, "sensitivity") if r.outcome in ("finished", "diverged")]

@@ -73,7 +73,7 @@ def _detectable_difference(table: Leaderboard, trials: Trials, labels: Sequence[
     whole = [of_row for of_row in scores if len(of_row) > 1 and np.isfinite(of_row).all()]
     if len(whole) < 2:
         return math.nan
-    return effects.detectable(float(np.median([of_row.std(ddof=1) for of_row in whole])), min(map(len, whole)))
+    return effects.detectable_difference(float(np.median([of_row.std(ddof=1) for of_row in whole])), min(map(len, whole)))
 
 
 def _variance_shares(table: Leaderboard, trials: Trials) -> tuple[float, float, float]:

@@ -95,7 +95,7 @@ class ToyTomography(ToyRestoration):
         """N slices of crop x crop."""
         sharp = super().batch(n, rng).target
         assert sharp is not None
-        mu = ct.attenuation(sharp[:, :1] / 2) * ct.inscribed(self.crop)
+        mu = ct.attenuation(sharp[:, :1] / 2) * ct.inscribed_disc(self.crop)
         clean = self.scanner.project(mu)
         sinogram = clean + 0.01 * torch.randn(clean.shape, generator=rng)
         return Batch(ct.picture(self.scanner.fbp(sinogram, self.crop)), ct.picture(mu), sinogram=sinogram)

@@ -116,7 +116,7 @@ class Attempt:
         if turns > 1:
             accumulation.accumulate(method, turns)
         if self.trial.role == "row":
-            self.record.summary |= gradient_noise.remarks(method, self.trial.seed, "start")
+            self.record.summary |= gradient_noise.measure(method, self.trial.seed, "start")
 
         def validate() -> dict[str, float]:
             with out_of_memory.judged():
@@ -147,7 +147,7 @@ class Attempt:
         self.record.final = self.record.best = scores.values
         self.record.summary |= scores.summary
         self.record.per_image = pd.DataFrame(scores.rows(), columns=list(PER_IMAGE))
-        self.record.summary |= gradient_noise.remarks(method, self.trial.seed, "end")
+        self.record.summary |= gradient_noise.measure(method, self.trial.seed, "end")
         with judging(method):
             self.record.costs |= costs.measured(method, self.task)
             self.task.gallery(method, self.folder.results / "gallery")

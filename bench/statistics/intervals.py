@@ -1,11 +1,11 @@
 """How sure a number may be: the interval of a mean, and the p of a difference.
 
 A mean has errors from several sources at once: which pictures were tested, which seeds were trained. Each is a variance with its degrees of
-freedom; they add up, and Welch and Satterthwaite's approximation gives the degrees of freedom of the sum. Pictures of one group (tiles of one
-photograph, frames of one video, slices of one patient) are not independent: the group is what is counted.
+freedom; they add up, and Welch and Satterthwaite's approximation gives the degrees of freedom of the sum. Pictures of one group (tiles of
+one photograph, frames of one video, slices of one patient) are not independent: the group is what is counted.
 
-Scores of pictures are skewed, and Student's t interval then misses on one side. Hall's (1992) transformation of t takes the skewness out; it is
-noisy for few groups, so the wider of both bounds counts, and the larger of both p. `docs/uncertainty.md` has the simulated coverage.
+Scores of pictures are skewed, and Student's t interval then misses on one side. Hall's (1992) transformation of t takes the skewness out;
+it is noisy for few groups, so the wider of both bounds counts, and the larger of both p. `docs/uncertainty.md` has the simulated coverage.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Interval:
     over: Literal["seeds", "images", "groups", "samples", "nothing"]
 
     def within(self, bounds: tuple[float, float]) -> Interval:
-        """The same, cut off where the score cannot lie."""
+        """A copy with both ends moved into the bounds of the score."""
         low, high = (float(np.clip(end, *bounds)) for end in (self.low, self.high))
         return dataclasses.replace(self, low=low, high=high)
 
@@ -52,7 +52,8 @@ def interval(
 
     Args:
         seeds: one score a training seed, at least one.
-        images: the score of each image, seeds x images; used where their means are those scores (they are not for a score pooled in other ways).
+        images: the score of each image, seeds x images; used where their means are those scores (they are not for a score pooled in other
+            ways).
         groups: what each image was taken from; empty: each is a group of its own.
         error: standard error of the only seed's score over `SHARES` tenths of the samples that it rests on, where there are no images.
         sets: the test set of each image; empty: all are of one. A mean is that of the sets' means.
@@ -84,18 +85,18 @@ class Groups:
 
     @classmethod
     def of(cls, names: Sequence[Hashable]) -> Groups:
-        """By the name of each image's group."""
+        """Make groups from the name of each image's group."""
         found = {name: i for i, name in enumerate(dict.fromkeys(names))}
         index = np.array([found[name] for name in names], np.intp)
         return cls(index, np.bincount(index, minlength=len(found)) / max(1, len(index)))
 
     @property
     def n(self) -> int:
-        """How many."""
+        """The number of groups."""
         return len(self.share)
 
     def means(self, scores: Floats) -> Floats:
-        """Of each group: ... x images -> ... x groups."""
+        """Means of each group: ... x images -> ... x groups."""
         counts = np.bincount(self.index)
         starts = np.cumsum(counts) - counts
         means: Floats = np.add.reduceat(scores[..., np.argsort(self.index, kind="stable")], starts, axis=-1) / counts
@@ -218,13 +219,13 @@ def _combine(parts: Sequence[Part]) -> tuple[Floats, Floats]:
 
 
 def _skewness(third: ArrayLike, error: Floats) -> Floats:
-    """Of the mean itself, which is that of the values over the root of their number."""
+    """Skewness of a mean from its third cumulant and its standard error; 0 without any error."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(error > 0, np.asarray(third, np.float64) / error**3, 0.0)
 
 
 def _untransform(y: Floats, skew: Floats) -> Floats:
-    """The t whose transform by Hall is y."""
+    """Invert Hall's transformation: the t that it maps to y."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(abs(skew) > 1e-9, 3 / skew * (np.cbrt(1 + skew * (y - skew / 6)) - 1), y)
 

@@ -1,9 +1,10 @@
 """Which rows differ: all pairs of rows compared, with Holm's correction, and letters for those that cannot be told apart.
 
-The difference of two rows has two sources of error, and both count. Which pictures were tested: the rows share them, so what varies is their
-difference from one group of pictures to the next. Which seeds were trained: each row has a variance of its own (Welch); from `MIN_PAIRS` seeds on
-that both rows have, their differences vary instead, for seeds share initialisation and data order. A trained row with one seed has an error over
-seeds that nobody knows: its pictures are compared all the same, and the verdict is about those weights, not about the method.
+The difference of two rows has two sources of error, and both count. Which pictures were tested: the rows share them, so what varies is
+their difference from one group of pictures to the next. Which seeds were trained: each row has a variance of its own (Welch); from
+`MIN_PAIRS` seeds on that both rows have, their differences vary instead, for seeds share initialisation and data order. A trained row with
+one seed has an error over seeds that nobody knows: its pictures are compared all the same, and the verdict is about those weights, not
+about the method.
 
 Pairs with infinite scores (identical pictures have PSNR = inf) are compared by ranks over the groups, with Wilcoxon's test.
 """
@@ -49,8 +50,8 @@ class Comparison:
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
-    """The scores of a row.
+class ScoredRow:
+    """The scores of one row of a table, and what is known of their errors.
 
     Attributes:
         scores: seeds x images, NaN where an image has no score; or, of a score that has no images (a distance), one a seed.
@@ -66,7 +67,7 @@ class Row:
 
 
 def compare(
-    rows: Sequence[Row | ArrayLike],
+    rows: Sequence[ScoredRow | ArrayLike],
     *,
     higher_is_better: bool = True,
     over: Literal["images", "seeds"] = "images",
@@ -76,13 +77,14 @@ def compare(
     """Compare rows pair by pair.
 
     Args:
-        rows: each a `Row`, or its scores; the images are the same and in one order, and one that a row has no score of is left out for all.
+        rows: each a `ScoredRow`, or its scores; the images are the same and in one order, and one that a row has no score of is left out
+            for all.
         higher_is_better: the direction of the score.
         over: what was scored: "seeds" where there are no images.
         groups: what each image was taken from; empty: each is a group of its own.
         sets: the test set of each image; empty: all are of one. A mean is that of the sets' means.
     """
-    given = [row if isinstance(row, Row) else Row(row) for row in rows]
+    given = [row if isinstance(row, ScoredRow) else ScoredRow(row) for row in rows]
     stacks = [np.atleast_2d(np.asarray(row.scores, np.float64)) for row in given]
     stacks = [s.reshape(-1, 1) for s in stacks] if over == "seeds" else stacks
     known = ~np.any([np.isnan(s).any(0) for s in stacks], axis=0)
@@ -120,7 +122,10 @@ def _untestable(over: str, groups: int, fewest: int, of_seeds: Sequence[_Seeds])
 
 @dataclasses.dataclass(frozen=True)
 class _Seeds:
-    """A row's mean of each seed. `names`: which seeds those are; `drawn`: whether the scores depend on them; `one`: variance of a single one."""
+    """A row's mean of each seed.
+
+    `names`: which seeds those are; `drawn`: whether the scores depend on them; `one`: variance of a single one.
+    """
 
     means: Floats
     names: Sequence[int]
@@ -128,13 +133,13 @@ class _Seeds:
     one: float
 
     @classmethod
-    def of(cls, row: Row, means: Floats) -> _Seeds:
-        """Scores that vary depend on the seed, whatever is said."""
+    def of(cls, row: ScoredRow, means: Floats) -> _Seeds:
+        """The means of a row; scores that vary depend on the seed, even where the row says that nothing is trained."""
         return cls(means, row.seeds, row.trained or len(set(means.tolist())) > 1, row.error**2)
 
     @property
     def lone(self) -> bool:
-        """Whether nobody knows how far from it another would be."""
+        """Whether there is a single seed, of whose error nothing is known."""
         return self.drawn and len(self.means) == 1 and math.isnan(self.one)
 
     @property

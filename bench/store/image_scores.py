@@ -64,7 +64,7 @@ def compare(column: str, rows: Sequence[Trials], found: ImageScores | None) -> p
     scores = found.rows if found else [np.array([r.final[column] for r in row]) for row in rows]
     return paired.compare(
         [
-            paired.Row(of_row, [r.seed for r in row], row[0].trained, math.nan if found else error_of(column, row))
+            paired.ScoredRow(of_row, [r.seed for r in row], row[0].trained, math.nan if found else error_of(column, row))
             for row, of_row in zip(rows, scores, strict=True)
         ],
         higher_is_better=bool(rows[0][0].cards[column]["higher_is_better"]),

@@ -15,7 +15,7 @@ from bench.dataset import Split
 from bench.method import Method
 from bench.metric import SampleMetric
 from bench.metrics.prdc import PRDC
-from bench.operators.images import clipped
+from bench.operators.images import clip
 from bench.spec import parse
 from bench.store.record import sampling_error
 from bench.task import Scores, Task
@@ -67,7 +67,7 @@ class Generation(Task):
         """At most n real samples of a split on the device, always the same."""
         raise NotImplementedError
 
-    def known(self, metric: SampleMetric) -> SampleMetric:
+    def bind_metric(self, metric: SampleMetric) -> SampleMetric:
         """A metric that was told what only the task knows. Raises Unavailable where it makes no sense here."""
         return metric
 
@@ -79,7 +79,7 @@ class Generation(Task):
 
     def parts(self) -> list[tuple[str, str]]:
         """The data set; the metrics and their feature networks."""
-        metrics = [part for spec, metric in self._metrics[0].items() for part in (("metric", spec), *metric.parts())]
+        metrics = [part for spec, metric in self._metrics[0].items() for part in (("metric", spec), *metric.components())]
         return [("dataset", self.data), *metrics]
 
     def cards(self) -> dict[str, Card]:
@@ -134,7 +134,7 @@ class Generation(Task):
                 raise ValueError(f"{type(method).__name__}.sample returned {tuple(part.shape)} for samples of shape {self.shape}")
             progress(start + len(part))
         fake = torch.cat(parts).float()
-        return clipped(fake) if fake.dim() == 4 else fake
+        return clip(fake) if fake.dim() == 4 else fake
 
     def sample(self) -> int:
         """How many samples the cost metrics draw."""
@@ -151,7 +151,7 @@ class Generation(Task):
 
     @functools.cached_property
     def _metrics(self) -> tuple[dict[str, SampleMetric], dict[str, str]]:
-        return usable({spec: spec for spec in self.metrics}, SampleMetric, "sets of samples", told=self.known)
+        return usable({spec: spec for spec in self.metrics}, SampleMetric, "sets of samples", told=self.bind_metric)
 
 
 def _column(name: str, spec: str) -> str:

@@ -80,7 +80,7 @@ class LDCT(Restoration):
         """Whole slices N x 1 x S x S as few photons show them; in the truth, too, nothing is less than air, and beyond the disc there is no more."""
         x = x.to(self.device)
         sinogram = self._dose.scan(x, rng)
-        target = ct.picture(ct.attenuation(x) * ct.inscribed(x.shape[-1], x.device))
+        target = ct.picture(ct.attenuation(x) * ct.inscribed_disc(x.shape[-1], x.device))
         return Batch(self._dose.reconstruct(sinogram, x.shape[-1]), target, sinogram=sinogram)
 
     # -- training
@@ -92,7 +92,7 @@ class LDCT(Restoration):
     # -- judging
     def gallery(self, method: Method, folder: Path) -> None:
         """Four test slices, seen through the window of the belly."""
-        write_gallery(folder, method, self._test, None, show=lambda x: ct.windowed(x, "abdomen"))
+        write_gallery(folder, method, self._test, None, show=lambda x: ct.clip_to_window(x, "abdomen"))
 
     # -- data, read when first needed
     @functools.cached_property

@@ -94,7 +94,7 @@ class Toy2D(Generation):
         """N points, others for every split."""
         return self._draw(split, n).x.to(self.device)
 
-    def known(self, metric: SampleMetric) -> SampleMetric:
+    def bind_metric(self, metric: SampleMetric) -> SampleMetric:
         """`modes` is told where they are."""
         if not isinstance(metric, Modes):
             return metric

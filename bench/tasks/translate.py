@@ -68,7 +68,7 @@ class Translate(Restoration):
 
     def parts(self) -> list[tuple[str, str]]:
         """The data set, all metrics and what they look through."""
-        sets = [part for spec, metric in self._set_metrics[0].items() for part in (("metric", spec), *metric.parts())]
+        sets = [part for spec, metric in self._set_metrics[0].items() for part in (("metric", spec), *metric.components())]
         readers = [("metric", spec) for spec in self._readers[0]]
         readers += [("segmenter", name) for reader in self._readers[0].values() for name in (reader.segmenter, reader.truth)]
         return [*super().parts(), *sets, *readers]

@@ -116,4 +116,4 @@ class Reconstruction(Tuned):
 
     def shown(self, x: Tensor) -> Tensor:
         """Through the window of the belly."""
-        return ct.windowed(x, "abdomen")
+        return ct.clip_to_window(x, "abdomen")

@@ -44,7 +44,7 @@ class SART(Reconstruction):
     def attempt(self, batch: Batch, hp: HP) -> Tensor:
         """N x 1 x S x S."""
         size, p = batch.observed.shape[-1], batch.sinogram
-        disc = ct.inscribed(size, p.device).float()[None, None]
+        disc = ct.inscribed_disc(size, p.device).float()[None, None]
         length = self.scanner.project(disc)  # 1 x V x D, mm
         mu = torch.zeros_like(batch.observed)
         for views in _order(p.shape[1], hp.iterations, hp.together):

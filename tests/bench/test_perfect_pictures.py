@@ -112,7 +112,7 @@ def test_the_target_may_be_infinite_but_not_infinitely_bad(up):
 
 
 def capped(*values: float) -> Floats:
-    return effects.capped(values)[0]
+    return effects.cap_infinite(values)[0]
 
 
 def test_infinitely_good_counts_as_the_best_of_the_others():

@@ -16,15 +16,15 @@ from bench.suites.schema import Suite
 HOSTILE = "<script>window.hacked=1</script>\"'&$_%{}--> =\n| `x` β 日本"
 
 
-def card(metric, unit="", higher=True, **protocol):
-    return Card(metric, f"{metric} of <b>restored</b> pictures (Wang et al. 2004)", unit, higher, protocol).to_json()
+def card(metric, unit="", higher=True, title="", **protocol):
+    return Card(metric, f"{metric} of <b>restored</b> pictures (Wang et al. 2004)", unit, higher, protocol, title=title).to_json()
 
 
 CARDS = {
-    "psnr": card("psnr", "dB", border=0, colour="rgb", data="photos", n=12),
-    "ssim": card("ssim", window="gauss11", data="photos", n=12),
-    "f1": card("detection", iou=0.5, data="scenes"),
-    "lpips_like": card("gmsd", "", False, data="photos"),
+    "psnr": card("psnr", "dB", title="PSNR", border=0, colour="rgb", data="photos", n=12),
+    "ssim": card("ssim", title="SSIM", window="gauss11", data="photos", n=12),
+    "f1": card("detection:f1", title="F1", iou=0.5, data="scenes"),
+    "lpips_like": card("gmsd", "", False, title="LPIPS-like", data="photos"),
 }
 QUALITY = {"deblurgan": 27.9, "srgan": 27.7, "wiener": 28.6, "unsharp": 24.6, "identity": 23.4, HOSTILE: 25.8, "cyclegan": 22.0}
 TRAINED = {"deblurgan": 1.0, "srgan": 0.6, HOSTILE: 0.4, "cyclegan": 0.2}

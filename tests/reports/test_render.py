@@ -3,6 +3,7 @@ import errno
 import json
 import os
 import re
+from decimal import Decimal
 
 import pytest
 from _page import tags_of
@@ -172,3 +173,11 @@ def test_gallery_stays_within_its_budget(records, monkeypatch):
 def test_gallery_survives_missing_pictures(make, tmp_path):
     (tmp_path / "00.json").write_text(json.dumps({"name": "sample", "kind": "photo", "restored": "none.png"}))
     assert gallery.strips([make(gallery=tmp_path)], ["deblurgan"])[0][0].pictures == []
+
+
+def test_published_columns_are_headed_as_measured_ones(records):
+    units = {"ssim": "", "ms_ssim": "", "pixel_accuracy": "", "mos": ""}  # measured; another metric; one number of a metric; no metric
+    rows = [published.PublishedRow(name="A", values={"ssim": Decimal("0.9")})]
+    paper = published.PublishedTable(paper="P", where="w", data="d", protocol="p", evidence="recalled", units=units, rows=rows)
+    text = page(tables_of(records, sort="psnr"), records, title="t", published=[paper])
+    assert all(f'<th scope="col">{title}</th>' in text for title in ("SSIM", "MS-SSIM", "pixel accuracy", "mos"))
