@@ -61,7 +61,7 @@ class Checked:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Claim:
-    """See `claim` for the fields."""
+    """A claim as `claim` makes it, where the fields are explained."""
 
     measure: Callable[[], Finding]
     place: str
@@ -76,7 +76,7 @@ class Claim:
 
     @property
     def id(self) -> str:
-        """paper/claim."""
+        """The name that a user types: "paper/claim"."""
         return f"{self.measure.__module__.rpartition('.')[2]}/{self.measure.__name__}"
 
     def agrees(self, predicted: float, measured: float) -> bool:
@@ -150,7 +150,7 @@ class Chapter:
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
+class ClaimEntry:
     """A claim beside what was found; None where it was not asked for yet."""
 
     claim: Claim

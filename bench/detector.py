@@ -19,7 +19,8 @@ class Detections:
     """The objects of one picture, best first, on the CPU; annotations are detections of score 1.
 
     `boxes`: n x 4, x0 y0 x1 y1 in pixels, float32; `labels`: n, int64, indices into the detector's classes; `scores`: n, float32 in [0, 1];
-    `crowds`: n, bool, of annotations those that mark many objects at once: none need be found, and what is found there is not wrong. None: none is.
+    `crowds`: n, bool, of annotations those that mark many objects at once: none need be found, and what is found there is not wrong. None:
+    none is.
 
     Raises:
         UsageError: the lengths differ or the boxes are not n x 4.
@@ -35,9 +36,8 @@ class Detections:
         if self.crowds is None:
             object.__setattr__(self, "crowds", torch.zeros(n, dtype=torch.bool))
         if self.boxes.shape != (n, 4) or any(t.shape != (n,) for t in (self.labels, self.scores, self.crowds)):
-            raise UsageError(
-                f"detections need n x 4 boxes, n labels and n scores, not {[tuple(t.shape) for t in (self.boxes, self.labels, self.scores)]}"
-            )
+            shapes = [tuple(t.shape) for t in (self.boxes, self.labels, self.scores)]
+            raise UsageError(f"detections need n x 4 boxes, n labels and n scores, not {shapes}")
         order = self.scores.argsort(descending=True, stable=True)
         for name, dtype in (("boxes", torch.float32), ("labels", torch.int64), ("scores", torch.float32), ("crowds", torch.bool)):
             object.__setattr__(self, name, getattr(self, name).detach()[order].to("cpu", dtype))
@@ -46,15 +46,15 @@ class Detections:
         return len(self.scores)
 
     def above(self, confidence: float) -> Detections:
-        """Those with a score of at least `confidence`."""
+        """The detections with a score of at least `confidence`."""
         return self.where(self.scores >= confidence)
 
     def where(self, keep: Tensor) -> Detections:
-        """Those that `keep`, n bool, names."""
+        """The detections where `keep`, n booleans, is true."""
         return Detections(self.boxes[keep], self.labels[keep], self.scores[keep], self.crowds[keep])
 
     @classmethod
-    def annotated(cls, boxes: Tensor, labels: Tensor, crowds: Tensor | None = None) -> Detections:
+    def from_annotations(cls, boxes: Tensor, labels: Tensor, crowds: Tensor | None = None) -> Detections:
         """Annotated objects (`datasets.Picture.boxes`, `.labels`, `.crowds`) as references."""
         return cls(boxes.reshape(-1, 4), labels, torch.ones(len(labels)), crowds)  # type: ignore[arg-type]
 
@@ -65,7 +65,7 @@ class Detector:
 
     @property
     def classes(self) -> Sequence[str]:
-        """The names that the labels index."""
+        """The class names, in the order of the labels 0, 1, ..."""
         raise NotImplementedError
 
     def __call__(self, images: Tensor) -> list[Detections]:
@@ -75,19 +75,23 @@ class Detector:
             images: N x 3 x H x W, float32, [0, 1], RGB, any size; the detector runs on their device.
 
         Returns:
-            One `Detections` per picture, at most 100 each, with low scores too (about 0.001 and up) so that average precision can be computed.
+            One `Detections` per picture, at most 100 each, with low scores too (about 0.001 and up) so that average precision can be
+            computed.
         """
         raise NotImplementedError
 
     def fingerprint(self) -> str:
-        """Sixteen hex digits over the content of the weights."""
+        """Sixteen hex digits over the content of the weights, wherever they lie. Raises as `require`."""
         raise NotImplementedError
 
     def require(self) -> None:
         """Raise `bench.errors.Unavailable` with what is missing and how to get it; nothing by default."""
 
     def protocol(self) -> dict[str, Any]:
-        """What of this detector decides a number: its name, its options (the weights by content, not by path)."""
+        """What of this detector decides a number, as JSON values for its card: name, options (weights by content, not by path).
+
+        Raises as `require`.
+        """
         options = {k: v for k, v in dataclasses.asdict(self).items() if k != "weights"}
         return {"name": type(self).__module__.rpartition(".")[2], **options, "fingerprint": self.fingerprint()}
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
+from typing_extensions import override
 
 from bench.errors import UsageError
 
@@ -41,48 +42,51 @@ class Features:
         return self.logits(x).double().softmax(1)
 
     def logits(self, x: Tensor) -> Tensor:
-        """Their logits, N x K, float32. Raises as `probabilities`."""
+        """Scores of the classes before the softmax, N x K, float32. Raises as `probabilities`."""
         raise UsageError(f"features {self.name!r} have no classes: name a classifier, such as digits_cnn")
 
-    def fitted(self, real: Tensor) -> Features:
-        """These features with what they learn from the real samples; themselves where there is nothing to learn."""
+    def fit(self, real: Tensor) -> Features:
+        """Features with what they learn from the real samples, such as directions; these themselves where there is nothing to learn."""
         return self
 
     def fingerprint(self) -> str:
-        """What decides the features besides the options and the code: the sha256 of the weights; empty where there are none."""
+        """The sha256 of the weights, which decide the features besides options and code; empty where there are none.
+
+        Raises as `require`.
+        """
         return ""
 
     def require(self) -> None:
         """Raise `bench.errors.Unavailable` with what is missing and how to get it; nothing by default."""
 
     def protocol(self) -> dict[str, Any]:
-        """What of these features decides a number."""
+        """What of these features decides a number, as JSON values for its card: name, options, fingerprint. Raises as `require`."""
         return {"name": self.name, **dataclasses.asdict(self), "sha256": self.fingerprint(), "pictures": "clipped, rounded to 8 bits"}
 
     @property
     def name(self) -> str:
-        """The file's name."""
+        """The name of the file that defines it, as in a spec."""
         return type(self).__module__.rpartition(".")[2]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClassifierFeatures(Features):
-    """A trained classifier: its last hidden layer and its logits, computed in batches, remembered as long as the samples live."""
+    """A trained classifier: its last hidden layer and logits, computed in batches and cached for as long as the samples live."""
 
     def network(self, device: torch.device) -> nn.Module:
-        """The network, in evaluation mode: pictures as `prepare` makes them -> (N x k features, N x K logits)."""
+        """The network on that device, in evaluation mode: pictures as `prepare` makes them -> (N x k features, N x K logits)."""
         raise NotImplementedError
 
     def prepare(self, x: Tensor) -> Tensor:
         """Stored pictures (N x C x H x W, multiples of 1/255) as the network wants them."""
         return x
 
+    @override
     def __call__(self, x: Tensor) -> Tensor:
-        """The last hidden layer. See the base class."""
         return self._outputs(x)[0]
 
+    @override
     def logits(self, x: Tensor) -> Tensor:
-        """The logits. See the base class."""
         return self._outputs(x)[1]
 
     def _outputs(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -94,7 +98,7 @@ class ClassifierFeatures(Features):
         if key not in known:
             network = self.network(x.device)
             with torch.no_grad():
-                parts = [network(self.prepare(stored(batch))) for batch in torch.split(x, _BATCH)]
+                parts = [network(self.prepare(round_to_8_bits(batch))) for batch in torch.split(x, _BATCH)]
             known[key] = torch.cat([f for f, _ in parts]), torch.cat([y for _, y in parts])
         return known[key]  # type: ignore[no-any-return]
 
@@ -103,8 +107,8 @@ _BATCH = 128
 _remembered: Any = WeakTensorKeyDictionary()  # samples -> {(network, hash, version): (features, logits)}
 
 
-def part_of(x: Tensor, rows: Tensor) -> Tensor:
-    """Some of the samples, as a set of its own of which all that classifiers said of `x` is known.
+def subset(x: Tensor, rows: Tensor) -> Tensor:
+    """Some of the samples, as a set of its own; what classifiers made of `x` is copied for them, not computed again.
 
     Args:
         x: N samples.
@@ -116,6 +120,6 @@ def part_of(x: Tensor, rows: Tensor) -> Tensor:
     return part
 
 
-def stored(x: Tensor) -> Tensor:
+def round_to_8_bits(x: Tensor) -> Tensor:
     """Pictures as a file holds them: float32, clipped to [0, 1], rounded to multiples of 1/255."""
     return x.float().clamp(0, 1).mul(255).round().div(255)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from typing_extensions import TypeVar
 
 from bench import registry
+from bench.spec import param as param
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -87,11 +88,6 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.x)
-
-
-def param(default: Any, doc: str) -> Any:
-    """A hyper-parameter with the paper's default and one line that says where the paper states it and what it means."""
-    return dataclasses.field(default=default, metadata={"doc": doc})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

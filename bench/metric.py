@@ -7,48 +7,65 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import torch
+from torch import Tensor
+
 from bench.cards import Card
 from bench.errors import UsageError
+from bench.feature import subset
+from bench.operators.images import per_image
 from bench.statistics.intervals import SHARES
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from bench.method import Batch, Method
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Metric:
-    """Base of every metric. Options are dataclass fields; they all stand on the card."""
+    """Base of every metric. Options are dataclass fields (`bench.spec.param`), and all of them stand on the card.
+
+    Attributes:
+        higher_is_better: which way is better.
+        unit: what the number counts, such as "dB"; empty for a pure number.
+        definition: one sentence with its source, printed on the card.
+        title: how tables head the number; empty: as its column is called.
+        bounds: the least and the largest value that the number can have.
+    """
 
     higher_is_better: ClassVar[bool]
     unit: ClassVar[str]
-    definition: ClassVar[str]  # one sentence with its source, printed on the card
-    bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)  # between which its values lie
+    definition: ClassVar[str]
+    title: ClassVar[str] = ""
+    bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
 
     def protocol(self) -> dict[str, Any]:
-        """What else decides the number besides the options: window, data range, library version, weights' sha256."""
+        """What decides the number besides the options, as JSON values: data range, versions, weights' sha256. Raises as `require`."""
         return {}
 
     def card(self) -> Card:
         """The card of this metric with these options."""
         return Card(
-            metric=type(self).__module__.rpartition(".")[2],
+            metric=self._name,
             definition=self.definition,
             unit=self.unit,
             higher_is_better=self.higher_is_better,
             protocol={**dataclasses.asdict(self), **self.protocol()},
             bounds=self.bounds,
+            title=self.title,
         )
 
     def require(self) -> None:
         """Raise `bench.errors.Unavailable` with what is missing and where to put it; nothing by default."""
 
+    @property
+    def _name(self) -> str:
+        return type(self).__module__.rpartition(".")[2]
+
 
 class ImageMetric(Metric):
     """A full-reference score of restored images, one value an image."""
 
-    ceiling: ClassVar[float] = math.inf  # what better scores, infinite ones among them, count as in a mean over validation pictures
+    ceiling: ClassVar[float] = math.inf  # scores above it count as this much in a mean over validation pictures
 
     def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
         """Score restored images.
@@ -83,7 +100,7 @@ class LabelMetric(Metric):
 
 
 class CostMetric(Metric):
-    """What a trained method costs to use."""
+    """What a trained method costs to use: time, memory, parameters, arithmetic."""
 
     def __call__(self, method: Method, batch: Batch | int) -> float:
         """Measure one use of a method.
@@ -99,18 +116,19 @@ class CostMetric(Metric):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Column:
-    """One of the several numbers that a metric yields in one pass."""
+class MetricColumn:
+    """One of the several numbers that a metric yields in one pass; fields as those of `Metric`."""
 
     higher_is_better: bool
     unit: str
     definition: str
     bounds: tuple[float, float] = (-math.inf, math.inf)
+    title: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SampleMetric(Metric):
-    """A score of a set of samples beside a set of real ones. Siblings define `compare`.
+    """A score of a set of samples beside a set of real ones. A subclass defines `compare`.
 
     How a task uses one:
 
@@ -118,12 +136,12 @@ class SampleMetric(Metric):
         metric.require()                                     # Unavailable: left out, with the reason
         cards = metric.cards(fake=2500, real=2500)           # name -> card; label the columns with name + the options of the spec
         values = metric(fake, real[metric.against])          # names of `cards`; any other key is a remark for `Scores.summary`
-        parts = [("metric", spec), *metric.parts()]          # for `Task.components`: the feature network's code counts, too
+        parts = [("metric", spec), *metric.components()]     # for `Task.components`: the feature network's code counts, too
 
     Everything runs on the device of the samples; the order of samples changes nothing beyond rounding, unless the docstring says so.
     """
 
-    columns: ClassVar[Mapping[str, Column]] = {}  # several numbers of one pass; empty: one number, under the metric's own name
+    columns: ClassVar[Mapping[str, MetricColumn]] = {}  # several numbers of one pass; empty: one number, under the metric's own name
     against: ClassVar[Literal["test", "train"]] = "test"  # which real samples are wanted
 
     def __call__(self, fake: Tensor, real: Tensor) -> dict[str, float]:
@@ -140,12 +158,11 @@ class SampleMetric(Metric):
             UsageError: the two sets differ in kind or are too small for the metric, or a real sample is not finite.
             Unavailable: as `require`.
         """
-        import torch
-
         if fake.ndim not in (2, 4) or fake.shape[1:] != real.shape[1:]:
-            raise UsageError(f"a sample metric wants two N x d or N x C x H x W sets of one kind, not {tuple(fake.shape)} and {tuple(real.shape)}")
-        if min(len(fake), len(real)) < self.least:
-            raise UsageError(f"{self._name} needs {self.least} samples of either kind, not {len(fake)} and {len(real)}")
+            shapes = f"{tuple(fake.shape)} and {tuple(real.shape)}"
+            raise UsageError(f"a sample metric wants two N x d or N x C x H x W sets of one kind, not {shapes}")
+        if min(len(fake), len(real)) < self.min_samples:
+            raise UsageError(f"{self._name} needs {self.min_samples} samples of either kind, not {len(fake)} and {len(real)}")
         if not real.isfinite().all():
             raise UsageError(f"{self._name}: a real sample is not finite")
         if not fake.isfinite().all():
@@ -155,29 +172,24 @@ class SampleMetric(Metric):
         return {name: float(value) for name, value in values.items()}
 
     def sampling_errors(self, fake: Tensor, real: Tensor) -> dict[str, float]:
-        """Name -> standard error of each number over the samples that were drawn from the method: a jackknife that leaves out a tenth at a time.
+        """Name -> standard error of each number over the draws of samples: a jackknife that leaves out a tenth of them at a time.
 
         Args:
             fake: as in `__call__`; the samples are exchangeable.
             real: likewise, always the same.
 
         Returns:
-            Without the numbers that no tenth moves (a share of 1): that says nothing of their error. Empty where there are too few samples, or
-            where a metric is too dear to be computed `SHARES` times.
+            Only the numbers that some tenth moves. Empty where there are too few samples, or a metric takes too long for `SHARES` times.
         """
-        if len(fake) < max(2, self.least) * SHARES:
+        if len(fake) < max(2, self.min_samples) * SHARES:
             return {}
-        import torch
-
-        from bench.feature import part_of
-
         share = torch.arange(len(fake), device=fake.device) % SHARES
-        left = [self(part_of(fake, share != i), real) for i in range(SHARES)]
+        left = [self(subset(fake, share != i), real) for i in range(SHARES)]
         numbers = {name: torch.tensor([values[name] for values in left], dtype=torch.float64) for name in self.columns or (self._name,)}
         return {name: float(((SHARES - 1) ** 2 / SHARES * x.var()).sqrt()) for name, x in numbers.items() if 0 < x.var() < math.inf}
 
     def compare(self, fake: Tensor, real: Tensor) -> Mapping[str, Tensor | float]:
-        """The numbers, of sets that `__call__` has checked."""
+        """Name -> number of two sets that `__call__` has checked: every name of `cards`; remarks are named "<metric>/<what>"."""
         raise NotImplementedError
 
     def cards(self, *, fake: int, real: int) -> dict[str, Card]:
@@ -187,22 +199,18 @@ class SampleMetric(Metric):
         several = {name: dataclasses.replace(card, metric=name, **dataclasses.asdict(column)) for name, column in self.columns.items()}
         return several or {card.metric: card}
 
-    def parts(self) -> list[tuple[str, str]]:
-        """(kind, spec) of the parts inside this metric."""
+    def components(self) -> list[tuple[str, str]]:
+        """(kind, spec) of the parts that the metric is made of, such as its feature network: their code decides the number too."""
         return []
 
     @property
-    def least(self) -> int:
-        """How many samples are needed of either kind."""
+    def min_samples(self) -> int:
+        """The fewest samples of either kind that the number can be computed from."""
         return 2
-
-    @property
-    def _name(self) -> str:
-        return type(self).__module__.rpartition(".")[2]
 
 
 class SaliencyMetric(Metric):
-    """A score of saliency maps, one value a picture. Siblings define `score`.
+    """A score of saliency maps, one value a picture. A subclass defines `score`.
 
     `reads` names what a call takes after the map, in that order: "target" (the density of fixations, or an object's mask), "mask" (0 or 1),
     "fixations" (0 or 1), "others" (fixations on other pictures), "baseline" (the map to beat, made without seeing the picture).
@@ -225,11 +233,8 @@ class SaliencyMetric(Metric):
         """
         shapes = [tuple(m.shape) for m in (saliency, *truth)]
         if len(truth) != len(self.reads) or len({*shapes}) > 1 or saliency.ndim != 4 or saliency.shape[1] != 1:
-            raise UsageError(f"{type(self).__name__} wants a map and {', '.join(self.reads)}, all N x 1 x H x W, not {', '.join(map(str, shapes))}")
-        import torch
-
-        from bench.operators.images import per_image
-
+            wanted, given = ", ".join(self.reads), ", ".join(map(str, shapes))
+            raise UsageError(f"{type(self).__name__} wants a map and {wanted}, all N x 1 x H x W, not {given}")
         whole = torch.stack([m.isfinite().flatten(1).all(1) for m in (saliency, *truth)]).all(0)
         for name, marks in zip(self.reads, truth, strict=True):
             if name in {"fixations", "others"} and not (marks[whole] > 0).flatten(1).any(1).all():
@@ -240,5 +245,5 @@ class SaliencyMetric(Metric):
         return values
 
     def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
-        """N values of N x H x W maps that `__call__` has checked, all float64."""
+        """One value a picture, N, float64, from N x H x W float64 maps that `__call__` has checked; `truth` in the order of `reads`."""
         raise NotImplementedError

@@ -14,7 +14,7 @@ class Segmenter:
 
     @property
     def classes(self) -> int:
-        """How many classes there are."""
+        """How many classes it tells apart."""
         raise NotImplementedError
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -32,5 +32,5 @@ class Segmenter:
         """Raise `bench.errors.Unavailable` with what is missing and how to get it; nothing by default."""
 
     def protocol(self) -> dict[str, Any]:
-        """What of this segmenter decides a number."""
+        """What of this segmenter decides a number, as JSON values for its card: name, options (files by content, not by path)."""
         return {"name": type(self).__module__.rpartition(".")[2], **dataclasses.asdict(self)}

@@ -1,10 +1,13 @@
-"""The grammar of spec strings: `name[key=value,...]`, values of which may be spec strings again."""
+"""Spec strings, `name[key=value,...]`, values of which may be spec strings again; and the options that a part has, to be set in one."""
 
 from __future__ import annotations
 
 import ast
 import dataclasses
+import inspect
 import re
+import types
+import typing
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +15,77 @@ from typing import Any
 from bench.errors import UsageError
 
 _DEEPEST = 50  # brackets inside one another: parts inside parts
+
+
+REQUIRED = dataclasses.MISSING
+"""The default of an option that has none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """One option of a part.
+
+    Attributes:
+        name: its key in a spec string.
+        type: as Python writes it, such as "float" or "int | None"; of choices, that of the values.
+        choices: the only values it takes; empty where its type alone limits them.
+        default: the value it has where none is given; `REQUIRED` where one must be.
+        meaning: what it sets, in one line; empty where nothing says so.
+    """
+
+    name: str
+    type: str
+    choices: tuple[Any, ...]
+    default: Any
+    meaning: str
+
+
+def param(default: Any, meaning: str) -> Any:
+    """A field of a dataclass part or a method's `HP`: its default, and one line that says what it means and where that stands."""
+    return dataclasses.field(default=default, metadata={"doc": meaning})
+
+
+def options_of(part: Any) -> list[Option]:
+    """The options of a part in their order.
+
+    Args:
+        part: a method (its `HP`), a dataclass (the fields its constructor takes, meanings by `param`), or a function (its keyword-only
+            arguments, meanings by `Annotated[float, "meaning"]`).
+    """
+    owner = getattr(part, "HP", part)
+    hints = typing.get_type_hints(owner, include_extras=True)
+    if dataclasses.is_dataclass(owner):
+        fields = [f for f in dataclasses.fields(owner) if f.init]
+        return [_option(f.name, hints[f.name], _default_of(f), f.metadata.get("doc", "")) for f in fields]
+    arguments = [p for p in inspect.signature(owner).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    return [_option(p.name, hints[p.name], REQUIRED if p.default is p.empty else p.default, "") for p in arguments]
+
+
+def _default_of(field: dataclasses.Field[Any]) -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+def _option(name: str, hint: Any, default: Any, meaning: str) -> Option:
+    if typing.get_origin(hint) is typing.Annotated:
+        hint, *extras = typing.get_args(hint)
+        meaning = meaning or next((extra for extra in extras if isinstance(extra, str)), "")
+    return Option(name, _type_name(hint), _choices(hint), default, meaning)
+
+
+def _choices(hint: Any) -> tuple[Any, ...]:
+    """The values of a `Literal`, or of one that may be None; none of any other type."""
+    if typing.get_origin(hint) is typing.Literal:
+        return typing.get_args(hint)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        found = [_choices(member) for member in typing.get_args(hint) if member is not type(None)]
+        return (*sum(found, ()), None) if all(found) and type(None) in typing.get_args(hint) else sum(found, ()) if all(found) else ()
+    return ()
+
+
+def _type_name(hint: Any) -> str:
+    if choices := _choices(hint):
+        return " | ".join(dict.fromkeys("None" if value is None else type(value).__name__ for value in choices))
+    return hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint).replace("typing.", "")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The page of the claims: papers as chapters, each claim with its prediction, what was measured, a verdict and a figure. And the table as text."""
+"""The page of the claims, papers as chapters: each with its prediction, what was measured, a verdict, a figure. And the table as text."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.claim import Chapter, Claim, Entry
+from bench.claim import Chapter, Claim, ClaimEntry
 from bench.store.stored import strict
-from reports import export, figures
+from reports import figures
+from reports.latex import tex_escape
 from reports.render import write_all
+from reports.wording import to_plain_line
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
-Entries = Mapping[Chapter, Sequence[Entry]]
+Entries = Mapping[Chapter, Sequence[ClaimEntry]]
 VERDICTS = ("holds", "holds with a deviation", "fails", "not checked")
 _NEW = "not asked for yet"
 _SIGNS = {"=": "", "<=": "≤ ", ">=": "≥ "}  # of a prediction that is a bound
@@ -46,8 +48,9 @@ def page(entries: Entries, title: str, environment: Mapping[str, str]) -> str:
     pages = jinja2.Environment(
         loader=jinja2.PackageLoader("reports"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    pages.filters |= {"plain": export.plain}
-    pages.globals |= {"number": number, "verdict": verdict, "measured": measured, "within": within, "counts": counts, "VERDICTS": VERDICTS}
+    pages.filters |= {"plain": to_plain_line}
+    pages.globals |= {"number": number, "verdict": verdict, "measured_in_words": measured_in_words, "relation_in_words": relation_in_words}
+    pages.globals |= {"counts": counts, "VERDICTS": VERDICTS}
     drawn = {
         e.claim.id: [figures.svg(panel, f"{e.claim.id}-{i}") for i, panel in enumerate(e.checked.figure)]
         for part in entries.values()
@@ -57,7 +60,7 @@ def page(entries: Entries, title: str, environment: Mapping[str, str]) -> str:
     return pages.get_template("claims.html.j2").render(title=title, entries=entries, drawn=drawn, environment=environment)
 
 
-def verdict(entry: Entry) -> str:
+def verdict(entry: ClaimEntry) -> str:
     """Its verdict, also where it was not asked for."""
     return entry.checked.verdict if entry.checked else "not checked"
 
@@ -73,14 +76,14 @@ def number(value: float) -> str:
     return f"{value:.5g}".replace("-", "−")
 
 
-def within(claim: Claim) -> str:
+def relation_in_words(claim: Claim) -> str:
     """The relation and its tolerance in words."""
     unit = " of the prediction" if claim.relative else ""
     relation = {"=": "equal", "<=": "at most", ">=": "at least"}[claim.relation]
     return f"{relation}, within {claim.tolerance:g}{unit}" if claim.tolerance else relation
 
 
-def measured(entry: Entry) -> str:
+def measured_in_words(entry: ClaimEntry) -> str:
     """Predicted and measured in a few words: the one case, or how many agree and the one that misses most."""
     if entry.checked is None:
         return _NEW
@@ -100,7 +103,7 @@ def _miss(claim: Claim, predicted: float, found: float) -> float:
     return scaled if scaled == scaled else float("inf")
 
 
-def _rows(entries: Entries) -> list[tuple[str, Entry]]:
+def _rows(entries: Entries) -> list[tuple[str, ClaimEntry]]:
     return [(chapter.paper.title, e) for chapter, part in entries.items() for e in part]
 
 
@@ -124,9 +127,10 @@ def to_csv(entries: Entries) -> str:
 def to_json(entries: Entries) -> str:
     """Every claim with its cases as strict JSON, without figures."""
     out = [
-        {"paper": paper, "id": e.claim.id, "place": e.claim.place, "statement": e.claim.statement, "predicted": e.claim.predicted, "how": e.claim.how,
-         "relation": e.claim.relation, "tolerance": e.claim.tolerance, "relative": e.claim.relative, "deviation": e.claim.deviation,
-         "verdict": verdict(e), "reason": e.checked.reason if e.checked else _NEW, "cases": e.checked.cases if e.checked else ()}
+        {"paper": paper, "id": e.claim.id, "place": e.claim.place, "statement": e.claim.statement, "predicted": e.claim.predicted,
+         "how": e.claim.how, "relation": e.claim.relation, "tolerance": e.claim.tolerance, "relative": e.claim.relative,
+         "deviation": e.claim.deviation, "verdict": verdict(e), "reason": e.checked.reason if e.checked else _NEW,
+         "cases": e.checked.cases if e.checked else ()}
         for paper, e in _rows(entries)
     ]  # fmt: skip
     return json.dumps(strict(out), indent=1, ensure_ascii=False) + "\n"
@@ -135,13 +139,19 @@ def to_json(entries: Entries) -> str:
 def to_tex(entries: Entries) -> str:
     r"""The table to `\input` in a paper (needs booktabs and longtable)."""
     columns = r"p{.15\linewidth}p{.34\linewidth}p{.26\linewidth}p{.12\linewidth}"
-    lines = [rf"\begin{{longtable}}{{{columns}}}", r"\toprule", r"place & claim & measured for predicted & verdict \\", r"\midrule", r"\endhead"]
+    lines = [
+        rf"\begin{{longtable}}{{{columns}}}",
+        r"\toprule",
+        r"place & claim & measured for predicted & verdict \\",
+        r"\midrule",
+        r"\endhead",
+    ]
     for chapter, part in entries.items():
         paper = chapter.paper
-        lines.append(rf"\multicolumn{{4}}{{p{{.93\linewidth}}}}{{\emph{{{export.tex_escape(f'{paper.title}, {paper.venue}')}}}}} \\")
+        lines.append(rf"\multicolumn{{4}}{{p{{.93\linewidth}}}}{{\emph{{{tex_escape(f'{paper.title}, {paper.venue}')}}}}} \\")
         for e in part:
-            cells = [e.claim.place, e.claim.statement, measured(e), verdict(e)]
-            lines.append(" & ".join(map(export.tex_escape, cells)) + r" \\")
+            cells = [e.claim.place, e.claim.statement, measured_in_words(e), verdict(e)]
+            lines.append(" & ".join(map(tex_escape, cells)) + r" \\")
         lines.append(r"\addlinespace")
     return "\n".join([*lines, r"\bottomrule", r"\end{longtable}", ""])
 
@@ -169,10 +179,15 @@ def terminal(entries: Entries) -> RichTable:
     caption += f"; {left} not asked for yet (--tier standard checks all)" if left else ""
     out = RichTable(caption=Text(caption), caption_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     longest = max((len(e.claim.id) for _, e in shown), default=0)
-    for name, width in {"claim": longest, "place": 18, "measured for predicted": 24, "verdict": 12}.items():  # rather wider than the terminal
+    for name, width in {
+        "claim": longest,
+        "place": 18,
+        "measured for predicted": 24,
+        "verdict": 12,
+    }.items():  # rather wider than the terminal
         out.add_column(name, overflow="fold", no_wrap=name == "claim", min_width=width)
     style = {"holds": "", "holds with a deviation": "yellow", "fails": "bold red", "not checked": "dim"}
     for _, e in shown:
-        texts = [e.claim.id, e.claim.place, measured(e)]
-        out.add_row(*(Text(export.plain(t)) for t in texts), Text(verdict(e), style[verdict(e)]))
+        texts = [e.claim.id, e.claim.place, measured_in_words(e)]
+        out.add_row(*(Text(to_plain_line(t)) for t in texts), Text(verdict(e), style[verdict(e)]))
     return out

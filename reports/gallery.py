@@ -1,4 +1,4 @@
-"""The pictures of a report: what was observed, what each method made of it, the truth, with a detector's boxes; or samples beside real data."""
+"""The pictures of a report: observed, restored by each method, the truth, with a detector's boxes; or samples beside real data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Box:
 
 
 @dataclasses.dataclass(frozen=True)
-class Picture:
+class GalleryPicture:
     """One picture of a strip. `role` is observed, restored or target; `size` is the original's width and height."""
 
     caption: str
@@ -44,7 +44,7 @@ class Strip:
     """One scene: observed, restored by each label, sharp."""
 
     name: str
-    pictures: list[Picture]
+    pictures: list[GalleryPicture]
 
     @property
     def has_boxes(self) -> bool:
@@ -88,7 +88,7 @@ def _strip(name: str, items: dict[str, tuple[Path, dict[str, Any]]]) -> Strip:
     return Strip(name, [p for p in found if p])
 
 
-def _picture(caption: str, role: str, folder: Path, item: dict[str, Any], kinds: dict[str, int]) -> Picture | None:
+def _picture(caption: str, role: str, folder: Path, item: dict[str, Any], kinds: dict[str, int]) -> GalleryPicture | None:
     from PIL import Image
 
     path = folder / item[role] if item.get(role) else None
@@ -100,7 +100,7 @@ def _picture(caption: str, role: str, folder: Path, item: dict[str, Any], kinds:
         out = io.BytesIO()
         image.save(out, "WEBP", quality=QUALITY)
     boxes = [_box(box, item.get("classes", []), kinds) for box in item.get("boxes", {}).get(role, [])]
-    return Picture(caption, role, f"data:image/webp;base64,{base64.b64encode(out.getvalue()).decode()}", size, boxes)
+    return GalleryPicture(caption, role, f"data:image/webp;base64,{base64.b64encode(out.getvalue()).decode()}", size, boxes)
 
 
 def _box(box: Sequence[Any], classes: Sequence[str], kinds: dict[str, int]) -> Box:

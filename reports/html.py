@@ -8,16 +8,20 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.store.record import TrialRecord
-from reports import export, gallery, plots
-from reports.across import Across
-from reports.published import PublishedTable
-from reports.table import Table, title_of
-from reports.trials import by_table
+from reports import figure_style, gallery, plots, wording
+from reports.board import Board, board_of
+from reports.overview import group_by_training
+from reports.published import PublishedComparison, PublishedTable, compare_with_published, concerns, published_title
+from reports.suite_summary import SuiteSummary
+from reports.table import Leaderboard
+from reports.trials import Trials, group_by_table, rows_of
 
-_NAMED = 3  # rows that a sentence names; of more it gives the number
+if TYPE_CHECKING:
+    import jinja2
+
 BOXES = ("#ffd23f", "#5ad1ff", "#ff8a5b", "#7df0b0", "#ff9fd6", "#c9b8ff", "#ffffff")  # of detections: bright, for they lie on photographs
 
 
@@ -29,36 +33,36 @@ class _Chart:
     svg: dict[str, str]
 
 
-@dataclasses.dataclass(frozen=True)
-class _Beside:
-    """A published row beside the measured one. `measured` maps a column to its text; `verdict` says whether the protocols match."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _TableSection:
+    """What the page shows of one table.
 
-    name: str
-    evidence: str
-    published: dict[str, str]
-    measured: dict[str, str]
-    verdict: str
+    Attributes:
+        board: the leaderboard.
+        last_against_best: a row of the table of that name for each training.
+        paretos: the ranked score against its costs.
+        curves: of training; none where `curves_under` has them, the board of another test set of the same trainings.
+        strips: pictures; `strips_left_out` are those beyond the page's budget.
+        published: papers' tables, each row beside the measured one.
+    """
 
-
-@dataclasses.dataclass(frozen=True)
-class _Section:
-    """What the page shows of one task."""
-
-    id: str
-    table: Table
-    leader: str
-    against: list[tuple[str, str, str, str]]  # label, difference to the leader, its interval, p
-    whiskers: dict[str, tuple[float, float, float]]  # label -> low, mean, high of the ranked column in per cent of its range
-    trained: list[dict[str, Any]]
+    board: Board
+    last_against_best: list[dict[str, Any]]
     paretos: list[_Chart]
     curves: list[_Chart]
+    curves_under: Board | None
     strips: list[gallery.Strip]
     strips_left_out: int
-    published: list[tuple[PublishedTable, list[_Beside]]]
+    published: list[tuple[PublishedTable, list[PublishedComparison]]]
 
 
 def page(
-    tables: Sequence[Table], records: Sequence[TrialRecord], *, title: str, published: Sequence[PublishedTable] = (), across: Across | None = None
+    tables: Sequence[Leaderboard],
+    records: Sequence[TrialRecord],
+    *,
+    title: str,
+    published: Sequence[PublishedTable] = (),
+    summary: SuiteSummary | None = None,
 ) -> str:
     """The report.
 
@@ -67,92 +71,96 @@ def page(
         records: all trials behind them.
         title: its heading.
         published: the papers' numbers; a paper's table stands beside each task that measures one of its columns.
-        across: what is said across the tables, if anything.
+        summary: what is said across the tables, if anything.
     """
+    style = figure_style.styles(records)
+    records = [r for r in records if r.role == "row"]
+    environment = _environment()
+    script = environment.get_template("script.js.j2").render()
+    return environment.get_template("index.html.j2").render(
+        title=wording.to_plain_line(title),
+        summary=summary,
+        overviews=[board_of(f"overview{i}", table) for i, table in enumerate(summary.overviews if summary else [])],
+        sections=_sections(tables, records, style, published),
+        script=script,
+        digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        environments=_group_by_environment(records),
+        outcomes={o: sum(r.outcome == o for r in records) for o in ("finished", "diverged", "failed", "skipped")},
+        tiers=sorted({r.tier for r in records}),
+        specs=list({(r.label, r.spec, r.tier, r.seeds): r for t in tables for r in t.rows}.values()),
+        styles=style,
+        palette=figure_style.PALETTE,
+        colors=BOXES,
+    )
+
+
+def _environment() -> jinja2.Environment:
+    """The templates, with every name escaped, and the functions that they call."""
     import jinja2
 
-    environment = jinja2.Environment(
+    found = jinja2.Environment(
         loader=jinja2.PackageLoader("reports"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {"plain": export.plain, "json": lambda v: json.dumps(v, ensure_ascii=False, default=str), "number": _number}
-    environment.globals |= {"arrow": export.arrow, "bracket": export.bracket, "over": export.over, "AXES": plots.AXES}
-    environment.globals |= {"title_of": title_of, "LEGEND": export.LEGEND, "svg": plots.to_svg, "finite": math.isfinite}
-    script = environment.get_template("script.js.j2").render()
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    style = plots.styles(records)
-    records = [r for r in records if r.role == "row"]
-    found = by_table(records)
-    trials = [list(found.get((table.workload, table.task), [])) for table in tables]
-    sections = [_section(i, table, group, style, published) for i, (table, group) in enumerate(zip(tables, trials, strict=True))]
-    return environment.get_template("index.html.j2").render(
-        title=export.plain(title), across=across, sections=sections, script=script, digest=digest, environments=_environments(records),
-        outcomes={o: sum(r.outcome == o for r in records) for o in ("finished", "diverged", "failed", "skipped")},
-        tiers=sorted({r.tier for r in records}), specs=[r for t in tables for r in t.rows],
-        styles=style, palette=plots.PALETTE, colors=BOXES,
-    )  # fmt: skip
+    found.filters |= {"plain": wording.to_plain_line, "json": lambda v: json.dumps(v, ensure_ascii=False, default=str), "number": _number}
+    found.filters["sentence"] = lambda text: text[:1].upper() + text[1:]
+    found.globals |= {"arrow": wording.arrow, "bracket": wording.bracket, "interval_basis": wording.interval_basis, "AXES": plots.AXES}
+    found.globals |= {"title_of": published_title, "LEGEND": wording.LEGEND, "svg": figure_style.to_svg, "finite": math.isfinite}
+    return found
 
 
-def _section(i: int, table: Table, records: list[TrialRecord], style: Mapping[str, plots.Style], published: Sequence[PublishedTable]) -> _Section:
-    pooled = plots.pool_curves(records)
-    keys = sorted(pooled["key"].unique(), key=lambda k: (not k.startswith("validation/"), k != f"validation/{table.sort}", k))
-
-    def chart(n: int, key: str) -> _Chart:
-        return _Chart(key, {x: plots.to_svg(plots.curve(pooled, key, x, style), f"{i}-{n}-{x}") for x in plots.AXES})
-
-    paretos = [_Chart(c.title, {"": plots.to_svg(plots.pareto(table, c.key, style), f"{i}-{c.key}")}) for c in table.prices]
-    strips, left_out = gallery.strips(records, [r.label for r in table.rows])
-    beside = [(p, _beside(p, table, records)) for p in published if p.units.keys() & {c.key for c in table.scores}]
-    return _Section(
-        f"task{i}", table, _leader(table), _against(table), _whiskers(table), _trained(table, records),
-        paretos, [chart(n, k) for n, k in enumerate(keys)], strips, left_out, beside,
-    )  # fmt: skip
-
-
-def _leader(table: Table) -> str:
-    """One sentence: who leads, by what, and from whom that cannot be told apart."""
-    if (row := table.leader) is None or table.sort not in row.cells:
-        return "No trial finished."
-    column, cell = table.column(table.sort), row.cells[table.sort]
-    number = " ".join(filter(None, [column.text(cell.value), column.unit, export.bracket(cell, column)]))
-    seeds = f"{len(row.seeds)} seed{'s' * (len(row.seeds) != 1)}"
-    of_weights = ", which is about these weights: one training seed says nothing of another" if table.of_weights else ""
-    rivals = {r.label for r in table.rows if r.competes} & set(table.undecided(row.label))
-    if rivals:
-        told = f"{len(rivals)} others" if len(rivals) > _NAMED else " or ".join(sorted(map(export.plain, rivals)))
-        verdict = f"No test tells it from {told}."
-    elif table.comparisons.get(table.sort) and not table.comparisons[table.sort][1].reason:
-        verdict = f"It is better than every other competing row by a test{of_weights}."
-    else:
-        verdict = "No test was possible, so this is an order of means."
-    where = f"{export.plain(table.workload)}: " if table.workload else ""
-    return f"{where}{export.plain(row.label)} leads on {column.title}: {number}, {seeds}. {verdict}"
+def _sections(
+    tables: Sequence[Leaderboard],
+    records: Sequence[TrialRecord],
+    style: Mapping[str, figure_style.Style],
+    published: Sequence[PublishedTable],
+) -> list[_TableSection]:
+    """One a table; curves of trainings stand under the first of their test sets."""
+    trials = group_by_table(records)
+    boards = {id(table): board_of(f"task{i}", table) for i, table in enumerate(tables)}
+    firsts = {id(table): group[0] for group in group_by_training(tables) for table in group}
+    trainings = {id(group[0]): _distinct_trainings(group, trials) for group in group_by_training(tables)}
+    sections = []
+    for table in tables:
+        rows, first, board = rows_of(table, trials), firsts[id(table)], boards[id(table)]
+        strips, left_out = gallery.strips(rows, [r.label for r in table.rows])
+        sections.append(
+            _TableSection(
+                board=board,
+                last_against_best=_last_against_best(table, rows),
+                paretos=_paretos(board, style),
+                curves=_curves(board, trainings[id(table)], style) if table is first else [],
+                curves_under=boards[id(first)] if table is not first else None,
+                strips=strips,
+                strips_left_out=left_out,
+                published=[(p, compare_with_published(p, table, rows)) for p in published if concerns(p, table)],
+            )
+        )
+    return sections
 
 
-def _against(table: Table) -> list[tuple[str, str, str, str]]:
-    """Every tested row against the leader on the ranked column."""
-    labels, result = table.comparisons.get(table.sort, ([], None))
-    if result is None or result.reason or table.leader is None or table.leader.label not in labels:
-        return []
-    column, j = table.column(table.sort), labels.index(table.leader.label)
-    out = []
-    for i, label in enumerate(labels):
-        if i != j:
-            difference, low, high = (column.text(m[i, j]) for m in (result.difference, result.low, result.high))
-            out.append((label, difference, f"[{low}, {high}]", "< 0.001" if result.p[i, j] < 0.001 else f"{result.p[i, j]:.3f}"))
-    return out
+def _distinct_trainings(tables: Sequence[Leaderboard], trials: Trials) -> list[TrialRecord]:
+    """One trial for every training that these tables judge."""
+    return list({(r.label, r.seed): r for table in reversed(tables) for r in rows_of(table, trials)}.values())
 
 
-def _whiskers(table: Table) -> dict[str, tuple[float, float, float]]:
-    cells = {r.label: r.cells[table.sort].interval for r in table.rows if table.sort in r.cells}
-    ends = [v for i in cells.values() for v in (i.low, i.mean, i.high) if math.isfinite(v)]
-    if not ends or max(ends) == min(ends):
-        return {}
-    low, span = min(ends), max(ends) - min(ends)
-    triples = {label: (i.low if math.isfinite(i.low) else i.mean, i.mean, i.high if math.isfinite(i.high) else i.mean) for label, i in cells.items()}
-    return {k: tuple(round(100 * (v - low) / span, 1) for v in t) for k, t in triples.items() if math.isfinite(t[1])}  # type: ignore[misc]
+def _paretos(board: Board, style: Mapping[str, figure_style.Style]) -> list[_Chart]:
+    """The ranked score against its costs."""
+    table = board.table
+    figures = [(c, plots.pareto(table, c.key, style)) for c in table.cost_axes]
+    return [_Chart(c.title, {"": figure_style.to_svg(figure, f"{board.id}-{c.key}")}) for c, figure in figures]
 
 
-def _trained(table: Table, records: Sequence[TrialRecord]) -> list[dict[str, Any]]:
+def _curves(board: Board, records: Sequence[TrialRecord], style: Mapping[str, figure_style.Style]) -> list[_Chart]:
+    """The curves of training against every axis; validation first, and of that the ranked score."""
+    pooled, ranked = plots.pool_curves(records), f"validation/{board.table.sort}"
+    keys = sorted(pooled["key"].unique(), key=lambda k: (not k.startswith("validation/"), k != ranked, k))
+    return [
+        _Chart(key, {x: figure_style.to_svg(plots.curve(pooled, key, x, style), f"{board.id}-{n}-{x}") for x in plots.AXES})
+        for n, key in enumerate(keys)
+    ]
+
+
+def _last_against_best(table: Leaderboard, records: Sequence[TrialRecord]) -> list[dict[str, Any]]:
     """Final against best weights of every trained trial, on the ranked column."""
     column = table.column(table.sort) if table.columns else None
     if column is None:
@@ -166,31 +174,7 @@ def _trained(table: Table, records: Sequence[TrialRecord]) -> list[dict[str, Any
     ]  # fmt: skip
 
 
-def _beside(published: PublishedTable, table: Table, records: Sequence[TrialRecord]) -> list[_Beside]:
-    rows = {r.label: r for r in table.rows}
-    out = []
-    for row in published.rows:
-        texts = {key: str(value) for key, value in row.values.items()}
-        measured = rows.get(row.label)
-        found = {k: table.column(k).text(measured.value(k)) for k in row.values if measured and k in measured.cells}
-        verdict = _protocol(published, [r for r in records if r.label == row.label]) if found else ""
-        out.append(_Beside(row.name, published.evidence_of(row), texts, found, verdict))
-    return out
-
-
-def _protocol(published: PublishedTable, trials: Sequence[TrialRecord]) -> str:
-    """Whether a measured label followed the published protocol, and where it did not."""
-    said: dict[str, str] = {}
-    for r in trials:
-        for source in (r.tags, r.params, r.facts, *(card["protocol"] for card in r.cards.values())):
-            said |= {k: str(v) for k, v in source.items()}
-    if not published.same_if:
-        return "another protocol"
-    wrong = [f"{k} is {said.get(k, 'not stated')}, not {v}" for k, v in published.same_if.items() if said.get(k) != v]
-    return "another protocol: " + ", ".join(wrong) if wrong else "same protocol"
-
-
-def _environments(records: Sequence[TrialRecord]) -> list[tuple[dict[str, str], list[str]]]:
+def _group_by_environment(records: Sequence[TrialRecord]) -> list[tuple[dict[str, str], list[str]]]:
     """Each distinct environment with the labels that ran in it."""
     found: dict[str, tuple[dict[str, str], list[str]]] = {}
     for r in records:

@@ -11,13 +11,13 @@ import numpy as np
 from bench.cards import differences
 from bench.errors import UsageError
 from bench.statistics import intervals, paired
-from bench.store.image_scores import Kept, compare, error_of, gather, on_shared_images
+from bench.store.image_scores import SharedImages, average_over_shared_images, compare, error_of, gather
 from bench.store.record import TrialRecord
-from bench.store.remarks import MARKS, remarks_of
-from reports.table import COSTS, Cell, Column, Row, Table, title_of
+from bench.store.remarks import MARKS, environment_differences, remarks_of
+from reports.table import COSTS, Cell, Leaderboard, LeaderboardColumn, LeaderboardRow, cost_column, title_of
 
 
-def leaderboard(records: Sequence[TrialRecord], *, sort: str) -> Table:
+def leaderboard(records: Sequence[TrialRecord], *, sort: str) -> Leaderboard:
     """Pool the seeds of each label and rank the labels.
 
     A label with a diverged seed comes last and wins no mark: a mean over the survivors flatters it. A label that was told more than the
@@ -32,29 +32,33 @@ def leaderboard(records: Sequence[TrialRecord], *, sort: str) -> Table:
     Raises:
         UsageError: two protocols in one column, two specs under one label, one seed twice, or one picture twice in a trial.
     """
-    groups = _by_label(records)
+    groups = _group_by_label(records)
     for label, group in groups.items():
         _check_label(label, group)
     labels = [label for label, group in groups.items() if any(r.outcome == "finished" for r in group)]
-    rows_of, kept = on_shared_images([[r for r in groups[label] if r.outcome == "finished"] for label in labels])
+    rows_of, kept = average_over_shared_images([[r for r in groups[label] if r.outcome == "finished"] for label in labels])
     finished = dict(zip(labels, rows_of, strict=True))
     columns, footnotes = _columns([r for row in rows_of for r in row]), [f"{column}: {of.why}" for column, of in kept.items()]
     ran = {label: group for label, group in groups.items() if any(r.outcome in ("finished", "diverged") for r in group)}
     rows = [_row(group, finished.get(label, []), columns, kept) for label, group in ran.items()]
     for row in rows:
         row.notes = _marks(groups[row.label], footnotes)
+    _mark_environments(rows, [r for group in ran.values() for r in group], footnotes)
     footnotes += remarks_of(records)
     keys = [c.key for c in columns]
     sort = sort if sort in keys or not keys else keys[0]
     unfinished, workload = [r for r in records if r.outcome != "finished"], records[0].workload if records else ""
-    table = Table(records[0].task if records else "", sort, columns, rows, unfinished, footnotes, {}, workload)
+    table = Leaderboard(
+        task=records[0].task if records else "", sort=sort, columns=columns, rows=rows, unfinished=unfinished, footnotes=footnotes,
+        comparisons={}, workload=workload,
+    )  # fmt: skip
     _order(table)
     _compare(table, finished)
     _rank(table)
     return table
 
 
-def _by_label(records: Iterable[TrialRecord]) -> dict[str, list[TrialRecord]]:
+def _group_by_label(records: Iterable[TrialRecord]) -> dict[str, list[TrialRecord]]:
     groups: dict[str, list[TrialRecord]] = {}
     for record in records:
         groups.setdefault(record.label, []).append(record)
@@ -75,9 +79,9 @@ def _check_label(label: str, group: Sequence[TrialRecord]) -> None:
             )
 
 
-def _columns(finished: Sequence[TrialRecord]) -> list[Column]:
+def _columns(finished: Sequence[TrialRecord]) -> list[LeaderboardColumn]:
     """Scores in the order of the records, then costs."""
-    columns: list[Column] = []
+    columns: list[LeaderboardColumn] = []
     for key in dict.fromkeys(k for r in finished for k in r.final):
         holders = [r for r in finished if key in r.final]
         if missing := [r.label for r in holders if key not in r.cards]:
@@ -87,10 +91,10 @@ def _columns(finished: Sequence[TrialRecord]) -> list[Column]:
             what = f"{differences(first, other.cards[key])} ({holders[0].label} | {other.label})"
             raise UsageError(f"column {key!r} holds two protocols, {what}: score both alike")
         decimals = _decimals(r.final[key] for r in holders)
-        columns.append(Column(key, title_of(key, first["unit"]), first["unit"], first["higher_is_better"], decimals, first))
+        columns.append(LeaderboardColumn(key, title_of(key, first), first["unit"], first["higher_is_better"], decimals, first))
     known = list(COSTS)
     for key in sorted({k for r in finished for k in r.costs}, key=lambda k: (known.index(k) if k in COSTS else len(known), k)):
-        columns.append(Column(key, *COSTS.get(key, (key.replace("_", " "), "", False)), None))
+        columns.append(cost_column(key, next((r.cards[key] for r in finished if key in r.cards), None)))
     return columns
 
 
@@ -103,15 +107,23 @@ def _decimals(values: Iterable[float]) -> int | None:
     return places if places >= 0 and min(sizes) >= 0.5 * 10**-places else None
 
 
-def _row(group: list[TrialRecord], done: list[TrialRecord], columns: list[Column], kept: Mapping[str, Kept]) -> Row:
+def _row(
+    group: list[TrialRecord],
+    done: list[TrialRecord],
+    columns: list[LeaderboardColumn],
+    kept: Mapping[str, SharedImages],
+) -> LeaderboardRow:
     first = (done or group)[0]
     cells = {c.key: cell for c in columns if (cell := _cell(c, done, kept.get(c.key)))}
     diverged = sum(r.outcome == "diverged" for r in group)
     seeds = tuple(sorted(r.seed for r in done))
-    return Row(first.label, first.spec, first.tier, seeds, len(group), diverged, cells, first.tags.get("oracle", ""))
+    return LeaderboardRow(
+        label=first.label, spec=first.spec, tier=first.tier, seeds=seeds, planned=len(group), diverged=diverged, cells=cells,
+        oracle=first.tags.get("oracle", ""),
+    )  # fmt: skip
 
 
-def _cell(column: Column, done: Sequence[TrialRecord], kept: Kept | None) -> Cell | None:
+def _cell(column: LeaderboardColumn, done: Sequence[TrialRecord], kept: SharedImages | None) -> Cell | None:
     """The mean of a label's finished trials, over all images or those that are kept; None where none has that column."""
     if column.card is None:
         costs = [r.costs[column.key] for r in done if column.key in r.costs]
@@ -120,11 +132,12 @@ def _cell(column: Column, done: Sequence[TrialRecord], kept: Kept | None) -> Cel
     if not holders:
         return None
     found = gather(column.key, [holders])
-    scores, groups = np.empty((1, 0)), list[str]()
+    scores, groups, sets = np.empty((1, 0)), list[str](), list[str]()
     if found:
         chosen = [i for i, image in enumerate(found.images) if kept is None or image in kept.images]
-        scores, groups = found.rows[0][:, chosen], [found.groups[i] for i in chosen]
-    interval = intervals.interval([r.final[column.key] for r in holders], scores, groups, error_of(column.key, holders))
+        scores, groups, sets = found.rows[0][:, chosen], [found.groups[i] for i in chosen], [found.sets[i] for i in chosen]
+    finals = [r.final[column.key] for r in holders]
+    interval = intervals.interval(finals, scores, groups, error_of(column.key, holders), sets)
     return Cell(interval.within(column.bounds))
 
 
@@ -141,11 +154,21 @@ def _marks(group: Sequence[TrialRecord], footnotes: list[str]) -> tuple[int, ...
     return tuple(map(footnotes.index, texts))
 
 
-def _order(table: Table) -> None:
+def _mark_environments(rows: Sequence[LeaderboardRow], records: Sequence[TrialRecord], footnotes: list[str]) -> None:
+    """A footnote for everything that may move bits and differs between rows, borne by the rows that differ from most."""
+    ran = [r for r in records if r.outcome in ("finished", "diverged")]
+    for difference in environment_differences(ran):
+        for row in rows:
+            if row.label in difference.unusual_rows:
+                row.notes += (len(footnotes),)
+        footnotes.append(difference.text)
+
+
+def _order(table: Leaderboard) -> None:
     """Best first by mean; then rows without the score; then rows with a diverged seed."""
     sign = -1 if not table.columns or table.column(table.sort).higher_is_better else 1
 
-    def place(row: Row) -> tuple[bool, bool, float, str]:
+    def place(row: LeaderboardRow) -> tuple[bool, bool, float, str]:
         value = row.value(table.sort)
         return row.diverged > 0, math.isnan(value), 0 if math.isnan(value) else sign * value, row.label
 
@@ -155,8 +178,8 @@ def _order(table: Table) -> None:
         row.competes = not row.diverged and (not row.oracle or not blind)
 
 
-def _compare(table: Table, trials: Mapping[str, list[TrialRecord]]) -> None:
-    """Marks and tie letters of every score, among the rows whose every seed held; what a reader must know of the tests, once for all columns."""
+def _compare(table: Leaderboard, trials: Mapping[str, list[TrialRecord]]) -> None:
+    """Marks and tie letters of every score, among the rows of which no seed diverged; footnotes on the tests, once for all columns."""
     notes: dict[str, list[str]] = {}
     for column in table.scores:
         rows = [r for r in table.rows if not r.diverged and not math.isnan(r.value(column.key))]
@@ -175,7 +198,9 @@ def _compare(table: Table, trials: Mapping[str, list[TrialRecord]]) -> None:
     table.footnotes += [f"{', '.join(keys)}: {note}" for note, keys in notes.items()]
 
 
-def _pairs(column: Column, rows: Sequence[Row], trials: Mapping[str, list[TrialRecord]]) -> tuple[list[Row], paired.Comparison]:
+def _pairs(
+    column: LeaderboardColumn, rows: Sequence[LeaderboardRow], trials: Mapping[str, list[TrialRecord]]
+) -> tuple[list[LeaderboardRow], paired.Comparison]:
     """The rows that can be compared, image by image where they have scores of images, else seed by seed."""
     holders = {r.label: [t for t in trials[r.label] if column.key in t.final] for r in rows}
     some = [r for r in rows if gather(column.key, [holders[r.label]])]
@@ -184,7 +209,7 @@ def _pairs(column: Column, rows: Sequence[Row], trials: Mapping[str, list[TrialR
     return compared, compare(column.key, [holders[r.label] for r in compared], found)
 
 
-def _caveats(result: paired.Comparison, rows: Sequence[Row]) -> list[str]:
+def _caveats(result: paired.Comparison, rows: Sequence[LeaderboardRow]) -> list[str]:
     """What a reader must know of a column's tests: why there are none, which images are not independent, that a single seed was trained."""
     dependent = result.over == "images" and result.groups < result.n
     groups = f"{result.n} images in {result.groups} groups: those of one photograph, video or patient count once" if dependent else ""
@@ -197,7 +222,7 @@ def _caveats(result: paired.Comparison, rows: Sequence[Row]) -> list[str]:
     return [result.reason, groups] if result.reason else [groups, weights]
 
 
-def _mark(column: Column, rows: Sequence[Row], result: paired.Comparison) -> None:
+def _mark(column: LeaderboardColumn, rows: Sequence[LeaderboardRow], result: paired.Comparison) -> None:
     """Best: better than every other row that competes, by the tests and not by a printed digit. Second: better than all but the best."""
     chosen = [i for i, r in enumerate(rows) if r.competes]
     beats = result.better[np.ix_(chosen, chosen)].sum(axis=1)
@@ -207,7 +232,7 @@ def _mark(column: Column, rows: Sequence[Row], result: paired.Comparison) -> Non
         rows[i].cells[column.key].mark = "best" if first else "second" if second else ""
 
 
-def _rank(table: Table) -> None:
+def _rank(table: Leaderboard) -> None:
     rows = [r for r in table.rows if r.competes or (r.diverged and not r.oracle)]
     sound = [r for r in rows if not r.diverged and not math.isnan(r.value(table.sort))]
     labels, result = table.comparisons.get(table.sort, ([], None))

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
 from bench.store.record import TrialRecord
-from reports import export, paper, plots
-from reports.across import section
+from reports import export, figure_style, paper
 from reports.html import page
 from reports.leaderboard import leaderboard
 from reports.published import PublishedTable
-from reports.table import Table
-from reports.trials import by_table
+from reports.suite_summary import SuiteSummary, summarise
+from reports.table import Leaderboard
+from reports.trials import group_by_table, split_workload
 
 if TYPE_CHECKING:
     from bench.suites.schema import Suite
 
 
 def render(
-    tables: Sequence[Table],
+    tables: Sequence[Leaderboard],
     records: Sequence[TrialRecord],
     out: Path,
     *,
@@ -32,7 +32,7 @@ def render(
     suite: Suite | None = None,
     latex: Path | None = None,
 ) -> list[Path]:
-    """Write index.html, leaderboard.{csv,md,json,tex} and the fragments that `paper.texts` names into `out`, and a paper's figures into `latex`.
+    """Write index.html, the tables in every form and the fragments that `paper.texts` names into `out`, and a paper's figures into `latex`.
 
     Args:
         tables: the leaderboards, from `tables_of`.
@@ -49,39 +49,60 @@ def render(
     Raises:
         UsageError: a file cannot be written (the earlier report stays).
     """
-    across = section(tables, records, plots.styles(records), suite)
+    summary = summarise(tables, records, figure_style.styles(records), suite)
     texts: dict[str, str | bytes] = {
-        "index.html": page(tables, records, title=title, published=published, across=across),
-        "leaderboard.csv": export.to_csv(tables),
-        "leaderboard.md": export.to_markdown(tables, title),
-        "leaderboard.json": export.to_json(tables, records, title),
-        **paper.texts(tables, across),
+        "index.html": page(tables, records, title=title, published=published, summary=summary),
+        **_table_files(tables, records, title, summary),
     }
-    figures = paper.figures(tables, records, across) if latex else {}
-    written = write_all({out / name: text for name, text in texts.items()} | {(latex or out) / name: data for name, data in figures.items()})
-    for fragment in out.glob("*.tex"):
-        if fragment.name not in texts | figures:  # of a table that the suite no longer has
-            fragment.unlink()
+    figures = paper.figures(tables, records, summary) if latex else {}
+    files = {out / name: text for name, text in texts.items()}
+    written = write_all(files | {(latex or out) / name: data for name, data in figures.items()})
+    for file in [*out.glob("*.tex"), *out.glob("overview.csv")]:
+        if file.name not in texts | figures:  # of a table that the suite no longer has
+            file.unlink()
     return written
 
 
-def tables_of(records: Sequence[TrialRecord], *, sort: str | Mapping[str, str]) -> list[Table]:
-    """One leaderboard a workload, or a task, in the order of the records. One that lacks the column it is to be ranked by is ranked by its first.
+def _table_files(tables: Sequence[Leaderboard], records: Sequence[TrialRecord], title: str, summary: SuiteSummary | None) -> dict[str, str]:
+    """File name -> the tables as CSV, Markdown, JSON and LaTeX; means over test sets have a CSV of their own."""
+    over_sets = summary.overviews if summary else []
+    return {
+        "leaderboard.csv": export.to_csv(tables),
+        "leaderboard.md": export.to_markdown([*over_sets, *tables], title),
+        "leaderboard.json": export.to_json(tables, records, title, over_sets),
+        **({"overview.csv": export.to_csv(over_sets)} if over_sets else {}),
+        **paper.texts(tables, summary),
+    }
+
+
+def tables_of(records: Sequence[TrialRecord], *, sort: str | Mapping[str, str]) -> list[Leaderboard]:
+    """One leaderboard a workload, task or test set. One that lacks the column it is to be ranked by is ranked by its first.
 
     Args:
         records: the trials of a suite, rows at most one a (workload, task, label, seed).
-        sort: the column to rank by, or one for each workload.
+        sort: the column to rank by; or that of each table of the suite, in whose order the leaderboards are, those of its test sets
+            in the order of the records. Workloads that no table of the suite is called by come last.
 
     Raises:
         UsageError: no task has that column, or `leaderboard` refuses the records.
     """
-    groups = by_table([record for record in records if record.role == "row"])
-    column = {key: sort if isinstance(sort, str) else sort.get(key[0], "") for key in groups}
-    tables = [leaderboard(group, sort=column[key]) for key, group in groups.items()]
+    groups = group_by_table([record for record in records if record.role == "row"])
+    names = [] if isinstance(sort, str) else list(sort)
+    tables = []
+    for (workload, _), group in groups.items():
+        suite_table, test_set = split_workload(workload, names)
+        tables.append(leaderboard(group, sort=sort if isinstance(sort, str) else _column_of(suite_table, sort)))
+        tables[-1].test_set = test_set
+    tables.sort(key=lambda t: names.index(t.suite_table) if t.suite_table in names else len(names))
     known = sorted({c.key for t in tables for c in t.columns})
     if isinstance(sort, str) and known and sort not in known:
         raise UsageError(f"cannot rank by {sort!r}: no trial has that column; known: {', '.join(known)}")
     return tables
+
+
+def _column_of(suite_table: str, sort: Mapping[str, str]) -> str:
+    """The column that ranks a table; that of the suite's only table for one that the suite does not name."""
+    return sort.get(suite_table, next(iter(sort.values())) if len(sort) == 1 else "")
 
 
 def write_all(texts: Mapping[Path, str | bytes]) -> list[Path]:

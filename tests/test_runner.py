@@ -317,6 +317,15 @@ def test_show_every_part(kind, capsys):
             assert re.search(rf"^{option} ", text, re.MULTILINE), (name, option)
 
 
+def test_show_says_what_an_option_may_be_and_means(capsys):
+    assert runner.main(["show", "ssim[border=4]"]) == 0
+    text = capsys.readouterr().out
+    assert re.search(r"^window +gauss11 +gauss11, uniform7 +weights of a window", text, re.MULTILINE)
+    assert re.search(r"^border +4 +int +pixels shaved", text, re.MULTILINE)
+    assert runner.main(["show", "step"]) == 0
+    assert re.search(r"^factor +0\.1 +float +factor by which it falls", capsys.readouterr().out, re.MULTILINE)
+
+
 def test_show_with_options(capsys):
     assert runner.main(["show", "unet[width=77]"]) == 0
     text = capsys.readouterr().out

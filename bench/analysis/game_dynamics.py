@@ -56,7 +56,7 @@ class Game:
 
     @property
     def gradient_norms(self) -> tuple[float, float]:
-        """The critic's and the generator's."""
+        """Lengths of the critic's and of the generator's part of the field."""
         critic, generator = self.field.detach().split(self.sizes)
         return float(critic.norm()), float(generator.norm())
 
@@ -107,7 +107,8 @@ class Spectrum:
     """Eigenvalues of J = v', complex128, the rightmost first: all of them, or the leading ones where `exact` is false.
 
     `antisymmetry` is the share |(J - J^T) / 2|^2 / |J|^2 (Frobenius): 0 in a potential game, such as one minimisation; 1 in a Hamiltonian
-    game, which only rotates (the two parts are those of Balduzzi et al., arXiv:1802.05642; taking their share is ours). None where J is not exact.
+    game, which only rotates (the two parts are those of Balduzzi et al., arXiv:1802.05642; taking their share is ours). None where J is not
+    exact.
     """
 
     eigenvalues: Tensor
@@ -127,12 +128,12 @@ class Spectrum:
 
     @property
     def attracts(self) -> bool:
-        """Whether simultaneous gradient descent with small steps converges here if v = 0: every moving eigenvalue has a negative real part."""
+        """Whether simultaneous descent with small steps converges here if v = 0: every moving eigenvalue has a negative real part."""
         return len(self.moving) > 0 and bool((self.moving.real < -self.zero).all())
 
     @property
     def largest_step(self) -> float:
-        """The h below which |1 + h lambda| < 1 for all that move, 2 / (|Re| (1 + (Im / Re)^2)) in arXiv:1705.10461; 0 where there is none."""
+        """The h below which |1 + h lambda| < 1 for all that move, 2 / (|Re| (1 + (Im / Re)^2)); 0 where there is none, arXiv:1705.10461."""
         return float((-2 * self.moving.real / self.moving.abs().square()).min()) if self.attracts else 0.0
 
 
@@ -172,7 +173,7 @@ class _Attached(TorchFunctionMode):
 
 
 def _batch_norm(x: Tensor, mean: Any, var: Any, weight: Any, bias: Any, training: bool, momentum: float, eps: float) -> Tensor:
-    """As F.batch_norm, but for the running statistics, which stay."""
+    """`F.batch_norm` that leaves the running statistics as they are."""
     if training:
         axes = [i for i in range(x.dim()) if i != 1]
         mean, var = x.mean(axes), x.var(axes, correction=0)

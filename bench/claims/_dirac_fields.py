@@ -1,6 +1,7 @@
 """What the paper's formulas say of the Dirac-GAN: the field of every training method, and where its steps lead.
 
-With f(t) = -log(1 + exp(-t)) the critic ascends L = f(theta psi) + f(0) and the generator descends it: v = (-psi f', theta f') at theta psi.
+With f(t) = -log(1 + exp(-t)) the critic ascends L = f(theta psi) + f(0) and the generator descends it: v = (-psi f', theta f') at theta
+psi.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def bend(t: float) -> float:
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class DiracMethod:
     """A training method: its spec here, its field (theta, psi) -> v by the paper, and the bound on psi."""
 
     spec: str
@@ -77,16 +78,16 @@ def consensus(gamma: float) -> Callable[[float, float], Place]:
 
 
 ROWS = {
-    "GAN": Row("gan[adversarial=saturating]", lambda t, p: (-p * slope(t * p), t * slope(t * p))),
-    "non-saturating": Row("gan", lambda t, p: (-p * slope(-t * p), t * slope(t * p))),
-    "WGAN, clip 1": Row('wgan[adversarial="wgan[clip=1]"]', lambda t, p: (-p, t), clip=1.0),
-    "WGAN-GP 0.7": Row(  # the paper's penalty has a half
+    "GAN": DiracMethod("gan[adversarial=saturating]", lambda t, p: (-p * slope(t * p), t * slope(t * p))),
+    "non-saturating": DiracMethod("gan", lambda t, p: (-p * slope(-t * p), t * slope(t * p))),
+    "WGAN, clip 1": DiracMethod('wgan[adversarial="wgan[clip=1]"]', lambda t, p: (-p, t), clip=1.0),
+    "WGAN-GP 0.7": DiracMethod(  # the paper's penalty has a half
         'wgan_gp[adversarial="wgan_gp[gp=0.35]"]', lambda t, p: (-p, t - 0.7 * math.copysign(1, p) * (abs(p) - 1))
     ),
-    "instance noise 0.7": Row("instance_noise_gan[sigma=0.7]", noisy(0.7)),
-    "R1 0.3": Row("r1_gan[adversarial=saturating,gamma=0.3,ema=0]", penalised(0.3)),
-    "R1 1": Row("r1_gan[adversarial=saturating,gamma=1,ema=0]", penalised(1.0)),
-    "consensus 1": Row("consensus_gan[adversarial=saturating,gamma=1]", consensus(1.0)),
+    "instance noise 0.7": DiracMethod("instance_noise_gan[sigma=0.7]", noisy(0.7)),
+    "R1 0.3": DiracMethod("r1_gan[adversarial=saturating,gamma=0.3,ema=0]", penalised(0.3)),
+    "R1 1": DiracMethod("r1_gan[adversarial=saturating,gamma=1,ema=0]", penalised(1.0)),
+    "consensus 1": DiracMethod("consensus_gan[adversarial=saturating,gamma=1]", consensus(1.0)),
 }
 """The paper's table: the spec here, and the field by its formula."""
 

@@ -9,15 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.claims._tools import Known, Table, atoms, minimise, play
+from bench.claims._tools import Known, TableCritic, atoms, minimise, play
 from bench.figure import Bars, Panel
 from bench.method import Samples
 
 Integrand = Callable[[Tensor, Tensor], Tensor]
 
 OPTIONS = {
-    "TV": "tv", "KL": "kl", "reverse KL": "reverse_kl", "Pearson": "pearson", "Neyman": "neyman", "Hellinger": "hellinger", "Jeffrey": "jeffrey",
-    "JS": "js", "JS, pi = 0.3": "js_weighted,pi=0.3", "GAN": "gan", "alpha = 0.5": "alpha,alpha=0.5", "alpha = 2": "alpha,alpha=2.0",
+    "TV": "tv", "KL": "kl", "reverse KL": "reverse_kl", "Pearson": "pearson", "Neyman": "neyman", "Hellinger": "hellinger",
+    "Jeffrey": "jeffrey", "JS": "js", "JS, pi = 0.3": "js_weighted,pi=0.3", "GAN": "gan",
+    "alpha = 0.5": "alpha,alpha=0.5", "alpha = 2": "alpha,alpha=2.0",
 }  # fmt: skip
 """Name -> `divergence` of `fgan` and its parameter."""
 
@@ -88,7 +89,7 @@ def supremum(f: Callable[[Tensor], Tensor], t: Tensor) -> Tensor:
 
 
 def best_gaussian(value: Callable[[Tensor], Tensor]) -> tuple[float, float, float]:
-    """The least of a divergence from the mixture, a function of the density q on the grid, over Gaussians, and their mean and standard deviation."""
+    """The least divergence from the mixture over Gaussians, with mean and standard deviation; `value` takes the density on the grid."""
     mean, log_std = (torch.tensor(start, dtype=torch.float64, requires_grad=True) for start in (1.2, 0.5))
     best = minimise(lambda: value(normal(GRID, mean, log_std.exp())), [mean, log_std])
     return best, mean.item(), log_std.exp().item()
@@ -112,7 +113,7 @@ def variational(name: str) -> Callable[[Tensor], Tensor]:
 
 def best_critic(name: str, p: Tensor, q: Tensor) -> tuple[float, Tensor]:
     """F, and T at each atom, for shares in tenths: a free score an atom that minimises the critic's loss of `fgan`."""
-    m = play(spec(name), nn.Linear(1, 1), Table(torch.zeros_like(p)), fake=atoms(q, 10))
+    m = play(spec(name), nn.Linear(1, 1), TableCritic(torch.zeros_like(p)), fake=atoms(q, 10))
     loss = minimise(lambda: m.losses(Samples(atoms(p, 10)))[0], m.D.parameters())
     return -loss, m.divergence.activation(m.D.scores.detach())
 
@@ -139,7 +140,10 @@ def gradient(loss: Tensor, network: nn.Module) -> Tensor:
 
 
 def approach(steps: int) -> list[float]:
-    """J = |grad F|^2 / 2 on the way of `fgan` to a saddle point at 0 and 0: V = (1 - x^2) / 2 + w x, data and latents -1 and 1, samples z + theta."""
+    """J = |grad F|^2 / 2 on the way of `fgan` to a saddle point at 0, 0.
+
+    V = (1 - x^2) / 2 + w x, data and latents are -1 and 1, samples z + theta.
+    """
     G, D, ends = Known(lambda z: z), Tilt(), torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
     m = play(f'fgan[divergence=pearson,steps={steps},optimizer="sgd[lr=1]"]', G, D)
     m.z = lambda n: ends

@@ -51,7 +51,7 @@ class Intervals(nn.Module):
 
     @torch.no_grad()
     def order(self) -> None:
-        """Edges that crossed become the nearest ones in order: edge i is the max over j <= i of the min over k >= i of the mean of edges j to k."""
+        """Replace edges that crossed by the nearest in order: i is the max over j <= i of the min over k >= i of the mean of j to k."""
         sums = nn.functional.pad(self.edges.cumsum(1), (1, 0))
         mean = [[(sums[:, k + 1] - sums[:, j]) / (k + 1 - j) for k in range(4)] for j in range(4)]  # of those with k < j no use is made
         lowest = [[torch.stack(mean[j][i:]).amin(0) for j in range(i + 1)] for i in range(4)]
@@ -64,7 +64,10 @@ def rows(values: Rows) -> Tensor:
 
 
 def game(means: Rows, edges: Rows, *, steps: int = 0, rate: float = RATE) -> tuple[Any, Samples]:
-    """The registered method whose players step at once, and the data. Its losses are means over the starts, so its step is as much larger."""
+    """The registered method whose players step at once, and the data.
+
+    Its losses are means over the starts, so its step is as much larger.
+    """
     G, D = Means(means), Intervals(edges)
     n = len(G.means)
     m = play(f"unrolled_gan[k=0,steps={steps},adversarial='wgan[clip=1e9]',optimizer='sgd[lr={rate * n}]']", G, D, shape=(2,))

@@ -35,7 +35,10 @@ def field(m: Any, batch: Samples, at: Tensor) -> Tensor:
 
 
 def spectrum_of_field(m: Any, batch: Samples, step: float = 1e-4) -> Spectrum:
-    """At the players' weights, the field's Jacobian by central differences. Unlike `bench.analysis.game_dynamics` it sees what a loss wrongly detaches."""
+    """At the players' weights, the field's Jacobian by central differences.
+
+    Unlike `bench.analysis.game_dynamics` it sees what a loss wrongly detaches.
+    """
     weights = [m.D.weight, m.G.weight]
     here = parameters_to_vector(weights).detach().clone()
     columns = [(field(m, batch, here + e) - field(m, batch, here - e)) / (2 * step) for e in step * torch.eye(2, dtype=here.dtype)]

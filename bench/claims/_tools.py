@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench import registry
 from bench.feature import Features
@@ -67,7 +68,7 @@ class Known(nn.Module):
         return self.f(x) + self.bias
 
 
-class Table(nn.Module):
+class TableCritic(nn.Module):
     """A critic of K atoms 0, 1, ...: a free score each; N x 1 atoms to N scores."""
 
     def __init__(self, scores: Tensor) -> None:
@@ -112,8 +113,8 @@ def minimise(loss: Callable[[], Tensor], parameters: Iterable[Tensor], precision
 class Given(Features):
     """A classifier that is told its logits: they are the samples."""
 
+    @override
     def logits(self, x: Tensor) -> Tensor:
-        """The samples, N x K."""
         return x
 
 
@@ -125,6 +126,6 @@ def rate(metric: str, fake: Tensor, real: Tensor) -> float:
 
 
 def evenly(classes: int, doubt: float = 0.0) -> Tensor:
-    """Logits of 900 samples that fall on so many of 10 classes in turn, each with that chance of a uniform class instead; 900 x 10, float64."""
+    """Logits of 900 samples that fall on so many of 10 classes in turn, with that chance on a uniform class instead; 900 x 10, float64."""
     p = (1 - doubt) * nn.functional.one_hot(torch.arange(900) % classes, 10).double() + doubt / 10
     return p.clamp(min=1e-60).log()

@@ -17,9 +17,9 @@ PAPER = Paper(
     venue="ICLR 2019",
     year=2019,
     arxiv="1902.09843",
-    lesson="Adam's rates can be extreme: huge where gradients are tiny, tiny where they are huge. AdaBound clips each rate between two bounds that "
-    "begin at nothing and infinity and close on one final rate. So training starts as Adam and ends as gradient descent with momentum, with "
-    "no moment at which it switches.",
+    lesson="Adam's rates can be extreme: huge where gradients are tiny, tiny where they are huge. AdaBound clips each rate between two "
+    "bounds that begin at nothing and infinity and close on one final rate. So training starts as Adam and ends as gradient descent with "
+    "momentum, with no moment at which it switches.",
 )
 
 _SPEC = "adabound[lr=0.001,final_lr=0.1,gamma=0.001]"
@@ -27,7 +27,7 @@ _SPEC = "adabound[lr=0.001,final_lr=0.1,gamma=0.001]"
 
 @claim(
     place="Sec. 4, Alg. 2",
-    statement="Every coordinate's rate is clipped to [f (1 - 1 / (gamma t + 1)), f (1 + 1 / (gamma t))], f the final rate: from all to f alone.",
+    statement="Each rate is clipped to [f (1 - 1 / (gamma t + 1)), f (1 + 1 / (gamma t))], f the final rate: f alone in the end.",
     predicted="the upper bound where the gradient is 1e-6, the lower one where it is 1e6",
     how="steps of `adabound`, divided by the averaged gradient, f = 0.1, gamma = 0.001, 3,000 steps along two constant slopes",
     tolerance=1e-9,

@@ -17,9 +17,9 @@ PAPER = Paper(
     venue="ICLR 2018",
     year=2018,
     arxiv="1904.09237",
-    lesson="Adam divides each step by a moving average of squared gradients. A rare, large gradient shrinks its own step and is then forgotten, "
-    "while the small gradients that point the other way take full steps. So on a convex problem with one large gradient in every three Adam "
-    "walks to the worst point of its interval and stays there, whatever its rate, even if it starts at the best.\n\n"
+    lesson="Adam divides each step by a moving average of squared gradients. A rare, large gradient shrinks its own step and is then "
+    "forgotten, while the small gradients that point the other way take full steps. So on a convex problem with one large gradient in "
+    "every three Adam walks to the worst point of its interval and stays there, whatever its rate, even if it starts at the best.\n\n"
     "AMSGrad divides by the largest average seen so far. Its rates never grow, the old proof works again, and its average regret vanishes.",
 )
 
@@ -28,7 +28,7 @@ _CS, _HORIZONS, _LR = (3, 4, 10), (300, 3000), 0.5
 
 @claim(
     place="Thm. 1",
-    statement="On f_t(x) = Cx where t mod 3 = 1, else -x, over [-1, 1], Adam loses at least 2C - 4 against the best point, -1, in every three steps.",
+    statement="On f_t(x) = Cx if t mod 3 = 1, else -x, over [-1, 1], Adam loses at least 2C - 4 against the best point -1 in three steps.",
     predicted="2C - 4 or more",
     how="three times the average regret of `adam` with betas (0, 1 / (1 + C^2)) and rate 0.5 / sqrt(t), projected, from x = 1",
     tolerance=1e-9,
@@ -120,7 +120,7 @@ def adam_with_common_betas() -> Finding:
     place="Sec. 5, Fig. 1",
     statement="On the same functions AMSGrad comes to the best point, -1.",
     predicted="x = -1 in the limit",
-    how="`amsgrad` with betas (0.9, 0.99) and rate 0.5 / sqrt(t) (the paper states none), from x = 0, 20,200 steps, which are not the limit",
+    how="`amsgrad` with betas (0.9, 0.99) and rate 0.5 / sqrt(t) (the paper states none), from x = 0, 20,200 steps, not the limit",
     tolerance=0.2,
 )
 def amsgrad_with_common_betas() -> Finding:

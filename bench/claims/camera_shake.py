@@ -21,8 +21,9 @@ PAPER = Paper(
     authors="Boracchi, Foi",
     venue="IEEE Transactions on Image Processing 21(8)",
     year=2012,
-    lesson="Camera shake is a random path of fixed length, walked while the shutter is open: a Markov process with gusts, rare impulses and a pull "
-    "back to where it began. Its footprint on the pixel grid is the blur kernel. DeblurGAN makes its training pairs this way.\n\n"
+    lesson="Camera shake is a random path of fixed length, walked while the shutter is open: a Markov process with gusts, rare impulses "
+    "and a pull back to where it began. Its footprint on the pixel grid is the blur kernel. DeblurGAN makes its training pairs this "
+    "way.\n\n"
     "Every path is as long as the next, so the more the hand shakes, the more the path curls up: severe shake is the smaller blur, and a "
     "still hand's straight drift the largest.",
 )
@@ -91,7 +92,7 @@ def straight_without_shake() -> Finding:
 
 @claim(
     place="createTrajectory.m, the authors' code",
-    statement="Of two severities of shake p_s the larger one makes the smaller blur, because paths are equally long and the restless one curls up.",
+    statement="Of two severities of shake p_s the larger makes the smaller blur: paths are equally long, and the restless one curls up.",
     predicted="the size at each p_s is at most that at the one before",
     how="mean radius (root of the variance) of 256 kernels of `motion_blur`, L = 24",
     relation="<=",
@@ -109,11 +110,11 @@ def severity_makes_blur_smaller() -> Finding:
 @claim(
     place="DeblurGAN, Alg. 1",
     statement="An impulse, a near reversal, comes with probability p_b p_s in a step: about once in a path.",
-    predicted="1998 p_b p_s turns beyond a right angle; as printed, with normal numbers, 1998 P(N(0, 1) < p_b p_s) P(|N(-0.5, 1)| < pi / 3)",
+    predicted="1998 p_b p_s turns over a right angle; as printed, with normal numbers 1998 P(N(0, 1) < p_b p_s) P(|N(-0.5, 1)| < pi / 3)",
     how="such turns in the mean of 512 paths, p_s = 0.005; p_b is 0.1 in the mean",
     tolerance=0.15,
     relative=True,
-    deviation="Algorithm 1 compares a normal number, randn, with p_b p_s, which half of all are below; its authors' code draws a uniform one",
+    deviation="Algorithm 1 compares a normal number, randn, with p_b p_s, which half of all are below; its code draws a uniform one",
 )
 def impulses() -> Finding:
     """Once in a path, or in every other step."""

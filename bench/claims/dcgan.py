@@ -18,10 +18,10 @@ PAPER = Paper(
     venue="ICLR 2016",
     year=2016,
     arxiv="1511.06434",
-    lesson="What made convolutional GANs train was not a theorem but a handful of rules: strides in place of pooling, batch normalisation everywhere "
-    "but where the generator ends and the critic begins, no hidden layers that are fully connected, small Gaussian weights. The generator "
-    "is the critic run backwards: its fractionally strided convolutions are the transposes of the critic's strided ones. A tutorial in Keras "
-    "made a smaller sibling for MNIST known.",
+    lesson="What made convolutional GANs train was not a theorem but a handful of rules: strides in place of pooling, batch normalisation "
+    "everywhere but where the generator ends and the critic begins, no hidden layers that are fully connected, small Gaussian weights. "
+    "The generator is the critic run backwards: its fractionally strided convolutions are the transposes of the critic's strided ones. A "
+    "tutorial in Keras made a smaller sibling for MNIST known.",
 )
 
 Layer = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
@@ -29,9 +29,9 @@ Layer = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
 
 @claim(
     place="Fig. 1 and Sec. 3; pytorch/examples, dcgan",
-    statement="At 64 x 64 pixels z becomes 4 x 4 x 1024 and four doublings a picture; the critic mirrors it (pytorch/examples: half the channels).",
-    predicted="sum of in out K^2 over layers without biases, plus a gain and a shift a normalised unit: 18,885,760 and 17,232,768 (examples: "
-    "3,576,704 and 2,765,568)",
+    statement="At 64 x 64 z becomes 4 x 4 x 1024 and four doublings a picture; the critic mirrors it (pytorch/examples: half as wide).",
+    predicted="sum of in out K^2 over layers without biases, plus a gain and a shift a normalised unit: 18,885,760 and 17,232,768 "
+    "(examples: 3,576,704 and 2,765,568)",
     how="parameters of `dcgan` as it is, and of `dcgan[kernel=4,ngf=64,ndf=64,unit_norm=false]`",
 )
 def parameters() -> Finding:
@@ -74,8 +74,8 @@ def parameters_of_the_keras_example() -> Finding:
 
 @claim(
     place="Sec. 3, guidelines",
-    statement="Strides replace pooling; no layer but z's projection and the score is fully connected; no batch norm where G ends and D begins.",
-    predicted="sides 4, 8, 16, 32, 64 and back; 4 batch norms in G, 3 in D, none at those two ends; ReLU in G, LeakyReLU 0.2 in D; nothing pools",
+    statement="Strides replace pooling; only z's projection and the score are fully connected; no batch norm where G ends and D begins.",
+    predicted="sides 4, 8, 16, 32, 64 and back; 4 batch norms in G, 3 in D, none at those ends; ReLU in G, LeakyReLU 0.2 in D; no pooling",
     how="the layers of `dcgan` at 64 x 64 pixels and the sides of what they return",
 )
 def rules() -> Finding:

@@ -22,10 +22,10 @@ PAPER = Paper(
     venue="CVPR 2018",
     year=2018,
     arxiv="1711.07064",
-    lesson="Deblurring as a game: a residual network adds a correction to the blurred picture, a Wasserstein critic tells restored pictures from "
-    "sharp ones by patches of 70 x 70 pixels, and a content loss keeps the result close to the truth. The critic's gradient penalty "
-    "concerns the gradient of one score with respect to a whole picture: where that gradient is 1 at each pixel, its norm is the root of "
-    "the number of pixels.",
+    lesson="Deblurring as a game: a residual network adds a correction to the blurred picture, a Wasserstein critic tells restored "
+    "pictures from sharp ones by patches of 70 x 70 pixels, and a content loss keeps the result close to the truth. The critic's gradient "
+    "penalty concerns the gradient of one score with respect to a whole picture: where that gradient is 1 at each pixel, its norm is the "
+    "root of the number of pixels.",
 )
 
 _SMALL = "content=l1,ngf=2,ndf=2,blocks=1,critic_norm=identity"
@@ -35,7 +35,7 @@ _SMALL = "content=l1,ngf=2,ndf=2,blocks=1,critic_norm=identity"
     place="Fig. 3, Sec. 3.2",
     statement="The generator of nine residual blocks has 11.4 million parameters, the critic 2.8 million.",
     predicted="the sum over convolutions of (k^2 c_in + 1) c_out",
-    how="parameters of the networks of `deblurgan`, and of its generator with one convolution a block, as the repository has it since March 2019",
+    how="parameters of the networks of `deblurgan`, and of its generator with one convolution a block, as its code since March 2019",
 )
 def parameters() -> Finding:
     """The networks, layer by layer."""

@@ -19,10 +19,10 @@ PAPER = Paper(
     venue="ICLR 2015 workshop",
     year=2015,
     arxiv="1412.6515",
-    lesson="Noise-contrastive estimation, self-contrastive estimation and GANs all play one game: a classifier tells data from generated samples. "
-    "They differ in who learns. NCE writes the classifier as p_model / (p_model + p_noise), keeps the noise fixed and fits the model, its "
-    "normaliser included. If a copy of the model takes the noise's place before each step, the gradient is that of maximum likelihood, halved. "
-    "A GAN frees the classifier and trains the noise.\n\n"
+    lesson="Noise-contrastive estimation, self-contrastive estimation and GANs all play one game: a classifier tells data from generated "
+    "samples. They differ in who learns. NCE writes the classifier as p_model / (p_model + p_noise), keeps the noise fixed and fits the "
+    "model, its normaliser included. If a copy of the model takes the noise's place before each step, the gradient is that of maximum "
+    "likelihood, halved. A GAN frees the classifier and trains the noise.\n\n"
     "A GAN's generator does not follow the likelihood. It would under another cost, -p_data / p_generator = -exp(logit D) of its samples: "
     "the maximum-likelihood game.",
 )
@@ -35,8 +35,8 @@ DATA = 2.0, 1.0
     place="Sec. 3",
     statement="The expected gradient of self-contrastive estimation is half that of maximum likelihood.",
     predicted="half the gradient of E_data log p_model: (M - mu) / (2 sigma^2) in mu, ((M - mu)^2 + S^2) / (2 sigma^2) - 1/2 in log sigma",
-    how="minus the gradient of the critic's loss of `gan`, the critic being log p_model - log p_copy; 20,000 quantiles of N(M, S^2) = N(2, 1) "
-    "and of the model N(mu, sigma^2)",
+    how="minus the gradient of the critic's loss of `gan`, the critic being log p_model - log p_copy; 20,000 quantiles of N(M, S^2) = "
+    "N(2, 1) and of the model N(mu, sigma^2)",
     tolerance=1e-4,
 )
 def self_contrast_is_half_the_likelihood() -> Finding:
@@ -64,8 +64,8 @@ def self_contrast_is_half_the_likelihood() -> Finding:
     place="Sec. 2, noise-contrastive estimation",
     statement="Told from fixed noise, an unnormalised model finds its normalising constant with its other parameters, whatever the noise.",
     predicted="precision 1 / s^2 and log-normaliser -log(2 pi s^2) / 2 of data N(0, s^2)",
-    how="the critic's loss of `gan`, the critic being log p_model - log p_noise with log p_model = c - l x^2 / 2, minimised by L-BFGS on 20,000 "
-    "quantiles of data and noise",
+    how="the critic's loss of `gan`, the critic being log p_model - log p_noise with log p_model = c - l x^2 / 2, minimised by L-BFGS on "
+    "20,000 quantiles of data and noise",
     tolerance=1e-3,
 )
 def noise_contrast_finds_the_normaliser() -> Finding:
@@ -90,8 +90,8 @@ def noise_contrast_finds_the_normaliser() -> Finding:
     place="Sec. 4, the maximum-likelihood game",
     statement="With the cost -exp(logit D) of its samples and the best critic, a generator follows the gradient of the likelihood.",
     predicted="the gradient of KL(p_data || p_generator): -(M - mu) / sigma^2 in mu, 1 - ((M - mu)^2 + S^2) / sigma^2 in log sigma",
-    how="the gradient of the generator's loss of `fgan[divergence=kl]`, -E exp(V - 1), at V = 1 + logit D*; 20,000 quantiles of the generator "
-    "N(mu, sigma^2), data N(M, S^2) = N(2, 1)",
+    how="the gradient of the generator's loss of `fgan[divergence=kl]`, -E exp(V - 1), at V = 1 + logit D*; 20,000 quantiles of the "
+    "generator N(mu, sigma^2), data N(M, S^2) = N(2, 1)",
     tolerance=1e-4,
 )
 def maximum_likelihood_game() -> Finding:

@@ -22,11 +22,11 @@ PAPER = Paper(
     venue="arXiv 2017; ICML 2018 as On the Limitations of First-Order Approximation in GAN Dynamics",
     year=2017,
     arxiv="1706.09884",
-    lesson="The smallest game that goes wrong as real ones do: data and samples are mixtures of two Gaussians, the critic marks two intervals "
-    "of the line, and all expectations are known. The best critic's value is one plus the total variation distance; a generator that always "
-    "answers the best critic finds the data.\n\n"
-    "A critic that only follows its gradient often does not get there. Its intervals shrink to nothing, merge, or grow until they cover the whole "
-    "line: then it sees no difference, and the generator, whose two modes have run together, learns no more.",
+    lesson="The smallest game that goes wrong as real ones do: data and samples are mixtures of two Gaussians, the critic marks two "
+    "intervals of the line, and all expectations are known. The best critic's value is one plus the total variation distance; a generator "
+    "that always answers the best critic finds the data.\n\n"
+    "A critic that only follows its gradient often does not get there. Its intervals shrink to nothing, merge, or grow until they cover "
+    "the whole line: then it sees no difference, and the generator, whose two modes have run together, learns no more.",
 )
 
 
@@ -34,7 +34,7 @@ PAPER = Paper(
     place="the model: the best critic's value",
     statement="Over all pairs of intervals the value L = E_data D + E_samples (1 - D) is largest at one plus the total variation distance.",
     predicted="1 + TV, by quadrature of the densities",
-    how="one minus the critic's loss of `unrolled_gan[k=0]` on the adversarial loss `wgan`, after 400 critic steps from intervals on both sides",
+    how="one minus the critic's loss of `unrolled_gan[k=0]` on the adversarial loss `wgan`, after 400 critic steps from both sides",
     tolerance=2e-6,
 )
 def best_critic() -> Finding:
@@ -50,7 +50,7 @@ def best_critic() -> Finding:
 
 @claim(
     place="the model: gradients",
-    statement="The slopes of L are differences of densities: of N(mu, 1) at the edges for a mean, of the two mixtures at the edge for an edge.",
+    statement="The slopes of L are differences of densities: for a mean of N(mu, 1) at the edges, for an edge of the mixtures there.",
     predicted="dL/dmu = -1/2 sum of phi(l - mu) - phi(r - mu), dL/dr = data(r) - samples(r), dL/dl = -(data(l) - samples(l))",
     how="automatic differentiation of both losses of `unrolled_gan[k=0]` on the adversarial loss `wgan`, at two starts",
     tolerance=1e-9,
@@ -123,8 +123,8 @@ def critic_collapse() -> Finding:
 @claim(
     place="main theorem: the best critic",
     statement="A generator that descends L under the best critic of every step reaches the data from any start.",
-    predicted="a total variation of at most what steps of 0.1 leave: 0.1 / (4 pi), the step times the square of the distance's largest slope",
-    how="its largest over the last 100 of 500 generator steps of `unrolled_gan[k=0]` on the adversarial loss `wgan`, the best edges before each",
+    predicted="total variation of at most what steps of 0.1 leave: 0.1 / (4 pi), the step times the square of the distance's largest slope",
+    how="its largest over the last 100 of 500 generator steps of `unrolled_gan[k=0]` on the loss `wgan`, the best edges before each",
     relation="<=",
 )
 def best_critic_leads_to_the_data() -> Finding:
@@ -143,9 +143,9 @@ def best_critic_leads_to_the_data() -> Finding:
 
 @claim(
     place="the dynamics of a first-order critic: mode collapse",
-    statement="Under a first-order critic both modes can run together, and the critic's intervals then cover the line or nothing: nobody learns.",
+    statement="Under a first-order critic both modes can run together, and the critic then covers the line or nothing: nobody learns.",
     predicted="a total variation of at least that of the best single Gaussian, N(0, 1), from the data",
-    how="after 4,000 updates of `unrolled_gan[k=0]` on the adversarial loss `wgan` with `sgd[lr=0.1]`, from the four starts that are not symmetric",
+    how="after 4,000 updates of `unrolled_gan[k=0]` on the loss `wgan` with `sgd[lr=0.1]`, from the four starts without symmetry",
     tolerance=0.01,
     relation=">=",
     cost="slow",
@@ -174,8 +174,8 @@ def first_order_critic_goes_blind() -> Finding:
     place="main theorem and experiments: random starts",
     statement="From random starts the best critic always leads to the data; a first-order critic does not from a constant share of them.",
     predicted="share 1 for the best critic; for the first-order one some positive share fails, of which at least a half is asked here",
-    how="100 starts, means uniform in (-3, 3), edges in (-4, 4), seed 0; 400 steps with the best critic, 3,000 updates of `unrolled_gan[k=0]`; "
-    "success is a total variation below 0.1",
+    how="100 starts, means uniform in (-3, 3), edges in (-4, 4), seed 0; 400 steps with the best critic, 3,000 updates of "
+    "`unrolled_gan[k=0]`; success is a total variation below 0.1",
     relation=">=",
     cost="slow",
 )

@@ -20,9 +20,9 @@ PAPER = Paper(
     venue="NIPS 2016",
     year=2016,
     arxiv="1606.00709",
-    lesson="A convex function f with f(1) = 0 makes a divergence, D_f(P || Q) = E_Q f(p / q). Its conjugate f* turns that into a game: whatever a "
-    "critic T says, E_P T - E_Q f*(T) stays below the divergence, and reaches it at T = f'(p / q). So the best critic's score estimates the "
-    "divergence, and a generator that descends it descends the divergence. The GAN of 2014 is one row of this table.\n\n"
+    lesson="A convex function f with f(1) = 0 makes a divergence, D_f(P || Q) = E_Q f(p / q). Its conjugate f* turns that into a game: "
+    "whatever a critic T says, E_P T - E_Q f*(T) stays below the divergence, and reaches it at T = f'(p / q). So the best critic's score "
+    "estimates the divergence, and a generator that descends it descends the divergence. The GAN of 2014 is one row of this table.\n\n"
     "Where the model cannot match the data the choice of f decides what it gives up: Pearson and KL cover all of P, reverse KL and Neyman "
     "keep to a mode.",
 )
@@ -134,7 +134,7 @@ def tight_bound() -> Finding:
     place="Sec. 2.2, Eq. 4",
     statement="Whatever the critic, E_P T - E_Q f*(T) is a lower bound of the divergence.",
     predicted="no more than D_f of N(0, 1) and N(1, 1), by quadrature of its definition",
-    how="the greatest of minus the critic's loss of `fgan` over 41 slopes b of critics V = a + b log p / q, on 20,000 quantiles, which cut the tails",
+    how="the greatest of minus the critic's loss of `fgan` over 41 slopes b of critics V = a + b log p / q, on 20,000 quantiles",
     tolerance=1e-3,
     relation="<=",
 )
@@ -155,8 +155,8 @@ def lower_bound() -> Finding:
 
 @claim(
     place="Thm. 1",
-    statement="Near a saddle point where F is convex in the generator and concave in the critic, both by at least delta, Algorithm 1 with step "
-    "delta / L converges geometrically: J = |grad F|^2 / 2 shrinks by 1 - delta^2 / L an update.",
+    statement="Near a saddle point where F is convex in the generator and concave in the critic, both by at least delta, Algorithm 1 with "
+    "step delta / L converges geometrically: J = |grad F|^2 / 2 shrinks by 1 - delta^2 / L an update.",
     predicted="J(0) / 2^t: here delta = L = 1/2, and J's curvature is L in every direction, so the rate is attained",
     how="`train` of `fgan[divergence=pearson]`, SGD with rate 1, V = (1 - x^2) / 2 + w x, data -1 and 1, generator z + theta of the same z",
     tolerance=0.01,

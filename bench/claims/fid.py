@@ -18,11 +18,11 @@ PAPER = Paper(
     venue="NIPS 2017",
     year=2017,
     arxiv="1706.08500",
-    lesson="To compare two sets of pictures, look at both through a network, fit a Gaussian to the features of either, and take the distance of "
-    "the two Gaussians: how far apart their means are, and how much mass must move to turn one covariance into the other. The distance is 0 "
-    "for equal moments and grows as pictures are disturbed.\n\n"
-    "With the Inception network it is the FID. Under any other network it bears that network's name here, and numbers of two networks never "
-    "share a column.",
+    lesson="To compare two sets of pictures, look at both through a network, fit a Gaussian to the features of either, and take the "
+    "distance of the two Gaussians: how far apart their means are, and how much mass must move to turn one covariance into the other. The "
+    "distance is 0 for equal moments and grows as pictures are disturbed.\n\n"
+    "With the Inception network it is the FID. Under any other network it bears that network's name here, and numbers of two networks "
+    "never share a column.",
 )
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.claim import Finding, Paper, claim
-from bench.claims._tools import Known, Table, atoms, jensen_shannon, play, quantiles
+from bench.claims._tools import Known, TableCritic, atoms, jensen_shannon, play, quantiles
 from bench.figure import Bars, Line, Panel, Points
 from bench.method import Samples
 from methods.procedures import descend
@@ -20,10 +20,10 @@ PAPER = Paper(
     venue="NIPS 2014",
     year=2014,
     arxiv="1406.2661",
-    lesson="A critic D learns to tell data from samples, a generator G to deceive it. For a fixed generator the best critic is known in closed "
-    "form, and with it in place the generator minimises the Jensen-Shannon divergence between its samples and the data: zero only where both agree. "
-    "As the minimax game stands, a generator that is rejected with confidence hardly learns; maximising log D instead has the same fixed point "
-    "and a strong gradient where it is needed.",
+    lesson="A critic D learns to tell data from samples, a generator G to deceive it. For a fixed generator the best critic is known in "
+    "closed form, and with it in place the generator minimises the Jensen-Shannon divergence between its samples and the data: zero only "
+    "where both agree. As the minimax game stands, a generator that is rejected with confidence hardly learns; maximising log D instead "
+    "has the same fixed point and a strong gradient where it is needed.",
 )
 
 
@@ -64,7 +64,7 @@ def generator_gradients() -> Finding:
 def optimal_critic() -> Finding:
     """D* by training."""
     p, q = torch.tensor([0.4, 0.3, 0.2, 0.1], dtype=torch.float64), torch.tensor([0.1, 0.2, 0.2, 0.5], dtype=torch.float64)
-    m = play("gan", nn.Linear(1, 1), Table(torch.zeros(4, dtype=torch.float64)), fake=atoms(q, 1000))
+    m = play("gan", nn.Linear(1, 1), TableCritic(torch.zeros(4, dtype=torch.float64)), fake=atoms(q, 1000))
     real = Samples(atoms(p, 1000))
     optimizer = torch.optim.LBFGS(m.D.parameters(), max_iter=200, line_search_fn="strong_wolfe", tolerance_grad=1e-10)
 
@@ -116,7 +116,7 @@ def _log_odds(delta: float) -> Callable[[Tensor], Tensor]:
 def descent_finds_the_data() -> Finding:
     """A tabular game."""
     p = torch.arange(1, 11, dtype=torch.float64) / 55
-    G = Table(torch.linspace(2, -2, 10, dtype=torch.float64))
+    G = TableCritic(torch.linspace(2, -2, 10, dtype=torch.float64))
     best = Known(lambda x: (p / G.scores.softmax(0).detach()).log()[x[:, 0].long()])
     m = play("gan[adversarial=saturating,optimizer=sgd[lr=5]]", G, best)
     support, away = atoms(p.new_ones(10), 1)[:, None], []

@@ -25,11 +25,11 @@ PAPER = Paper(
     venue="ICML 2017",
     year=2017,
     arxiv="1703.00573",
-    lesson="Training sees a finite sample, never the distribution. To an unlimited critic the two are as far apart as can be, however large the "
-    "sample: the Jensen-Shannon divergence is log 2, and in many dimensions every fresh draw lies far from all the samples. What a critic of "
-    "bounded size can measure does generalise, and fast; the price is that it cannot tell a distribution from a few of its samples.\n\n"
-    "Nor need the game have an equilibrium in which each player is one network, as rock, paper, scissors has none. Mixtures of networks have "
-    "an approximate one; an entropy term on their weights turns the circling of gradient play, which never ends, into a spiral that ends there.",
+    lesson="Training sees a finite sample, never the distribution. To an unlimited critic the two are as far apart as can be, however "
+    "large the sample: the Jensen-Shannon divergence is log 2, and in many dimensions every fresh draw lies far from all the samples. "
+    "What a critic of bounded size measures does generalise, and fast; but it cannot tell a distribution from a few of its samples.\n\n"
+    "Nor need the game have an equilibrium in which each player is one network, as rock, paper, scissors has none. Mixtures of networks "
+    "have an approximate one; an entropy term on their weights turns the endless circling of gradient play into a spiral that ends there.",
 )
 
 
@@ -93,8 +93,8 @@ def nearest_sample() -> Finding:
 
 @claim(
     place="Thm. 3.1",
-    statement="The distance that a bounded critic of few parameters sees between a distribution and m samples of it vanishes like 1 / sqrt(m).",
-    predicted="linear critics of norm 1: sqrt(2 / (d m)) Gamma((d + 1) / 2) / Gamma(d / 2), the mean length of the mean of m draws of N(0, I/d)",
+    statement="The distance that a bounded, small critic sees between a distribution and m samples of it vanishes like 1 / sqrt(m).",
+    predicted="linear critics of norm 1: sqrt(2 / (d m)) Gamma((d + 1) / 2) / Gamma(d / 2), the mean length of a mean of m N(0, I/d)",
     how="the slope of the critic's loss of `gan[adversarial=wgan]` for a linear critic, d = 400, mean over 8 samples",
     tolerance=0.05,
     relative=True,
@@ -141,9 +141,9 @@ def entropy_gradient() -> Finding:
 
 @claim(
     place="Sec. 4 and 5",
-    statement="Without a pure equilibrium, mixtures spiral away from theirs under simultaneous gradient steps; the entropy term makes them settle.",
-    predicted="|eigenvalue| and powers of a step, I + h [[-l S, S A S], [-S A' S, -l S]], S the softmax's Jacobian at uniform weights, l the term's",
-    how="logits of size 1e-6 over 100 steps of h = 0.2 of both losses of `mix_gan[adversarial=wgan]`, constant generators, linear critics, payoffs A",
+    statement="Without a pure equilibrium, mixtures spiral away from theirs under simultaneous steps; the entropy term makes them settle.",
+    predicted="|eigenvalue| and powers of I + h [[-l S, S A S], [-S A' S, -l S]], S the softmax's Jacobian at uniform weights",
+    how="logits of size 1e-6 over 100 steps of h = 0.2 of the losses of `mix_gan[adversarial=wgan]`, constant generators, linear critics",
     tolerance=1e-5,
 )
 def mixtures_settle() -> Finding:
@@ -212,7 +212,7 @@ def _travel(d: int, m: int, sets: int = 1) -> float:
 
 
 def _expected_travel(d: int, m: int) -> float:
-    """Its expectation: the integral of P(distance > x)^m, d times the squared distance being non-central chi-square given the fresh draw."""
+    """Its expectation, the integral of P(distance > x)^m: d times the squared distance is non-central chi-square given the fresh draw."""
     from scipy.stats import chi2, ncx2
 
     squares = chi2.ppf((np.arange(32) + 0.5) / 32, d) / d
@@ -222,7 +222,7 @@ def _expected_travel(d: int, m: int) -> float:
 
 
 def _played(A: Tensor, entropy: float, logits: Tensor, steps: int) -> Tensor:
-    """The logits of both players at every simultaneous step of 0.2 of a game in which critic j pays A_ij to generator i: steps + 1 x 2 x T."""
+    """The logits of both players at every simultaneous step of 0.2, critic j paying A_ij to generator i: steps + 1 x 2 x T."""
     generators: list[nn.Module] = [_constant(row) for row in torch.eye(len(A), dtype=A.dtype)]
     critics: list[nn.Module] = [Known(functools.partial(torch.mv, vec=column)) for column in A.T]
     m: Any = play(f"mix_gan[players={len(A)},entropy={entropy},adversarial=wgan]", generators, critics, shape=(len(A),))
@@ -241,7 +241,7 @@ def _constant(sample: Tensor) -> Known:
 
 
 def _linear_play(A: Tensor, entropy: float, logits: Tensor, steps: int) -> tuple[float, Tensor]:
-    """The largest modulus of a step's eigenvalues near uniform weights (but for those of 1, which shift all logits of a player), the logits then."""
+    """The largest modulus of a step's eigenvalues (but for those of 1, which shift a player) near uniform weights; the logits then."""
     T = len(A)
     S = (torch.eye(T) - 1 / T).to(A) / T
     slopes = torch.cat([torch.cat([-entropy * S, S @ A @ S], 1), torch.cat([-S @ A.T @ S, -entropy * S], 1)])

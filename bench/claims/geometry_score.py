@@ -17,9 +17,9 @@ PAPER = Paper(
     venue="ICML 2018",
     year=2018,
     arxiv="1802.02664",
-    lesson="A generator may miss the shape of the data: close a gap, tear a hole. Choose some of the points at random, join those that the others "
-    "see side by side, and let the eye grow less sharp: holes appear and are filled. The share of that time for which there are 0, 1, 2, "
-    "... holes is a histogram that knows the topology of the set, and two sets are compared by theirs.\n\n"
+    lesson="A generator may miss the shape of the data: close a gap, tear a hole. Choose some of the points at random, join those that "
+    "the others see side by side, and let the eye grow less sharp: holes appear and are filled. The share of that time for which there "
+    "are 0, 1, 2, ... holes is a histogram that knows the topology of the set, and two sets are compared by theirs.\n\n"
     "Only distances count, so a turned or a larger copy of a set is the same set, in any number of dimensions.",
 )
 
@@ -44,7 +44,7 @@ def holes() -> Finding:
 
 @claim(
     place="Alg. 2, Sec. 5.1",
-    statement="Sets of one topology score 0, sets with different numbers of holes close to 2: the squared distance of two corners of the simplex.",
+    statement="Sets of one topology score 0, sets with other numbers of holes nearly 2: the squared distance of corners of the simplex.",
     predicted="0 or 2",
     how="`geometry_score` of each shape against the circle, as above",
     tolerance=0.25,

@@ -25,12 +25,12 @@ PAPER = Paper(
     venue="NIPS 2017",
     year=2017,
     arxiv="1706.04156",
-    lesson="The value V = E f(D(x)) + E f(-D(G(z))) is not convex in the generator, yet gradient play can be stable: near an equilibrium the "
-    "eigenvalues of the game decide. With a strictly concave f, as in the GAN, they lie to the left of the imaginary axis, because the critic's own "
-    "curvature damps the rotation. With a linear f, as in the WGAN, nothing does, and the players circle for ever.\n\n"
-    "The smallest example: a quadratic critic w x^2, a linear generator a z, data and latents uniform on [-1, 1], the equilibrium at w = 0, a = 1. "
-    "A generator that also makes the critic's gradient small, eta |dV/dw|^2, moves the eigenvalues of the WGAN to the left; from eta = 3/2 on it "
-    "no longer turns.",
+    lesson="The value V = E f(D(x)) + E f(-D(G(z))) is not convex in the generator, yet gradient play can be stable: near an equilibrium "
+    "the eigenvalues of the game decide. With a strictly concave f, as in the GAN, they lie to the left of the imaginary axis, because "
+    "the critic's own curvature damps the rotation. With a linear f, as in the WGAN, nothing does, and the players circle for ever.\n\n"
+    "The smallest example: a quadratic critic w x^2, a linear generator a z, data and latents uniform on [-1, 1], the equilibrium at w = "
+    "0, a = 1. A generator that also makes the critic's gradient small, eta |dV/dw|^2, moves the eigenvalues of the WGAN to the left; "
+    "from eta = 3/2 on it no longer turns.",
 )
 
 _X = ((torch.arange(4000, dtype=torch.float64) + 0.5) / 2000 - 1)[:, None]  # uniform on [-1, 1], without sampling noise
@@ -50,9 +50,9 @@ def _regularised(eta: float, w: float = 0.0, a: float = 1.0, steps: int = 0) -> 
 
 @claim(
     place="Thm. 3.1",
-    statement="With a strictly concave f the equilibrium attracts, with or without the regulariser: the GAN's eigenvalues have negative real parts.",
+    statement="With a strictly concave f the equilibrium attracts, with or without the regulariser: real parts are negative.",
     predicted="-b +- sqrt(b^2 - 1/9), b = 1/20 + eta / 9: f'' = -1/4 and E x^4 = 1/5 damp, f' = 1/2 and E x^2 = 1/3 rotate",
-    how="the Jacobian of `gan` and `gradient_regularized_gan` at the equilibrium of the linear-quadratic game, by differences of their gradients",
+    how="the Jacobian of `gan` and `gradient_regularized_gan` at the linear-quadratic game's equilibrium, by differences of gradients",
     tolerance=1e-6,
 )
 def gan_is_locally_stable() -> Finding:
@@ -70,8 +70,8 @@ def gan_is_locally_stable() -> Finding:
 @claim(
     place="the linear-quadratic WGAN",
     statement="With a linear f it is not: continuous gradient play of the linear-quadratic WGAN circles around the equilibrium for ever.",
-    predicted="w^2 + a^2 / 2 - log a keeps its value at the start, which its derivative along dw/dt = (1 - a^2) / 3, da/dt = 2 w a / 3 confirms",
-    how="its value on the way of the gradients of `gradient_regularized_gan[eta=0]` with the loss `wgan`, by Runge-Kutta steps of 0.1 until t = 12",
+    predicted="w^2 + a^2 / 2 - log a keeps its value, which its derivative along dw/dt = (1 - a^2) / 3, da/dt = 2 w a / 3 confirms",
+    how="its value on the way of `gradient_regularized_gan[eta=0]` with the loss `wgan`, Runge-Kutta in steps of 0.1 to 12",
     tolerance=1e-6,
 )
 def wgan_circles() -> Finding:
@@ -129,7 +129,7 @@ def critical_weight() -> Finding:
     statement="In steps, the plain WGAN spirals outwards if both players move at once and keeps its distance if they take turns; "
     "the regularised one arrives.",
     predicted="the distance after 300 linear steps of 0.1: I + h J at once; in turns, the generator sees the critic's step",
-    how="`gradient_regularized_gan` with the loss `wgan` from (0.001, 1.001): both gradients at once, and as it trains with `sgd[lr=0.1]`, in turns",
+    how="`gradient_regularized_gan` with the loss `wgan` from (0.001, 1.001): both players at once, and in turns with `sgd[lr=0.1]`",
     tolerance=0.01,
     relative=True,
 )

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.claim import Finding, Paper, claim
-from bench.claims._tools import Known, Table, atoms, evenly, minimise, play, quantiles, rate
+from bench.claims._tools import Known, TableCritic, atoms, evenly, minimise, play, quantiles, rate
 from bench.figure import Arrows, Bars, Line, Mark, Panel, Points
 from bench.method import Samples
 from methods.networks.backbones import Critic
@@ -23,10 +23,10 @@ PAPER = Paper(
     venue="NIPS 2016",
     year=2016,
     arxiv="1606.03498",
-    lesson="Gradient descent minimises costs; a GAN seeks an equilibrium. Each technique repairs one way in which the two differ. Feature matching "
-    "gives the generator a goal that stands still where the data's statistics are met. Minibatch discrimination lets the critic see that "
-    "samples are alike. Historical averaging pulls orbits around an equilibrium into it. One-sided label smoothing keeps the critic from being "
-    "certain, virtual batch normalisation keeps samples independent of each other.\n\n"
+    lesson="Gradient descent minimises costs; a GAN seeks an equilibrium. Each technique repairs one way in which the two differ. Feature "
+    "matching gives the generator a goal that stands still where the data's statistics are met. Minibatch discrimination lets the critic "
+    "see that samples are alike. Historical averaging pulls orbits around an equilibrium into it. One-sided label smoothing keeps the "
+    "critic from being certain, virtual batch normalisation keeps samples independent of each other.\n\n"
     "A classifier of K classes is a critic as well: the class 'generated' costs it no parameter, for its logit may be fixed at 0. And a "
     "classifier scores samples: each should be certain, all together varied.",
 )
@@ -36,7 +36,7 @@ PAPER = Paper(
     place="Sec. 3.1",
     statement="Feature matching is at rest wherever the means of the features agree, whatever else differs.",
     predicted="with features x and x^2, data N(0, 1): loss mu^2 + e^2, slopes 2 mu + 4 mu e and 4 sigma e, e = mu^2 + sigma^2 - 1",
-    how="the generator's loss of `feature_matching_gan` and its gradient, for 20,000 quantiles of mu + sigma N(0, 1) and for a coin mu +- sigma",
+    how="the generator's loss of `feature_matching_gan` and its gradient, for 20,000 quantiles of N(mu, sigma^2) and a coin mu +- sigma",
     tolerance=1e-3,
 )
 def feature_matching() -> Finding:
@@ -56,8 +56,8 @@ def feature_matching() -> Finding:
 @claim(
     place="Sec. 3.2",
     statement="Minibatch features o = sum of exp(-|M_i - M_j|_1) tell a collapsed batch from a varied one.",
-    predicted="n points at distance d on a line, kernel of slope h, r = exp(-h d): (r - r^(i+1) + r - r^(n-i)) / (1 - r) at point i = 0 ... n - 1; "
-    "n - 1 if all are the same",
+    predicted="n points at distance d on a line, kernel of slope h, r = exp(-h d): (r - r^(i+1) + r - r^(n-i)) / (1 - r) at point i = 0 "
+    "... n - 1; n - 1 if all are the same",
     how="the statistics in the critic's head of `minibatch_discrimination_gan`, three kernels of five dimensions, n = 8",
     tolerance=1e-9,
     deviation="the paper's sum counts each sample as close to itself, a constant 1 that the authors' code and this project leave out",
@@ -82,7 +82,7 @@ def minibatch_features() -> Finding:
     place="Sec. 3.3",
     statement="On (x - 1)(y - 1) gradient descent goes round the equilibrium for ever.",
     predicted="a^2 + b^2 - h a b of a = x - 1, b = y - 1 stays as it was: the orbit is an ellipse",
-    how="`historical_averaging_gan[weight=0]` from (3, 3), 150 plain updates of h = 0.1, one player after the other: its start, its extremes",
+    how="`historical_averaging_gan[weight=0]` from (3, 3), 150 plain updates of h = 0.1, one player after the other",
     tolerance=1e-9,
 )
 def descent_goes_round() -> Finding:
@@ -99,7 +99,7 @@ def descent_goes_round() -> Finding:
     place="Sec. 3.3",
     statement="Historical averaging finds the equilibrium of that game.",
     predicted="distance ~ t^-p, p = 1 / (1 + 4 l^2), the slow solution of u' = i u - 2 l (u - m), m' = (u - m) / t, l the term's weight",
-    how="minus the slope of log distance over log t between updates 150 and 300 of `historical_averaging_gan` from (3, 3), plain steps of 0.4",
+    how="minus the slope of log distance over log t between updates 150 and 300 of `historical_averaging_gan` from (3, 3), steps of 0.4",
     tolerance=0.02,
     deviation="the paper gives the term no weight, which is l = 1; smaller ones lead home sooner",
 )
@@ -133,7 +133,7 @@ def one_sided_smoothing() -> Finding:
     cases: dict[str, tuple[float, float]] = {}
     marks: list[Mark] = []
     for alpha in (0.9, 0.75):
-        m = play(f"label_smoothing_gan[alpha={alpha}]", nn.Linear(1, 1), Table(torch.zeros(3, dtype=torch.float64)), fake=atoms(q, 1000))
+        m = play(f"label_smoothing_gan[alpha={alpha}]", nn.Linear(1, 1), TableCritic(torch.zeros(3, dtype=torch.float64)), fake=atoms(q, 1000))
         minimise(functools.partial(m.critic_loss, Samples(atoms(p, 1000))), m.D.parameters())
         best, found = alpha * p / (p + q), m.D.scores.detach().sigmoid()
         cases |= {f"alpha = {alpha:g}, atom {k}": (float(best[k]), float(found[k])) for k in range(3)}
@@ -144,9 +144,9 @@ def one_sided_smoothing() -> Finding:
 
 @claim(
     place="Sec. 3.5",
-    statement="Virtual batch normalisation uses the statistics of a fixed reference batch and the sample itself, never those of other samples.",
+    statement="Virtual batch normalisation uses statistics of a fixed reference batch and the sample itself, never of other samples.",
     predicted="batch normalisation of the reference batch and the sample, by PyTorch; derivative 0 by the other samples' latents",
-    how="`virtual_batchnorm_gan` of a linear layer and batch norm (for derivatives: of three layers and two norms), 5 reference and 4 other latents",
+    how="`virtual_batchnorm_gan` of a linear layer and batch norm (derivatives: three layers, two norms), 5 reference and 4 other latents",
     tolerance=1e-9,
 )
 def virtual_batch_norm() -> Finding:
@@ -174,7 +174,7 @@ def virtual_batch_norm() -> Finding:
 
 @claim(
     place="Sec. 4",
-    statement="The Inception score is 1 where samples tell nothing or are all alike, K where they are certain and fall on all K classes evenly.",
+    statement="The Inception score is 1 where samples tell nothing or are all alike, K where they are certain and even over K classes.",
     predicted="exp(H(p(y)) - H(p(y|x))) in closed form: k for certainty on k classes; K exp(-H) for a chance e of a uniform class",
     how="`inception_score[splits=1]` with a classifier that is told its logits, 10 classes, 900 samples",
     tolerance=1e-6,
@@ -194,7 +194,7 @@ def inception_score() -> Finding:
 
 @claim(
     place="Sec. 5",
-    statement="A classifier of K + 1 classes loses nothing if the last logit is 0: then D(x) = Z / (Z + 1), Z = sum of exp of the K others.",
+    statement="K + 1 classes lose nothing if the last logit is 0: then D(x) = Z / (Z + 1), Z the sum of exp of the others.",
     predicted="-(E log(1 - p_(K+1)(real)) + E log p_(K+1)(fake)) / 2 of a softmax over K + 1 logits, whose last is any c, added to all",
     how="the unsupervised loss of `semi_supervised_gan` on the K = 5 logits less c, 64 real and 64 fake",
     tolerance=1e-12,

@@ -17,8 +17,9 @@ PAPER = Paper(
     venue="ICML 2018 workshop on theoretical foundations and applications of deep generative models",
     year=2018,
     arxiv="1801.01973",
-    lesson="The Inception score is the exponential of the information that a picture carries about its class, as a classifier sees it. It is 1 for "
-    "noise and for a single class, and K at most: when the classifier is certain of every picture and meets all classes equally often.\n\n"
+    lesson="The Inception score is the exponential of the information that a picture carries about its class, as a classifier sees it. It "
+    "is 1 for noise and for a single class, and K at most: when the classifier is certain of every picture and meets all classes equally "
+    "often.\n\n"
     "So it rewards certainty and variety of classes, and nothing else: one picture of each class, over and over, has the highest score.",
 )
 

@@ -24,9 +24,9 @@ PAPER = Paper(
     year=2016,
     arxiv="1606.03657",
     lesson="Nothing in a GAN makes the generator use a latent code c. InfoGAN rewards the mutual information I(c; x) of code and sample. "
-    "That needs the posterior P(c | x), which is unknown; any network Q(c | x) in its place gives a lower bound L_I = E log Q(c | x) + H(c), and the "
-    "gap is the divergence of Q from the posterior. So Q and the generator can both raise L_I. Of a categorical code it cannot exceed H(c), reached "
-    "when every sample tells its code.",
+    "That needs the posterior P(c | x), which is unknown; any network Q(c | x) in its place gives a lower bound L_I = E log Q(c | x) + "
+    "H(c), and the gap is the divergence of Q from the posterior. So Q and the generator can both raise L_I. Of a categorical code it "
+    "cannot exceed H(c), reached when every sample tells its code.",
 )
 
 STDS = [0.2 + 0.1 * i for i in range(31)]  # of the channel's noise, for curves
@@ -91,7 +91,7 @@ def gap() -> Finding:
 
 @claim(
     place="Sec. 6; Sec. 7.1",
-    statement="A continuous code is read by a Gaussian, and one that the sample does not tell costs what that Gaussian misses of its prior.",
+    statement="A continuous code is read by a Gaussian; one that the sample does not tell costs what the Gaussian misses of its prior.",
     predicted="-KL(U(-1, 1) || N(m, s^2)) nats, as I(c; x) is 0",
     how="`information` of `infogan` with the same mean and standard deviation for every sample, on 10,000 midpoints of (-1, 1)",
     tolerance=1e-5,
@@ -119,11 +119,11 @@ def unread_continuous_code() -> Finding:
 @claim(
     place="Sec. 5, Eq. 6",
     statement="Q and the generator both learn from -lambda L_I.",
-    predicted="the gradient of -lambda E log softmax(Q)_c, at the weight where it is missed most; of the critic's loss none for the generator",
-    how="what `info=0.7` adds to the gradients of `infogan`'s losses over `info=0`: one layer each of Q, of the critic's body, of the generator",
+    predicted="the gradient of -lambda E log softmax(Q)_c, where it is missed most; of the critic's loss none for the generator",
+    how="what `info=0.7` adds to the gradients of `infogan`'s losses over `info=0`: a layer each of Q, the critic's body, the generator",
     tolerance=1e-12,
-    deviation="in Eq. 6 the critic, whose body Q shares, maximises V - lambda L_I; here as in the authors' code the critic's update trains Q too and "
-    "lowers -V - lambda L_I, so that the shared body raises L_I",
+    deviation="in Eq. 6 the critic, whose body Q shares, maximises V - lambda L_I; here as in the authors' code the critic's update "
+    "trains Q too and lowers -V - lambda L_I, so that the shared body raises L_I",
 )
 def who_learns_from_the_information() -> Finding:
     """The term in both losses."""
@@ -151,7 +151,7 @@ def who_learns_from_the_information() -> Finding:
     place="Sec. 7.1, Fig. 1",
     statement="L_I rises to H(c) as the game goes on.",
     predicted="at least 95 % of log 10",
-    how="1,000 updates of `infogan` (Adam 1e-3) on `ring`, a code of ten values; drawn beside it: the generator without the term, Q with it",
+    how="1,000 updates of `infogan` (Adam 1e-3) on `ring`, a code of ten values; drawn beside it: without the term, Q with it",
     relation=">=",
     tolerance=0.05,
     relative=True,

@@ -19,11 +19,11 @@ PAPER = Paper(
     venue="ICLR 2018",
     year=2018,
     arxiv="1801.01401",
-    lesson="Two distributions can be told apart by the mean of a kernel over pairs: within the one, within the other, and across. The cubic kernel "
-    "of the kernel Inception distance sees means, covariances and third moments. Its estimate from samples is right in the mean, whatever "
-    "their number.\n\n"
-    "The Frechet distance is not: it is a distance of fitted moments, and two fits to one distribution never agree. The bias falls like 1 / "
-    "n and rises with the square of the number of features, so distances from different numbers of samples do not compare.",
+    lesson="Two distributions can be told apart by the mean of a kernel over pairs: within the one, within the other, and across. The "
+    "cubic kernel of the kernel Inception distance sees means, covariances and third moments. Its estimate from samples is right in the "
+    "mean, whatever their number.\n\n"
+    "The Frechet distance is not: it is a distance of fitted moments, and two fits to one distribution never agree. The bias falls like 1 "
+    "/ n and rises with the square of the number of features, so distances from different numbers of samples do not compare.",
 )
 
 Law = dict[float, float]
@@ -53,7 +53,7 @@ def unbiased() -> Finding:
     place="Sec. 4",
     statement="With its kernel (x.y / d + 1)^3 it compares the first three moments and no more.",
     predicted="3 dm1^2 + 3 dm2^2 + dm3^2 of the differences of the moments: 0 where three agree",
-    how="the exact mean of `kd[net=pixels]` over samples of two, for laws on the line that differ from each other first in the given moment",
+    how="the exact mean of `kd[net=pixels]` over samples of two, for laws on the line that differ first in the given moment",
     tolerance=1e-4,
 )
 def three_moments() -> Finding:

@@ -20,11 +20,11 @@ PAPER = Paper(
     venue="NeurIPS 2019",
     year=2019,
     arxiv="1911.02469",
-    lesson="A VAE whose encoder and decoder are linear is probabilistic PCA, whose likelihood has a closed-form maximum (Tipping and Bishop 1999). "
-    "The bound costs nothing there; that its posterior has independent coordinates even turns the latents to the principal axes, which the "
-    "likelihood alone leaves free to rotate.\n\n"
-    "A latent collapses where the noise of the decoder exceeds the variance of its axis: its posterior is the prior, and it tells nothing. That is "
-    "the likelihood's own optimum, not a fault of the bound.",
+    lesson="A VAE whose encoder and decoder are linear is probabilistic PCA, whose likelihood has a closed-form maximum (Tipping and "
+    "Bishop 1999). The bound costs nothing there; that its posterior has independent coordinates even turns the latents to the principal "
+    "axes, which the likelihood alone leaves free to rotate.\n\n"
+    "A latent collapses where the noise of the decoder exceeds the variance of its axis: its posterior is the prior, and it tells "
+    "nothing. That is the likelihood's own optimum, not a fault of the bound.",
 )
 
 SPREADS = torch.tensor([3.0, 2.0, 1.0, 0.5, 0.2], dtype=torch.float64)  # standard deviations along hidden axes
@@ -32,7 +32,7 @@ SPREADS = torch.tensor([3.0, 2.0, 1.0, 0.5, 0.2], dtype=torch.float64)  # standa
 
 @claim(
     place="Sec. 4.1; Tipping and Bishop 1999",
-    statement="The best bound of a linear VAE is the greatest likelihood of probabilistic PCA, its noise the mean of the eigenvalues left out.",
+    statement="The best bound of a linear VAE is the greatest likelihood of probabilistic PCA, its noise the mean eigenvalue left out.",
     predicted="log N(x; mean, C) a sample, C from the eigenvalues of the data's covariance",
     how="`linear_vae`, 1 to 3 latents, by L-BFGS on its bound for 300 points in five dimensions",
     tolerance=1e-5,
@@ -92,7 +92,7 @@ def latents_are_principal_axes() -> Finding:
 
 @claim(
     place="Sec. 4.3",
-    statement="With the noise held at s^2 a latent tells 1/2 log(lambda / s^2) nats of its axis, and collapses to none where s^2 exceeds lambda.",
+    statement="With the noise held at s^2 a latent tells 1/2 log(lambda / s^2) nats of its axis, none where s^2 exceeds lambda.",
     predicted="1/2 log(lambda_i / s^2) where positive, else 0, for each axis",
     how="the mean KL of each of 3 latents of `linear_vae` at the best bound, at five levels of noise",
     tolerance=1e-3,

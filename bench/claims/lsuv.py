@@ -19,11 +19,12 @@ PAPER = Paper(
     venue="ICLR 2016",
     year=2016,
     arxiv="1511.06422",
-    lesson="A layer multiplies the variance of what passes through it by a factor that depends on its weights and on the non-linearity before it. "
-    "In a deep network these factors multiply, so signals and gradients vanish or explode unless each is near one. Xavier's and He's rules compute "
-    "the factor for linear layers and for ReLU.\n\n"
-    "LSUV measures it instead: orthonormal weights, then, layer by layer on one batch of data, each layer's weights are divided by the standard "
-    "deviation of its output. Any non-linearity will do. Where biases are 0 the output is linear in the weights, so one division is exact.",
+    lesson="A layer multiplies the variance of what passes through it by a factor that depends on its weights and on the non-linearity "
+    "before it. In a deep network these factors multiply, so signals and gradients vanish or explode unless each is near one. Xavier's "
+    "and He's rules compute the factor for linear layers and for ReLU.\n\n"
+    "LSUV measures it instead: orthonormal weights, then, layer by layer on one batch of data, each layer's weights are divided by the "
+    "standard deviation of its output. Any non-linearity will do. Where biases are 0 the output is linear in the weights, so one division "
+    "is exact.",
 )
 
 WIDTH, DEPTH = 256, 11
@@ -57,7 +58,7 @@ def orthonormal_weights() -> Finding:
     place="Alg. 1",
     statement="After LSUV the output of every layer has variance 1 before its non-linearity.",
     predicted="1, within the algorithm's tolerance of 0.02",
-    how="the init `lsuv` on an MLP of eleven layers with each non-linearity and on seven convolutions; the layer that misses most, same batch",
+    how="the init `lsuv` on an MLP of eleven layers with each non-linearity and on seven convolutions; the worst layer, same batch",
     tolerance=0.02,
 )
 def unit_variance() -> Finding:

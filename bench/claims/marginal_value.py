@@ -18,9 +18,9 @@ PAPER = Paper(
     venue="NIPS 2017",
     year=2017,
     arxiv="1705.08292",
-    lesson="With more weights than examples many solutions fit the data, and the optimiser chooses. Methods that step along sums of gradients stay "
-    "in the span of the examples and find the solution of least norm. Methods that divide each coordinate by the size of its own gradients "
-    "find one whose entries are all as large as each other.\n\n"
+    lesson="With more weights than examples many solutions fit the data, and the optimiser chooses. Methods that step along sums of "
+    "gradients stay in the span of the examples and find the solution of least norm. Methods that divide each coordinate by the size of "
+    "its own gradients find one whose entries are all as large as each other.\n\n"
     "The paper's least-squares problem makes that matter: its first feature is the label, two more are always 1, the rest are private to "
     "one example each. The least norm reads the label and errs nowhere. The adaptive solution weighs every feature alike, trusts the two "
     "constants over the label, and calls every new point positive.",
@@ -34,8 +34,8 @@ _STEPS = 600
 @claim(
     place="Sec. 3.3",
     statement="Gradient descent, with momentum too, reaches the interpolating solution of least norm.",
-    predicted="margins of new points under X'a, (XX') a = y, solved by hand: with n+ positives and n- negatives and D = 8 n+ n- + 15 n+ + 3 n- + 5, "
-    "a+ = (4 n- + 5) / D, a- = -(4 n+ + 1) / D",
+    predicted="margins of new points under X'a, (XX') a = y, solved by hand: with n+ positives and n- negatives and D = 8 n+ n- + 15 n+ + "
+    "3 n- + 5, a+ = (4 n- + 5) / D, a- = -(4 n+ + 1) / D",
     how="those of `sgd`, `sgdm` and `nag` that are registered, 600 steps from 0 on the mean squared error of 12 positives and 8 negatives",
     tolerance=1e-3,
 )
@@ -49,7 +49,7 @@ def least_norm() -> Finding:
 
 @claim(
     place="Lemma 3.1",
-    statement="Adaptive methods from 0 reach a multiple of sign(X'y): here sign(X'y) / 4, which says (y + 2) / 4 of a new point, always above 0.",
+    statement="Adaptive methods from 0 reach a multiple of sign(X'y): here sign(X'y) / 4, whose margin on a new point is (y + 2) / 4 > 0.",
     predicted="margins 3/4 of a positive and 1/4 of a negative",
     how="those of `adam`, `rmsprop`, `adagrad`, `amsgrad` and `nadam` that are registered, 600 steps from 0 on the same problem",
     tolerance=1e-3,

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.claim import Finding, Paper, claim
-from bench.claims._tools import Known, Table, atoms, evenly, minimise, play, rate
+from bench.claims._tools import Known, TableCritic, atoms, evenly, minimise, play, rate
 from bench.figure import Bars, Line, Mark, Panel, Points
 from bench.method import Samples
 
@@ -20,9 +20,10 @@ PAPER = Paper(
     venue="ICLR 2017",
     year=2017,
     arxiv="1612.02136",
-    lesson="A generator learns from the samples that it draws, so a mode that it hardly draws teaches it hardly anything. An encoder changes that: "
-    "every real sample, encoded and generated again, gives a gradient right at its mode, from its distance to the original and from the critic's "
-    "view of it. MDGAN splits the work: one critic brings reconstructions onto the data, another spreads samples over the reconstructions.\n\n"
+    lesson="A generator learns from the samples that it draws, so a mode that it hardly draws teaches it hardly anything. An encoder "
+    "changes that: every real sample, encoded and generated again, gives a gradient right at its mode, from its distance to the original "
+    "and from the critic's view of it. MDGAN splits the work: one critic brings reconstructions onto the data, another spreads samples "
+    "over the reconstructions.\n\n"
     "The MODE score adds to the Inception score a price for classes in wrong proportion. With the truth put into both of its terms, as it "
     "is sometimes quoted, it falls back to the Inception score.",
 )
@@ -32,9 +33,9 @@ PAPER = Paper(
     place="Sec. 3.2, Reg-GAN",
     statement="The encoder's loss draws reconstructions towards what the critic calls real, the more the less it calls them so.",
     predicted="slope -l (1 - sigmoid(s)) in the score s of a reconstruction",
-    how="the gradient of `reg_gan`'s encoder loss (l = lambda2 = 0.4) and of `mdgan`'s manifold loss (l = 0.01) under perfect reconstruction",
+    how="the gradient of `reg_gan`'s encoder loss (l = lambda2 = 0.4) and of `mdgan`'s manifold loss (l = 0.01), reconstruction perfect",
     tolerance=1e-12,
-    deviation="the paper prints + lambda2 log D into a loss that is minimised, which would drive reconstructions away; the sign here is the other",
+    deviation="the paper prints + lambda2 log D into a loss that is minimised, which would drive reconstructions away; here - lambda2",
 )
 def encoder_sign() -> Finding:
     """Towards the data."""
@@ -53,7 +54,7 @@ def encoder_sign() -> Finding:
 
 @claim(
     place="Sec. 3.1",
-    statement="A mode that the generator draws with a small chance e gives it a gradient of size e; the encoder adds one that does not depend on e.",
+    statement="A mode drawn with a small chance e gives the generator a gradient of size e; the encoder adds one free of e.",
     predicted="-(e + l2 / 2) (1 - sigmoid(w y)) w + l1 (y - x) in the place y of that mode, data half at x, critic D = w y",
     how="the gradient of the generator's loss of `reg_gan`, G(z) one of two places by the sign of z, E(x) the sign of x; 1,000 latents",
     tolerance=1e-9,
@@ -78,13 +79,13 @@ def missed_modes() -> Finding:
     place="Sec. 3.3, Alg. 1",
     statement="MDGAN's first critic tells data from reconstructions, its second reconstructions from samples.",
     predicted="p / (p + r) and r / (r + q) at each of four atoms",
-    how="the manifold critic's and the critic's loss of `mdgan`, free scores, by L-BFGS; 1,000 each of data p, reconstructions r, samples q",
+    how="the manifold critic's and the critic's loss of `mdgan`, free scores, by L-BFGS; 1,000 each of data, reconstructions, samples",
     tolerance=1e-5,
 )
 def two_critics() -> Finding:
     """First the manifold, then its mass."""
     p, r, q = (torch.tensor(v, dtype=torch.float64) for v in ([0.4, 0.3, 0.2, 0.1], [0.25, 0.25, 0.25, 0.25], [0.1, 0.2, 0.2, 0.5]))
-    tables: list[nn.Module] = [Table(torch.zeros(4, dtype=torch.float64)) for _ in range(3)]
+    tables: list[nn.Module] = [TableCritic(torch.zeros(4, dtype=torch.float64)) for _ in range(3)]
     m = play("mdgan", nn.Linear(1, 1), [tables[0], nn.Linear(1, 1), tables[2]], fake=atoms(q, 1000))
     m.reconstruct = lambda x: atoms(r, 1000)
     panels, names = [], [f"atom {k}" for k in range(4)]
@@ -99,7 +100,7 @@ def two_critics() -> Finding:
 
 @claim(
     place="Sec. 4, MODE score",
-    statement="The MODE score falls below the Inception score where classes are missing, and is K only where all are there in the data's proportion.",
+    statement="The MODE score falls below the Inception score where classes are missing, and is K only where all are there as in the data.",
     predicted="certain samples on k of K = 10 classes, evenly: k^2 / K if the data has all evenly, k if it has the same k; 1 for noise",
     how="`mode_score` and `class_score` with a classifier that is told its logits, 900 fakes and reals",
     tolerance=1e-6,
@@ -123,7 +124,7 @@ def missing_classes() -> Finding:
     place="Sec. 4, MODE score",
     statement="With the data's p* in both terms, exp(E KL(p(y|x) || p*) - KL(p(y) || p*)), the score is the Inception score, whatever p*.",
     predicted="that form, and exp(E KL(p(y|x) || p(y)) - KL(p(y) || p*)), written out with PyTorch's divergence",
-    how="`class_score` against the first, `mode_score` against the second, on 500 fakes and 400 reals of random logits, 7 classes, one raised",
+    how="`class_score` against the first, `mode_score` against the second, on 500 fakes, 400 reals, random logits of 7 classes, one raised",
     tolerance=1e-9,
     relative=True,
     deviation="the paper has p(y) in the first term; surveys quote the form with p* in both, which cannot see what it was made to see",
@@ -149,7 +150,10 @@ def quoted_form() -> Finding:
 
 
 def _slope_at_a_mode(spec: str, share: float, w: float, x: float, y: float) -> float:
-    """The slope of the generator's loss in the place y of a mode: critic D = w y, data half at -x and half at x, that share of 1,000 samples at y."""
+    """The slope of the generator's loss in the place y of a mode that holds that share of 1,000 samples.
+
+    The critic is D = w y; half of the data lies at -x, half at x.
+    """
     places = nn.Parameter(torch.tensor([-1.0, y], dtype=torch.float64))
     m = play(spec, Known(lambda z: places[(z[:, 0] > 0).long()][:, None]), [Known(lambda v: w * v[:, 0]), Known(lambda v: v[:, 0].sign())])
     m.z = lambda n: torch.where(torch.arange(1000) < 1000 * share, 1.0, -1.0)[:, None]

@@ -17,11 +17,12 @@ PAPER = Paper(
     authors="Sutskever, Martens, Dahl, Hinton",
     venue="ICML 2013",
     year=2013,
-    lesson="Momentum adds up gradients in a velocity that decays. Where gradients agree, steps grow to 1 / (1 - mu) times their size; where they "
-    "alternate, they cancel. On a quadratic every direction of curvature is a recurrence of two terms, and its two eigenvalues tell all: "
-    "plain descent loses a share of 1 / kappa of the error in a step, momentum at Polyak's optimum a share of 1 / sqrt(kappa).\n\n"
-    "Nesterov's variant takes the gradient where the velocity is about to lead. On a quadratic that is a momentum of mu (1 - lr curvature): "
-    "less where the curvature is high, which damps the oscillations there.",
+    lesson="Momentum adds up gradients in a velocity that decays. Where gradients agree, steps grow to 1 / (1 - mu) times their size; "
+    "where they alternate, they cancel. On a quadratic every direction of curvature is a recurrence of two terms, and its two eigenvalues "
+    "tell all: plain descent loses a share of 1 / kappa of the error in a step, momentum at Polyak's optimum a share of 1 / "
+    "sqrt(kappa).\n\n"
+    "Nesterov's variant takes the gradient where the velocity is about to lead. On a quadratic that is a momentum of mu (1 - lr "
+    "curvature): less where the curvature is high, which damps the oscillations there.",
 )
 
 _KAPPAS = (10.0, 100.0, 1000.0)
@@ -69,7 +70,7 @@ def terminal_velocity() -> Finding:
 
 @claim(
     place="Sec. 2.1",
-    statement="At its best rate, 2 / (1 + kappa) for curvatures 1 ... kappa, gradient descent shrinks the error by (kappa - 1) / (kappa + 1) a step.",
+    statement="At its best rate, 2 / (1 + kappa) on curvatures 1 to kappa, descent shrinks the error by (kappa - 1) / (kappa + 1) a step.",
     predicted="(kappa - 1) / (kappa + 1)",
     how="the largest |eigenvalue| of the recurrence that iterates of `sgd` follow on 9 curvatures between 1 and kappa",
     tolerance=1e-9,
@@ -83,7 +84,7 @@ def rate_of_gradient_descent() -> Finding:
 
 @claim(
     place="Sec. 2.1",
-    statement="At Polyak's optimum the heavy ball shrinks it by (sqrt kappa - 1) / (sqrt kappa + 1) a step: every eigenvalue lies on one circle.",
+    statement="At Polyak's optimum the heavy ball shrinks it by (sqrt kappa - 1) / (sqrt kappa + 1) a step: all eigenvalues on one circle.",
     predicted="(sqrt kappa - 1) / (sqrt kappa + 1)",
     how="the largest |eigenvalue| of the recurrence that iterates of `sgdm` follow; lr 4 / (1 + sqrt kappa)^2, momentum the square of that",
     tolerance=1e-6,
@@ -132,7 +133,7 @@ class _Recurrence(NamedTuple):
 
 
 def _recurrence(spec: str, curvatures: Tensor, order: int = 2) -> _Recurrence:
-    """The linear recurrence (of one or two terms) that an optimiser follows on the loss sum h w^2 / 2, solved from its first iterates after w = 1."""
+    """The linear recurrence of one or two terms that an optimiser follows on sum h w^2 / 2, solved from its first iterates after w = 1."""
     w = path(spec, torch.ones_like(curvatures), lambda w: (curvatures * w.square()).sum() / 2, 4)
     if order == 1:
         return _Recurrence(torch.zeros_like(curvatures), (w[2] / w[1]).to(torch.complex128))

@@ -27,11 +27,12 @@ PAPER = Paper(
     venue="NIPS 2017",
     year=2017,
     arxiv="1705.10461",
-    lesson="Training a GAN follows a vector field v that is no gradient: its Jacobian A has eigenvalues off the real axis, which make the players "
-    "turn around the equilibrium instead of falling into it. Steps h along v converge only if every eigenvalue has a negative real part, and "
-    "only if h is below a bound that shrinks with the square of |Im / Re|. In the bilinear game there is no such step at all.\n\n"
-    "Consensus optimisation lets both players also make |v|^2 / 2 small. At an equilibrium that turns A into A - gamma A'A: every eigenvalue moves "
-    "to the left, and the more the faster it turned.",
+    lesson="Training a GAN follows a vector field v that is no gradient: its Jacobian A has eigenvalues off the real axis, which make the "
+    "players turn around the equilibrium instead of falling into it. Steps h along v converge only if every eigenvalue has a negative "
+    "real part, and only if h is below a bound that shrinks with the square of |Im / Re|. In the bilinear game there is no such step at "
+    "all.\n\n"
+    "Consensus optimisation lets both players also make |v|^2 / 2 small. At an equilibrium that turns A into A - gamma A'A: every "
+    "eigenvalue moves to the left, and the more the faster it turned.",
 )
 
 _LINEAR = 'adversarial="wgan[clip=1e9]"'  # never clips: f = theta psi
@@ -76,7 +77,7 @@ def consensus_on_the_bilinear_game() -> Finding:
     place="Convergence theory, bound on the step",
     statement="Steps converge if and only if h < 2 / (|Re| (1 + (Im / Re)^2)) for every eigenvalue.",
     predicted="2 gamma / (gamma^2 + 1); the factor of an update there, 1, and 1 % to either side, |1 + h (-gamma + i)|",
-    how="`bench.analysis.game_dynamics` on `consensus_gan` in the bilinear game; the eigenvalues of its updates with plain gradient steps of that size",
+    how="`bench.analysis.game_dynamics` on `consensus_gan` in the bilinear game; the eigenvalues of its plain updates of that size",
     tolerance=1e-6,
 )
 def largest_step() -> Finding:
@@ -97,7 +98,7 @@ def largest_step() -> Finding:
 
 @claim(
     place="Smooth two-player games, zero-sum",
-    statement="In a zero-sum game the players' influences on each other are opposite: that part of the Jacobian is antisymmetric, a rotation.",
+    statement="In a zero-sum game the players' influences on each other are opposite: that part of the Jacobian is a rotation.",
     predicted="B = -C' for the blocks off the diagonal: |B + C'|^2 / (|B|^2 + |C|^2) is 0",
     how="the exact Jacobian of `gan[adversarial=saturating]` on eight Gaussians after 200 updates; beside it the non-saturating game there",
     tolerance=1e-12,
@@ -116,7 +117,7 @@ def influences_are_opposite() -> Finding:
 @claim(
     place="Consensus optimisation, convergence",
     statement="At an equilibrium the Jacobian of consensus optimisation is A - gamma A'A, A the game's own.",
-    predicted="the eigenvalues of A - gamma A'A by linear algebra, A from `gan`: sums of their real parts and of the squares of the imaginary ones",
+    predicted="the eigenvalues of A - gamma A'A by linear algebra, A from `gan`: sums of real parts and of squared imaginary ones",
     how="the spectrum of `consensus_gan` on eight Gaussians, its critic made constant and the data its own samples, so that v = 0",
     tolerance=1e-8,
     relative=True,
@@ -137,7 +138,7 @@ def consensus_at_an_equilibrium() -> Finding:
 @claim(
     place="Consensus optimisation, convergence",
     statement="The larger gamma, the smaller |Im / Re|: consensus optimisation trades rotation for attraction.",
-    predicted="-Re >= gamma Im^2, so |Im / Re| <= 1 / (gamma |Im|): for an eigenvector u of length 1, Re <= -gamma |A u|^2 and |Im| <= |A u|",
+    predicted="-Re >= gamma Im^2, so |Im / Re| <= 1 / (gamma |Im|): for a unit eigenvector u, Re <= -gamma |A u|^2 and |Im| <= |A u|",
     how="the least of -Re / (gamma Im^2) over the eigenvalues that turn, of `consensus_gan` at the same equilibrium",
     tolerance=1e-6,
     relation=">=",

@@ -22,11 +22,12 @@ PAPER = Paper(
     venue="ICLR 2017",
     year=2017,
     arxiv="1701.04862",
-    lesson="Data and samples lie on thin sets that hardly meet, so a critic can tell them apart perfectly: the Jensen-Shannon divergence is log 2 "
-    "however near they are, and the closer the critic comes to perfection, the less the generator can learn from it. The -log D trick descends "
-    "KL - 2 JSD instead, whose second term pushes the wrong way, and its updates have heavy tails as soon as the critic errs.\n\n"
-    "Noise on the critic's inputs mends this: noisy distributions overlap, their divergence has a gradient, and together with the size of the noise "
-    "it bounds the Wasserstein distance of the clean ones.",
+    lesson="Data and samples lie on thin sets that hardly meet, so a critic can tell them apart perfectly: the Jensen-Shannon divergence "
+    "is log 2 however near they are, and the closer the critic comes to perfection, the less the generator can learn from it. The -log D "
+    "trick descends KL - 2 JSD instead, whose second term pushes the wrong way, and its updates have heavy tails as soon as the critic "
+    "errs.\n\n"
+    "Noise on the critic's inputs mends this: noisy distributions overlap, their divergence has a gradient, and together with the size of "
+    "the noise it bounds the Wasserstein distance of the clean ones.",
 )
 
 _STAGES = (25, 50, 100, 200, 400, 700, 1000)  # critic steps
@@ -37,7 +38,7 @@ _GAN, _NOISY = (f"{name}adversarial=saturating,optimizer=adam[lr=1e-3]]" for nam
     place="Thm. 2.1, 2.2 and 2.3",
     statement="On supports that do not meet there is a perfect critic: it is always right, and the divergence it shows is log 2.",
     predicted="accuracy 1; (log 4 - the critic's loss) / 2 = log 2",
-    how="the critic of `gan` after 200 steps of `adam[lr=1e-3]` on a ring of eight Gaussians against a fixed random generator; 2,000 samples of each",
+    how="`gan`'s critic after 200 steps of `adam[lr=1e-3]` on a ring of eight Gaussians against a fixed random generator; 2,000 of each",
     tolerance=0.02,
 )
 def perfect_critic() -> Finding:
@@ -104,13 +105,13 @@ def what_the_losses_descend() -> Finding:
 
 @claim(
     place="Thm. 2.6",
-    statement="Where the critic and its gradient err by white noise, an update of -log D is Cauchy: averaging over a batch does not tame it.",
+    statement="Where the critic and its gradient err by white noise, an update of -log D is Cauchy: a mean over a batch does not tame it.",
     predicted="P(|u| > x) = 1 - 2/pi arctan(x / 2) of a Cauchy law of scale 2, that of the two errors' ratio",
-    how="the gradient of the generator's loss of `gan` with a critic whose D is |N(0, 0.01)| and grad D N(0, 0.02), 100,000 batches of 1 and of 16",
+    how="the gradient of `gan`'s generator loss under a critic whose D is |N(0, 0.01)| and grad D N(0, 0.02), 100,000 batches of 1, 16",
     tolerance=0.1,
     relative=True,
-    deviation="D - D* is taken by its size, |N(0, s)|: as printed, D on a fake would be below 0 half of the time, where no logarithm exists. "
-    "The ratio's law is the same; so is that of a batch's mean.",
+    deviation="D - D* is taken by its size, |N(0, s)|: as printed, D on a fake would be below 0 half of the time, where no logarithm "
+    "exists. The ratio's law is the same; so is that of a batch's mean.",
 )
 def cauchy_updates() -> Finding:
     """Heavy tails."""
@@ -152,7 +153,7 @@ def divergence_of_noisy_points() -> Finding:
     place="Thm. 3.2",
     statement="With noise on its fakes a generator under the best critic descends twice the divergence of the noisy distributions.",
     predicted="the derivative of 2 JSD(N(0, s^2), N(delta, s^2)) by delta, by quadrature",
-    how="the derivative of the generator's loss of `instance_noise_gan` at D*, a fake point delta, noise of s = 0.5 and 2 drawn 200,000 times",
+    how="the derivative of the generator's loss of `instance_noise_gan` at D*, a fake point delta, 200,000 draws of noise s = 0.5, 2",
     tolerance=0.01,
 )
 def noise_gives_a_gradient() -> Finding:
@@ -196,7 +197,7 @@ def noise_keeps_the_gradient() -> Finding:
     place="Lemma 4, Thm. 3.3",
     statement="Noise of variance V moves a law by sqrt(V) at most, so a small noise and a small noisy divergence mean a small distance.",
     predicted="W(X, X + e) <= sqrt(V); W(P, Q) <= 2 sqrt(V) + 2 C sqrt(JSD of the noisy laws), C the diameter of their support",
-    how="`sliced_wasserstein[order=1]`, which on a line is W: points and N(0, 1) with noise; U(0, 1) and U(delta, delta + 1), noise U(-a, a)",
+    how="`sliced_wasserstein[order=1]`, which on a line is W: points with noise N(0, 1); U(0, 1), U(delta, delta + 1) with U(-a, a)",
     tolerance=1e-5,
     relation="<=",
 )

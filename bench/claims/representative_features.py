@@ -20,9 +20,9 @@ PAPER = Paper(
     venue="ICML 2018",
     year=2018,
     arxiv="1801.09195",
-    lesson="A critic keeps only what tells today's samples from data and forgets the rest, and what it forgets the generator may drop. The encoder "
-    "of an autoencoder, trained on real data alone, must represent all of it. RFGAN fixes that encoder and shows its features to the critic beside "
-    "the critic's own: no game can make it forget them, yet their gradient reaches the generator.",
+    lesson="A critic keeps only what tells today's samples from data and forgets the rest, and what it forgets the generator may drop. "
+    "The encoder of an autoencoder, trained on real data alone, must represent all of it. RFGAN fixes that encoder and shows its features "
+    "to the critic beside the critic's own: no game can make it forget them, yet their gradient reaches the generator.",
 )
 
 
@@ -58,7 +58,7 @@ def fixed_encoder() -> Finding:
 @claim(
     place="Sec. 3.2",
     statement="The critic judges both kinds of features at once, and the gradient of both reaches the generator.",
-    predicted="A' u + B' w in the sample, for linear encoder A, linear critic B and a head (u, w); a fixed encoder's part is there whatever w",
+    predicted="A' u + B' w in the sample, for linear encoder A, linear critic B and a head (u, w); a fixed encoder's part stays whatever w",
     how="the gradient of the critic of `rf_gan` by a sample, after the encoder is fixed, three dimensions",
     tolerance=1e-12,
 )

@@ -18,9 +18,9 @@ PAPER = Paper(
     venue="IEEE Transactions on Pattern Analysis and Machine Intelligence 41(3)",
     year=2019,
     arxiv="1604.03605",
-    lesson="A map of where people look can be scored in many ways, which disagree about what may be changed without loss. The area under the ROC "
-    "curve asks only for the order of pixels: any increasing function of the map is as good a map. The normalised scanpath saliency "
-    "subtracts the mean and divides by the deviation, so brightness and contrast do not matter, but the shape of the peaks does.",
+    lesson="A map of where people look can be scored in many ways, which disagree about what may be changed without loss. The area under "
+    "the ROC curve asks only for the order of pixels: any increasing function of the map is as good a map. The normalised scanpath "
+    "saliency subtracts the mean and divides by the deviation, so brightness and contrast do not matter, but the shape of the peaks does.",
 )
 
 

@@ -28,9 +28,9 @@ PAPER = Paper(
     venue="CVPR 2017",
     year=2017,
     arxiv="1609.04802",
-    lesson="A network works on the small picture and only its last layers enlarge it: r^2 channels become one of r times the height and width. "
-    "Trained for squared error alone it draws the mean of all pictures that would explain what it sees, which is blurred; an adversarial "
-    "loss makes it choose one of them.\n\n"
+    lesson="A network works on the small picture and only its last layers enlarge it: r^2 channels become one of r times the height and "
+    "width. Trained for squared error alone it draws the mean of all pictures that would explain what it sees, which is blurred; an "
+    "adversarial loss makes it choose one of them.\n\n"
     "Its tables also show what a number owes to its protocol. They hold the luma of digital television, a shaved border, and a video "
     "codec's SSIM; other lumas move the PSNR by 1.3 dB, other windows the SSIM by .01 and more, on the very same pictures.",
 )
@@ -124,7 +124,7 @@ def psnr_of_interpolation() -> Finding:
 
 @claim(
     place="Table 2, Set5",
-    statement="Enlarged four times, Set5 has an SSIM of 0.8211 (bicubic) and 0.7552 (nearest): by daala; the usual SSIM is 0.01 lower and more.",
+    statement="Enlarged 4 x, Set5 has an SSIM of 0.8211 (bicubic) and 0.7552 (nearest): by daala; the usual SSIM is 0.01 lower or more.",
     predicted="the table's numbers",
     how="`ssim_daala[border=4]` of the same; the usual `ssim` beside it in the figure",
     tolerance=0.0015,

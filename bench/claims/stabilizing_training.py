@@ -21,9 +21,10 @@ PAPER = Paper(
     venue="NIPS 2017",
     year=2017,
     arxiv="1705.09367",
-    lesson="Where data and samples lie on thin sets that do not meet, their divergence is flat and a critic separates them perfectly. Noise of "
-    "variance gamma on both makes them overlap. Its effect need not be sampled: to first order in gamma it is a penalty on the critic's gradient, "
-    "weighted by the curvature of f*; for the GAN that means by how wrong the critic is, (1 - D)^2 on data and D^2 on samples.\n\n"
+    lesson="Where data and samples lie on thin sets that do not meet, their divergence is flat and a critic separates them perfectly. "
+    "Noise of variance gamma on both makes them overlap. Its effect need not be sampled: to first order in gamma it is a penalty on the "
+    "critic's gradient, weighted by the curvature of f*; for the GAN that means by how wrong the critic is, (1 - D)^2 on data and D^2 on "
+    "samples.\n\n"
     "The weights are part of the objective, so the critic is trained through them too.",
 )
 
@@ -119,9 +120,9 @@ def weights_are_differentiated() -> Finding:
 
 @claim(
     place="F_gamma: noise as a penalty",
-    statement="The regularised objective is the GAN's on data and samples convolved with noise of variance gamma, up to terms of second order.",
+    statement="The regularised objective is the GAN's on data and samples convolved with noise of variance gamma, to first order.",
     predicted="their difference over gamma^2: the next term of the expansion, (E_P (log D)'''' + E_Q (log(1 - D))'''') / 8, by quadrature",
-    how="`gan` on quantiles of N(0, 1 + gamma) and N(1, 1 + gamma) less `js_reg_gan` on those of N(0, 1) and N(1, 1); the best critic of the latter",
+    how="`gan` on quantiles of N(0, 1 + gamma) and N(1, 1 + gamma) less `js_reg_gan` on N(0, 1) and N(1, 1); the latter's best critic",
     tolerance=0.02,
     relative=True,
 )

@@ -17,9 +17,9 @@ PAPER = Paper(
     venue="arXiv 2017",
     year=2017,
     arxiv="1712.07628",
-    lesson="Adam is fast at first, gradient descent generalises better in the end: so start with one and switch to the other. In each step SWATS "
-    "asks which rate gamma would make a step of descent, projected on Adam's step p, equal to it: gamma = p.p / -p.g. Once the average of "
-    "gamma agrees with its last value, that average becomes the rate of descent with momentum, for good.",
+    lesson="Adam is fast at first, gradient descent generalises better in the end: so start with one and switch to the other. In each "
+    "step SWATS asks which rate gamma would make a step of descent, projected on Adam's step p, equal to it: gamma = p.p / -p.g. Once the "
+    "average of gamma agrees with its last value, that average becomes the rate of descent with momentum, for good.",
 )
 
 _RATE, _SLOPES = 1e-3, torch.tensor([1.0, -2.0, 5.0], dtype=torch.float64)
@@ -28,7 +28,7 @@ _ALONG = 1 - 1e-9
 
 @claim(
     place="Alg. 1",
-    statement="Along a constant slope c in n dimensions Adam's steps are +-a, gamma is n a / |c|_1 at once, and SWATS switches after two steps.",
+    statement="On a constant slope c in n dimensions Adam's steps are +-a, gamma is n a / |c|_1 at once, SWATS switches after two steps.",
     predicted="steps of a, a, then (1 - 0.9^j) n a c / |c|_1 in the j-th step of descent, whose velocity starts at 0",
     how="steps of `swats[lr=0.001]` along c = (1, -2, 5), in units of a",
     tolerance=1e-5,
@@ -48,7 +48,7 @@ def switch_on_a_slope() -> Finding:
 
 @claim(
     place="Alg. 1, line 17",
-    statement="Under the noise of batches the average of gamma never comes within the absolute tolerance of its last value: all steps are Adam's.",
+    statement="Under the noise of batches the average of gamma never comes within the tolerance of its last value: all steps are Adam's.",
     predicted="no step of descent, that is with d - 0.9 d_before, d the step, along its gradient",
     how="`swats` at its defaults on the bundled digits: a 64-32-10 network, 500 batches of 64",
     deviation="the paper reports that the switch comes; with its absolute tolerance it does not, here, within 500 steps",

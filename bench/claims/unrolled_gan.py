@@ -23,11 +23,12 @@ PAPER = Paper(
     venue="ICLR 2017",
     year=2017,
     arxiv="1611.02163",
-    lesson="Against a fixed critic the generator's best answer is to put everything where the critic is most deceived: one mode, and the critic then "
-    "chases it to the next. The theory assumes a critic that is at its best for every generator, which nobody can train to.\n\n"
-    "Between the two lies a generator that looks K critic steps ahead and descends through them: its gradient knows how the critic would answer. "
-    "K = 0 is the plain game; as K grows its objective becomes the divergence of the optimal critic. Looking ahead damps the rotation of the game "
-    "and keeps the modes.",
+    lesson="Against a fixed critic the generator's best answer is to put everything where the critic is most deceived: one mode, and the "
+    "critic then chases it to the next. The theory assumes a critic that is at its best for every generator, which nobody can train "
+    "to.\n\n"
+    "Between the two lies a generator that looks K critic steps ahead and descends through them: its gradient knows how the critic would "
+    "answer. K = 0 is the plain game; as K grows its objective becomes the divergence of the optimal critic. Looking ahead damps the "
+    "rotation of the game and keeps the modes.",
 )
 
 
@@ -35,7 +36,7 @@ PAPER = Paper(
     place="Eq. 5-11, on the bilinear game f = theta psi",
     statement="Each step that the generator looks ahead damps the rotation of the game.",
     predicted="-K eta +- sqrt(K^2 eta^2 - 1): psi^K = psi + K eta theta, hence f_K = theta psi + K eta theta^2",
-    how="the Jacobian of `unrolled_gan` with the loss `wgan` and inner steps `sgd[lr=0.1]` at the equilibrium, by differences of its gradients",
+    how="the Jacobian of `unrolled_gan` with the loss `wgan` and inner steps `sgd[lr=0.1]` at the equilibrium, by differences",
     tolerance=1e-8,
 )
 def looking_ahead_damps() -> Finding:
@@ -53,7 +54,7 @@ def looking_ahead_damps() -> Finding:
     place="Eq. 8 and 9, K = 0",
     statement="Without steps ahead it is the plain minimax game.",
     predicted="no difference, in any bit",
-    how="the largest difference between both players' gradients of `unrolled_gan[k=0]` and those of `gan[adversarial=saturating]`, three times",
+    how="the largest difference between both players' gradients of `unrolled_gan[k=0]` and `gan[adversarial=saturating]`'s, three times",
 )
 def no_steps_is_the_plain_game() -> Finding:
     """Bitwise."""
@@ -102,8 +103,8 @@ def many_steps_are_the_best_critic() -> Finding:
     place="App. A: eight Gaussians on a ring",
     statement="With a weak critic the plain game keeps a few modes, a generator that looks five steps ahead finds all eight.",
     predicted="at least 8 modes with K = 5; at least 4 of them missed with K = 0",
-    how="`modes/nearest` of 2,500 samples of `unrolled_gan` on `toy2d[z_dim=64,critic_layers=1,critic_scale=4]` after 1,000 updates of 256, "
-    "`adam[lr=1e-3]`, seed 0",
+    how="`modes/nearest` of 2,500 samples of `unrolled_gan` on `toy2d[z_dim=64,critic_layers=1,critic_scale=4]` after 1,000 updates of "
+    "256, `adam[lr=1e-3]`, seed 0",
     relation=">=",
     cost="slow",
 )

@@ -20,11 +20,11 @@ PAPER = Paper(
     venue="ICLR 2014",
     year=2014,
     arxiv="1312.6114",
-    lesson="A decoder p(x|z) with a prior p(z) gives data a likelihood that is an integral over z. With any guess q(z|x) at the posterior, "
-    "E_q log p(x|z) - KL(q || p(z)) is a lower bound of log p(x), and the gap is KL(q || p(z|x)): whoever raises the bound improves the model, "
-    "or the guess.\n\n"
-    "The expectation is over q, whose parameters are to be learned. Written as z = mu + sigma eps, with noise that has none, its gradient passes "
-    "through the sample; that estimate varies far less than one that only weighs log q(z|x) by what each sample scored.",
+    lesson="A decoder p(x|z) with a prior p(z) gives data a likelihood that is an integral over z. With any guess q(z|x) at the "
+    "posterior, E_q log p(x|z) - KL(q || p(z)) is a lower bound of log p(x), and the gap is KL(q || p(z|x)): whoever raises the bound "
+    "improves the model, or the guess.\n\n"
+    "The expectation is over q, whose parameters are to be learned. Written as z = mu + sigma eps, with noise that has none, its gradient "
+    "passes through the sample; that estimate varies far less than one that only weighs log q(z|x) by what each sample scored.",
 )
 
 W, NOISE, X = 1.5, 0.4, 0.8  # p(x|z) = N(W z, NOISE), x = X
@@ -110,7 +110,7 @@ def reparametrised_gradients() -> Finding:
 
 @claim(
     place="Sec. 2.2 and 2.4",
-    statement="A gradient through the sample is as noisy in many dimensions as in one; f(z) d log q(z) / d mu is noisier with every dimension.",
+    statement="A gradient through the sample is as noisy in many dimensions as in one; f(z) d log q(z) / d mu is noisier with each.",
     predicted="the variances of both estimates of the gradient in mu_1, f(z) = log p(x|z), in closed form",
     how="`vae` with a decoder 1.5 I of d dimensions, 100,000 draws",
     tolerance=0.05,

@@ -23,11 +23,11 @@ PAPER = Paper(
     venue="ICML 2017",
     year=2017,
     arxiv="1701.07875",
-    lesson="How far is one distribution from another? Where they do not overlap, the divergences of Jensen-Shannon and Kullback-Leibler give the "
-    "same answer at any distance, and a generator cannot descend them. The Wasserstein distance is the least work of moving one onto the other: it "
-    "is continuous in the generator's parameters and has a gradient wherever the samples are.\n\n"
-    "It is also a game, whose critic seeks the largest difference of means among functions of slope 1 at most. Clipping the critic's weights keeps "
-    "it Lipschitz, at the price of an estimate in units that the clip and the architecture set.",
+    lesson="How far is one distribution from another? Where they do not overlap, the divergences of Jensen-Shannon and Kullback-Leibler "
+    "give the same answer at any distance, and a generator cannot descend them. The Wasserstein distance is the least work of moving one "
+    "onto the other: it is continuous in the generator's parameters and has a gradient wherever the samples are.\n\n"
+    "It is also a game, whose critic seeks the largest difference of means among functions of slope 1 at most. Clipping the critic's "
+    "weights keeps it Lipschitz, at the price of an estimate in units that the clip and the architecture set.",
 )
 
 _SHIFTS = (-1.0, -0.5, 0.0, 0.5, 1.0)
@@ -37,8 +37,8 @@ _SHIFTS = (-1.0, -0.5, 0.0, 0.5, 1.0)
     place="Example 1, Fig. 1",
     statement="Two parallel lines at a distance: only the Wasserstein distance sees how far apart they are.",
     predicted="W = |theta|; for theta != 0: JS = log 2, KL infinite, TV = 1; for theta = 0 all are 0",
-    how="W: a linear critic of `wgan[adversarial=wgan[clip=1]]` trained by its own loop; the others: the critics' losses of `gan`, `fgan` at D*; "
-    "256 points of each line",
+    how="W: a linear critic of `wgan[adversarial=wgan[clip=1]]` trained by its own loop; the others: the critics' losses of `gan`, `fgan` "
+    "at D*; 256 points of each line",
     tolerance=1e-6,
 )
 def parallel_lines() -> Finding:
@@ -92,7 +92,7 @@ def gradient_of_the_distance() -> Finding:
     place="Sec. 3, Eq. 3",
     statement="Clipping at c keeps the critic K-Lipschitz for a K of the clip and the architecture, and it measures K W.",
     predicted="c |theta| for a linear critic; c^2 h |theta| for h = 8 hidden units",
-    how="the gain of critics on the line that the loop of `wgan[adversarial=wgan[clip=c]]` has trained from positive weights, real 1 + theta, fake 1",
+    how="the gain of line critics that the loop of `wgan[adversarial=wgan[clip=c]]` trained from positive weights, real 1 + theta, fake 1",
     tolerance=1e-5,
     relative=True,
 )
@@ -141,9 +141,9 @@ def clipped_critic_is_lipschitz() -> Finding:
 
 @claim(
     place="Sec. 3, Algorithm 1",
-    statement="Clipping stops the critic at its limits, not the game: two points chase each other on the largest ellipse that fits between them.",
+    statement="Clipping stops the critic at its limits, not the game: two points chase each other on the largest ellipse that fits.",
     predicted="theta^2 + psi^2 - h theta psi, which alternating steps of h keep, at 1 - h^2 / 4, where its ellipse touches |psi| = c = 1",
-    how="`wgan[adversarial=wgan[clip=1],n_critic=1,optimizer=sgd[lr=0.2]]`, D(x) = psi x, real 0, fake theta, last 100 of 500 updates from (1, 1)",
+    how="`wgan[adversarial=wgan[clip=1],n_critic=1,optimizer=sgd[lr=0.2]]`, D(x) = psi x, real 0, fake theta, last 100 of 500 from (1, 1)",
     tolerance=5e-3,
 )
 def clipped_game_circles() -> Finding:

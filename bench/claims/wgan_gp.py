@@ -22,18 +22,18 @@ PAPER = Paper(
     venue="NIPS 2017",
     year=2017,
     arxiv="1704.00028",
-    lesson="The best critic of the Wasserstein game has slope 1 along every line on which mass is moved from samples to data. So instead of clipping "
-    "its weights, penalise the square of its slope minus 1, at random points between real and fake samples.\n\n"
-    "The penalty is soft: a critic buys a higher gain by a slope a little above 1, so the distance it reports is too large, by W^2 / (4 lambda) "
-    "where the whole mass moves by the same W.",
+    lesson="The best critic of the Wasserstein game has slope 1 along every line on which mass is moved from samples to data. So instead "
+    "of clipping its weights, penalise the square of its slope minus 1, at random points between real and fake samples.\n\n"
+    "The penalty is soft: a critic buys a higher gain by a slope a little above 1, so the distance it reports is too large, by W^2 / (4 "
+    "lambda) where the whole mass moves by the same W.",
 )
 
 
 @claim(
     place="Sec. 3, Prop. 1",
-    statement="The best critic's gain is W, and at every point of the line from a fake to its real partner its gradient is the unit vector along it.",
+    statement="The best critic's gain is W; all along the line from a fake to its real partner its gradient is the unit vector along it.",
     predicted="W: the least mean distance over all 5,040 pairings; slope along the line 1",
-    how="seven real and seven fake points in the plane: the critic's loss of `wgan_gp`, penalty and all, at the potential of the best pairing",
+    how="seven real and seven fake points in the plane: `wgan_gp`'s critic loss, penalty included, at the best pairing's potential",
     tolerance=1e-9,
 )
 def unit_slope_of_the_best_critic() -> Finding:
@@ -91,7 +91,7 @@ def penalty_of_a_linear_critic() -> Finding:
     place="Eq. 3",
     statement="A finite lambda lets the critic overstep slope 1: the distance of two points is overestimated by its square over 4 lambda.",
     predicted="slope 1 + theta / (2 lambda), gain less penalty theta + theta^2 / (4 lambda)",
-    how="the critic's loss of `wgan_gp[adversarial=wgan_gp[gp=lambda]]`, a linear critic, real theta, fake 0, minimised by 40 steps of `sgd`",
+    how="the critic's loss of `wgan_gp[adversarial=wgan_gp[gp=lambda]]`, a linear critic, real theta, fake 0, minimised by 40 `sgd` steps",
     tolerance=1e-6,
 )
 def price_of_a_soft_constraint() -> Finding:

@@ -21,12 +21,12 @@ PAPER = Paper(
     venue="ICML 2018",
     year=2018,
     arxiv="1801.04406",
-    lesson="Data at one point, samples at another, a linear critic: in this smallest of games, the Dirac-GAN, everything is known. The players "
-    "circle around the equilibrium, because the eigenvalues of their vector field are purely imaginary there. Small steps taken at once spiral "
-    "outwards; taken in turns they stay on a circle, and many critic steps or a critic kept Lipschitz do not change that.\n\n"
-    "What pulls the eigenvalues to the left makes training converge: noise on the critic's inputs, or a penalty on the critic's gradient that "
-    "is centred at zero (R1 on data, R2 on samples). A penalty that wants the gradient to be one (WGAN-GP) does not. Consensus optimisation "
-    "converges near the equilibrium, but far from it may run away.",
+    lesson="Data at one point, samples at another, a linear critic: in this smallest of games, the Dirac-GAN, everything is known. The "
+    "players circle around the equilibrium, because the eigenvalues of their vector field are purely imaginary there. Small steps taken "
+    "at once spiral outwards; in turns they stay on a circle, and many critic steps or a critic kept Lipschitz do not change that.\n\n"
+    "What pulls the eigenvalues to the left makes training converge: noise on the critic's inputs, or a penalty on the critic's gradient "
+    "that is centred at zero (R1 on data, R2 on samples). A penalty that wants the gradient to be one (WGAN-GP) does not. Consensus "
+    "optimisation converges near the equilibrium, but far from it may run away.",
 )
 
 _F1, _F2 = 0.5, -0.25  # f'(0), f''(0) of f(t) = -log(1 + exp(-t))

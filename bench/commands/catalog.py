@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from rich.table import Table
 
 from bench import registry
 from bench.errors import UsageError
-from bench.spec import parse
+from bench.spec import REQUIRED, options_of, parse
 from bench.suites import read
 from bench.text import open_console
 
@@ -51,20 +50,23 @@ def print_part(text: str, plugins: Sequence[Path]) -> None:
         values = registry.bind(part, spec.options, f"{kind} {spec.name!r}")
         console.print(f"{kind} {spec.name}   {_place(part)}\n")
         console.print(_document(part))
-        console.print(_options(part, values))
+        console.print(_options_table(part, values))
     _print_published(console, spec.name)
 
 
-def _options(part: Any, values: dict[str, Any]) -> Table:
-    table = Table("option", "value", "type", "source and meaning", box=None, pad_edge=False)
-    owner = getattr(part, "HP", part)
-    fields = {f.name: f for f in dataclasses.fields(owner)} if dataclasses.is_dataclass(owner) else {}
-    for name, hint in registry.settings(part).items():
-        default = fields[name].default if name in fields else inspect.signature(owner).parameters[name].default
-        doc = fields[name].metadata.get("doc", "") if name in fields else ""
-        shown = "required" if default in (dataclasses.MISSING, inspect.Parameter.empty) and name not in values else repr(values.get(name, default))
-        table.add_row(name, shown, getattr(hint, "__name__", str(hint).replace("typing.", "")), doc)
+def _options_table(part: Any, values: Mapping[str, Any]) -> Table:
+    """Every option: the value it has here, what it may be, and what it means."""
+    table = Table("option", "value", "type or choices", "source and meaning", box=None, pad_edge=False)
+    for option in options_of(part):
+        value = values.get(option.name, option.default)
+        choices = ", ".join(map(_shown, option.choices))
+        table.add_row(option.name, "required" if value is REQUIRED else _shown(value), choices or option.type, option.meaning)
     return table
+
+
+def _shown(value: Any) -> str:
+    """A value as a spec string takes it."""
+    return value if isinstance(value, str) and value.isidentifier() else repr(value)
 
 
 def _print_published(console: Console, name: str) -> None:

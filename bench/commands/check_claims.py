@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench import claim as claims
-from bench.claim import Chapter, Checked, Claim, Entry
+from bench.claim import Chapter, Checked, Claim, ClaimEntry
 from bench.errors import UsageError
 from bench.figure import FIGURE
 from bench.running.environment import environment
@@ -93,7 +93,7 @@ def select(chapters: Sequence[Chapter], only: Sequence[str]) -> list[Claim]:
     return [c for c in every if not only or any(_matches(c, pattern) for pattern in only)]
 
 
-def report(console: Console, ledger: Ledger, folder: Path) -> list[Entry]:
+def report(console: Console, ledger: Ledger, folder: Path) -> list[ClaimEntry]:
     """Render the newest record of every claim into a folder, and print the table.
 
     Raises:
@@ -106,7 +106,7 @@ def report(console: Console, ledger: Ledger, folder: Path) -> list[Entry]:
         raise UsageError(f"no claim is on record in {ledger.records.uri}: run `runner.py --suite {CLAIMS}` first")
     found = {check.claim: _read(check) for check in ledger.claims(newest.values())}
     chapters = claims.chapters()
-    entries = {chapter: [Entry(c, found.get(c.id)) for c in chapter.claims] for chapter in chapters}
+    entries = {chapter: [ClaimEntry(c, found.get(c.id)) for c in chapter.claims] for chapter in chapters}
     rendered.render(entries, folder, title=CLAIMS_TITLE, environment=environment("cpu"))
     console.width = max(console.width, 80)  # a table in less leaves columns out
     console.print(rendered.terminal(entries))

@@ -11,34 +11,19 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.cards import differences as of_cards
+from bench.commands.conditions import Side, differing_conditions
 from bench.errors import UsageError
 from bench.statistics import effects, intervals, paired
 from bench.store import lookup
-from bench.store.image_scores import ImageScores, compare, gather, on_shared_images
+from bench.store.image_scores import ImageScores, average_over_shared_images, compare, gather
 from bench.store.mlflow_store import Store
 from bench.store.record import TrialRecord
 from bench.store.remarks import remarks_of
 from bench.suites import read
 from bench.text import open_console
 
-_GROUPS = {  # kind of difference -> how its parts' names begin (see `bench.store.identity`)
-    "settings": ("method", "hp.", "task", "tier", "evaluations", "max_seconds", "deterministic", "seed"),
-    "cards": ("card.",),
-    "data": ("data.",),
-    "code": ("code.", "file."),
-}
 _WIDE = 10_000  # columns: a table may be wider than the terminal, for a number that breaks is misread
 _TIED = "cannot be told apart"
-_SEVERAL = "…"  # where a row's trials do not agree
-
-
-@dataclasses.dataclass(frozen=True)
-class Side:
-    """One of the two: its name and its trials, one a seed."""
-
-    name: str
-    records: list[TrialRecord]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +51,8 @@ def print_comparison(a: str, b: str, suite: str | None, tier: str | None, out: P
     """Compare two runs or rows and print it.
 
     Args:
-        a: a trial's id (or its unambiguous beginning), an MLflow run's id, or with `suite` a row's label (`workload/label` where several have it).
+        a: a trial's id (or its unambiguous beginning), an MLflow run's id, or with `suite` a row's label: `table/label` where several
+            tables have it.
         b: the same.
         suite: where labels are looked up.
         tier: of the rows (default: the newest on record).
@@ -78,11 +64,11 @@ def print_comparison(a: str, b: str, suite: str | None, tier: str | None, out: P
     """
     lookup.require_store(out, tracking_uri)
     with tempfile.TemporaryDirectory() as scratch:
-        rows = _rows(suite, tier, out, tracking_uri, Path(scratch)) if suite else []
-        sides = [_side(name, rows, suite, out, tracking_uri, Path(scratch) / str(i)) for i, name in enumerate((a, b))]
+        rows = _find_rows(suite, tier, out, tracking_uri, Path(scratch)) if suite else []
+        sides = [_find_side(name, rows, suite, out, tracking_uri, Path(scratch) / str(i)) for i, name in enumerate((a, b))]
     if {r.trial_id for r in sides[0].records} == {r.trial_id for r in sides[1].records}:
         raise UsageError(f"{a} and {b} are the same {'trial' if len(sides[0].records) == 1 else 'trials'}")
-    _print(sides[0], sides[1], differences(sides[0], sides[1], _ranked(sides)), what_differs(*sides))
+    _print(sides[0], sides[1], differences(sides[0], sides[1], _ranking_column(sides)), differing_conditions(*sides))
 
 
 def differences(a: Side, b: Side, ranked: str = "") -> list[Difference]:
@@ -97,12 +83,12 @@ def differences(a: Side, b: Side, ranked: str = "") -> list[Difference]:
         lost = [f"{s.name} {r.outcome}" for s in (a, b) for r in s.records[:1] if r.outcome != "finished"]
         raise UsageError(f"{a.name} and {b.name} share no score: {', '.join(lost) or 'their tasks score other things'}")
     common.sort(key=lambda c: c != ranked)
-    (first, second), _ = on_shared_images([first, second])
+    (first, second), _ = average_over_shared_images([first, second])
     found = [_difference(column, a, b, first, second) for column in common]
     tested = [i for i, d in enumerate(found) if math.isfinite(d.p)]
     for i, p in zip(tested, paired.holm([found[i].p for i in tested]).tolist(), strict=True):
         verdict = found[i].verdict if p < 1 - intervals.LEVEL else _TIED
-        found[i] = dataclasses.replace(found[i], p=p, verdict=_diverged(a, b) or verdict)
+        found[i] = dataclasses.replace(found[i], p=p, verdict=_divergence_note(a, b) or verdict)
     return found
 
 
@@ -124,7 +110,16 @@ def _difference(column: str, a: Side, b: Side, first: Sequence[TrialRecord], sec
     low, high, p = (float(m[0, 1]) for m in (result.low, result.high, result.p))
     effect = effects.cliffs_delta(pairs[~np.isnan(pairs)])
     verdict = f"{(a if result.better[0, 1] else b).name} is better" if result.better.any() else _TIED
-    return dataclasses.replace(blank, low=low, high=high, p=p, test=_test(found, result, first, second), effect=effect, n=result.n, verdict=verdict)
+    return dataclasses.replace(
+        blank,
+        low=low,
+        high=high,
+        p=p,
+        test=_test(found, result, first, second),
+        effect=effect,
+        n=result.n,
+        verdict=verdict,
+    )
 
 
 def _test(found: ImageScores | None, result: paired.Comparison, first: Sequence[TrialRecord], second: Sequence[TrialRecord]) -> str:
@@ -137,58 +132,24 @@ def _test(found: ImageScores | None, result: paired.Comparison, first: Sequence[
     return f"{name} over {' and '.join(filter(None, [images if found else '', seeds]))}{weights}"
 
 
-def _diverged(a: Side, b: Side) -> str:
+def _divergence_note(a: Side, b: Side) -> str:
     """Why a comparison of the survivors would flatter one of the two."""
-    blown = [f"{sum(r.outcome == 'diverged' for r in s.records)} of {len(s.records)} seeds of {s.name}" for s in (a, b) if _blew(s)]
+    blown = [f"{sum(r.outcome == 'diverged' for r in s.records)} of {len(s.records)} seeds of {s.name}" for s in (a, b) if _has_diverged(s)]
     return f"no verdict: {' and '.join(blown)} diverged" if blown else ""
 
 
-def _blew(side: Side) -> bool:
+def _has_diverged(side: Side) -> bool:
     return any(r.outcome == "diverged" for r in side.records)
 
 
-def what_differs(a: Side, b: Side) -> dict[str, list[str]]:
-    """Kind of difference -> "name: of a | of b", from what decides a result and where it ran."""
-    parts = [_agreed([r.facts for r in side.records]) for side in (a, b)]
-    out: dict[str, list[str]] = {group: [] for group in (*_GROUPS, "environment")}
-    for key in sorted(parts[0].keys() | parts[1].keys()):
-        x, y = (p.get(key, "absent") for p in parts)
-        if x != y and not (key == "seed" and _SEVERAL in (x, y)):
-            group = next((g for g, starts in _GROUPS.items() if key.startswith(starts)), "environment")
-            out[group].append(_cards(key, a, b) if group == "cards" else f"{key}: {x} | {y}")
-    where = [_agreed([r.environment for r in side.records]) for side in (a, b)]
-    for key in where[0] | where[1]:
-        x, y = (w.get(key, "absent") for w in where)
-        if x != y and (line := f"{key}: {x} | {y}") not in out["environment"]:
-            out["environment"].append(line)
-    seeds = [", ".join(str(r.seed) for r in side.records) for side in (a, b)]
-    if seeds[0] != seeds[1] and max(len(a.records), len(b.records)) > 1:
-        out["settings"].append(f"seeds: {seeds[0]} | {seeds[1]}")
-    return {group: lines for group, lines in out.items() if lines}
-
-
-def _agreed(dicts: Sequence[dict[str, str]]) -> dict[str, str]:
-    """What the trials of a side say, with a mark where they do not agree."""
-    return {k: dicts[0].get(k, "") if len({d.get(k) for d in dicts}) == 1 else _SEVERAL for k in {k: None for d in dicts for k in d}}
-
-
-def _cards(part: str, a: Side, b: Side) -> str:
-    """What the cards of a column say that is not the same."""
-    column = part.removeprefix("card.")
-    cards = [next((r.cards[column] for r in side.records if column in r.cards), None) for side in (a, b)]
-    if cards[0] is None or cards[1] is None:
-        return f"{column}: only {(b if cards[0] is None else a).name} has it"
-    return f"{column}: {of_cards(cards[0], cards[1])}"
-
-
 # -- who is meant
-def _rows(suite: str, tier: str | None, out: Path, tracking_uri: str | None, scratch: Path) -> list[TrialRecord]:
+def _find_rows(suite: str, tier: str | None, out: Path, tracking_uri: str | None, scratch: Path) -> list[TrialRecord]:
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
     (scratch / "rows").mkdir()
     return Store(read.load_suite(suite).name, out, uri).leaderboard_records(tier, scratch / "rows")
 
 
-def _side(name: str, rows: Sequence[TrialRecord], suite: str | None, out: Path, tracking_uri: str | None, scratch: Path) -> Side:
+def _find_side(name: str, rows: Sequence[TrialRecord], suite: str | None, out: Path, tracking_uri: str | None, scratch: Path) -> Side:
     workload, _, label = name.rpartition("/")
     found = [r for r in rows if name in (r.label, f"{r.workload}/{r.label}") or (r.label == label and r.workload == workload)]
     if len(tables := sorted({r.workload for r in found})) > 1:
@@ -204,13 +165,17 @@ def _side(name: str, rows: Sequence[TrialRecord], suite: str | None, out: Path, 
     return Side(f"{record.label} seed {record.seed}" if record.role == "row" else f"{record.label} ({record.role})", [record])
 
 
-def _ranked(sides: Sequence[Side]) -> str:
+def _ranking_column(sides: Sequence[Side]) -> str:
     """The column that ranks their suite, where that is one of those that ship; empty otherwise."""
+    from reports.trials import split_workload
+
     record = sides[0].records[0]
     try:
-        return next((t.sort for t in read.load_suite(record.suite).tables if t.name in ("", record.workload)), "")
+        columns = {table.name: table.sort for table in read.load_suite(record.suite).tables}
     except UsageError:
         return ""
+    suite_table, _ = split_workload(record.workload, list(columns))
+    return columns.get(suite_table, "")
 
 
 # -- what is printed
@@ -220,7 +185,8 @@ def _print(a: Side, b: Side, found: Sequence[Difference], differ: dict[str, list
     console = open_console(_WIDE)
     for letter, side in (("A", a), ("B", b)):
         r = side.records[0]
-        about = f"suite {r.suite}, task {r.task}, tier {r.tier}, seed{'s' * (len(side.records) > 1)} {', '.join(str(x.seed) for x in side.records)}"
+        seeds = f"seed{'s' * (len(side.records) > 1)} {', '.join(str(x.seed) for x in side.records)}"
+        about = f"suite {r.suite}, task {r.task}, tier {r.tier}, {seeds}"
         console.print(f"{letter}  {side.name}: {about}")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for title in ("score", "A", "B", "A - B", "95 % interval", "p", "Cliff's delta", "pairs", "verdict"):

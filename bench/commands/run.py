@@ -148,7 +148,7 @@ def report_suite(name: str, tier: str | None, out: Path, tracking_uri: str | Non
 def _report(
     console: Console, suite: Suite, kept: Records, tier: str | None, out: Path, asked: Sequence[TrialRecord] = (), *, latex: Path | None = None
 ) -> Path:
-    from reports import export, render
+    from reports import export, overview, render
 
     folder = out / suite.name / "report"
     with tempfile.TemporaryDirectory() as scratch:
@@ -158,10 +158,11 @@ def _report(
         own = {r.workload: known[r.base_workload] for r in records if r.base_workload in known}
         tables = render.tables_of(records, sort={workload: table.sort for workload, table in own.items()})
         render.render(tables, records, folder, title=suite.title, published=_published(suite), suite=suite, latex=latex)
-        for table in tables:
-            title = table.name if len(tables) > 1 else ""
-            shown = own[table.workload].headline if table.workload in own else []
-            console.print(export.terminal(table, title, only=shown and [table.sort, *shown]))
+        shown = [*overview.overviews(tables, records), *tables]
+        for table in shown:
+            title = table.name if len(shown) > 1 else ""
+            headline = own[table.workload].headline if table.workload in own else []
+            console.print(export.terminal(table, title, only=headline and [table.sort, *headline]))
     console.print(f"report   {folder / 'index.html'}")
     if isinstance(kept, Store):
         console.print(f"MLflow   mlflow ui --backend-store-uri {shlex.quote(kept.uri)}")

@@ -96,7 +96,7 @@ class ToyTomography(ToyRestoration):
         """N slices of crop x crop."""
         target = super().batch(n, rng).target
         assert target is not None
-        mu = ct.attenuation(target[:, :1] / 2) * ct.inscribed(self.crop)
+        mu = ct.attenuation(target[:, :1] / 2) * ct.inscribed_disc(self.crop)
         clean = self.scanner.project(mu)
         sinogram = clean + 0.01 * torch.randn(clean.shape, generator=rng)
         return Batch(ct.picture(self.scanner.fbp(sinogram, self.crop)), ct.picture(mu), sinogram=sinogram)

@@ -1,7 +1,7 @@
 """Trains the bundled digit detector: `python -m bench.detectors._train_digit_yolo` (a few minutes on two cores).
 
-Sharp scenes only: a detector that has seen blur would not feel it. Decisions were made on validation scenes; the test scenes are scored once.
-Beside the weights stands digit_yolo.json: the recipe, the data's fingerprints, the figures and the hash.
+Sharp scenes only: a detector that has seen blur would not feel it. Decisions were made on validation scenes; the test scenes are scored
+once. Beside the weights stands digit_yolo.json: the recipe, the data's fingerprints, the figures and the hash.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class _Scenes:
     def of(cls, pictures: PictureSet) -> _Scenes:
         found = list(pictures)
         images = torch.stack([(p.target * 255).round().to(torch.uint8) for p in found])
-        return cls(images, [Detections.annotated(p.boxes, p.labels) for p in found if p.boxes is not None and p.labels is not None])
+        return cls(images, [Detections.from_annotations(p.boxes, p.labels) for p in found if p.boxes is not None and p.labels is not None])
 
 
 def train(recipe: Recipe, scenes: _Scenes) -> Any:

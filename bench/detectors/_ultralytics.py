@@ -23,10 +23,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.detector import Detections, Detector, best_boxes
 from bench.errors import UsageError
 from bench.safety import ultralytics_settings
+from bench.spec import param
 
 STRIDE = 32  # the coarsest grid of any YOLO
 _GRAY = 114 / 255  # what YOLO pads with, in training too
@@ -37,7 +39,7 @@ _CHUNK = 32  # pictures at a time, so that memory does not grow with the test se
 class UltralyticsDetector(Detector):
     """A YOLO: pictures at their own size, padded on the right and below to a multiple of 32."""
 
-    nms: float = 0.7
+    nms: float = param(0.7, "intersection over union above which the weaker of two boxes of a class goes, in (0, 1]")
 
     def __post_init__(self) -> None:
         if not 0 < self.nms <= 1:
@@ -48,8 +50,8 @@ class UltralyticsDetector(Detector):
         """The network in evaluation mode."""
         raise NotImplementedError
 
+    @override
     def __call__(self, images: Tensor) -> list[Detections]:
-        """Find objects; see `Detector`."""
         self.require()
         model = self.model.to(images.device)
         height, width = images.shape[-2:]

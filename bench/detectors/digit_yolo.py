@@ -1,4 +1,4 @@
-"""Handwritten digits on photographs: a YOLOv8 without its coarsest scale, weights bundled (`python -m bench.detectors._train_digit_yolo`)."""
+"""Handwritten digits on photographs: a YOLOv8 without its coarsest scale, trained by `bench.detectors._train_digit_yolo`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from typing_extensions import override
 
 from bench.detector import hash_file
 from bench.detectors import _ultralytics
@@ -44,11 +46,12 @@ class DigitYolo(_ultralytics.UltralyticsDetector):
     """605,108 parameters; recipe, figures and hash of the weights in digit_yolo.json."""
 
     @property
+    @override
     def classes(self) -> Sequence[str]:
-        """The ten digits."""
         return tuple("0123456789")
 
     @functools.cached_property
+    @override
     def model(self) -> Any:
         """The bundled network (half precision on disk, float32 here)."""
         from safetensors.torch import load_file
@@ -57,13 +60,13 @@ class DigitYolo(_ultralytics.UltralyticsDetector):
         network.load_state_dict(load_file(WEIGHTS))
         return network.eval()
 
+    @override
     def fingerprint(self) -> str:
-        """Hash of the bundled file."""
         self.require()
         return hash_file(WEIGHTS)
 
+    @override
     def require(self) -> None:
-        """The bundled file."""
         if not WEIGHTS.is_file():
             raise Unavailable(
                 f"the bundled weights {WEIGHTS.name} are missing: reinstall ganbench, or run python -m bench.detectors._train_digit_yolo"

@@ -9,18 +9,20 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.detector import Detections, Detector, hash_file, weights_file
 from bench.errors import UsageError
 from bench.external import weights
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Torchvision(Detector):
-    """A model by torchvision's name with a state dict by absolute path (`.pth` or `.safetensors`); its own resizing, threshold and suppression."""
+    """A model by torchvision's name, with its state dict by absolute path; it resizes, thresholds and suppresses in its own way."""
 
-    model: str = "fasterrcnn_resnet50_fpn"
-    weights: str = ""
+    model: str = param("fasterrcnn_resnet50_fpn", "a detection model by torchvision's name")
+    weights: str = param("", "absolute path of its state dict, .pth or .safetensors")
 
     def __post_init__(self) -> None:
         from torchvision.models import detection, list_models
@@ -30,12 +32,13 @@ class Torchvision(Detector):
             raise ValueError(f"unknown model {self.model!r}; known: {', '.join(known)}")
 
     @property
+    @override
     def classes(self) -> Sequence[str]:
         """The 80 classes of COCO in COCO's order."""
         return tuple(name for name in self._categories if name not in _NO_CLASS)
 
+    @override
     def __call__(self, images: Tensor) -> list[Detections]:
-        """Find objects; see `Detector`."""
         self.require()
         network = self._network.to(images.device)
         label_of = torch.tensor([self.classes.index(name) if name not in _NO_CLASS else -1 for name in self._categories])  # 91 -> 80
@@ -48,12 +51,12 @@ class Torchvision(Detector):
             found.append(Detections(output["boxes"].cpu()[keep], labels[keep], output["scores"].cpu()[keep]))
         return found
 
+    @override
     def fingerprint(self) -> str:
-        """Hash of the weights."""
         return hash_file(weights_file(self.weights, "torchvision"))
 
+    @override
     def require(self) -> None:
-        """The weights."""
         weights_file(self.weights, "torchvision")
 
     @functools.cached_property

@@ -7,18 +7,22 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
+from typing_extensions import override
+
 from bench.detector import hash_file, weights_file
 from bench.detectors import _ultralytics
 from bench.errors import UsageError
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Yolo(_ultralytics.UltralyticsDetector):
     """A checkpoint by absolute path, read with `weights_only`; ultralytics' pretrained ones know the 80 classes of COCO."""
 
-    weights: str = ""
+    weights: str = param("", "absolute path of a checkpoint that ultralytics wrote")
 
     @property
+    @override
     def classes(self) -> Sequence[str]:
         """The names that stand in the checkpoint, a list or a mapping from their numbers.
 
@@ -32,14 +36,15 @@ class Yolo(_ultralytics.UltralyticsDetector):
         return tuple(str(numbered[i]) for i in range(len(numbered)))
 
     @functools.cached_property
+    @override
     def model(self) -> Any:
         """The network of the checkpoint (the averaged one where there is one)."""
         return _ultralytics.load(weights_file(self.weights, "yolo"))
 
+    @override
     def fingerprint(self) -> str:
-        """Hash of the checkpoint."""
         return hash_file(weights_file(self.weights, "yolo"))
 
+    @override
     def require(self) -> None:
-        """The checkpoint."""
         weights_file(self.weights, "yolo")

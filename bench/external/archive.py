@@ -1,4 +1,4 @@
-"""Archives of strangers, unpacked without harm: regular files below one folder, bounded in number and size, in place whole or not at all."""
+"""Archives of strangers, unpacked safely: regular files below one folder, bounded in number and size, in place whole or not at all."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Literal
 
+from typing_extensions import override
+
 from bench.errors import Unavailable
 
 _TAR: dict[str, Literal["r:", "r:gz", "r:bz2", "r:xz"]] = {".tar": "r:", ".gz": "r:gz", ".tgz": "r:gz", ".bz2": "r:bz2", ".xz": "r:xz"}
@@ -25,7 +27,7 @@ _LONG = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, ta
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What an archive may unfold to. Pictures hardly shrink, so a ratio of hundreds is no data set."""
+    """The most that an archive may unpack to. Pictures hardly compress: a ratio of hundreds is an attack, no data set."""
 
     size: int = 256 << 30  # bytes in all
     ratio: float = 100.0  # bytes a byte of the archive, beyond `free`
@@ -44,7 +46,7 @@ class _Member:
 
 
 def is_archive(path: Path) -> bool:
-    """Whether `unpack` reads it, by its name."""
+    """Whether its name ends like an archive that `unpack` reads."""
     return path.name.lower().endswith(ENDINGS)
 
 
@@ -84,7 +86,7 @@ def merge(source: Path, target: Path) -> None:
 
 
 def _moves(source: Path, target: Path) -> Iterator[tuple[Path, Path]]:
-    """From where to where: whole folders where the target has none of that name."""
+    """(from, to) of each move: a whole folder where the target has none of that name."""
     for item in sorted(source.iterdir()):
         place = target / item.name
         if item.is_dir() and place.is_dir():
@@ -142,8 +144,13 @@ class _Header(tarfile.TarInfo):
     """A header; those that carry long names would be read into memory whole, so their size is looked at first."""
 
     @classmethod
+    @override
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
-        """See the base class. Raises tarfile.ReadError."""
+        """Refuse a long-name header that is larger than any name.
+
+        Raises:
+            tarfile.ReadError: it is.
+        """
         header = super().frombuf(buf, encoding, errors)
         if header.type in _LONG and header.size > _CHUNK:
             raise tarfile.ReadError(f"a header of {header.size:,} bytes: refused")

@@ -1,4 +1,7 @@
-"""One file from the network: resumed where it broke off, bounded in size, verified, put into place whole or not at all. Standard library only."""
+"""One file from the network: resumed where it broke off, bounded in size, verified, put into place whole or not at all.
+
+Standard library only.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +21,17 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import Unavailable
-from bench.external.https import Broken, ask, check_address, chunks
+from bench.external.https import ConnectionBroken, check_address, chunks, request
 
 LARGEST = 32 << 30  # bytes of one file, unless it says otherwise
 
 Progress = Callable[[int, int | None], None]
-"""Told of the bytes that are here and of those there will be (None: the server does not say)."""
+"""Called with the bytes that have arrived and their total (None where the server does not state it)."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Rules:
-    """How patient and how strict a download is."""
+    """Limits of a download: size, waiting and retries."""
 
     largest: int = LARGEST  # bytes
     patience: float = 30.0  # seconds without a byte
@@ -41,7 +44,9 @@ _RULES = Rules()
 
 
 def download(url: str, path: Path, sha256: str = "", progress: Progress = lambda done, total: None, rules: Rules = _RULES) -> str:
-    """Fetch a file over https. What came so far is kept as `NAME.part`, with a note of what it belongs to, and the next call goes on from there.
+    """Fetch a file over https.
+
+    What has arrived is kept as `NAME.part`, beside a note of what it belongs to, and the next call resumes from there.
 
     Args:
         url: its address; redirects are followed to https only.
@@ -59,10 +64,10 @@ def download(url: str, path: Path, sha256: str = "", progress: Progress = lambda
     check_address(url, rules.local)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(path.with_name(f"{path.name}.part")) as file:
+        with _locked(path.with_name(f"{path.name}.part")) as file:
             part = _Part(file, url)
-            found = _Transfer(url, part, progress, rules).whole(sha256)
-            part.put(path)
+            found = _Transfer(url, part, progress, rules).run(sha256)
+            part.finish(path)
             return found
     except OSError as error:  # of the disk: those of the network were told apart where they arose
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -71,24 +76,24 @@ def download(url: str, path: Path, sha256: str = "", progress: Progress = lambda
 
 
 class _Part:
-    """What came so far, and a note of what it belongs to: the address, what tells its version apart, its size."""
+    """A partial download, `NAME.part`, and a JSON file beside it that says what it belongs to: address, version, total size."""
 
     def __init__(self, file: Path, url: str) -> None:
         self.file, self.url, self.note = file, url, file.with_name(f"{file.name}.json")
 
     @property
-    def have(self) -> int:
-        """Bytes that are here."""
+    def size(self) -> int:
+        """Bytes on disk."""
         return self.file.stat().st_size
 
     @property
     def digest(self) -> str:
-        """The sha256 of these."""
+        """Their sha256 in hex digits."""
         with self.file.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
-    def about(self, *, verified: bool) -> dict[str, Any]:
-        """The note; a part that nobody could tell from a mixture of two files is dropped."""
+    def read_note(self, *, verified: bool) -> dict[str, Any]:
+        """The JSON file's content; empty, and the partial file deleted, where bytes of two versions could be mixed unnoticed."""
         try:
             about = json.loads(self.note.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -99,28 +104,30 @@ class _Part:
         return {}
 
     def begin(self, mark: str | None, size: int | None) -> None:
-        """Note what comes from now on."""
+        """Write the JSON file for a download that starts at byte 0."""
         self.note.write_text(json.dumps({"url": self.url, "mark": mark, "size": size}), encoding="utf-8")
 
     def drop(self) -> None:
-        """Back to nothing."""
+        """Delete the JSON file and empty the partial file, which stays locked."""
         self.note.unlink(missing_ok=True)
-        if self.have:
+        if self.size:
             os.truncate(self.file, 0)
 
-    def put(self, path: Path) -> None:
-        """It is whole: into place, at once."""
+    def finish(self, path: Path) -> None:
+        """Move the complete file to its place in one step."""
         os.replace(self.file, path)
         self.note.unlink(missing_ok=True)
 
 
 class _Transfer:
+    """One download, over as many requests as it takes."""
+
     def __init__(self, url: str, part: _Part, progress: Progress, rules: Rules) -> None:
         self.url, self.part, self.progress, self.rules = url, part, progress, rules
         self.resumed = False
 
-    def whole(self, sha256: str) -> str:
-        """Try until all of it is here and is what was published; returns its digest."""
+    def run(self, sha256: str) -> str:
+        """Request until the file is complete and verify it; returns its digest."""
         self._persist(verified=bool(sha256))
         found = self.part.digest
         if self.resumed and not found.startswith(sha256):  # its beginning may be that of another file: once more, from the start
@@ -133,55 +140,55 @@ class _Transfer:
         return found
 
     def _persist(self, *, verified: bool) -> None:
-        most, failures = self.part.have, 0
+        most, failures = self.part.size, 0
         while True:
             try:
                 return self._attempt(verified=verified)
-            except Broken as broken:
-                failures = 0 if self.part.have > most else failures + 1
-                most = max(most, self.part.have)
+            except ConnectionBroken as broken:
+                failures = 0 if self.part.size > most else failures + 1
+                most = max(most, self.part.size)
                 if failures >= self.rules.tries:
-                    kept = "; the same command goes on from there" if self.part.have else ""
+                    kept = "; the same command goes on from there" if self.part.size else ""
                     raise Unavailable(f"cannot fetch {self.url}: {broken}{kept}") from broken
                 time.sleep(min(self.rules.pause * 2 ** max(failures - 1, 0), 30.0))
 
     def _attempt(self, *, verified: bool) -> None:
         """One request for what is missing, appended to the part."""
-        about = self.part.about(verified=verified)
-        start = self.part.have
+        about = self.part.read_note(verified=verified)
+        start = self.part.size
         if start and start == about.get("size"):
             self.resumed = True
             return
-        with self._rest(start, about.get("mark")) as response:
-            total = self._agreed(response, start, about)
+        with self._request_from(start, about.get("mark")) as response:
+            total = self._total_size(response, start, about)
             start = start if response.status == http.HTTPStatus.PARTIAL_CONTENT else 0
             self.resumed = start > 0
-            self._room(start, total)
+            self._check_room(start, total)
             if not start:
-                self.part.begin(_mark(response), total)
+                self.part.begin(_version(response), total)
             self._receive(response, start, total)
 
-    def _rest(self, start: int, mark: str | None) -> http.client.HTTPResponse:
-        """The answer to a request for all from there on, if the file is still that one."""
+    def _request_from(self, start: int, mark: str | None) -> http.client.HTTPResponse:
+        """The answer to a request for the bytes from `start` on, or for all of them where the version is no longer `mark`."""
         wanted = {"Range": f"bytes={start}-"} | ({"If-Range": mark} if mark else {}) if start else {}
         try:
-            return ask(self.url, wanted, self.rules.patience, self.rules.local)
-        except Broken as broken:
+            return request(self.url, wanted, self.rules.patience, self.rules.local)
+        except ConnectionBroken as broken:
             if broken.status != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 raise
             self.part.drop()
-            raise Broken("the server has nothing beyond what came: its file changed, or the length that it stated is false") from broken
+            raise ConnectionBroken("the server has nothing beyond what came: its file changed, or the length that it stated is false") from broken
 
-    def _agreed(self, response: http.client.HTTPResponse, start: int, about: dict[str, Any]) -> int | None:
-        """The size of the whole file, where it is known; the part is dropped where the answer does not continue it."""
+    def _total_size(self, response: http.client.HTTPResponse, start: int, about: dict[str, Any]) -> int | None:
+        """The size of the whole file where it is stated; raises, the partial file emptied, where the answer does not continue it."""
         if response.status != http.HTTPStatus.PARTIAL_CONTENT:
             return response.length
         match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
         total = int(match[2]) if match and match[2] != "*" else None
-        same = about.get("mark") in (None, _mark(response)) and about.get("size") in (None, total)
+        same = about.get("mark") in (None, _version(response)) and about.get("size") in (None, total)
         if not match or int(match[1]) != start or not same:
             self.part.drop()
-            raise Broken("the file on the server changed, or another part than asked for came")
+            raise ConnectionBroken("the file on the server changed, or another part than asked for came")
         return total
 
     def _receive(self, response: http.client.HTTPResponse, start: int, total: int | None) -> None:
@@ -195,10 +202,10 @@ class _Transfer:
                 file.write(chunk)
                 self.progress(have, total)
         if total is not None and have != total:
-            raise Broken(f"the connection ended at {have:,} of {total:,} bytes")
+            raise ConnectionBroken(f"the connection ended at {have:,} of {total:,} bytes")
 
-    def _room(self, start: int, total: int | None) -> None:
-        """The file fits: below the limit, on the disk."""
+    def _check_room(self, start: int, total: int | None) -> None:
+        """Raise Unavailable where the file exceeds the limit or the free space."""
         if total is None:
             return
         if total > self.rules.largest:
@@ -212,15 +219,15 @@ class _Transfer:
         raise Unavailable(f"cannot fetch {self.url}: it has {size} bytes, {self.rules.largest:,} are allowed")
 
 
-def _mark(response: http.client.HTTPResponse) -> str | None:
+def _version(response: http.client.HTTPResponse) -> str | None:
     """What tells two versions of a file apart, fit for If-Range: a strong ETag, or the date of the last change."""
     etag: str | None = response.headers.get("ETag")
     return etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified")
 
 
 @contextlib.contextmanager
-def _alone(part: Path) -> Iterator[Path]:
-    """The part, made if need be, which no other process writes meanwhile (where the system can lock files)."""
+def _locked(part: Path) -> Iterator[Path]:
+    """The partial file, created where there is none, locked against other processes where the system can; empty ones are deleted."""
     with part.open("ab") as file:
         try:
             import fcntl

@@ -1,4 +1,7 @@
-"""One request over https, and what its failure means: another try may help (`Broken`), or none will (`Unavailable`). Standard library only."""
+"""One request over https, and what its failure means: another try may help (`ConnectionBroken`), or none will (`Unavailable`).
+
+Standard library only.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from typing_extensions import override
+
 from bench.errors import Unavailable
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -20,8 +25,8 @@ _PASSING = {408, 425, 429, 500, 502, 503, 504}  # answers that may differ in a m
 _CHUNK = 1 << 16
 
 
-class Broken(Exception):
-    """This request failed; another may not. `status`: what the server answered; 0: nothing."""
+class ConnectionBroken(Exception):
+    """A request failed that may succeed when repeated. `status`: the server's status code; 0: it did not answer."""
 
     def __init__(self, why: str, status: int = 0) -> None:
         super().__init__(why)
@@ -39,8 +44,8 @@ def check_address(url: str, local: bool, how: str = "") -> None:
         raise Unavailable(f"{how}{url}: refused, files are fetched over https only")
 
 
-def ask(url: str, headers: Mapping[str, str], patience: float, local: bool) -> http.client.HTTPResponse:
-    """The server's answer, its body unread; redirects are followed where `check_address` lets them.
+def request(url: str, headers: Mapping[str, str], patience: float, local: bool) -> http.client.HTTPResponse:
+    """Send a GET request and return the answer, its body unread; redirects are followed where `check_address` allows.
 
     Args:
         url: the address.
@@ -59,12 +64,12 @@ def ask(url: str, headers: Mapping[str, str], patience: float, local: bool) -> h
     except urllib.error.HTTPError as error:
         with error:
             if error.code in _PASSING or (error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and "Range" in headers):
-                raise Broken(f"the server answers {error.code} {error.reason}", error.code) from error
+                raise ConnectionBroken(f"the server answers {error.code} {error.reason}", error.code) from error
             raise Unavailable(f"cannot fetch {url}: {_refusal(error)}") from error
 
 
 def chunks(url: str, response: http.client.HTTPResponse) -> Iterator[bytes]:
-    """The body as it comes.
+    """Yield the body in the pieces that arrive.
 
     Raises:
         Broken, Unavailable: see above.
@@ -83,8 +88,13 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def __init__(self, local: bool) -> None:
         self.local = local
 
+    @override
     def http_error_302(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
-        """See the base class. Raises Unavailable."""
+        """Check the target before it is asked.
+
+        Raises:
+            Unavailable: it is no address that would be accepted.
+        """
         if target := headers.get("Location"):
             with contextlib.ExitStack() as unless:
                 unless.callback(fp.close)
@@ -103,7 +113,7 @@ def _refusal(error: urllib.error.HTTPError) -> str:
 
 @contextlib.contextmanager
 def _network(url: str) -> Iterator[None]:
-    """Errors of the network, sorted; answers of the server go through."""
+    """Turn errors of the network into `ConnectionBroken` or `Unavailable`; status codes of the server pass."""
     try:
         yield
     except urllib.error.HTTPError:
@@ -114,7 +124,7 @@ def _network(url: str) -> Iterator[None]:
             raise Unavailable(f"cannot fetch {url}: its server is not found ({reason.strerror}); is there a network?") from error
         if isinstance(reason, ssl.SSLCertVerificationError):
             raise Unavailable(f"cannot fetch {url}: the server's certificate is not to be trusted: {reason.verify_message}") from error
-        raise Broken(_what(reason)) from error
+        raise ConnectionBroken(_what(reason)) from error
 
 
 def _what(error: object) -> str:

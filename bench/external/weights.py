@@ -40,7 +40,7 @@ class Weight:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Row:
+class WeightStatus:
     """One line of the inventory: `path` is None where the file is missing."""
 
     weight: Weight
@@ -96,7 +96,7 @@ def load_state_dict(weight_id: str) -> dict[str, Tensor]:
 
 
 @contextlib.contextmanager
-def fitting(weight_id: str) -> Iterator[None]:
+def explain_misfit(weight_id: str) -> Iterator[None]:
     """While a network is filled from a weight: whatever fails meanwhile is told as a fault of the file.
 
     Raises:
@@ -143,9 +143,9 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def inventory() -> list[Row]:
+def inventory() -> list[WeightStatus]:
     """What the manifest knows and what of it is here (found, not yet verified)."""
-    return [Row(weight=weight, path=_find(weight)) for weight in manifest().values()]
+    return [WeightStatus(weight=weight, path=_find(weight)) for weight in manifest().values()]
 
 
 def _entry(weight_id: str) -> Weight:

@@ -19,7 +19,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from bench.dataset import SPLITS, Split
-from bench.feature import stored
+from bench.feature import round_to_8_bits
 from bench.features import digits_cnn
 from bench.features._digit_network import DigitNetwork
 from datasets.digits import Digits
@@ -46,7 +46,7 @@ class Recipe:
 
 def enlarged(x: Tensor, mode: str, side: int = DigitNetwork.side) -> Tensor:
     """Digits as a data set would show them, 8 bits."""
-    return stored(nn.functional.interpolate(x, size=(side, side), mode=mode))
+    return round_to_8_bits(nn.functional.interpolate(x, size=(side, side), mode=mode))
 
 
 def train(recipe: Recipe) -> nn.Module:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.errors import Unavailable
 from bench.feature import ClassifierFeatures
 from bench.features._digit_network import DigitNetwork
+from bench.spec import param
 
 WEIGHTS = Path(__file__).with_suffix(".safetensors")
 
@@ -24,25 +26,27 @@ class DigitsCNN(ClassifierFeatures):
     `stacked`: each channel is a digit of its own (stacked digits): C x 64 features, 10^C classes (100 a + 10 b + c).
     """
 
-    stacked: bool = False
+    stacked: bool = param(False, "each channel is a digit of its own (stacked digits): C x 64 features and 10^C classes")
 
+    @override
     def network(self, device: torch.device) -> nn.Module:
         """The bundled network (half precision on disk, float32 here)."""
         network = _loaded(self.fingerprint(), device)
         return _PerChannel(network) if self.stacked else network
 
+    @override
     def prepare(self, x: Tensor) -> Tensor:
-        """N x 1 (stacked: C) x 32 x 32."""
+        """Make them N x 1 (stacked: C) x 32 x 32."""
         x = x if self.stacked else x.mean(1, keepdim=True)
         return nn.functional.interpolate(x, size=(DigitNetwork.side, DigitNetwork.side), mode="bilinear", antialias=True)
 
+    @override
     def fingerprint(self) -> str:
-        """The file's sha256. Raises as `require`."""
         self.require()
         return hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
 
+    @override
     def require(self) -> None:
-        """The bundled file."""
         if not WEIGHTS.is_file():
             raise Unavailable(
                 f"the bundled weights {WEIGHTS.name} are missing: reinstall ganbench, or run python -m bench.features._train_digits_cnn"

@@ -7,6 +7,7 @@ import functools
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.external import weights
 from bench.feature import ClassifierFeatures
@@ -14,22 +15,26 @@ from bench.feature import ClassifierFeatures
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SqueezeNet(ClassifierFeatures):
-    """The means of the last 512 feature maps, and 1000 classes. Pictures are resized to 227 x 227 (bilinear, antialiased), gray is repeated."""
+    """The means of the last 512 feature maps, and 1000 classes.
 
+    Pictures are resized to 227 x 227 (bilinear, antialiased), gray is repeated.
+    """
+
+    @override
     def network(self, device: torch.device) -> nn.Module:
-        """The network. See the base class."""
         return _network(self.fingerprint(), device)
 
+    @override
     def prepare(self, x: Tensor) -> Tensor:
-        """RGB, 227 x 227; mean and channel order of the training are folded into the first convolution."""
+        """Make them RGB, 227 x 227; mean and channel order of the training are folded into the first convolution."""
         return nn.functional.interpolate(x.expand(-1, 3, -1, -1), size=(227, 227), mode="bilinear", antialias=True)
 
+    @override
     def fingerprint(self) -> str:
-        """The file's sha256. Raises as `require`."""
         return weights.sha256("squeezenet1_0")
 
+    @override
     def require(self) -> None:
-        """The file."""
         weights.resolve("squeezenet1_0")
 
 
@@ -49,6 +54,6 @@ def _network(sha256: str, device: torch.device) -> nn.Module:
 
     with torch.random.fork_rng(devices=[]):
         network = squeezenet1_0(weights=None)
-    with weights.fitting("squeezenet1_0"):
+    with weights.explain_misfit("squeezenet1_0"):
         network.load_state_dict({k: v.float() for k, v in weights.load_state_dict("squeezenet1_0").items()})
     return _Split(network).eval().requires_grad_(False).to(device)

@@ -8,15 +8,16 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metrics._samples import FeatureMetric
 
 
 def frechet(a: Tensor, b: Tensor) -> Tensor:
-    """|mu_a - mu_b|^2 + tr S_a + tr S_b - 2 tr (S_a S_b)^(1/2) of the Gaussians fitted to the rows of n x d and m x d (covariance with n - 1).
+    """|mu_a - mu_b|^2 + tr S_a + tr S_b - 2 tr (S_a S_b)^(1/2) of the Gaussians fitted to rows n x d and m x d; covariances over n - 1.
 
-    With S = F'F the last trace is the nuclear norm of F_a F_b' (the singular values of F_a F_b' are the roots of the eigenvalues of S_a S_b):
-    no root of a matrix is taken, a singular covariance costs no digits, and a set is exactly 0 from itself.
+    With S = F'F the last trace is the nuclear norm of F_a F_b' (the singular values of F_a F_b' are the roots of the eigenvalues of S_a
+    S_b): no root of a matrix is taken, a singular covariance costs no digits, and a set is exactly 0 from itself.
     """
     means, factors = zip(*map(_moments, (a, b)))
     trace = torch.linalg.svdvals(factors[0] @ factors[1].T).sum()
@@ -39,10 +40,10 @@ class FrechetMetric(FeatureMetric):
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """And the arithmetic."""
         return {**super().protocol(), "covariance": "n - 1", "arithmetic": "float64, nuclear norm of covariance factors"}
 
+    @override
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:
-        """The distance, >= 0."""
         return {self._name: frechet(*self.features(fake, real))}

@@ -13,13 +13,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import Batch, Method
 from bench.metric import CostMetric
+from bench.spec import param
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def without_side_effects() -> Iterator[None]:
     """No gradients, and the random numbers (CPU and CUDA) go on afterwards as if nothing had happened."""
     with torch.random.fork_rng(), torch.no_grad():
         yield
@@ -37,22 +39,21 @@ def use(method: Method, batch: Batch | int) -> Tensor:
 class Timed(CostMetric):
     """Base of the speeds. The machine stands on the card."""
 
-    warmup: int = 2
-    repeats: int = 5
+    warmup: int = param(2, "uses before any is timed")
+    repeats: int = param(5, "uses that are timed; their median counts")
 
     def __post_init__(self) -> None:
-        """A median needs a value."""
         if self.warmup < 0 or self.repeats < 1:
             raise ValueError(f"warmup must be >= 0 and repeats >= 1, not {self.warmup} and {self.repeats}")
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """The machine."""
         return _hardware()
 
     def seconds(self, method: Method, batch: Batch | int) -> tuple[float, Tensor]:
         """Median wall-clock seconds of one use after warm-up, and what it returned."""
         elapsed = []
-        with quiet():
+        with without_side_effects():
             for _ in range(self.warmup + self.repeats):
                 start = perf_counter()
                 out = use(method, batch)
@@ -61,7 +62,7 @@ class Timed(CostMetric):
 
 
 def _hardware() -> dict[str, Any]:
-    """What decides a speed besides the code."""
+    """What decides a speed besides the code: processor, threads, versions."""
     if torch.get_default_device().type == "cuda":
         return {"device": torch.cuda.get_device_name(), "torch": torch.__version__}
     return {"device": _processor(), "threads": torch.get_num_threads(), "torch": torch.__version__}

@@ -22,7 +22,7 @@ _LARGEST = 2**30  # bytes of an N x N table that is kept; larger clouds compute 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
-    """How one choice of landmarks is judged."""
+    """Settings of the complex on one choice of landmarks."""
 
     landmarks: int
     gamma: float  # the filtration ends at gamma times the largest distance between a landmark and a point
@@ -50,7 +50,7 @@ def living_times(points: Floats, options: Options, seeds: list[SeedSequence], wo
             return np.stack([*pool.map(_in_worker, seeds, chunksize=-(-len(seeds) // (4 * workers)))])
 
 
-def relative(intervals: Floats, alpha: float, i_max: int) -> Floats:
+def relative_living_times(intervals: Floats, alpha: float, i_max: int) -> Floats:
     """Share of [0, alpha] during which exactly i intervals are alive, i < i_max (Eq. 2 and 3)."""
     if alpha == 0:  # all points are one
         intervals, alpha = intervals[:0], 1.0
@@ -67,7 +67,7 @@ def _once(data: Floats, pairwise: bool, options: Options, seed: SeedSequence) ->
     table = data[chosen] if pairwise else _distances(data[chosen], data)
     alpha = float(table.max()) * options.gamma
     edges, triangles = _witness.build(table, alpha)
-    return relative(_persistence.holes(edges, triangles, alpha), alpha, options.i_max)
+    return relative_living_times(_persistence.holes(edges, triangles, alpha), alpha, options.i_max)
 
 
 def _distances(a: Floats, b: Floats | None = None) -> Floats:

@@ -1,7 +1,7 @@
 """What scores of saliency maps share: the call, maps as distributions, the ROC curve at steps of a threshold.
 
-The definitions are those of the MIT saliency benchmark, written out in Bylinskii, Judd, Oliva, Torralba and Durand, "What do different evaluation
-metrics tell us about saliency models?" (PAMI 2019, arXiv:1604.03605).
+The definitions are those of the MIT saliency benchmark, written out in Bylinskii, Judd, Oliva, Torralba and Durand, "What do different
+evaluation metrics tell us about saliency models?" (PAMI 2019, arXiv:1604.03605).
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from torch import Tensor
 EPS = 2.0**-52  # MATLAB's eps, in the definitions with a logarithm
 
 
-def unit(maps: Tensor) -> Tensor:
+def stretch(maps: Tensor) -> Tensor:
     """Each map stretched to [0, 1]; a constant one becomes all ones (MATLAB's divides by zero). N x H x W -> N x P."""
     flat = maps.flatten(1)
     low, high = flat.amin(1, keepdim=True), flat.amax(1, keepdim=True)
     return torch.where(high > low, (flat - low) / (high - low), 1.0)
 
 
-def mass(maps: Tensor) -> Tensor:
+def to_distribution(maps: Tensor) -> Tensor:
     """Each map scaled to sum 1; a map of zeros stays one. N x ... -> N x P."""
     flat = maps.flatten(1)
     total = flat.sum(1, keepdim=True)
     return torch.where(total != 0, flat / total, 0.0)
 
 
-def standard(maps: Tensor) -> Tensor:
+def standardise(maps: Tensor) -> Tensor:
     """Each map with mean 0 and deviation 1 (sample); a constant one becomes zeros (MATLAB's NaN). N x H x W -> N x P."""
     flat = maps.flatten(1)
     centred = flat - flat.mean(1, keepdim=True)
@@ -36,7 +36,7 @@ def standard(maps: Tensor) -> Tensor:
     return torch.where(flat.amax(1, keepdim=True) > flat.amin(1, keepdim=True), centred / spread, 0.0)
 
 
-def at(maps: Tensor, marks: Tensor) -> Iterator[Tensor]:
+def values_at(maps: Tensor, marks: Tensor) -> Iterator[Tensor]:
     """The values of each map where its marks are positive. N x P and N x H x W -> N vectors."""
     return (values[where] for values, where in zip(maps, marks.flatten(1) > 0, strict=True))
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.feature import Features
@@ -17,22 +18,25 @@ from bench.metric import SampleMetric
 _BLOCK = 1 << 23  # numbers in a block of distances: 64 MiB
 
 
+Net = Annotated[str, "the feature network that samples are compared in (`runner.py list`: feature)"]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FeatureMetric(SampleMetric):
     """Base of the metrics that compare samples in the features of `net`, which stands on the card with its hash."""
 
-    net: str = "digits_cnn"
+    net: Net = "digits_cnn"
 
+    @override
     def require(self) -> None:
-        """What the network requires."""
         self.network.require()
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """The network with its hash. Raises as `require`."""
         return {"net": self.network.protocol()}
 
-    def parts(self) -> list[tuple[str, str]]:
-        """The network."""
+    @override
+    def components(self) -> list[tuple[str, str]]:
         return [("feature", self.net)]
 
     @functools.cached_property
@@ -44,16 +48,16 @@ class FeatureMetric(SampleMetric):
 
     def features(self, fake: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
         """Both sets in features: n x d and m x d, float64."""
-        network = self.network.fitted(real)
+        network = self.network.fit(real)
         return network(fake).double(), network(real).double()
 
 
 def squared_distances(a: Tensor, b: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """Squared Euclidean distances between the rows of n x d and m x d float64, a block of rows of `a` at a time: (rows, k x m).
 
-    In few dimensions directly; else by one product, after a shift towards the mean, whose error is 1e-15 of the squared size of the rows. Equal
-    distances come out equal where they decide who lies in a ball: between rows of whole numbers, or of multiples of 1/255 as pictures hold them,
-    everything on the way is a whole number.
+    In few dimensions directly; else by one product, after a shift towards the mean, whose error is 1e-15 of the squared size of the rows.
+    Equal distances come out equal where they decide who lies in a ball: between rows of whole numbers, or of multiples of 1/255 as pictures
+    hold them, everything on the way is a whole number.
     """
     levels = 255 if all(_are_levels(x) for x in (a, b)) else 1
     a, b = (x if levels == 1 else (x * levels).round() for x in (a, b))
@@ -81,7 +85,7 @@ def _near_mean(x: Tensor) -> Tensor:
     return torch.where(span > 0, (x.mean(0) / grid).round() * grid, x[0])
 
 
-def without_self(rows: slice, distances: Tensor) -> Tensor:
+def drop_self(rows: slice, distances: Tensor) -> Tensor:
     """A block of distances of a set to itself, in which nothing is its own neighbour (changed in place)."""
     distances[:, rows].fill_diagonal_(float("inf"))
     return distances

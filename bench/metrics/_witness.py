@@ -28,10 +28,10 @@ def build(table: Floats, alpha: float) -> tuple[Simplices, Simplices]:
     near = table - np.partition(table, 2, axis=0)[2] <= alpha  # possible corners of a triangle that the witness lets in; at least three
     count = near.sum(0)
     few, whole = (count * (count - 1) * (count - 2)).sum(), len(table) ** 3 * table.shape[1]
-    return sparse(table, alpha, near) if 50 * few < whole else dense(table, alpha)  # measured: one of the few costs 50 of the whole
+    return build_sparse(table, alpha, near) if 50 * few < whole else build_dense(table, alpha)  # measured: one of the few costs 50 of the whole
 
 
-def sparse(table: Floats, alpha: float, near: NDArray[np.bool_]) -> tuple[Simplices, Simplices]:
+def build_sparse(table: Floats, alpha: float, near: NDArray[np.bool_]) -> tuple[Simplices, Simplices]:
     """Combinations of the few landmarks that each witness has near (L x N); see `build`."""
     size = len(table)
     edges, triangles = np.full((size, size), np.inf), np.full((size, size, size), np.inf)
@@ -52,7 +52,7 @@ def sparse(table: Floats, alpha: float, near: NDArray[np.bool_]) -> tuple[Simpli
     return _filtration(edges, triangles, alpha)
 
 
-def dense(table: Floats, alpha: float) -> tuple[Simplices, Simplices]:
+def build_dense(table: Floats, alpha: float) -> tuple[Simplices, Simplices]:
     """All simplices against all witnesses; see `build`.
 
     The value a witness gives is the least of max_{v in s} d_v - d_j over the j whose j - 1 nearest landmarks all lie in s.

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import LabelMetric
 
@@ -21,6 +22,7 @@ class Accuracy(LabelMetric):
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     definition: ClassVar[str] = "share of examples whose label has the largest logit; the first of equal ones counts"
 
+    @override
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """0 or 1 an example, nan where a logit is. See the base class."""
+        """Score 1 or 0 an example; nan where one of its logits is nan."""
         return torch.where(logits.isnan().any(1), math.nan, (logits.argmax(1) == labels).double()).cpu()

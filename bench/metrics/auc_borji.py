@@ -7,9 +7,11 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import SaliencyMetric
-from bench.metrics._saliency import area, at, unit
+from bench.metrics._saliency import area, stretch, values_at
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,18 +28,18 @@ class AUCBorji(SaliencyMetric):
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     definition: ClassVar[str] = "area under the ROC curve at even thresholds, random pixels as negatives (MIT saliency benchmark)"
 
-    splits: int = 100
-    step: float = 0.1
-    seed: int = 0  # of the random pixels: the same places in every picture of one size
+    splits: int = param(100, "draws of random pixels, averaged over")
+    step: float = param(0.1, "distance of the thresholds on a map stretched to [0, 1]")
+    seed: int = param(0, "of the random pixels: the same places in every picture of one size")
 
     def __post_init__(self) -> None:
         if self.splits < 1 or not 0 < self.step <= 1:
             raise ValueError(f"splits must be >= 1 and step in (0, 1], not {self.splits} and {self.step}")
 
+    @override
     def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
-        """See the base class."""
-        maps = unit(saliency)
-        return torch.stack([self._area(s, values) for s, values in zip(maps, at(maps, truth[0]), strict=True)])
+        maps = stretch(saliency)
+        return torch.stack([self._area(s, values) for s, values in zip(maps, values_at(maps, truth[0]), strict=True)])
 
     def _area(self, s: Tensor, positives: Tensor) -> Tensor:
         rng = torch.Generator().manual_seed(self.seed)

@@ -1,4 +1,7 @@
-"""Area under the ROC curve with thresholds at the fixations. Judd, Ehinger, Durand, Torralba, "Learning to predict where humans look", ICCV 2009."""
+"""Area under the ROC curve with thresholds at the fixations.
+
+Judd, Ehinger, Durand, Torralba, "Learning to predict where humans look", ICCV 2009.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,18 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import SaliencyMetric
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AUCJudd(SaliencyMetric):
-    """Fixated pixels against all others, at the map's own values where people looked; 0.5 by chance. Increasing functions of a map change nothing.
+    """Fixated pixels against all others, at the map's own values where people looked; 0.5 by chance.
 
-    ties: MATLAB's code adds noise of 1e-7, so that equal pixels stand in random order: "random" is that noise made infinitely small, from `seed`;
-        "together" counts all of a value at once, as its code does without the noise.
+    Increasing functions of a map change nothing. MATLAB's code adds noise of 1e-7 to a map, so that equal pixels stand in random order:
+    "random" is that noise made infinitely small, "together" its code without the noise.
     """
 
     reads: ClassVar[tuple[str, ...]] = ("fixations",)
@@ -25,11 +30,11 @@ class AUCJudd(SaliencyMetric):
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     definition: ClassVar[str] = "area under the ROC curve, thresholds at the fixations, all other pixels as negatives (MIT saliency benchmark)"
 
-    ties: Literal["random", "together"] = "random"
-    seed: int = 0
+    ties: Literal["random", "together"] = param("random", "equal pixels stand in random order, or all of a value count at once")
+    seed: int = param(0, "of the order of equal pixels")
 
+    @override
     def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
-        """See the base class."""
         return torch.stack([self._area(s, f) for s, f in zip(saliency.flatten(1), truth[0].flatten(1) > 0, strict=True)])
 
     def _area(self, s: Tensor, fixated: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Classifier two-sample test with one nearest neighbour: Lopez-Paz and Oquab (ICLR 2017, arXiv 1610.06545); Xu et al. (arXiv 1806.07755)."""
+"""Classifier two-sample test, one nearest neighbour: Lopez-Paz and Oquab (ICLR 2017, arXiv 1610.06545); Xu et al. (arXiv 1806.07755)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from bench.metrics._samples import FeatureMetric, squared_distances, without_self
+from bench.metrics._samples import FeatureMetric, Net, drop_self, squared_distances
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class C2ST(FeatureMetric):
     """Can real and fake be told apart by their nearest neighbour, itself left out? 0.5: no; 1: always.
 
-    An accuracy below one half tells them apart as well (fakes that sit on real samples): it counts as 1 minus itself. Remarks: the plain accuracy, on
-    the fakes, and on the real samples (high on fakes and low on real ones: modes were dropped). Of both sets the first min(n, m) are used.
+    An accuracy below one half tells them apart as well (fakes that sit on real samples): it counts as 1 minus itself. Remarks: the plain
+    accuracy, on the fakes, and on the real samples (high on fakes and low on real ones: modes were dropped). Of both sets the first min(n,
+    m) are used.
     """
 
     higher_is_better: ClassVar[bool] = False
@@ -24,18 +26,18 @@ class C2ST(FeatureMetric):
     bounds: ClassVar[tuple[float, float]] = (0.5, 1.0)
     definition: ClassVar[str] = "leave-one-out accuracy a of one nearest neighbour telling real from fake, max(a, 1 - a) (Lopez-Paz and Oquab 2017)"
 
-    net: str = "pixels"
+    net: Net = "pixels"
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """And the sets."""
         return {**super().protocol(), "sets": "the first min(n, m) of each", "arithmetic": "float64"}
 
+    @override
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:
-        """The accuracy."""
         n = min(len(fake), len(real))
         a, b = self.features(fake, real)
         both = torch.cat((a[:n], b[:n]))
-        nearest = torch.cat([without_self(rows, d).argmin(1) for rows, d in squared_distances(both, both)])
+        nearest = torch.cat([drop_self(rows, d).argmin(1) for rows, d in squared_distances(both, both)])
         right = ((nearest < n) == (torch.arange(2 * n, device=both.device) < n)).double()
         accuracy = right.mean()
         return {

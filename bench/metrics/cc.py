@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import SaliencyMetric
-from bench.metrics._saliency import standard
+from bench.metrics._saliency import standardise
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,8 +22,8 @@ class CC(SaliencyMetric):
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     definition: ClassVar[str] = "Pearson's linear correlation of saliency map and truth over pixels (MIT saliency benchmark)"
 
+    @override
     def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
-        """See the base class."""
-        a, b = standard(saliency), standard(truth[0])
+        a, b = standardise(saliency), standardise(truth[0])
         flat = ~(a.any(1) | b.any(1))
         return torch.where(flat, 1.0, (a * b).sum(1) / (a.shape[1] - 1))

@@ -7,6 +7,7 @@ import math
 from typing import Any, ClassVar
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metrics._class_score import class_score
 from bench.metrics._samples import FeatureMetric
@@ -14,7 +15,7 @@ from bench.metrics._samples import FeatureMetric
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClassScore(FeatureMetric):
-    """exp of the mean divergence of p(y|x) from p(y), over all samples at once: 1 for noise or one class, K for K certain, equally frequent classes.
+    """exp of the mean divergence of p(y|x) from p(y) over all samples: 1 for noise or one class, K for K certain, equally frequent ones.
 
     The score of the real samples is a remark: a good generator reaches it, not K.
     """
@@ -24,11 +25,11 @@ class ClassScore(FeatureMetric):
     bounds: ClassVar[tuple[float, float]] = (1.0, math.inf)
     definition: ClassVar[str] = "exp E KL(p(y|x) || p(y)) of a named classifier, all samples at once (formula of Salimans et al. 2016)"
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """And the arithmetic."""
         return {**super().protocol(), "splits": 1, "arithmetic": "float64"}
 
+    @override
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:
-        """The score, and that of the real samples."""
         scores = [class_score(self.network.logits(x).double().log_softmax(1)) for x in (fake, real)]
         return {"class_score": scores[0], "class_score/real": scores[1]}

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from typing_extensions import override
 
 from bench.metric import LabelMetric
 
@@ -21,6 +22,6 @@ class CrossEntropy(LabelMetric):
     bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
     definition: ClassVar[str] = "mean of -log p(label), p the softmax of the logits, without any penalty on weights"
 
+    @override
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Nats an example. See the base class."""
         return cross_entropy(logits.double(), labels, reduction="none").cpu()

@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import ImageMetric
-from bench.operators.images import Quantize, paired, per_image
+from bench.operators.images import Quantize, per_image, prepare_pair
 
 _K = 0.01  # on the scale 0..255
 _WIDTHS = 30  # of the wavelets: 1, 2, ..., 30; a wavelet of width a has 10 a samples
@@ -27,17 +28,19 @@ class CWSSIM(ImageMetric):
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    title: ClassVar[str] = "CW-SSIM"
     definition: ClassVar[str] = "CW-SSIM of pyssim: mexican-hat wavelets on the flattened raster of the 8-bit gray image; differs from SSIM"
 
     quantize: Quantize = "round"
 
+    @override
     def protocol(self) -> dict[str, Any]:
         """The constant, the scale it belongs to, the widths, and the versions that compute this: a later one takes other wavelets."""
         return {"k": _K, "data_range": 255.0, "widths": _WIDTHS, "pyssim": "up to 0.7, by scipy.signal.cwt (0.7.1 takes PyWavelets' mexh)"}
 
+    @override
     def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
-        """Similarity in [0, 1], one an image. See the base class."""
-        a, b = paired(x_hat, x, quantize=self.quantize)
+        a, b = prepare_pair(x_hat, x, quantize=self.quantize)
         return per_image(torch.stack([_score(p, q) for p, q in zip(_gray8(a), _gray8(b), strict=True)]))  # one by one: 30 transforms each
 
 

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
+from bench.cards import Card
 from bench.detector import Detections, Detector
 from bench.errors import UsageError
-from bench.metric import Metric
+from bench.metric import Metric, MetricColumn
 from bench.operators import box_matching
+from bench.spec import param
+
+
+def _share(definition: str, title: str = "", bounds: tuple[float, float] = (0.0, 1.0)) -> MetricColumn:
+    return MetricColumn(higher_is_better=True, unit="", definition=definition, title=title, bounds=bounds)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,11 +38,22 @@ class Detection(Metric):
         "F1 of a detector's boxes (micro over pictures; greedy one-to-one matching by score within a class) against the references; "
         "COCO average precision beside it. After Kupyn et al., DeblurGAN, CVPR 2018, which states no thresholds"
     )
+    columns: ClassVar[Mapping[str, MetricColumn]] = {
+        "precision": _share("precision at the stated confidence"),
+        "recall": _share("recall at the stated confidence"),
+        "f1": _share("F1 at the stated confidence", title="F1"),
+        "ap50": _share("average precision at IoU .5", title="AP50"),
+        "map": _share("mean average precision at IoU .5 to .95", title="mAP"),
+        "gain": _share("F1 minus the F1 on the blurred scenes", bounds=(-1.0, 1.0)),
+        "recovered": _share("the part of the F1 lost to blur that was won back", bounds=(-math.inf, math.inf)),
+    }
 
-    detector: str = "digit_yolo"
-    iou: float = 0.5
-    confidence: float = 0.25
-    reference: Literal["annotation", "pseudo"] = "annotation"
+    detector: str = param("digit_yolo", "what looks for objects (`runner.py list`: detector)")
+    iou: float = param(0.5, "intersection over union from which a box counts as found")
+    confidence: float = param(0.25, "least score of a box that counts in precision, recall and F1")
+    reference: Literal["annotation", "pseudo"] = param(
+        "annotation", "what should be found: the annotated objects, or what the detector finds on the sharp picture"
+    )
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class Score:
@@ -50,7 +69,7 @@ class Detection(Metric):
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class Gain:
-        """What restoration brought: `delta_f1` over the blurred input, and the part of the loss that was `recovered`."""
+        """What restoration gained: `delta_f1`, F1 over that of the blurred input, and `recovered`, the part of the loss made up."""
 
         delta_f1: float
         recovered: float
@@ -60,7 +79,8 @@ class Detection(Metric):
 
         Args:
             predictions: the detector's output on each picture, low scores included.
-            references: annotations (`Detections.annotated`), or the detector's output on the sharp pictures where `reference` is "pseudo".
+            references: annotations (`Detections.from_annotations`), or the detector's output on the sharp pictures where `reference` is
+                "pseudo".
 
         Raises:
             UsageError: the two differ in length.
@@ -74,7 +94,7 @@ class Detection(Metric):
         return self.Score(precision=precision, recall=recall, f1=f1, counts=counts, **box_matching.average_precision(predictions, references))
 
     def gain(self, restored: Score, blurred: Score, sharp: Score) -> Detection.Gain:
-        """What restoration brought, on the same pictures.
+        """How much more is detected after restoration, on the same pictures.
 
         `recovered` is (F1 restored - F1 blurred) / (F1 sharp - F1 blurred), nan where blur costs less than 0.02.
 
@@ -93,6 +113,21 @@ class Detection(Metric):
             raise UsageError(f"{self.detector} is no bench.detector.Detector")
         return made
 
+    def cards(self) -> dict[str, Card]:
+        """Column -> card: the same protocol for all, each with its own meaning."""
+        shared = self.card()
+        return {
+            name: dataclasses.replace(
+                shared,
+                metric=f"detection:{name}",
+                definition=f"{column.definition}. {shared.definition}",
+                bounds=column.bounds,
+                title=column.title,
+            )
+            for name, column in self.columns.items()
+        }
+
+    @override
     def protocol(self) -> dict[str, Any]:
         """The detector by content, and the library that integrates the precision-recall curves."""
         return {
@@ -102,6 +137,6 @@ class Detection(Metric):
             "pycocotools": version("pycocotools"),
         }
 
+    @override
     def require(self) -> None:
-        """The detector's weights."""
         self.make_detector().require()

@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from typing_extensions import override
 
 from bench.errors import UsageError
 from bench.metric import SaliencyMetric
-from bench.metrics._saliency import mass
+from bench.metrics._saliency import to_distribution
+from bench.spec import param
 
 _LARGEST = 1024  # cells: the linear programme has that number squared of unknowns
 
@@ -31,29 +33,29 @@ class EMD(SaliencyMetric):
     bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
     definition: ClassVar[str] = "earth mover's distance of both maps, shrunk and scaled to sum 1; Euclidean distance in cells; no histogram matching"
 
-    shrink: int = 32  # pixels a cell
+    shrink: int = param(32, "pixels a cell of the coarse grid, along both axes")
 
     def __post_init__(self) -> None:
         if self.shrink < 1:
             raise ValueError(f"shrink must be >= 1, not {self.shrink}")
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """How maps are shrunk."""
         return {"resizer": "torch bicubic, antialias, clipped at 0"}
 
+    @override
     def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
-        """See the base class."""
         size = [math.ceil(n / self.shrink) for n in saliency.shape[-2:]]
         if math.prod(size) > _LARGEST:
             raise UsageError(f"EMD on {size[0]} x {size[1]} cells would not end: give it a shrink above {self.shrink}")
         maps = torch.stack([saliency, truth[0]], 1)  # N x 2 x H x W
         small = torch.nn.functional.interpolate(maps, size, mode="bicubic", antialias=True, align_corners=False).clamp_min(0)
         cells = np.array([*itertools.product(*map(range, size))], dtype=np.float64)
-        return torch.tensor([_work(p, q, cells) for p, q in (mass(pair).cpu().numpy() for pair in small)], dtype=torch.float64)
+        return torch.tensor([_work(p, q, cells) for p, q in (to_distribution(pair).cpu().numpy() for pair in small)], dtype=torch.float64)
 
 
 def _work(p: NDArray[np.float64], q: NDArray[np.float64], cells: NDArray[np.float64]) -> float:
-    """The transport problem between what p has too much and what it lacks: distances obey the triangle inequality, so the rest stays where it is."""
+    """The least work from where p has too much to where it lacks mass; by the triangle inequality the rest stays where it is."""
     from scipy.optimize import linprog
     from scipy.sparse import eye_array, kron, vstack
 

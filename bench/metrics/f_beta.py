@@ -7,8 +7,10 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import SaliencyMetric
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,15 +25,15 @@ class FBeta(SaliencyMetric):
         "F-measure of the map, cut at twice its mean (at most 1) or at a fixed value, against the object's mask (Achanta et al. 2009)"
     )
 
-    beta2: float = 0.3
-    threshold: float | None = None  # None: twice the mean of each map
+    beta2: float = param(0.3, "weight of recall against precision: beta squared")
+    threshold: float | None = param(None, "value at which the map is cut; none: twice its mean")
 
     def __post_init__(self) -> None:
         if self.beta2 <= 0:
             raise ValueError(f"beta2 must be > 0, not {self.beta2}")
 
+    @override
     def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
-        """See the base class."""
         s, mask = saliency.flatten(1), truth[0].flatten(1) > 0.5
         cut = (2 * s.mean(1, keepdim=True)).clamp_max(1) if self.threshold is None else self.threshold
         found = s >= cut

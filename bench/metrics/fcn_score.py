@@ -9,11 +9,13 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.errors import UsageError
 from bench.metric import Metric
 from bench.segmenter import Segmenter
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,26 +30,26 @@ class FCNScore(Metric):
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     definition: ClassVar[str] = (
-        "share of pixels, mean over classes of the share of their pixels, and mean over classes of intersection over union, that a segmenter "
-        "labels in the generated picture as the truth says; classes that the truth (for the union: either side) does not show are left out "
-        "(Isola et al. 2017, Sec. 4)"
+        "share of pixels, mean over classes of the share of their pixels, and mean over classes of intersection over union, that a "
+        "segmenter labels in the generated picture as the truth says; classes that the truth (for the union: either side) does not show "
+        "are left out (Isola et al. 2017, Sec. 4)"
     )
     columns: ClassVar[tuple[str, ...]] = ("pixel_accuracy", "class_accuracy", "iou")
 
-    segmenter: str = "palette"  # reads what a method made
-    truth: str = "palette"  # reads the labels
-    read: Literal["target", "observed"] = "target"  # which side of a pair holds the labels
+    segmenter: str = param("palette", "what reads the labels in a picture that a method made (`runner.py list`: segmenter)")
+    truth: str = param("palette", "what reads them in the picture of the true labels")
+    read: Literal["target", "observed"] = param("target", "the side of a pair that holds the labels")
 
     def confusion(self, made: Tensor, labels: Tensor) -> Tensor:
-        """Count pixels.
+        """Count pixels by true and by read class.
 
         Args:
             made: generated pictures, N x 3 x H x W, [0, 1].
             labels: pictures of the labels, same shape.
 
         Returns:
-            K x K, float64, on the device of `made`: [i, j] counts pixels of class i that were read as j; add these up over a set. All nan where a
-            picture is not finite: a segmenter would read something in it.
+            K x K, float64, on the device of `made`: [i, j] counts pixels of class i that were read as j; add these up over a set. All nan
+            where a picture is not finite: a segmenter would read something in it.
         """
         k = self.reader(self.truth).classes
         if not made.isfinite().all():
@@ -64,10 +66,11 @@ class FCNScore(Metric):
         values = hits.sum() / n.sum(), (hits / true)[shown[0]].mean(), (hits / (true + predicted - hits))[shown[1]].mean()
         return dict(zip(self.columns, map(float, values), strict=True))
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """Both segmenters by content."""
         return {"segmenter": self.reader(self.segmenter).protocol(), "truth": self.reader(self.truth).protocol()}
 
+    @override
     def require(self) -> None:
         """What the segmenters require, and that their classes are as many.
 

@@ -10,6 +10,9 @@ from bench.metrics._frechet import FrechetMetric
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FD(FrechetMetric):
-    """Distance of the Gaussians fitted to both sets. Biased upwards by about 1/n: numbers of different n do not compare (n is on the card)."""
+    """Distance of the Gaussians fitted to both sets.
+
+    Biased upwards by about 1/n: numbers of different n do not compare (n is on the card).
+    """
 
     definition: ClassVar[str] = "Frechet distance of Gaussians fitted to the features of a named network (formula of Heusel et al. 2017)"

@@ -6,8 +6,11 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from typing_extensions import override
+
 from bench.cards import Card
 from bench.metric import SampleMetric
+from bench.spec import param
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,32 +30,34 @@ class GeometryScore(SampleMetric):
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (0.0, 2.0)
     definition: ClassVar[str] = "squared distance of mean relative living times of holes in witness complexes (Khrulkov and Oseledets 2018)"
-    least: ClassVar[int] = 4
+    min_samples: ClassVar[int] = 4
 
-    landmarks: int = 64
-    repeats: int = 1000
-    gamma: float | None = None  # None: N / (128 * 5000), as the authors' code
-    i_max: int = 100
-    seed: int = 0
-    workers: int = 1  # processes; does not change a bit
+    landmarks: int = param(64, "points that a witness complex is built on")
+    repeats: int = param(1000, "random choices of landmarks, averaged over")
+    gamma: float | None = param(None, "share of the largest distance at which the filtration ends; none: N / (128 * 5000), as the authors' code")
+    i_max: int = param(100, "holes are counted up to this number, less one")
+    seed: int = param(0, "of the choices of landmarks")
+    workers: int = param(1, "processes; their number changes no bit")
 
     def __post_init__(self) -> None:
         if self.landmarks < 3 or min(self.repeats, self.i_max, self.workers) < 1 or (self.gamma is not None and self.gamma <= 0):
             raise ValueError("landmarks must be at least 3; repeats, i_max and workers at least 1; gamma positive")
 
+    @override
     def card(self) -> Card:
-        """Without the number of processes."""
+        """Leave out the number of processes, which changes no bit."""
         card = super().card()
         return dataclasses.replace(card, protocol={k: v for k, v in card.protocol.items() if k != "workers"})
 
+    @override
     def cards(self, *, fake: int, real: int) -> dict[str, Card]:
-        """With the sizes compared and gamma as resolved."""
+        """Add the number of samples compared, and gamma as resolved."""
         size = min(fake, real)
         more = {"compared": size, "gamma": self._gamma(size)}
         return {name: dataclasses.replace(c, protocol={**c.protocol, **more}) for name, c in super().cards(fake=fake, real=real).items()}
 
+    @override
     def compare(self, fake: Tensor, real: Tensor) -> Mapping[str, Tensor | float]:
-        """At least 0, at most 2."""
         import numpy as np
         from numpy.random import SeedSequence
 
@@ -69,8 +74,9 @@ class GeometryScore(SampleMetric):
         remarks = {"geometry_score/x1000": 1e3 * score, "geometry_score/holes_fake": holes_fake, "geometry_score/holes_real": holes_real}
         return {"geometry_score": score, **remarks}
 
+    @override
     def sampling_errors(self, fake: Tensor, real: Tensor) -> dict[str, float]:
-        """None: a single evaluation takes seconds."""
+        """Return none: one evaluation takes seconds, ten take too long."""
         return {}
 
     def _gamma(self, size: int) -> float:

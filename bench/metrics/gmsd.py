@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import ImageMetric
-from bench.operators.images import Quantize, halve, paired, per_image, yiq
+from bench.operators.images import Quantize, halve, per_image, prepare_pair, yiq
 
 _T = 170 / 255**2  # the paper's 170 on 0..255
 
@@ -22,17 +23,18 @@ class GMSD(ImageMetric):
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
+    title: ClassVar[str] = "GMSD"
     definition: ClassVar[str] = "gradient magnitude similarity deviation on luma at half size, T = 170 (Xue et al. 2014)"
 
     quantize: Quantize = "round"
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """What becomes of odd sides."""
         return {"odd_sides": "a zero below and to the right of both axes before they are halved"}
 
+    @override
     def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
-        """Deviation, one an image, lower is better. See the base class."""
-        a, b = paired(x_hat, x, quantize=self.quantize, smallest=4)
+        a, b = prepare_pair(x_hat, x, quantize=self.quantize, smallest=4)
         g, h = (_squared_gradient(halve(yiq(image)[:, :1])) for image in (a, b))
         similarity = (2 * (g * h).sqrt() + _T) / (g + h + _T)
         return per_image(similarity.flatten(1).std(1, correction=0))

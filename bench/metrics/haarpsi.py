@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import ImageMetric
-from bench.operators.images import Quantize, halve, paired, per_image, yiq
+from bench.operators.images import Quantize, halve, per_image, prepare_pair, yiq
 
 _C, _ALPHA = 30.0, 4.2  # Sec. 3: fitted on image quality databases, for 0..255
 
@@ -21,17 +22,18 @@ class HaarPSI(ImageMetric):
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    title: ClassVar[str] = "HaarPSI"
     definition: ClassVar[str] = "Haar wavelet-based perceptual similarity index at half size, C = 30, alpha = 4.2 (Reisenhofer et al. 2018)"
 
     quantize: Quantize = "round"
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """What becomes of odd sides."""
         return {"odd_sides": "a zero below and to the right of both axes before they are halved"}
 
+    @override
     def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
-        """Similarity in [0, 1], one an image. See the base class."""
-        a, b = (halve(yiq(255 * image)) for image in paired(x_hat, x, quantize=self.quantize, smallest=16))
+        a, b = (halve(yiq(255 * image)) for image in prepare_pair(x_hat, x, quantize=self.quantize, smallest=16))
         maps, weights = [], []
         for axis in (-2, -1):
             fine = [_similar(_haar(a[:, 0], k, axis), _haar(b[:, 0], k, axis)) for k in (2, 4)]

@@ -10,9 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metrics._class_score import class_score
 from bench.metrics._samples import FeatureMetric
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,25 +27,25 @@ class InceptionScore(FeatureMetric):
     definition: ClassVar[str] = "Inception score (Salimans et al. 2016), logits without bias of TensorFlow's Inception of 2015-12-05"
 
     net: str = dataclasses.field(default="inception", init=False)
-    splits: int = 10
-    seed: int = 2020
+    splits: int = param(10, "parts of the shuffled samples, averaged over")
+    seed: int = param(2020, "of the shuffle; that of torch-fidelity")
 
     def __post_init__(self) -> None:
-        """Something to average."""
         if self.splits < 1:
             raise ValueError(f"splits must be >= 1, not {self.splits}")
 
     @property
-    def least(self) -> int:
-        """One a split."""
+    @override
+    def min_samples(self) -> int:
         return self.splits
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """And the arithmetic."""
         return {**super().protocol(), "arithmetic": "float64"}
 
+    @override
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:
-        """The mean over splits; their standard deviation as a remark."""
+        """Return the mean over splits; their standard deviation as a remark."""
         order = torch.from_numpy(np.random.RandomState(self.seed).permutation(len(fake))).to(fake.device)
         log_p = self.network.logits(fake)[order].double().log_softmax(1)
         bounds = [i * len(fake) // self.splits for i in range(self.splits + 1)]

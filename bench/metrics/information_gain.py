@@ -1,4 +1,7 @@
-"""Information gain over a baseline. Kuemmerer, Wallis, Bethge, "Information-theoretic model comparison unifies saliency metrics", PNAS 2015."""
+"""Information gain over a baseline.
+
+Kuemmerer, Wallis, Bethge, "Information-theoretic model comparison unifies saliency metrics", PNAS 2015.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,10 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import SaliencyMetric
-from bench.metrics._saliency import EPS, at, mass, unit
+from bench.metrics._saliency import EPS, stretch, to_distribution, values_at
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,12 +28,12 @@ class InformationGain(SaliencyMetric):
         "B is the mean of the training maps (MIT saliency benchmark)"
     )
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """The regulariser and the baseline."""
         return {"eps": EPS, "baseline": "mean training map"}
 
+    @override
     def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
-        """See the base class."""
         fixations, baseline = truth
-        gain = (EPS + mass(unit(saliency))).log2() - (EPS + mass(unit(baseline))).log2()
-        return torch.stack([values.mean() for values in at(gain, fixations)])
+        gain = (EPS + to_distribution(stretch(saliency))).log2() - (EPS + to_distribution(stretch(baseline))).log2()
+        return torch.stack([values.mean() for values in values_at(gain, fixations)])

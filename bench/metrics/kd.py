@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any, ClassVar
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metrics._kernel import polynomial_mmd
 from bench.metrics._samples import FeatureMetric
@@ -13,16 +14,19 @@ from bench.metrics._samples import FeatureMetric
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class KD(FeatureMetric):
-    """Unbiased squared MMD with the kernel (x.y/d + 1)^3 over all pairs: no subsets, so no sampling noise. About 0, also below, for equal laws."""
+    """Unbiased squared MMD with the kernel (x.y/d + 1)^3 over all pairs: no subsets, so no sampling noise.
+
+    About 0, also below, for equal laws.
+    """
 
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = ""
     definition: ClassVar[str] = "unbiased squared maximum mean discrepancy, kernel (x.y/d + 1)^3, all pairs (formula of Binkowski et al. 2018)"
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """And the arithmetic."""
         return {**super().protocol(), "arithmetic": "float64, all pairs"}
 
+    @override
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:
-        """The squared discrepancy."""
         return {"kd": polynomial_mmd(*self.features(fake, real))}

@@ -7,9 +7,10 @@ import math
 from typing import Any, ClassVar
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import ImageMetric
-from bench.operators.images import Channel, Quantize, paired, per_image
+from bench.operators.images import Border, Channel, Quantize, per_image, prepare_pair
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,14 +23,14 @@ class L1(ImageMetric):
     definition: ClassVar[str] = "mean absolute error of each image on [0, 1]"
 
     channel: Channel = "rgb"
-    border: int = 0
+    border: Border = 0
     quantize: Quantize = "round"
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """Data range, and what becomes of values outside it."""
         return {"data_range": 1.0, "clipped": self.quantize is not None}
 
+    @override
     def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
-        """The error, one an image. See the base class."""
-        a, b = paired(x_hat, x, channel=self.channel, border=self.border, quantize=self.quantize)
+        a, b = prepare_pair(x_hat, x, channel=self.channel, border=self.border, quantize=self.quantize)
         return per_image((a - b).abs().mean((-1, -2, -3)))

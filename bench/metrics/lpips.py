@@ -10,11 +10,13 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.errors import Unavailable
 from bench.external import weights
 from bench.metric import ImageMetric
-from bench.operators.images import Quantize, paired, per_image
+from bench.operators.images import Quantize, per_image, prepare_pair
+from bench.spec import param
 
 _BACKBONES = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet1_1"}
 
@@ -26,29 +28,26 @@ class LPIPS(ImageMetric):
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
+    title: ClassVar[str] = "LPIPS"
     definition: ClassVar[str] = "learned perceptual image patch similarity v0.1 (Zhang et al. 2018, Eq. 1)"
 
-    net: Literal["alex", "vgg", "squeeze"] = "alex"
+    net: Literal["alex", "vgg", "squeeze"] = param("alex", "the backbone whose features are compared")
     quantize: Quantize = "round"
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """The backbone and its hash. Raises as `require` does."""
         return {"version": "0.1", "backbone": _BACKBONES[self.net], "sha256": weights.sha256(_BACKBONES[self.net])}
 
+    @override
     def require(self) -> None:
-        """Raise `Unavailable` where the backbone's file or the lpips package is missing."""
         if not _installed():
             raise Unavailable("the metric lpips needs the package lpips: pip install lpips")
         weights.resolve(_BACKBONES[self.net])
 
+    @override
     def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
-        """Distance >= 0, one an image, lower is better. See the base class.
-
-        Raises:
-            Unavailable: the backbone's file is missing.
-        """
         self.require()
-        a, b = (image.float().expand(-1, 3, -1, -1) for image in paired(x_hat, x, quantize=self.quantize, smallest=64))
+        a, b = (image.float().expand(-1, 3, -1, -1) for image in prepare_pair(x_hat, x, quantize=self.quantize, smallest=64))
         network = _network(self.net, str(a.device), weights.sha256(_BACKBONES[self.net]))
         with torch.no_grad():
             return per_image(network(a, b, normalize=True).flatten())
@@ -68,7 +67,7 @@ def _network(net: str, device: str, sha256: str) -> nn.Module:
     with warnings.catch_warnings(), torch.random.fork_rng():
         warnings.simplefilter("ignore")  # lpips uses torchvision's old keyword `pretrained`
         network: nn.Module = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
-    with weights.fitting(_BACKBONES[net]):
+    with weights.explain_misfit(_BACKBONES[net]):
         features = weights.load_state_dict(_BACKBONES[net])
         # "slice1.0.weight" <- "features.0.weight": lpips keeps the layer's index and puts the slice's name before it
         network.net.load_state_dict({key: features[f"features.{key.partition('.')[2]}"] for key in network.net.state_dict()})  # type: ignore[union-attr]

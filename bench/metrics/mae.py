@@ -6,6 +6,7 @@ import dataclasses
 from typing import ClassVar
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import SaliencyMetric
 
@@ -19,6 +20,6 @@ class MAE(SaliencyMetric):
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     definition: ClassVar[str] = "mean absolute difference of saliency map and truth (density or mask), both in [0, 1], neither stretched nor rounded"
 
+    @override
     def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
-        """See the base class."""
         return (saliency - truth[0]).abs().mean((1, 2))

@@ -8,10 +8,11 @@ import sys
 from typing import Any, ClassVar
 
 import torch
+from typing_extensions import override
 
 from bench.method import Batch, Method
 from bench.metric import CostMetric
-from bench.metrics._inference import quiet, use
+from bench.metrics._inference import use, without_side_effects
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,17 +21,18 @@ class Memory(CostMetric):
 
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = "MiB"
+    title: ClassVar[str] = "memory"
     definition: ClassVar[str] = "peak memory of one use of the method; `measured` says by which counter"
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """Which counter, by torch's default device."""
         return {"measured": "torch.cuda.max_memory_allocated during one use" if _on_cuda() else "peak resident set of the process so far"}
 
+    @override
     def __call__(self, method: Method, batch: Batch | int) -> float:
-        """MiB. See the base class."""
         if _on_cuda():
             torch.cuda.reset_peak_memory_stats()
-        with quiet():
+        with without_side_effects():
             use(method, batch)
         if _on_cuda():
             return torch.cuda.max_memory_allocated() / 2**20

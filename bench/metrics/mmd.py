@@ -7,16 +7,17 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metrics._kernel import unbiased_mmd
-from bench.metrics._samples import FeatureMetric, squared_distances, without_self
+from bench.metrics._samples import FeatureMetric, Net, drop_self, squared_distances
 
 _MEDIAN_OF = 2000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MMD(FeatureMetric):
-    """Unbiased squared MMD with the kernel exp(-|x - y|^2 / 2s^2); s is the median distance between real samples, the same for every method.
+    """Unbiased squared MMD with the kernel exp(-|x - y|^2 / 2s^2), s the median distance of real samples, the same for every method.
 
     May be negative for equal laws. Remark: the bandwidth s (of the first 2000 real samples, where there are more).
     """
@@ -25,17 +26,17 @@ class MMD(FeatureMetric):
     unit: ClassVar[str] = ""
     definition: ClassVar[str] = "unbiased squared maximum mean discrepancy, Gaussian kernel, median bandwidth (Gretton et al. 2012)"
 
-    net: str = "pixels"
+    net: Net = "pixels"
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """And the bandwidth."""
         return {**super().protocol(), "bandwidth": f"median distance of {_MEDIAN_OF} real samples at most", "arithmetic": "float64, all pairs"}
 
+    @override
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:
-        """The squared discrepancy."""
         a, b = self.features(fake, real)
         some = b[:_MEDIAN_OF]
-        apart = torch.cat([without_self(rows, d).flatten() for rows, d in squared_distances(some, some)])
+        apart = torch.cat([drop_self(rows, d).flatten() for rows, d in squared_distances(some, some)])
         width = apart[apart.isfinite()].sqrt().quantile(0.5)
 
         def total(x: Tensor, y: Tensor) -> Tensor:

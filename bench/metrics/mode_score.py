@@ -7,6 +7,7 @@ import math
 from typing import Any, ClassVar
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metrics._class_score import divergence, information
 from bench.metrics._samples import FeatureMetric
@@ -25,11 +26,11 @@ class ModeScore(FeatureMetric):
     bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
     definition: ClassVar[str] = "exp(E KL(p(y|x) || p(y)) - KL(p(y) || p*(y))) of a named classifier, p* over the real samples (Che et al. 2017)"
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """And the arithmetic."""
         return {**super().protocol(), "arithmetic": "float64"}
 
+    @override
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:
-        """The score."""
         log_p, log_p_real = (self.network.logits(x).double().log_softmax(1) for x in (fake, real))
         return {"mode_score": (information(log_p) - divergence(log_p.exp().mean(0), log_p_real.exp().mean(0))).exp()}

@@ -1,4 +1,4 @@
-"""Modes of a mixture of Gaussians that are known: the counts of VEEGAN (Srivastava et al., NIPS 2017) and PacGAN (Lin et al., NeurIPS 2018)."""
+"""Known modes of a Gaussian mixture: the counts of VEEGAN (Srivastava et al., NIPS 2017) and PacGAN (Lin et al., NeurIPS 2018)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.errors import UsageError
-from bench.metric import Column, SampleMetric
+from bench.metric import MetricColumn, SampleMetric
 from bench.metrics._histogram import evenness
 from bench.metrics._samples import squared_distances
+from bench.spec import param
 
 _CLOSE = "over the high-quality samples of each mode"
 
@@ -22,32 +24,34 @@ _CLOSE = "over the high-quality samples of each mode"
 class Modes(SampleMetric):
     """How many modes points fall on, how well and how evenly. Each point belongs to its nearest centre.
 
-    A task that knows the truth hands it over: `metric.with_centres(centres, std)`; the real samples are not looked at. Remarks: `modes/strict`, the
-    modes with at least n / 20K good points; `modes/nearest`, the centres that 1 point in 125 is nearest to, good or not; `modes/spread`, the
-    standard deviation of good points about their centres over that of fair draws.
+    A task that knows the truth hands it over: `metric.with_centres(centres, std)`; the real samples are not looked at. Remarks:
+    `modes/strict`, the modes with at least n / 20K good points; `modes/nearest`, the centres that 1 point in 125 is nearest to, good or
+    not; `modes/spread`, the standard deviation of good points about their centres over that of fair draws.
     """
 
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
     definition: ClassVar[str] = "modes of a Gaussian mixture that samples fall on (VEEGAN 2017, PacGAN 2018)"
-    columns: ClassVar[Mapping[str, Column]] = {
-        "modes": Column(
+    columns: ClassVar[Mapping[str, MetricColumn]] = {
+        "modes": MetricColumn(
             higher_is_better=True, unit="", bounds=(0.0, math.inf), definition="modes with a high-quality sample, within `sigmas` standard deviations"
         ),
-        "high_quality": Column(
+        "high_quality": MetricColumn(
             higher_is_better=True, unit="", bounds=(0.0, 1.0), definition="share of samples within `sigmas` standard deviations of a centre"
         ),
-        "kl_reverse": Column(higher_is_better=False, unit="nat", bounds=(0.0, math.inf), definition=f"KL(samples || uniform) {_CLOSE}"),
-        "kl_forward": Column(higher_is_better=False, unit="nat", bounds=(0.0, math.inf), definition=f"KL(uniform || samples + 1e-12) {_CLOSE}"),
-        "js": Column(higher_is_better=False, unit="nat", bounds=(0.0, math.log(2)), definition=f"Jensen-Shannon divergence from uniform {_CLOSE}"),
+        "kl_reverse": MetricColumn(higher_is_better=False, unit="nat", bounds=(0.0, math.inf), definition=f"KL(samples || uniform) {_CLOSE}"),
+        "kl_forward": MetricColumn(higher_is_better=False, unit="nat", bounds=(0.0, math.inf), definition=f"KL(uniform || samples + 1e-12) {_CLOSE}"),
+        "js": MetricColumn(
+            higher_is_better=False, unit="nat", bounds=(0.0, math.log(2)), definition=f"Jensen-Shannon divergence from uniform {_CLOSE}"
+        ),
     }
 
-    centres: tuple[tuple[float, ...], ...] = ()
-    std: float = 0.0
-    sigmas: float = 3.0
+    centres: tuple[tuple[float, ...], ...] = param((), "the modes, K of d coordinates each; a task that knows them fills them in")
+    std: float = param(0.0, "standard deviation of every mode along each axis; likewise")
+    sigmas: float = param(3.0, "standard deviations within which a sample is of high quality")
 
     def with_centres(self, centres: Tensor, std: float) -> Modes:
-        """The same metric on these modes.
+        """A copy of this metric that knows the modes.
 
         Args:
             centres: K x d.
@@ -55,8 +59,9 @@ class Modes(SampleMetric):
         """
         return dataclasses.replace(self, centres=tuple(tuple(row) for row in centres.tolist()), std=float(std))
 
+    @override
     def compare(self, fake: Tensor, real: Tensor) -> Mapping[str, Tensor | float]:
-        """The counts. UsageError where the modes are unknown or have another dimension."""
+        """Count the modes. Raises UsageError where they are unknown or have another dimension."""
         if not self.centres or self.std <= 0:
             raise UsageError("modes needs to know them: give centres and std, or let the task hand them over (`with_centres`)")
         centres = torch.tensor(self.centres, dtype=torch.float64, device=fake.device)

@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import ImageMetric
 from bench.metrics._windows import MS_WEIGHTS, gaussian, similarity
-from bench.operators.images import Channel, Quantize, paired, per_image
+from bench.operators.images import Border, Channel, Quantize, per_image, prepare_pair
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,20 +21,22 @@ class MSSSIM(ImageMetric):
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    title: ClassVar[str] = "MS-SSIM"
     definition: ClassVar[str] = "multi-scale SSIM: 5 scales by 2 x 2 means, Gaussian 11 / 1.5, valid region (Wang et al. 2003)"
 
     channel: Channel = "rgb"
-    border: int = 0
+    border: Border = 0
     quantize: Quantize = "round"
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """Data range, the exponents of the scales, and what becomes of odd sides, which is worth up to .011."""
+        """Data range, the exponents of the scales, and the padding of odd sides, which is worth up to .011."""
         padding = "a zero on both ends of odd sides before halving, counted in the means"
         return {"data_range": 1.0, "clipped": self.quantize is not None, "weights": MS_WEIGHTS, "odd_sides": padding}
 
+    @override
     def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
-        """Similarity in [0, 1], one an image. See the base class."""
-        a, b = paired(x_hat, x, channel=self.channel, border=self.border, quantize=self.quantize, smallest=161)
+        a, b = prepare_pair(x_hat, x, channel=self.channel, border=self.border, quantize=self.quantize, smallest=161)
         terms = []
         for scale in range(len(MS_WEIGHTS)):
             if scale:  # odd sides are padded with a zero on both ends, which count in the mean

@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import ImageMetric
 from bench.metrics._windows import C1, C2, MS_WEIGHTS, gaussian, moments
-from bench.operators.images import Channel, Quantize, paired, per_image
+from bench.operators.images import Border, Channel, Quantize, per_image, prepare_pair
 
 # analysis low-pass filter of the biorthogonal 9/7 wavelet (Cohen, Daubechies, Feauveau 1992)
 _HALF = (0.037828455507260, -0.023849465019560, -0.110624404418440, 0.377402855612830)
@@ -24,19 +25,20 @@ class MSSSIMWavelet(ImageMetric):
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    title: ClassVar[str] = "MS-SSIM-wavelet"
     definition: ClassVar[str] = "multi-scale SSIM of the metrix toolbox: 9/7-wavelet low-pass, mirrored border, separate means of l, c and s"
 
     channel: Channel = "y601_full"
-    border: int = 0
+    border: Border = 0
     quantize: Quantize = "round"
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """Data range, the exponents of the scales, and what becomes of a mean that has no such power."""
         return {"data_range": 1.0, "clipped": self.quantize is not None, "weights": MS_WEIGHTS, "negative": "a negative mean counts as 0"}
 
+    @override
     def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
-        """Similarity in [0, 1], one an image. See the base class."""
-        a, b = paired(x_hat, x, channel=self.channel, border=self.border, quantize=self.quantize, smallest=161)
+        a, b = prepare_pair(x_hat, x, channel=self.channel, border=self.border, quantize=self.quantize, smallest=161)
         score = a.new_ones(a.shape[:2])
         for scale, weight in enumerate(MS_WEIGHTS):
             if scale:

@@ -7,17 +7,18 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from bench.metrics._samples import FeatureMetric, squared_distances, without_self
+from bench.metrics._samples import FeatureMetric, Net, drop_self, squared_distances
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NearestNeighbour(FeatureMetric):
     """Share of fakes that are farther from their nearest training sample than that one is from its own nearest neighbour.
 
-    0 for copies. For fresh draws of the training law it is the chance that a nearest neighbour is not mutual: where samples lie evenly 1/3 on a line
-    and .378 in a plane, more in many dimensions; more still for fakes off the data. Remarks: the median distances of fakes to training samples and
-    of training samples to each other. `nearest` gives the rows for a sheet of fakes beside their neighbours.
+    0 for copies. For fresh draws of the training law it is the chance that a nearest neighbour is not mutual: where samples lie evenly 1/3
+    on a line and .378 in a plane, more in many dimensions; more still for fakes off the data. Remarks: the median distances of fakes to
+    training samples and of training samples to each other. `nearest` gives the rows for a sheet of fakes beside their neighbours.
     """
 
     higher_is_better: ClassVar[bool] = True
@@ -26,17 +27,17 @@ class NearestNeighbour(FeatureMetric):
     definition: ClassVar[str] = "share of fakes farther from their training neighbour than that is from its own (authenticity, Alaa et al. 2022)"
     against: ClassVar[Literal["test", "train"]] = "train"
 
-    net: str = "pixels"
+    net: Net = "pixels"
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """And the arithmetic."""
         return {**super().protocol(), "arithmetic": "float64"}
 
+    @override
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:
-        """The share."""
         distance, index = self.nearest(fake, real)
         b = self.features(real[:1], real)[1]
-        own = torch.cat([without_self(rows, d).amin(1) for rows, d in squared_distances(b, b)]).sqrt()
+        own = torch.cat([drop_self(rows, d).amin(1) for rows, d in squared_distances(b, b)]).sqrt()
         return {
             "nearest_neighbour": (distance > own[index]).double().mean(),
             "nearest_neighbour/fake": distance.median(),

@@ -1,4 +1,7 @@
-"""Normalised scanpath saliency. Peters, Iyer, Itti, Koch, "Components of bottom-up gaze allocation in natural images", Vision Research 2005."""
+"""Normalised scanpath saliency.
+
+Peters, Iyer, Itti, Koch, "Components of bottom-up gaze allocation in natural images", Vision Research 2005.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,10 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import SaliencyMetric
-from bench.metrics._saliency import at, standard
+from bench.metrics._saliency import standardise, values_at
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,6 +25,6 @@ class NSS(SaliencyMetric):
     unit: ClassVar[str] = ""
     definition: ClassVar[str] = "mean at the fixations of (S - mean) / sample deviation (MIT saliency benchmark)"
 
+    @override
     def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
-        """See the base class."""
-        return torch.stack([values.mean() for values in at(standard(saliency), truth[0])])
+        return torch.stack([values.mean() for values in values_at(standardise(saliency), truth[0])])

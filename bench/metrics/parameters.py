@@ -6,10 +6,12 @@ import dataclasses
 from typing import ClassVar, Literal
 
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.method import Batch, Method
 from bench.metric import CostMetric
-from bench.metrics._inference import quiet, use
+from bench.metrics._inference import use, without_side_effects
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,12 +20,13 @@ class Parameters(CostMetric):
 
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = ""
+    title: ClassVar[str] = "parameters"
     definition: ClassVar[str] = "trainable parameters: of the layers that run when the method is used, or of all its networks"
 
-    of: Literal["inference", "training"] = "inference"
+    of: Literal["inference", "training"] = param("inference", "the layers that run when the method is used, or all networks, critics among them")
 
+    @override
     def __call__(self, method: Method, batch: Batch | int) -> float:
-        """A count. See the base class."""
         return float(sum(self.per_network(method, batch).values()))
 
     def per_network(self, method: Method, batch: Batch | int) -> dict[str, int]:
@@ -48,7 +51,7 @@ def _used(networks: dict[str, nn.Module], method: Method, batch: Batch | int) ->
     modules = {module for network in networks.values() for module in network.modules()}
     handles = [module.register_forward_pre_hook(note) for module in modules]
     try:
-        with quiet():
+        with without_side_effects():
             use(method, batch)
     finally:
         for handle in handles:

@@ -21,5 +21,5 @@ class PopulationError(Metric):
     definition: ClassVar[str] = "probability that y x'w <= 0 for a new point, summed exactly over the kinds of points"
 
     def __call__(self, outputs: Tensor, labels: Tensor, weights: Tensor) -> float:
-        """The sum of weights (N) of the points whose outputs x'w (N) do not have the sign of their labels (N, -1 or 1); nan where an output is."""
+        """Sum the weights (N) of points whose outputs x'w (N) lack the sign of their labels (N, -1 or 1); nan where an output is."""
         return math.nan if outputs.isnan().any() else float(weights[outputs * labels <= 0].sum())

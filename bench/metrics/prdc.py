@@ -1,4 +1,7 @@
-"""Precision, recall: Kynkaanniemi et al. (NeurIPS 2019, arXiv 1904.06991). Density, coverage: Naeem et al. (ICML 2020, arXiv 2002.09797)."""
+"""Precision, recall: Kynkaanniemi et al. (NeurIPS 2019, arXiv 1904.06991).
+
+Density, coverage: Naeem et al. (ICML 2020, arXiv 2002.09797).
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,15 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from bench.metric import Column
-from bench.metrics._samples import FeatureMetric, squared_distances, without_self
+from bench.metric import MetricColumn
+from bench.metrics._samples import FeatureMetric, drop_self, squared_distances
+from bench.spec import param
 
 
-def _share(what: str, most: float = 1.0) -> Column:
-    return Column(higher_is_better=True, unit="", definition=what, bounds=(0.0, most))
+def _share(what: str, most: float = 1.0) -> MetricColumn:
+    return MetricColumn(higher_is_better=True, unit="", definition=what, bounds=(0.0, most))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,32 +30,31 @@ class PRDC(FeatureMetric):
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
     definition: ClassVar[str] = "precision, recall (Kynkaanniemi et al. 2019), density and coverage (Naeem et al. 2020)"
-    columns: ClassVar[Mapping[str, Column]] = {
+    columns: ClassVar[Mapping[str, MetricColumn]] = {
         "precision": _share("share of fakes within the ball of a real sample, balls of k neighbours (Kynkaanniemi et al. 2019)"),
         "recall": _share("share of real samples within the ball of a fake, balls of k neighbours (Kynkaanniemi et al. 2019)"),
         "density": _share("real balls that a fake lies in, over k_density; may exceed 1 (Naeem et al. 2020)", math.inf),
         "coverage": _share("share of real balls with a fake inside, balls of k_density neighbours (Naeem et al. 2020)"),
     }
 
-    k: int = 3  # precision, recall
-    k_density: int = 5  # density, coverage
+    k: int = param(3, "neighbours that the balls of precision and recall reach to")
+    k_density: int = param(5, "neighbours that the balls of density and coverage reach to")
 
     def __post_init__(self) -> None:
-        """A ball needs a neighbour."""
         if min(self.k, self.k_density) < 1:
             raise ValueError(f"k and k_density must be >= 1, not {self.k} and {self.k_density}")
 
     @property
-    def least(self) -> int:
-        """One more than neighbours."""
+    @override
+    def min_samples(self) -> int:
         return max(self.k, self.k_density) + 1
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """And what lies in a ball."""
         return {**super().protocol(), "ball": "closed for precision and recall, open for density and coverage", "arithmetic": "float64"}
 
+    @override
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:
-        """The four."""
         a, b = self.features(fake, real)
         (real_pr, real_dc), (fake_pr, _) = self._radii(b), self._radii(a)
         precise, recalled, inside = [], torch.zeros_like(real_pr), torch.zeros_like(real_pr)
@@ -68,5 +72,5 @@ class PRDC(FeatureMetric):
     def _radii(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Squared distances to the k-th and k_density-th neighbours within a set: n each."""
         most = max(self.k, self.k_density)
-        near = torch.cat([without_self(rows, d).topk(most, largest=False).values for rows, d in squared_distances(x, x)])
+        near = torch.cat([drop_self(rows, d).topk(most, largest=False).values for rows, d in squared_distances(x, x)])
         return near[:, self.k - 1], near[:, self.k_density - 1]

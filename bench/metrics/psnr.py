@@ -6,9 +6,11 @@ import dataclasses
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import ImageMetric
-from bench.operators.images import Channel, Quantize, paired, per_image
+from bench.operators.images import Border, Channel, Quantize, per_image, prepare_pair
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,19 +20,20 @@ class PSNR(ImageMetric):
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = "dB"
     ceiling: ClassVar[float] = 100.0  # of 8 bits, one value that is one level off in 150,000
+    title: ClassVar[str] = "PSNR"
     definition: ClassVar[str] = "peak signal-to-noise ratio of each image, 10 log10(1 / MSE)"
 
     channel: Channel = "rgb"
-    border: int = 0
+    border: Border = 0
     quantize: Quantize = "round"
-    reduce: Literal["joint", "per_channel"] = "joint"  # one MSE over the channels, or the mean of the channels' PSNR
+    reduce: Literal["joint", "per_channel"] = param("joint", "one mean squared error over all channels, or the mean of each channel's own PSNR")
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """Data range, and what becomes of values outside it."""
         return {"data_range": 1.0, "clipped": self.quantize is not None}
 
+    @override
     def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
-        """Decibels, one an image. See the base class."""
-        a, b = paired(x_hat, x, channel=self.channel, border=self.border, quantize=self.quantize)
+        a, b = prepare_pair(x_hat, x, channel=self.channel, border=self.border, quantize=self.quantize)
         mse = (a - b).square().mean((-1, -2) if self.reduce == "per_channel" else (-1, -2, -3))
         return per_image((-10 * mse.log10()).flatten(1).mean(1) if mse.ndim == 2 else -10 * mse.log10())

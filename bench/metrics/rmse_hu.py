@@ -7,10 +7,11 @@ import math
 from typing import Any, ClassVar
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import ImageMetric
 from bench.operators import ct
-from bench.operators.images import paired, per_image
+from bench.operators.images import per_image, prepare_pair
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,13 +25,13 @@ class RMSEHU(ImageMetric):
 
     window: ct.Window = "full"
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """The window."""
         low, high = ct.WINDOWS[self.window]
         return {"low_hu": low, "high_hu": high, "quantize": None}
 
+    @override
     def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
-        """HU, one a slice. See the base class."""
         low, high = ct.WINDOWS[self.window]
-        a, b = paired(ct.windowed(x_hat, self.window), ct.windowed(x, self.window), quantize=None)
+        a, b = prepare_pair(ct.clip_to_window(x_hat, self.window), ct.clip_to_window(x, self.window), quantize=None)
         return per_image((high - low) * (a - b).square().mean((1, 2, 3)).sqrt())

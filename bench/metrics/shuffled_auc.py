@@ -7,9 +7,11 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import SaliencyMetric
-from bench.metrics._saliency import area, unit
+from bench.metrics._saliency import area, stretch
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,22 +24,22 @@ class ShuffledAUC(SaliencyMetric):
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     definition: ClassVar[str] = "area under the ROC curve at even thresholds, fixations on 10 other pictures as negatives (MIT saliency benchmark)"
 
-    splits: int = 100
-    step: float = 0.1
-    seed: int = 0
+    splits: int = param(100, "draws from the fixations on other pictures, averaged over")
+    step: float = param(0.1, "distance of the thresholds on a map stretched to [0, 1]")
+    seed: int = param(0, "of these draws")
 
     def __post_init__(self) -> None:
         if self.splits < 1 or not 0 < self.step <= 1:
             raise ValueError(f"splits must be >= 1 and step in (0, 1], not {self.splits} and {self.step}")
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """Where the negatives come from."""
         return {"others": 10}
 
+    @override
     def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
-        """See the base class."""
         marks = (t.flatten(1) > 0 for t in truth)
-        return torch.stack([self._area(s[f], s[o]) for s, f, o in zip(unit(saliency), *marks, strict=True)])
+        return torch.stack([self._area(s[f], s[o]) for s, f, o in zip(stretch(saliency), *marks, strict=True)])
 
     def _area(self, positives: Tensor, others: Tensor) -> Tensor:
         """As many of the others as there are fixations, without replacement, in each split."""

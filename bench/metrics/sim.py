@@ -1,4 +1,7 @@
-"""Similarity: the intersection of two maps as histograms. Judd, Durand, Torralba, "A benchmark of computational models of saliency", 2012."""
+"""Similarity: the intersection of two maps as histograms.
+
+Judd, Durand, Torralba, "A benchmark of computational models of saliency", 2012.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,10 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import SaliencyMetric
-from bench.metrics._saliency import mass, unit
+from bench.metrics._saliency import stretch, to_distribution
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,6 +25,6 @@ class SIM(SaliencyMetric):
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     definition: ClassVar[str] = "sum over pixels of min(S, G), both stretched to [0, 1] and then scaled to sum 1 (MIT saliency benchmark)"
 
+    @override
     def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
-        """See the base class."""
-        return torch.minimum(mass(unit(saliency)), mass(unit(truth[0]))).sum(1)
+        return torch.minimum(to_distribution(stretch(saliency)), to_distribution(stretch(truth[0]))).sum(1)

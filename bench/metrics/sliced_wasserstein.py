@@ -9,35 +9,36 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from bench.metrics._samples import FeatureMetric
+from bench.metrics._samples import FeatureMetric, Net
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SlicedWasserstein(FeatureMetric):
-    """The p-th root of the mean p-th power of one-dimensional Wasserstein distances along fixed random directions; exact for unequal set sizes."""
+    """The p-th root of the mean p-th power of Wasserstein distances along fixed random directions; exact for sets of unequal sizes."""
 
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
     definition: ClassVar[str] = "sliced Wasserstein distance of order p along fixed random directions (Rabin et al. 2011)"
 
-    net: str = "pixels"
-    order: Literal[1, 2] = 1
-    directions: int = 512
-    seed: int = 0
+    net: Net = "pixels"
+    order: Literal[1, 2] = param(1, "the power of the distances that is averaged; the root is taken of the mean")
+    directions: int = param(512, "random lines that the samples are projected on")
+    seed: int = param(0, "of the directions")
 
     def __post_init__(self) -> None:
-        """At least one direction."""
         if self.directions < 1:
             raise ValueError(f"directions must be >= 1, not {self.directions}")
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """And the arithmetic."""
         return {**super().protocol(), "arithmetic": "float64"}
 
+    @override
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:
-        """The distance."""
         a, b = self.features(fake, real)
         rng = torch.Generator().manual_seed(self.seed)
         axes = torch.randn(self.directions, a.shape[1], generator=rng, dtype=torch.float64)

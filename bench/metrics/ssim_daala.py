@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import ImageMetric
 from bench.metrics._windows import C1, C2, moments
-from bench.operators.images import Channel, Quantize, paired, per_image
+from bench.operators.images import Border, Channel, Quantize, per_image, prepare_pair
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,19 +22,20 @@ class SSIMDaala(ImageMetric):
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    title: ClassVar[str] = "SSIM-daala"
     definition: ClassVar[str] = "daala's SSIM: Gaussian of sigma 1.5 H / 256 with integer taps, cut off and renormalised at the border"
 
     channel: Channel = "y601_uint8"
-    border: int = 0
+    border: Border = 0
     quantize: Quantize = "round"
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """Data range."""
         return {"data_range": 1.0}
 
+    @override
     def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
-        """Similarity, one an image. See the base class."""
-        a, b = paired(x_hat, x, channel=self.channel, border=self.border, quantize=self.quantize)
+        a, b = prepare_pair(x_hat, x, channel=self.channel, border=self.border, quantize=self.quantize)
         taps = _kernel(a.shape[-2])
         inside = torch.ones_like(a[:1, :1])  # zero padding cuts windows off: their weights say by how much
         a, b, inside = (torch.nn.functional.pad(image, [len(taps) // 2] * 4) for image in (a, b, inside))

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any, ClassVar
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench.metric import ImageMetric
 from bench.metrics.ssim import SSIM
@@ -14,20 +15,21 @@ from bench.operators import ct
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SSIMHU(ImageMetric):
-    """`ssim` (Gaussian of 11 x 11, zeros beyond the border) after clipping to the window, whose width is the data range; nothing is rounded."""
+    """`ssim` (Gaussian of 11 x 11, zeros beyond the border) after clipping to the window, the data range; nothing is rounded."""
 
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    title: ClassVar[str] = "SSIM-hu"
     definition: ClassVar[str] = "mean structural similarity (Wang et al. 2004) of each slice clipped to a window of HU"
 
     window: ct.Window = "abdomen"
 
+    @override
     def protocol(self) -> dict[str, Any]:
-        """The window and with it the data range; the taps and the border."""
         low, high = ct.WINDOWS[self.window]
         return {"low_hu": low, "high_hu": high, "data_range_hu": high - low, "quantize": None, "taps": "gauss11", "boundary": "zero"}
 
+    @override
     def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
-        """Similarity in [-1, 1], one a slice. See the base class."""
-        return SSIM(quantize=None, boundary="zero")(ct.windowed(x_hat, self.window), ct.windowed(x, self.window))
+        return SSIM(quantize=None, boundary="zero")(ct.clip_to_window(x_hat, self.window), ct.clip_to_window(x, self.window))

@@ -22,7 +22,7 @@ def box_iou(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(union > 0, overlap / union, 0.0)
 
 
-def covered(found: Tensor, crowds: Tensor) -> Tensor:
+def crowd_coverage(found: Tensor, crowds: Tensor) -> Tensor:
     """The share of each of n boxes that lies in each of m crowds (COCO's overlap with a crowd): n x m; 0 where a box is empty."""
     overlap = (torch.minimum(found[:, None, 2:], crowds[:, 2:]) - torch.maximum(found[:, None, :2], crowds[:, :2])).clamp(min=0).prod(-1)
     size = (found[:, 2:] - found[:, :2]).clamp(min=0).prod(-1)[:, None]
@@ -55,12 +55,15 @@ def match(found: Detections, truth: Detections, iou: float) -> Tensor:
 def in_crowd(found: Detections, truth: Detections, iou: float) -> Tensor:
     """Which detections lie in a crowd of their class, by at least that share of themselves: n booleans in the order of `found`."""
     crowds = truth.where(truth.crowds)
-    share = covered(found.boxes.double(), crowds.boxes.double()) * (found.labels[:, None] == crowds.labels)
+    share = crowd_coverage(found.boxes.double(), crowds.boxes.double()) * (found.labels[:, None] == crowds.labels)
     return (share >= iou).any(1)
 
 
 def count(found: Sequence[Detections], truth: Sequence[Detections], iou: float) -> Tensor:
-    """True positives, false positives and false negatives of each picture: N x 3, int64. What matches nothing but lies in a crowd is neither."""
+    """True positives, false positives and false negatives of each picture: N x 3, int64.
+
+    What matches nothing but lies in a crowd is neither.
+    """
     rows = []
     for f, t in zip(found, truth, strict=True):
         right = match(f, t, iou)
@@ -75,8 +78,8 @@ def precision_recall_f1(counts: Tensor) -> Tensor:
     return torch.stack((tp / (tp + fp), tp / (tp + fn), 2 * tp / (2 * tp + fp + fn)), dim=-1)
 
 
-def linearised(counts: Tensor) -> Tensor:
-    """For each picture three values whose means are the pooled precision, recall and F1 of N x 3 counts, and whose spreads are theirs over pictures.
+def linearise(counts: Tensor) -> Tensor:
+    """Three values a picture: their means are the pooled precision, recall and F1 of N x 3 counts, their spreads those over pictures.
 
     A pooled score is a ratio of sums, R = sum x / sum y; picture i stands for R + (x_i - R y_i) / mean y (the delta method).
     N x 3, float64; 0/0 is nan.

@@ -12,14 +12,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 Taper = Literal["ram_lak", "hann"]
-Window = Literal["abdomen", "lung", "full"]
+Window = Annotated[Literal["abdomen", "lung", "full"], "window of Hounsfield units that is looked at; its width is the data range"]
 
 HU_RANGE = (-1024.0, 3072.0)  # what [0, 1] stands for
 WINDOWS = {"abdomen": (-160.0, 240.0), "lung": (-1350.0, 150.0), "full": HU_RANGE}  # HU shown as black and as white
@@ -49,13 +49,13 @@ def picture(mu: Tensor) -> Tensor:
     return from_hu(1000 * (mu / MU_WATER - 1))
 
 
-def windowed(x: Tensor, window: Window) -> Tensor:
+def clip_to_window(x: Tensor, window: Window) -> Tensor:
     """Pictures seen through a window of HU, which becomes [0, 1]; beyond it all is black or white, but what is infinite is NaN."""
     low, high = WINDOWS[window]
     return torch.where(x.isinf(), math.nan, ((to_hu(x) - low) / (high - low)).clamp(0, 1))
 
 
-def inscribed(size: int, device: torch.device | None = None) -> Tensor:
+def inscribed_disc(size: int, device: torch.device | None = None) -> Tensor:
     """The disc that every view sees whole: size x size, bool."""
     offset = torch.arange(size, device=device) - size // 2
     return offset[:, None] ** 2 + offset**2 <= ((size - 1) // 2) ** 2
@@ -65,9 +65,9 @@ def inscribed(size: int, device: torch.device | None = None) -> Tensor:
 class Scanner:
     """Views evenly spaced over half a turn (parallel beam) or a whole one (fan beam), in scikit-image's frame.
 
-    The axis of rotation goes through pixel S // 2. View theta looks along rows turned by theta; its detector samples, as far apart as pixels,
-    lie on the axis. In a fan each ray still crosses its detector sample on the axis, coming from a point at a distance of `source` sides.
-    Only the inscribed disc may hold anything but vacuum.
+    The axis of rotation goes through pixel S // 2. View theta looks along rows turned by theta; its detector samples, as far apart as
+    pixels, lie on the axis. In a fan each ray still crosses its detector sample on the axis, coming from a point at a distance of `source`
+    sides. Only the inscribed disc may hold anything but vacuum.
     """
 
     views: int = 180
@@ -101,7 +101,7 @@ class Scanner:
         return torch.cat(sinogram).transpose(0, 1)
 
     def backproject(self, sinogram: Tensor, size: int, views: Tensor | None = None) -> Tensor:
-        """Smear views over the slice: the mean over views of the (linearly interpolated) ray through each pixel; N x V x D -> N x 1 x S x S.
+        """Smear views over the slice: the mean over views of the linearly interpolated ray through each pixel; N x V x D -> N x 1 x S x S.
 
         Up to a factor the transpose of `project` but for the interpolation (pixels look up rays instead of rays looking up pixels).
         """
@@ -119,7 +119,7 @@ class Scanner:
         t = self._t(size, sinogram.device) / (self.source * size)
         filtered = _ramp(sinogram / (1 + t.square()).sqrt(), taper, cutoff)
         mu = self._smear(filtered, size, None, power=2) * (math.pi / self.views * size / self.field)
-        return mu * inscribed(size, mu.device)
+        return mu * inscribed_disc(size, mu.device)
 
     def _smear(self, sinogram: Tensor, size: int, views: Tensor | None, power: int) -> Tensor:
         """The sum over views of the ray through each pixel, times its closeness to the source (1 on the axis) to a power."""
@@ -137,7 +137,7 @@ class Scanner:
         return total.unsqueeze(1)
 
     def _t(self, size: int, device: torch.device) -> Tensor:
-        """Where the rays cross the axis, in pixels."""
+        """Signed distances of the rays from the axis, in pixels."""
         d = self.detectors(size)
         return torch.arange(d, device=device) - d // 2
 
@@ -153,7 +153,10 @@ class Scanner:
 
 
 def _ramp(sinogram: Tensor, taper: Taper, cutoff: float) -> Tensor:
-    """Convolve each view with the ramp |f| up to `cutoff` of the Nyquist frequency, sampled in space: its mean is exact (Kak and Slaney, Eq. 61)."""
+    """Convolve each view with the ramp |f| up to `cutoff` of the Nyquist frequency, sampled in space so that its mean is exact.
+
+    Kak and Slaney, Principles of Computerized Tomographic Imaging, Eq. 61.
+    """
     d = sinogram.shape[-1]
     size = max(64, 2 ** math.ceil(math.log2(2 * d)))
     n = torch.fft.fftfreq(size, 1 / size, dtype=torch.float64, device=sinogram.device)

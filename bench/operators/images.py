@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
@@ -11,8 +11,15 @@ from torch import Tensor
 from bench.errors import UsageError
 from bench.operators.colour import BT601
 
-Channel = Literal["rgb", "y601", "y601_uint8", "y601_full", "gray"]
-Quantize = Literal["round", "trunc"] | None
+# options that image metrics share, with what they mean
+Channel = Annotated[
+    Literal["rgb", "y601", "y601_uint8", "y601_full", "gray"],
+    "what is compared: the colours, a luma of BT.601 (16 to 235; the same in 8 bits; 0 to 255), or gray (BT.709)",
+]
+Border = Annotated[int, "pixels shaved from each side before anything is compared"]
+Quantize = Annotated[
+    Literal["round", "trunc"] | None, "how the restored picture goes to 8 bits, clipped to [0, 1] first; None: neither clipped nor rounded"
+]
 
 # R, G, B weights and offset, on [0, 1]
 _LUMA: dict[str, tuple[tuple[float, float, float], float]] = {
@@ -24,7 +31,7 @@ _LUMA: dict[str, tuple[tuple[float, float, float], float]] = {
 RGB_TO_YIQ = (BT601, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 
-def paired(
+def prepare_pair(
     x_hat: Tensor, x: Tensor, *, channel: Channel = "rgb", border: int = 0, quantize: Quantize = "round", smallest: int = 1
 ) -> tuple[Tensor, Tensor]:
     """Bring restored images and the truth to the space they are compared in.
@@ -54,7 +61,7 @@ def paired(
 
 
 def per_image(values: Tensor) -> Tensor:
-    """Float64 on the CPU, as every metric returns."""
+    """Bring one value an image into the form that metrics return: float64 on the CPU."""
     return values.detach().to("cpu", torch.float64)
 
 
@@ -69,7 +76,7 @@ def halve(x: Tensor) -> Tensor:
     return torch.nn.functional.avg_pool2d(torch.nn.functional.pad(x, (0, odd, 0, odd)), 2)
 
 
-def clipped(x: Tensor) -> Tensor:
+def clip(x: Tensor) -> Tensor:
     """Pictures within [0, 1]; an infinite value is no white or black pixel but NaN."""
     return torch.where(x.isinf(), math.nan, x.clamp(0, 1))
 
@@ -77,7 +84,7 @@ def clipped(x: Tensor) -> Tensor:
 def _stored(x: Tensor, quantize: Quantize) -> Tensor:
     if quantize is None:
         return torch.where(x.isinf(), math.nan, x.double())
-    levels = clipped(x).mul_(255)  # in the precision of x: float32 k/255 times 255 is exactly k, so truncation keeps stored pictures
+    levels = clip(x).mul_(255)  # in the precision of x: float32 k/255 times 255 is exactly k, so truncation keeps stored pictures
     return (levels.round_() if quantize == "round" else levels.floor_()).double().div_(255)
 
 

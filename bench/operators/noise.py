@@ -6,8 +6,9 @@ import dataclasses
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from bench.method import param
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,8 +33,8 @@ class LevelledNoise(Noise):
     clipped and rounded ones, which are easier: on BSD68 at sigma 25 they stand at 20.50 instead of 20.19 dB.
     """
 
-    sigma: float | tuple[float, float] = param(25.0, "level on 0 .. 255; a pair is a range from which every picture draws its own")
-    clip: bool = param(False, "clip to [0, 1] and round to 8 bits")
+    sigma: float | tuple[float, float] = param(25.0, "level of the noise on 0 .. 255; a pair is a range from which every picture draws its own")
+    clip: bool = param(False, "clip the noisy picture to [0, 1] and round it to 8 bits")
 
     def __post_init__(self) -> None:
         low, high = self._range
@@ -44,8 +45,8 @@ class LevelledNoise(Noise):
         """Noisy pictures; `level` is N x 1 x 1 x 1, sigma / 255."""
         raise NotImplementedError
 
+    @override
     def apply(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
-        """See the base class."""
         low, high = self._range
         level = (low + (high - low) * uniform((len(x), 1, 1, 1), x, rng)) / 255
         y = self.corrupt(x, level, rng)

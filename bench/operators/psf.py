@@ -15,7 +15,7 @@ from torch import Tensor
 from bench.errors import UsageError
 
 Boundary = Literal["reflect", "replicate", "circular", "constant"]
-"""What lies outside the picture; the names of `torch.nn.functional.pad` ("reflect" mirrors without repeating the edge, "constant" is black)."""
+"""What lies outside the picture, by torch's names: "reflect" mirrors without repeating the edge, "constant" is black."""
 
 _DIRECT_UP_TO = 11  # kernel size; beyond it the FFT is faster at 64 to 256 pixels (measured on a CPU by benchmarks/motion_blur.py)
 
@@ -47,7 +47,7 @@ def convolve(images: Tensor, psf: Tensor, boundary: Boundary = "reflect") -> Ten
 
 
 def correlate(images: Tensor, psf: Tensor, boundary: Boundary = "reflect") -> Tensor:
-    """Convolve with the kernels turned by 180 degrees: the adjoint of `convolve`, exactly where the boundary is "circular" or "constant"."""
+    """Convolve with the kernels turned by 180 degrees: the adjoint of `convolve`, exact for the boundaries "circular" and "constant"."""
     return convolve(images, psf.flip(-2, -1), boundary)
 
 
@@ -73,9 +73,8 @@ def pad(images: Tensor, margin: int, boundary: Boundary = "reflect") -> Tensor:
     """
     limit = min(images.shape[-2:]) - (boundary == "reflect")
     if boundary in ("reflect", "circular") and margin > limit:
-        raise UsageError(
-            f"an image of {images.shape[-2]} x {images.shape[-1]} cannot be padded by {margin} ({boundary}): use a smaller kernel or larger images"
-        )
+        size = f"{images.shape[-2]} x {images.shape[-1]}"
+        raise UsageError(f"an image of {size} cannot be padded by {margin} ({boundary}): use a smaller kernel or larger images")
     return F.pad(images, (margin,) * 4, mode=boundary)
 
 

@@ -16,7 +16,7 @@ Border = Literal["replicate", "symmetric"]
 
 
 def enlarge(images: Tensor, scale: int, kernel: Kernel = "cubic", border: Border = "replicate") -> Tensor:
-    """Enlarge by a whole factor: N x C x H x W to N x C x scale H x scale W, any range, which the result can leave (weights can be negative).
+    """Enlarge by a whole factor: N x C x H x W to N x C x scale H x scale W. Negative weights can carry the result beyond the range of x.
 
     Kernels: cubic is Keys' with a = -0.5 (torch: -0.75) over 4 x 4 pixels, lanczos3 takes 6 x 6.
     """
@@ -26,7 +26,10 @@ def enlarge(images: Tensor, scale: int, kernel: Kernel = "cubic", border: Border
 
 @functools.lru_cache(maxsize=64)
 def weights(n: int, m: int, kernel: Kernel = "cubic", border: Border = "replicate") -> Tensor:
-    """The matrix that takes n pixels to m: m x n, float64, rows sum to 1. Shrinking widens the kernel (antialiasing). Not to be written to."""
+    """The matrix that takes n pixels to m: m x n, float64, rows sum to 1.
+
+    Shrinking widens the kernel (antialiasing). Not to be written to.
+    """
     function, width = _KERNELS[kernel]
     shrink = min(m / n, 1.0)
     centre = (torch.arange(m, dtype=torch.float64) + 0.5) * n / m - 0.5  # of new pixels, in old ones

@@ -10,9 +10,6 @@ from pathlib import Path
 
 from bench.registry import ROOT
 
-MOVES_BITS = ("torch", "torchvision", "numpy", "cuda", "device_name", "cpu_capability", "threads")
-"""What of it may change the last bits of a result."""
-
 
 def environment(device: str) -> dict[str, str]:
     """Versions, machine, device, threads, commit."""

@@ -13,11 +13,12 @@ from bench import evaluation, registry
 from bench.external import weights
 from bench.judging import judge
 from bench.running import train
-from bench.running.environment import MOVES_BITS, environment
+from bench.running.environment import environment
 from bench.running.settings import Settings
 from bench.spec import Spec, parse
 from bench.store import identity
 from bench.store.code_hash import code_hash, file_hash
+from bench.store.remarks import MOVES_BITS
 from bench.suites.components import parts_of, unfolded
 from bench.suites.trial import Trial
 from bench.training import build, loop

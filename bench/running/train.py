@@ -82,13 +82,13 @@ class Attempt:
         """Build and train on micro-batches of a size that divides the batch, with checkpoints in `folder`; keep the weights."""
         method = self._build(size, batch // size)
         if self.trial.role == "row":
-            self.record.summary |= gradient_noise.remarks(method, self.trial.seed, "start")
+            self.record.summary |= gradient_noise.measure(method, self.trial.seed, "start")
         loop = Loop(method, Stream(self.task, self.trial.seed, size), lambda: self._validate(method), self._plan(folder), self.progress)
         if loop.steps:
             self._run(loop, method)
             self._keep_weights(loop, method)
         if self.trial.role == "row":
-            self.record.summary |= gradient_noise.remarks(method, self.trial.seed, "end")
+            self.record.summary |= gradient_noise.measure(method, self.trial.seed, "end")
             (gallery := self.folder.results / "gallery").mkdir(exist_ok=True)
             with evaluation_mode(method):
                 self.task.portray_training(method, gallery)

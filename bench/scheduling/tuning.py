@@ -22,7 +22,7 @@ import numpy as np
 from bench import registry
 from bench.errors import Unavailable, UsageError
 from bench.spec import Spec, parse
-from bench.statistics.effects import capped
+from bench.statistics.effects import cap_infinite
 from bench.store.identity import id_of
 from bench.store.record import TrialRecord
 from bench.store.validation import final, higher_is_better
@@ -172,7 +172,7 @@ def optuna(space: Space, trials: int, seed: int, told: Told) -> list[Settings]:
     sampler = library.samplers.TPESampler(seed=1000 * seed + len(told), n_startup_trials=math.ceil(trials / 3))
     study = library.create_study(direction="maximize", sampler=sampler)
     axes = {key: library.distributions.FloatDistribution(low, high, log=True) for key, (low, high) in space.ranges.items()}
-    (values,) = capped([value for _, value in told])
+    (values,) = cap_infinite([value for _, value in told])
     worst = min(filter(math.isfinite, values.tolist()), default=0.0)  # in place of what diverged
     shown = np.nan_to_num(values, nan=np.nan, posinf=worst + 1, neginf=worst).tolist()
     for (settings, _), value in zip(told, shown, strict=True):

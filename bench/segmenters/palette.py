@@ -6,8 +6,10 @@ import dataclasses
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.segmenter import Segmenter
+from bench.spec import param
 
 Colour = tuple[int, int, int]
 
@@ -19,21 +21,25 @@ FACADES: tuple[Colour, ...] = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Palette(Segmenter):
-    """The class of the nearest colour, so that compressed, resized and generated labels can be read. The default colours are those of facades."""
+    """The class of the nearest colour, so that compressed, resized and generated labels can be read.
 
-    colours: tuple[Colour, ...] = FACADES  # RGB, 0 to 255
+    The default colours are those of facades.
+    """
+
+    colours: tuple[Colour, ...] = param(FACADES, "the colour of each class: RGB, 0 to 255, all different")
 
     def __post_init__(self) -> None:
         if len(set(self.colours)) < 2 or len(set(self.colours)) < len(self.colours):
             raise ValueError("a palette needs two colours or more, all different")
 
     @property
+    @override
     def classes(self) -> int:
-        """One a colour."""
         return len(self.colours)
 
+    @override
     def __call__(self, images: Tensor) -> Tensor:
-        """The nearest colour, of equally near ones the first. See the base class."""
+        """Label by the nearest colour, of equally near ones the first."""
         colours = images.new_tensor(self.colours).div_(255)  # K x 3
         distances = colours.square().sum(1).view(-1, 1, 1) - 2 * torch.einsum("nchw,kc->nkhw", images, colours)  # less |image|^2
         return distances.argmin(1)

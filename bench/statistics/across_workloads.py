@@ -1,7 +1,7 @@
 """What holds across workloads: a common scale, interquartile means, probability of improvement, mean ranks, performance profiles.
 
-Rows are what competes (optimizers, losses), workloads what they compete on; a row has a few seeds on each. A run that diverged counts as the
-worst possible one (a score of -inf, a time of inf) and is never left out. Resampling is seeded, so a report is the same every time.
+Rows are what competes (optimizers, losses), workloads what they compete on; a row has a few seeds on each. A run that diverged counts as
+the worst possible one (a score of -inf, a time of inf) and is never left out. Resampling is seeded, so a report is the same every time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench.statistics.effects import capped
+from bench.statistics.effects import cap_infinite
 from bench.statistics.intervals import LEVEL, REPS, SEED, Floats, Interval
 from bench.statistics.paired import MIN_PAIRS
 
@@ -22,7 +22,7 @@ MIN_ROWS = 3  # of Friedman's test; two rows are a pair
 
 
 def normalise(rows: Sequence[ArrayLike], *, higher_is_better: bool) -> list[Floats]:
-    """One workload's scores on a scale that all workloads share: 1 is the median of the best row, 0 that of the worst row whose median is finite.
+    """One workload's scores on a scale that all share: 1 is the median of the best row, 0 that of the worst row whose median is finite.
 
     Nothing is clipped: a run may lie above 1 or below 0. A run that diverged lies one unit below the worst run that did not. Where all
     medians are alike there is no unit, and every run that did not diverge is 1.
@@ -33,7 +33,7 @@ def normalise(rows: Sequence[ArrayLike], *, higher_is_better: bool) -> list[Floa
     """
     scores = [np.asarray(row, np.float64) * (1 if higher_is_better else -1) for row in rows]
     scores = [np.where(np.isnan(s), -np.inf, s) for s in scores]
-    scores = capped(*scores)
+    scores = cap_infinite(*scores)
     medians = np.array([np.sort(s)[(len(s) - 1) // 2] for s in scores])  # the lower median: half a row diverged, and so has its median
     medians = medians[np.isfinite(medians)]
     worst = medians.min(initial=np.inf)
@@ -46,8 +46,8 @@ def normalise(rows: Sequence[ArrayLike], *, higher_is_better: bool) -> list[Floa
 def iqm(workloads: Sequence[ArrayLike]) -> Interval:
     """Interquartile mean over all runs of all workloads (Agarwal et al. 2021), seeds resampled within each workload for its interval.
 
-    A percentile bootstrap of n seeds is too narrow: its variance lacks the factor n / (n - 1), and few seeds know it badly. So the interval is
-    Student's t of the bootstrap's spread with that factor, on half of the degrees of freedom, for trimming drops half of the runs.
+    A percentile bootstrap of n seeds is too narrow: its variance lacks the factor n / (n - 1), and few seeds know it badly. So the interval
+    is Student's t of the bootstrap's spread with that factor, on half of the degrees of freedom, for trimming drops half of the runs.
 
     Args:
         workloads: for each workload the row's scores, one a seed, on one scale.
@@ -69,7 +69,8 @@ def iqm(workloads: Sequence[ArrayLike]) -> Interval:
 def improvement(a: Sequence[ArrayLike], b: Sequence[ArrayLike]) -> Interval:
     """P(a run of row a is better than one of row b), ties counting half, averaged over workloads.
 
-    The interval is Clopper and Pearson's for as many independent pairs of runs as there are (all pairs are counted, so it is on the safe side).
+    The interval is Clopper and Pearson's for as many independent pairs of runs as there are (all pairs are counted, so it is on the safe
+    side).
 
     Args:
         a: for each workload the scores of row a, one a seed, larger is better, -inf where it diverged; their scales do not matter.
@@ -152,8 +153,11 @@ def nemenyi_q(k: int) -> float:
 
 
 @dataclasses.dataclass(frozen=True)
-class Profile:
-    """AlgoPerf's performance profile (Dahl et al. 2023). `ratio`: rows x workloads, time over the fastest row's; inf where the target was missed."""
+class PerformanceProfile:
+    """AlgoPerf's performance profile (Dahl et al. 2023).
+
+    `ratio`: rows x workloads, time over the fastest row's; inf where the target was missed.
+    """
 
     ratio: Floats
 
@@ -164,12 +168,12 @@ class Profile:
 
     @property
     def score(self) -> Floats:
-        """B_s = 1/(r_max - 1) times the area under the profile from 1 to r_max; exactly (1/n) sum over w of max(0, (r_max - r_sw)/(r_max - 1))."""
+        """B_s, the area under the profile from 1 to r_max over r_max - 1: (1/n) sum over w of max(0, (r_max - r_sw)/(r_max - 1))."""
         score: Floats = np.maximum(0, (R_MAX - self.ratio) / (R_MAX - 1)).mean(axis=1)
         return score
 
 
-def profile(times: ArrayLike) -> Profile:
+def profile(times: ArrayLike) -> PerformanceProfile:
     """Times to the target as ratios to the fastest.
 
     Args:
@@ -178,7 +182,7 @@ def profile(times: ArrayLike) -> Profile:
     t = np.asarray(times, np.float64)
     ratio = np.full_like(t, np.inf)
     np.divide(t, t.min(axis=0), out=ratio, where=np.isfinite(t))
-    return Profile(ratio)
+    return PerformanceProfile(ratio)
 
 
 def time_to_result(times: ArrayLike) -> float:

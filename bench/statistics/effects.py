@@ -15,7 +15,7 @@ from bench.statistics.intervals import LEVEL, Floats
 NEAR = 1.1  # a loss within a tenth of the best is as good
 
 
-def capped(*scores: ArrayLike) -> list[Floats]:
+def cap_infinite(*scores: ArrayLike) -> list[Floats]:
     """Scores of which the larger is better: those that are infinitely good count as the best finite one of them all, where there is one."""
     arrays = [np.asarray(s, np.float64) for s in scores]
     finite = [a[np.isfinite(a)] for a in arrays]
@@ -28,7 +28,7 @@ def cliffs_delta(differences: ArrayLike) -> float:
     return float(np.sign(np.asarray(differences, np.float64)).mean())
 
 
-def detectable(spread: float, n: int, power: float = 0.8) -> float:
+def detectable_difference(spread: float, n: int, power: float = 0.8) -> float:
     """The smallest true difference that a two-sided t-test at 5 % finds with that power between two rows of n seeds each; inf below two.
 
     Args:
@@ -60,7 +60,7 @@ class Variance:
 
 
 def variance(scores: ArrayLike) -> Variance:
-    """Where a score's variance comes from: y_ik = mean + training_i + image_k + residual, by the method of moments; the images are the same.
+    """Where a score's variance comes from: y_ik = mean + training_i + image_k + residual, by the method of moments, on the same images.
 
     Args:
         scores: training seeds x images, complete.
@@ -138,11 +138,12 @@ def best_of(scores: ArrayLike, *, higher_is_better: bool = True) -> Floats:
     sum over i of v_(i) ((i/N)^n - ((i-1)/N)^n).
 
     Args:
-        scores: one a trial, at least one. A trial that diverged counts as the worst of the others: its own value would make every mean infinite.
-            That flatters a rule that diverges often, so say beside the curve how many did. One that is infinitely good counts as the best of them.
+        scores: one a trial, at least one. A trial that diverged counts as the worst of the others: its own value would make every mean
+            infinite. That flatters a rule that diverges often, so say beside the curve how many did. One that is infinitely good counts as
+            the best of them.
         higher_is_better: the direction of the score.
     """
-    (values,) = capped(np.asarray(scores, np.float64) * (1 if higher_is_better else -1))
+    (values,) = cap_infinite(np.asarray(scores, np.float64) * (1 if higher_is_better else -1))
     finite = values[np.isfinite(values)]
     if not len(finite):
         return np.full(len(values), np.nan)
@@ -154,13 +155,14 @@ def best_of(scores: ArrayLike, *, higher_is_better: bool = True) -> Floats:
 
 
 @dataclasses.dataclass(frozen=True)
-class Sensitivity:
+class RateSensitivity:
     """How a score depends on the learning rate.
 
     Attributes:
         rates: ascending. value: median over the seeds that finished at each, NaN where all diverged. low, high: their extremes.
         diverged: share of the seeds that diverged at each.
-        width: decades of rates whose loss is within a tenth of the best, between grid points read off a line straight in the rate's logarithm.
+        width: decades of rates whose loss is within a tenth of the best, between grid points read off a line straight in the rate's
+            logarithm.
     """
 
     rates: Floats
@@ -172,34 +174,36 @@ class Sensitivity:
 
     @property
     def share_diverged(self) -> float:
-        """Of all runs."""
+        """Share of all runs that diverged."""
         return float(self.diverged.mean())
 
 
 def sensitivity(
     rates: Sequence[float], scores: Sequence[ArrayLike], *, higher_is_better: bool = False, tolerance: float | None = None
-) -> Sensitivity:
+) -> RateSensitivity:
     """Summarise a grid of learning rates.
 
     Args:
         rates: of the grid, positive.
-        scores: for each rate the seeds' scores; one that is not finite has diverged, but for an infinitely good one, which counts as the best finite.
-        higher_is_better: the direction; a score counts as within a tenth of the best where it is at least best/1.1, a loss at most 1.1 best.
+        scores: for each rate the seeds' scores; one that is not finite has diverged, but for an infinitely good one, which counts as the
+            best finite.
+        higher_is_better: the direction; a score counts as within a tenth of the best where it is at least best/1.1, a loss at most 1.1
+            best.
         tolerance: for a score that is itself a logarithm, how far from the best that is: log10(1.1) of a log10.
     """
     order = np.argsort(rates)
     sign = 1 if higher_is_better else -1
-    runs = [sign * upward for upward in capped(*(sign * np.asarray(scores[i], np.float64) for i in order))]
+    runs = [sign * upward for upward in cap_infinite(*(sign * np.asarray(scores[i], np.float64) for i in order))]
     kept = [r[np.isfinite(r)] for r in runs]
     value, low, high = (np.array([f(k) if len(k) else np.nan for k in kept]) for f in (np.median, np.min, np.max))
     diverged = np.array([1 - len(k) / len(r) for k, r in zip(kept, runs)])
     x = np.log10(np.asarray(rates, np.float64)[order])
     steady = np.where(diverged < 0.5, value, np.nan)
-    return Sensitivity(10**x, value, low, high, diverged, _width(x, -steady if higher_is_better else steady, tolerance))
+    return RateSensitivity(10**x, value, low, high, diverged, _width(x, -steady if higher_is_better else steady, tolerance))
 
 
 def _width(x: Floats, loss: Floats, tolerance: float | None) -> float:
-    """Length of x over which the broken line through (x, loss) lies near its lowest point: within NEAR, as a factor, or the tolerance, as a sum.
+    """Length of x over which the broken line through (x, loss) lies near its lowest point: within the factor NEAR, or the tolerance.
 
     Pieces with an end that is NaN have none.
     """

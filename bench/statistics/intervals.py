@@ -1,11 +1,11 @@
 """How sure a number may be: the interval of a mean, and the p of a difference.
 
 A mean has errors from several sources at once: which pictures were tested, which seeds were trained. Each is a variance with its degrees of
-freedom; they add up, and Welch and Satterthwaite's approximation gives the degrees of freedom of the sum. Pictures of one group (tiles of one
-photograph, frames of one video, slices of one patient) are not independent: the group is what is counted.
+freedom; they add up, and Welch and Satterthwaite's approximation gives the degrees of freedom of the sum. Pictures of one group (tiles of
+one photograph, frames of one video, slices of one patient) are not independent: the group is what is counted.
 
-Scores of pictures are skewed, and Student's t interval then misses on one side. Hall's (1992) transformation of t takes the skewness out; it is
-noisy for few groups, so the wider of both bounds counts, and the larger of both p. `docs/uncertainty.md` has the simulated coverage.
+Scores of pictures are skewed, and Student's t interval then misses on one side. Hall's (1992) transformation of t takes the skewness out;
+it is noisy for few groups, so the wider of both bounds counts, and the larger of both p. `docs/uncertainty.md` has the simulated coverage.
 """
 
 from __future__ import annotations
@@ -36,26 +36,34 @@ class Interval:
     over: Literal["seeds", "images", "groups", "samples", "nothing"]
 
     def within(self, bounds: tuple[float, float]) -> Interval:
-        """The same, cut off where the score cannot lie."""
+        """A copy with both ends moved into the bounds of the score."""
         low, high = (float(np.clip(end, *bounds)) for end in (self.low, self.high))
         return dataclasses.replace(self, low=low, high=high)
 
 
-def interval(seeds: ArrayLike, images: ArrayLike = (), groups: Sequence[Hashable] = (), error: float = math.nan) -> Interval:
+def interval(
+    seeds: ArrayLike,
+    images: ArrayLike = (),
+    groups: Sequence[Hashable] = (),
+    error: float = math.nan,
+    sets: Sequence[Hashable] = (),
+) -> Interval:
     """Mean over seeds with its interval: over the groups of images, and over the seeds where there are two; else over samples.
 
     Args:
         seeds: one score a training seed, at least one.
-        images: the score of each image, seeds x images; used where their means are those scores (they are not for a score pooled in other ways).
+        images: the score of each image, seeds x images; used where their means are those scores (they are not for a score pooled in other
+            ways).
         groups: what each image was taken from; empty: each is a group of its own.
         error: standard error of the only seed's score over `SHARES` tenths of the samples that it rests on, where there are no images.
+        sets: the test set of each image; empty: all are of one. A mean is that of the sets' means.
     """
     values, pictures = np.asarray(seeds, np.float64), np.atleast_2d(np.asarray(images, np.float64))
     mean, n = float(values.mean()), len(values)
-    of = Groups.of(groups or range(pictures.shape[1]))
+    of = Sets.of(groups or range(pictures.shape[1]), sets)
     of_seeds: list[Part] = [(values.var(ddof=1) / n, n - 1.0)] if n > 1 and np.isfinite(values).all() else []
     low, high = np.asarray(math.nan), np.asarray(math.nan)
-    if of.n >= 2 and np.isfinite(pictures).all() and np.allclose(pictures.mean(axis=1), values, rtol=1e-5, atol=1e-9):
+    if of.fewest >= 2 and np.isfinite(pictures).all() and np.allclose(of.mean(pictures), values, rtol=1e-5, atol=1e-9):
         of_images, third = of.error(of.spread_out(pictures.mean(axis=0)))
         low, high = limits(mean, [of_images, *of_seeds], third, level=_CAUTIOUS)
         return Interval(mean, float(low), float(high), of.n, "images" if of.n == pictures.shape[1] else "groups")
@@ -77,18 +85,18 @@ class Groups:
 
     @classmethod
     def of(cls, names: Sequence[Hashable]) -> Groups:
-        """By the name of each image's group."""
+        """Make groups from the name of each image's group."""
         found = {name: i for i, name in enumerate(dict.fromkeys(names))}
         index = np.array([found[name] for name in names], np.intp)
         return cls(index, np.bincount(index, minlength=len(found)) / max(1, len(index)))
 
     @property
     def n(self) -> int:
-        """How many."""
+        """The number of groups."""
         return len(self.share)
 
     def means(self, scores: Floats) -> Floats:
-        """Of each group: ... x images -> ... x groups."""
+        """Means of each group: ... x images -> ... x groups."""
         counts = np.bincount(self.index)
         starts = np.cumsum(counts) - counts
         means: Floats = np.add.reduceat(scores[..., np.argsort(self.index, kind="stable")], starts, axis=-1) / counts
@@ -115,6 +123,59 @@ class Groups:
         variance = (centred**2).sum(axis=-1) / (n - 1) / n
         third = (centred**3).sum(axis=-1) / ((n - 1) * (n - 2)) / n if n > 2 else np.zeros_like(variance)
         return (variance, 1 / float((self.share**2).sum()) - 1), third
+
+
+@dataclasses.dataclass(frozen=True)
+class Sets:
+    """Images of several test sets, whose mean is that of the sets' means: each set has an error of its own.
+
+    Attributes:
+        places: for each set, where its images stand.
+        groups: for each set, the groups of its images.
+    """
+
+    places: list[NDArray[np.intp]]
+    groups: list[Groups]
+
+    @classmethod
+    def of(cls, groups: Sequence[Hashable], sets: Sequence[Hashable] = ()) -> Sets:
+        """By the names of each image's group and test set; without sets all images are of one."""
+        index = Groups.of(sets).index if sets else np.zeros(len(groups), np.intp)
+        places = [np.flatnonzero(index == i) for i in range(int(index.max(initial=0)) + 1)]
+        return cls(places, [Groups.of([groups[i] for i in place.tolist()]) for place in places])
+
+    @property
+    def n(self) -> int:
+        """How many groups."""
+        return sum(of.n for of in self.groups)
+
+    @property
+    def fewest(self) -> int:
+        """The groups of the set that has the fewest."""
+        return min(of.n for of in self.groups)
+
+    def mean(self, scores: Floats) -> Floats:
+        """Mean over the sets of their means: ... x images -> ..."""
+        mean: Floats = np.mean([scores[..., place].mean(axis=-1) for place in self.places], axis=0)
+        return mean
+
+    def spread_out(self, scores: Floats) -> list[Floats]:
+        """`Groups.spread_out` of each set: ... x images -> for each set ... x groups."""
+        return [of.spread_out(scores[..., place]) for of, place in zip(self.groups, self.places, strict=True)]
+
+    def error(self, values: Sequence[Floats]) -> tuple[Part, Floats]:
+        """Of the mean of `spread_out` values: its variance with degrees of freedom, and its third cumulant.
+
+        Satterthwaite's degrees of freedom are too many where the variance of a small set happens to come out low. So they are at most those of
+        sets whose images vary alike, which do not depend on what was drawn.
+        """
+        found = [of.error(of_set) for of, of_set in zip(self.groups, values, strict=True)]
+        if (n := len(found)) == 1:
+            return found[0]
+        parts = [(variance / n**2, freedom) for (variance, freedom), _ in found]
+        alike = [(1 / (freedom + 1), freedom) for _, freedom in parts]
+        freedom = np.minimum(_combine(parts)[1], _combine(alike)[1])
+        return (np.sum([v for v, _ in parts], axis=0), freedom), np.sum([third for _, third in found], axis=0) / n**3
 
 
 def limits(mean: ArrayLike, parts: Sequence[Part], third: ArrayLike = 0.0, level: float = LEVEL) -> tuple[Floats, Floats]:
@@ -158,13 +219,13 @@ def _combine(parts: Sequence[Part]) -> tuple[Floats, Floats]:
 
 
 def _skewness(third: ArrayLike, error: Floats) -> Floats:
-    """Of the mean itself, which is that of the values over the root of their number."""
+    """Skewness of a mean from its third cumulant and its standard error; 0 without any error."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(error > 0, np.asarray(third, np.float64) / error**3, 0.0)
 
 
 def _untransform(y: Floats, skew: Floats) -> Floats:
-    """The t whose transform by Hall is y."""
+    """Invert Hall's transformation: the t that it maps to y."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(abs(skew) > 1e-9, 3 / skew * (np.cbrt(1 + skew * (y - skew / 6)) - 1), y)
 

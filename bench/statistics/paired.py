@@ -1,9 +1,10 @@
 """Which rows differ: all pairs of rows compared, with Holm's correction, and letters for those that cannot be told apart.
 
-The difference of two rows has two sources of error, and both count. Which pictures were tested: the rows share them, so what varies is their
-difference from one group of pictures to the next. Which seeds were trained: each row has a variance of its own (Welch); from `MIN_PAIRS` seeds on
-that both rows have, their differences vary instead, for seeds share initialisation and data order. A trained row with one seed has an error over
-seeds that nobody knows: its pictures are compared all the same, and the verdict is about those weights, not about the method.
+The difference of two rows has two sources of error, and both count. Which pictures were tested: the rows share them, so what varies is
+their difference from one group of pictures to the next. Which seeds were trained: each row has a variance of its own (Welch); from
+`MIN_PAIRS` seeds on that both rows have, their differences vary instead, for seeds share initialisation and data order. A trained row with
+one seed has an error over seeds that nobody knows: its pictures are compared all the same, and the verdict is about those weights, not
+about the method.
 
 Pairs with infinite scores (identical pictures have PSNR = inf) are compared by ranks over the groups, with Wilcoxon's test.
 """
@@ -11,6 +12,7 @@ Pairs with infinite scores (identical pictures have PSNR = inf) are compared by 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Hashable, Sequence
 from typing import Literal
@@ -18,7 +20,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench.statistics.intervals import LEVEL, SHARES, Floats, Groups, Part, difference, limits, p_value
+from bench.statistics.intervals import LEVEL, SHARES, Floats, Groups, Part, Sets, difference, limits, p_value
 from bench.statistics.signed_ranks import rank_sums, wilcoxon
 
 MIN_PAIRS = 6  # groups of images that a verdict asks for: of fewer nobody can say how their differences are distributed
@@ -48,8 +50,8 @@ class Comparison:
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
-    """The scores of a row.
+class ScoredRow:
+    """The scores of one row of a table, and what is known of their errors.
 
     Attributes:
         scores: seeds x images, NaN where an image has no score; or, of a score that has no images (a distance), one a seed.
@@ -65,40 +67,52 @@ class Row:
 
 
 def compare(
-    rows: Sequence[Row | ArrayLike],
+    rows: Sequence[ScoredRow | ArrayLike],
     *,
     higher_is_better: bool = True,
     over: Literal["images", "seeds"] = "images",
     groups: Sequence[Hashable] = (),
+    sets: Sequence[Hashable] = (),
 ) -> Comparison:
     """Compare rows pair by pair.
 
     Args:
-        rows: each a `Row`, or its scores; the images are the same and in one order, and one that a row has no score of is left out for all.
+        rows: each a `ScoredRow`, or its scores; the images are the same and in one order, and one that a row has no score of is left out
+            for all.
         higher_is_better: the direction of the score.
         over: what was scored: "seeds" where there are no images.
         groups: what each image was taken from; empty: each is a group of its own.
+        sets: the test set of each image; empty: all are of one. A mean is that of the sets' means.
     """
-    given = [row if isinstance(row, Row) else Row(row) for row in rows]
+    given = [row if isinstance(row, ScoredRow) else ScoredRow(row) for row in rows]
     stacks = [np.atleast_2d(np.asarray(row.scores, np.float64)) for row in given]
     stacks = [s.reshape(-1, 1) for s in stacks] if over == "seeds" else stacks
     known = ~np.any([np.isnan(s).any(0) for s in stacks], axis=0)
     stacks = [s[:, known] for s in stacks]
-    names = [g for g, kept in zip(groups or range(len(known)), known, strict=True) if kept]
+    every = list(zip(sets or [""] * len(known), groups or range(len(known)), strict=True))
+    names = [name for name, kept in zip(every, known, strict=True) if kept]
     n, count = (len(names) if over == "images" else min(map(len, stacks))), Groups.of(names).n
     shared = shared_images(stacks)
-    of_seeds = [_Seeds.of(row, stack[:, shared].mean(1)) for row, stack in zip(given, stacks, strict=True)]
-    if reason := _untestable(over, count, of_seeds):
+    of_images = _sets_of(list(itertools.compress(names, shared)))
+    of_seeds = [_Seeds.of(row, of_images.mean(stack[:, shared])) for row, stack in zip(given, stacks, strict=True)]
+    if reason := _untestable(over, count, of_images.fewest, of_seeds):
         nothing = np.full((len(stacks), len(stacks)), np.nan)
         return Comparison(nothing, nothing, nothing, nothing, nothing > 0, n, reason, over, count)
-    estimates, p, sign = _estimates(stacks, names, shared, of_seeds)
+    estimates, p, sign = _estimates(stacks, names, shared, of_images, of_seeds)
     if over == "seeds":
         i, j = np.triu_indices(len(stacks), 1)
         p = np.maximum(p, [_least_p(of_seeds[a], of_seeds[b]) for a, b in zip(i, j, strict=True)])
     return _matrices(len(stacks), estimates, holm(p), sign if higher_is_better else -sign, n, over, count)
 
 
-def _untestable(over: str, groups: int, of_seeds: Sequence[_Seeds]) -> str:
+def _sets_of(names: Sequence[tuple[Hashable, Hashable]]) -> Sets:
+    """The images of each test set with their groups, by (test set, group)."""
+    return Sets.of([group for _, group in names], [of_set for of_set, _ in names])
+
+
+def _untestable(over: str, groups: int, fewest: int, of_seeds: Sequence[_Seeds]) -> str:
+    if over == "images" and groups >= MIN_PAIRS and fewest < 2:
+        return "no verdict: a test set holds one independent image, and nobody knows how far from it another would be"
     if over == "images" and groups < MIN_PAIRS:
         return f"no verdict: {groups} independent image{'s' * (groups != 1)} scored by every row, and a test asks for {MIN_PAIRS}"
     if over == "seeds" and sum(not s.lone for s in of_seeds) < 2:
@@ -108,7 +122,10 @@ def _untestable(over: str, groups: int, of_seeds: Sequence[_Seeds]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class _Seeds:
-    """A row's mean of each seed. `names`: which seeds those are; `drawn`: whether the scores depend on them; `one`: variance of a single one."""
+    """A row's mean of each seed.
+
+    `names`: which seeds those are; `drawn`: whether the scores depend on them; `one`: variance of a single one.
+    """
 
     means: Floats
     names: Sequence[int]
@@ -116,13 +133,13 @@ class _Seeds:
     one: float
 
     @classmethod
-    def of(cls, row: Row, means: Floats) -> _Seeds:
-        """Scores that vary depend on the seed, whatever is said."""
+    def of(cls, row: ScoredRow, means: Floats) -> _Seeds:
+        """The means of a row; scores that vary depend on the seed, even where the row says that nothing is trained."""
         return cls(means, row.seeds, row.trained or len(set(means.tolist())) > 1, row.error**2)
 
     @property
     def lone(self) -> bool:
-        """Whether nobody knows how far from it another would be."""
+        """Whether there is a single seed, of whose error nothing is known."""
         return self.drawn and len(self.means) == 1 and math.isnan(self.one)
 
     @property
@@ -141,16 +158,15 @@ class _Seeds:
 
 
 def _estimates(
-    stacks: Sequence[Floats], names: Sequence[Hashable], shared: NDArray[np.bool_], of_seeds: Sequence[_Seeds]
+    stacks: Sequence[Floats], names: Sequence[Hashable], shared: NDArray[np.bool_], of_images: Sets, of_seeds: Sequence[_Seeds]
 ) -> tuple[tuple[Floats, Floats, Floats], Floats, Floats]:
     """Of each pair (i, j), i < j: the difference with its limits, p, and a number whose sign says which is larger."""
     i, j = np.triu_indices(len(stacks), 1)
-    of = Groups.of([name for name, kept in zip(names, shared, strict=True) if kept])
     means = np.array([s.means.mean() for s in of_seeds])
     total = difference(means[i], means[j])
     with np.errstate(invalid="ignore"):  # rows without a finite score: their pairs go by ranks
-        values = np.stack([of.spread_out(s[:, shared].mean(0)) for s in stacks])
-        pictures, third = of.error(difference(values[i], values[j]))
+        values = of_images.spread_out(np.stack([s[:, shared].mean(0) for s in stacks]))
+        pictures, third = of_images.error([difference(of_set[i], of_set[j]) for of_set in values])
         parts = [pictures, *_seed_parts(of_seeds, i, j)]
         p, (low, high), sign = p_value(total, parts, third), limits(total, parts, third), total.copy()
     ranked = ~np.isfinite([s.sum() for s in stacks])

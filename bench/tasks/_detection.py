@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -17,19 +16,9 @@ from bench.detector import Detections
 from bench.errors import UsageError
 from bench.method import Method
 from bench.metrics.detection import Detection
-from bench.operators.box_matching import linearised
+from bench.operators.box_matching import linearise
 from bench.task import Scores
 from bench.tasks._pictures import EvaluationSet
-
-_COLUMNS = {
-    "precision": "precision at the stated confidence",
-    "recall": "recall at the stated confidence",
-    "f1": "F1 at the stated confidence",
-    "ap50": "average precision at IoU .5",
-    "map": "mean average precision at IoU .5 to .95",
-    "gain": "F1 minus the F1 on the blurred scenes",
-    "recovered": "the part of the F1 lost to blur that was won back",
-}
 
 
 class DetectionEvaluation:
@@ -54,18 +43,7 @@ class DetectionEvaluation:
         return self._make_scenes()
 
     def cards(self) -> dict[str, Card]:
-        """One card a column: the same protocol, each with its own meaning."""
-        card = self.metric.card()
-        bounds = {"gain": (-1.0, 1.0), "recovered": (-math.inf, math.inf)}
-        return {
-            c: dataclasses.replace(
-                card,
-                metric=f"detection:{c}",
-                definition=f"{text}. {card.definition}",
-                bounds=bounds.get(c, card.bounds),
-            )
-            for c, text in _COLUMNS.items()
-        }
+        return self.metric.cards()
 
     def score(self, method: Method, progress: Callable[[int], None]) -> Scores:
         """Detect in the restored scenes and compare with the blurred and the sharp ones; all nan where a restored scene is not finite."""
@@ -87,9 +65,9 @@ class DetectionEvaluation:
 
     def _per_image(self, restored: Detection.Score, blurred: Detection.Score, judged: Tensor) -> dict[str, tuple[list[str], list[float]]]:
         """What each scene contributes to the pooled scores; columns that are 0/0 have none."""
-        of_scenes = torch.where(judged[:, None], linearised(restored.counts), math.nan)
+        of_scenes = torch.where(judged[:, None], linearise(restored.counts), math.nan)
         columns = dict(zip(("precision", "recall", "f1"), of_scenes.unbind(1), strict=True))
-        columns["gain"] = columns["f1"] - linearised(blurred.counts)[:, 2]
+        columns["gain"] = columns["f1"] - linearise(blurred.counts)[:, 2]
         return {column: (self.scenes.names, scores.tolist()) for column, scores in columns.items() if not scores.isnan().all()}
 
     @functools.cached_property
@@ -118,6 +96,6 @@ def _annotations(picture: Picture) -> Detections:
     if picture.boxes is None or picture.labels is None:
         raise UsageError(f"the scene {picture.name} has no annotated boxes: use a detection set, or detection[reference=pseudo]")
     if picture.crowds is None or picture.crowd_labels is None:
-        return Detections.annotated(picture.boxes, picture.labels)
+        return Detections.from_annotations(picture.boxes, picture.labels)
     crowds = torch.arange(len(picture.labels) + len(picture.crowds)) >= len(picture.labels)
-    return Detections.annotated(torch.cat([picture.boxes, picture.crowds]), torch.cat([picture.labels, picture.crowd_labels]), crowds)
+    return Detections.from_annotations(torch.cat([picture.boxes, picture.crowds]), torch.cat([picture.labels, picture.crowd_labels]), crowds)

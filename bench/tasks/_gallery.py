@@ -13,7 +13,7 @@ from torch import Tensor
 
 from bench.detector import Detections
 from bench.method import Method
-from bench.operators.images import clipped
+from bench.operators.images import clip
 from bench.tasks._detection import DetectionEvaluation
 from bench.tasks._pictures import EvaluationSet
 
@@ -59,7 +59,7 @@ def _restore(method: Method, shown: EvaluationSet, index: int) -> dict[str, Any]
         if index < start + len(batch):
             one = batch.pick(index - start)
             assert one.target is not None
-            restored = clipped(method.restore(one.without_target())).nan_to_num()  # type: ignore[attr-defined]
+            restored = clip(method.restore(one.without_target())).nan_to_num()  # type: ignore[attr-defined]
             return {"name": shown.names[index], "observed": one.observed[0], "restored": restored[0], "target": one.target[0]}
         start += len(batch)
     raise IndexError(index)

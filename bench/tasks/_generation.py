@@ -17,7 +17,7 @@ from bench.method import Method, param
 from bench.metric import SampleMetric
 from bench.metrics.prdc import PRDC
 from bench.offers import Capability, FeatureCritic
-from bench.operators.images import clipped
+from bench.operators.images import clip
 from bench.spec import parse
 from bench.store.record import sampling_error
 from bench.task import Scores, Task
@@ -94,7 +94,7 @@ class Generation(Task):
 
     @override
     def components(self) -> list[tuple[str, str]]:
-        metrics = [part for spec, metric in self._metrics[0].items() for part in (("metric", spec), *metric.parts())]
+        metrics = [part for spec, metric in self._metrics[0].items() for part in (("metric", spec), *metric.components())]
         return [("dataset", self.data), *metrics]
 
     @override
@@ -152,7 +152,7 @@ class Generation(Task):
                 raise ValueError(f"{type(method).__name__}.sample returned {tuple(part.shape)} for samples of shape {self.shape}")
             progress(start + len(part))
         fake = torch.cat(parts).float()
-        return clipped(fake) if fake.dim() == 4 else fake
+        return clip(fake) if fake.dim() == 4 else fake
 
     @override
     def sample(self) -> int:

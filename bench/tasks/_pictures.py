@@ -13,7 +13,7 @@ from torch import Tensor
 from bench.dataset import Picture, PictureSet
 from bench.errors import UsageError
 from bench.method import Batch, Method
-from bench.operators.images import clipped
+from bench.operators.images import clip
 from bench.stream import mix
 
 _PIXELS = 2**18  # of a batch that is judged at once: 16 tiles of 128 x 128
@@ -82,7 +82,7 @@ class EvaluationSet:
                 )
             done += len(batch)
             progress(done)
-            yield batch, clipped(x_hat)
+            yield batch, clip(x_hat)
 
 
 def _restored(method: Any, batch: Batch, first: int) -> Tensor:

@@ -90,7 +90,7 @@ class LDCT(Restoration):
         """
         x = x.to(self.device)
         sinogram = self._dose.scan(x, rng)
-        target = ct.picture(ct.attenuation(x) * ct.inscribed(x.shape[-1], x.device))
+        target = ct.picture(ct.attenuation(x) * ct.inscribed_disc(x.shape[-1], x.device))
         return Batch(self._dose.reconstruct(sinogram, x.shape[-1]), target, sinogram=sinogram)
 
     # -- training
@@ -104,7 +104,7 @@ class LDCT(Restoration):
     @override
     def gallery(self, method: Method, folder: Path) -> None:
         """Four test slices, seen through the window of the belly."""
-        write_gallery(folder, method, self._test, None, show=lambda x: ct.windowed(x, "abdomen"))
+        write_gallery(folder, method, self._test, None, show=lambda x: ct.clip_to_window(x, "abdomen"))
 
     # -- data, read when first needed
     @functools.cached_property

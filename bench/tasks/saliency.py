@@ -79,7 +79,9 @@ class Saliency(PictureTask):
     @override
     def cards(self) -> dict[str, Card]:
         """The metrics that can be computed; of noisy pictures, also how well they were denoised by those that do so on their way."""
-        return super().cards() | {column: metric.card() for column, metric in self._denoised.items()}
+        return super().cards() | {
+            column: dataclasses.replace(metric.card(), title=f"denoised-{metric.title}") for column, metric in self._denoised.items()
+        }
 
     @override
     def notes(self) -> dict[str, str]:

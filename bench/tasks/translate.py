@@ -89,7 +89,7 @@ class Translate(Restoration):
 
     @override
     def components(self) -> list[tuple[str, str]]:
-        sets = [part for spec, metric in self._set_metrics[0].items() for part in (("metric", spec), *metric.parts())]
+        sets = [part for spec, metric in self._set_metrics[0].items() for part in (("metric", spec), *metric.components())]
         readers = [("metric", spec) for spec in self._readers[0]]
         readers += [("segmenter", name) for reader in self._readers[0].values() for name in (reader.segmenter, reader.truth)]
         return [*super().components(), *sets, *readers]

@@ -58,7 +58,7 @@ class LowDose:
         """
         if x.ndim != 4 or x.shape[1] != 1 or x.shape[-1] != x.shape[-2]:
             raise UsageError(f"a scan wants square slices of one channel (N x 1 x S x S), not {tuple(x.shape)}: use data of CT slices")
-        clean = self.scanner.project(ct.attenuation(x) * ct.inscribed(x.shape[-1], x.device))
+        clean = self.scanner.project(ct.attenuation(x) * ct.inscribed_disc(x.shape[-1], x.device))
         counts = torch.poisson(self.photons * (-clean).exp().to(rng.device), generator=rng)
         counts += self.electronic * torch.randn(counts.shape, generator=rng, device=rng.device)
         return (math.log(self.photons) - counts.clamp_min(1).log()).to(x)

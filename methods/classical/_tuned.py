@@ -132,4 +132,4 @@ class Reconstruction(Tuned[TomographyTask]):
     @override
     def shown(self, x: Tensor) -> Tensor:
         """Seen through the window of the abdomen."""
-        return ct.windowed(x, "abdomen")
+        return ct.clip_to_window(x, "abdomen")

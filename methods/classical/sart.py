@@ -49,7 +49,7 @@ class SART(Reconstruction):
     @torch.no_grad()
     def attempt(self, batch: Batch, hp: Candidate) -> Tensor:
         size, p = batch.observed.shape[-1], self.rays(batch)
-        disc = ct.inscribed(size, p.device).float()[None, None]
+        disc = ct.inscribed_disc(size, p.device).float()[None, None]
         length = self.scanner.project(disc)  # 1 x V x D, mm
         mu = torch.zeros_like(batch.observed)
         for views in _order(p.shape[1], hp.iterations, hp.together):

@@ -49,7 +49,7 @@ class TVCT(Reconstruction):
         """N x 1 x S x S. Inside, x is attenuation a pixel and a ray's integral the sum of its samples."""
         p, size, views = self.rays(batch), batch.observed.shape[-1], self.scanner.views
         pixel = self.scanner.field / size
-        disc = ct.inscribed(size, p.device).float()[None, None]
+        disc = ct.inscribed_disc(size, p.device).float()[None, None]
         s = views / 4  # scales the differences until both halves of the operator have columns of one sum, `views`
         tau, sigma_q = 1 / (2 * views), 1 / (2 * s)
         sigma_p = pixel / self.scanner.project(disc).clamp_min(pixel)  # one over the sum of A's row

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
+from bench.spec import param
 from methods.inits._layers import Weighted, weighted
 from methods.inits.orthonormal import orthonormal
 
@@ -17,8 +18,8 @@ from methods.inits.orthonormal import orthonormal
 class LSUV:
     """Orthonormal weights, then layer by layer, in the order of the forward pass, output variance 1 before the non-linearity."""
 
-    tolerance: float = 0.02  # Tol_var
-    attempts: int = 10  # T_max
+    tolerance: float = param(0.02, "how near to 1 the variance of a layer's output is brought (Tol_var)")
+    attempts: int = param(10, "rescalings of a layer at most (T_max)")
 
     def __post_init__(self) -> None:
         if self.tolerance <= 0 or self.attempts < 1:

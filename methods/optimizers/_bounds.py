@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.errors import UsageError
 from methods.optimizers._rule import Buffers, Rule, average, average_squares, root
@@ -28,6 +29,7 @@ class Bounded(Rule):
         """Of this step, under the root, from buffers "m" and "v" up to date."""
         raise NotImplementedError
 
+    @override
     def update(self, w: list[Tensor], g: list[Tensor], s: Buffers, group: dict[str, Any]) -> None:
         """Subtract clip(Adam's rate, lower, upper) m, coordinate by coordinate."""
         (b1, b2), lr, gamma, t = group["betas"], group["lr"], group["gamma"], group["t"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 
 class Kept(torch.optim.Optimizer):
@@ -15,6 +16,7 @@ class Kept(torch.optim.Optimizer):
         """What a record is to keep of a run: "fused", 1 where one kernel steps through all tensors, 0 where each operation does (foreach)."""
         return {"fused": float(all(bool(group.get("fused")) for group in self.param_groups))}
 
+    @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As torch's, but state keeps its precision, where torch rounds it to that of the parameters, and its memory is not shared."""
         super().load_state_dict(state_dict)
@@ -25,5 +27,5 @@ class Kept(torch.optim.Optimizer):
 
 
 def wide(x: Tensor) -> torch.dtype:
-    """Its precision, float32 at least."""
+    """The dtype that state of a tensor has: its own, or float32 where that is narrower."""
     return torch.promote_types(x.dtype, torch.float32)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.errors import UsageError
 from methods.optimizers._kept import Kept, wide
@@ -38,8 +39,9 @@ class Rule(Kept):
                 raise UsageError(f"optimizer {type(self).__module__.rpartition('.')[2]}: {name} must be in [0, {top}), not {value}")
         super().__init__(params, {"t": 0, **options})
 
+    @override
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """As torch's; complex parameters are refused."""
+        """Add a group as torch does; complex parameters are refused."""
         super().add_param_group(param_group)
         if any(p.is_complex() for p in self.param_groups[-1]["params"]):
             raise UsageError("this optimizer is defined for real parameters only")
@@ -49,6 +51,7 @@ class Rule(Kept):
         raise NotImplementedError
 
     @torch.no_grad()
+    @override
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update of every parameter that has a gradient; with a closure, after calling it. Returns what the closure returned.
 

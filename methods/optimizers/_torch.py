@@ -9,6 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer
+from typing_extensions import override
 
 from methods.optimizers._kept import Kept, wide
 
@@ -29,8 +30,8 @@ class _Widened(Kept):
     _step: Callable[..., Any]  # that of the rule
 
     @torch.no_grad()
+    @override
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """As torch's."""
         loss = None
         if closure is not None:
             with torch.enable_grad():

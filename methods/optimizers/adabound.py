@@ -4,20 +4,22 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from methods.optimizers._bounds import Bounded
+from methods.optimizers._options import Betas, BoundSpeed, Epsilon, FinalRate, LearningRate, WeightDecay
 from methods.optimizers._rule import Buffers
 
 
 def adabound(
     params: Sequence[Tensor],
     *,
-    lr: float = 1e-3,
-    final_lr: float = 0.1,
-    gamma: float = 1e-3,
-    betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-8,
-    weight_decay: float = 0.0,
+    lr: LearningRate = 1e-3,
+    final_lr: FinalRate = 0.1,
+    gamma: BoundSpeed = 1e-3,
+    betas: Betas = (0.9, 0.999),
+    eps: Epsilon = 1e-8,
+    weight_decay: WeightDecay = 0.0,
 ) -> torch.optim.Optimizer:
     """Algorithm 2 as the authors' code has it: w -= clip(r, f (1 - 1 / (gamma t + 1)), f (1 + 1 / (gamma t))) m, f = `final_lr`.
 
@@ -31,5 +33,6 @@ def adabound(
 class _AdaBound(Bounded):
     buffers = ("m", "v")
 
+    @override
     def squares(self, s: Buffers) -> list[Tensor]:
         return s["v"]

@@ -1,16 +1,24 @@
 """Adaptive Subgradient Methods for Online Learning and Stochastic Optimization. Duchi, Hazan, Singer. JMLR 12, 2011."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from methods.optimizers._kept import wide
+from methods.optimizers._options import LearningRate, WeightDecay
 from methods.optimizers._torch import from_torch
 
 
-def adagrad(params: Sequence[Tensor], *, lr: float = 1e-2, eps: float = 1e-10, weight_decay: float = 0.0) -> torch.optim.Optimizer:
+def adagrad(
+    params: Sequence[Tensor],
+    *,
+    lr: LearningRate = 1e-2,
+    eps: Annotated[float, "added to the root of the summed squares, so that none is divided by zero"] = 1e-10,
+    weight_decay: WeightDecay = 0.0,
+) -> torch.optim.Optimizer:
     """Fig. 1, diagonal: v = v + g^2, w -= lr g / (sqrt(v) + eps), v starting at 0. torch.optim.Adagrad, fused on the CPU.
 
     `weight_decay` adds that multiple of w to g.
@@ -23,6 +31,7 @@ class _Adagrad(torch.optim.Adagrad):
         super().__init__(params, **options)
         self._start(self.param_groups)
 
+    @override
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Torch 2.11 gives state to the parameters of its constructor only."""
         super().add_param_group(param_group)

@@ -5,12 +5,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
+from methods.optimizers._options import Betas, Epsilon, LearningRate, WeightDecay
 from methods.optimizers._rule import Buffers, Rule, average, average_squares, root
 
 
 def adam_notes(
-    params: Sequence[Tensor], *, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0
+    params: Sequence[Tensor], *, lr: LearningRate = 1e-3, betas: Betas = (0.9, 0.999), eps: Epsilon = 1e-8, weight_decay: WeightDecay = 0.0
 ) -> torch.optim.Optimizer:
     """Steps m = b1 m + (1 - b1) g, v = b2 v + (1 - b2) g^2, w -= lr m / (sqrt(v) + eps), m and v starting at 0.
 
@@ -23,6 +25,7 @@ def adam_notes(
 class _Adam(Rule):
     buffers = ("m", "v")
 
+    @override
     def update(self, w: list[Tensor], g: list[Tensor], s: Buffers, group: dict[str, Any]) -> None:
         average(s["m"], g, group["betas"][0])
         average_squares(s["v"], g, group["betas"][1])

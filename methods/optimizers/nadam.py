@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from methods.optimizers._options import Betas, Epsilon, LearningRate, WeightDecay
 from methods.optimizers._torch import from_torch
 
 
 def nadam(
-    params: Sequence[Tensor], *, lr: float = 2e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0
+    params: Sequence[Tensor], *, lr: LearningRate = 2e-3, betas: Betas = (0.9, 0.999), eps: Epsilon = 1e-8, weight_decay: WeightDecay = 0.0
 ) -> torch.optim.Optimizer:
     """Algorithm 2 with mu_t = b1 (1 - 0.96^(0.004 t) / 2), M_t the product of mu_1 ... mu_t, m and v the averages of Adam.
 

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from methods.optimizers._options import Betas, Epsilon, LearningRate, WeightDecay
 from methods.optimizers._torch import from_torch
 
 
 def radam(
-    params: Sequence[Tensor], *, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0
+    params: Sequence[Tensor], *, lr: LearningRate = 1e-3, betas: Betas = (0.9, 0.999), eps: Epsilon = 1e-8, weight_decay: WeightDecay = 0.0
 ) -> torch.optim.Optimizer:
     """Algorithm 2: `adam` times sqrt((r - 4) (r - 2) R / ((R - 4) (R - 2) r)), R = 2 / (1 - b2) - 1, r = R - 2 t b2^t / (1 - b2^t).
 

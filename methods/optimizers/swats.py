@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
+from methods.optimizers._options import Betas, Epsilon, LearningRate, WeightDecay
 from methods.optimizers._rule import Buffers, Rule, average, average_squares, root
 
 
 def swats(
     params: Sequence[Tensor],
     *,
-    lr: float = 1e-3,
-    betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-9,
-    atol: float = 1e-9,
-    rtol: float = 0.0,
-    scope: Literal["global", "tensor"] = "global",
-    weight_decay: float = 0.0,
+    lr: LearningRate = 1e-3,
+    betas: Betas = (0.9, 0.999),
+    eps: Epsilon = 1e-9,
+    atol: Annotated[float, "how near the projected rate must be to its average for the switch"] = 1e-9,
+    rtol: Annotated[float, "the same, as a share of the projected rate"] = 0.0,
+    scope: Annotated[Literal["global", "tensor"], "what is judged and switches: all parameters as one vector, or each tensor by itself"] = "global",
+    weight_decay: WeightDecay = 0.0,
 ) -> torch.optim.Optimizer:
     """Algorithm 1: Adam's steps p until gamma = p.p / -p.g, p over all parameters, agrees with its corrected average; then descent at that.
 
-    With e = (b2 e + (1 - b2) gamma) / (1 - b2^t), uncorrected inside, the switch comes when t > 1, e > 0 and |e - gamma| < atol + rtol |gamma|.
-    From then on u = b1 u + g, w -= (1 - b1) L u with L = e of the switch and u from 0; a schedule scales L as it scales lr.
+    With e = (b2 e + (1 - b2) gamma) / (1 - b2^t), uncorrected inside, the switch comes when t > 1, e > 0 and |e - gamma| < atol + rtol
+    |gamma|. From then on u = b1 u + g, w -= (1 - b1) L u with L = e of the switch and u from 0; a schedule scales L as it scales lr.
 
     The paper's tolerance is `atol` alone, which the noise of batches hardly ever meets; `rtol=1e-3` is the practical one.
     With `scope=tensor` each tensor is judged and switches by itself, which is what libraries do; the paper has one vector.
@@ -48,6 +50,7 @@ class _SWATS(Rule):
         numbers = {f"{name}.{i}" if many else name: float(group[name]) for i, group in enumerate(self.param_groups) for name in told}
         return super().extra_metrics() | numbers
 
+    @override
     def update(self, w: list[Tensor], g: list[Tensor], s: Buffers, group: dict[str, Any]) -> None:
         b1 = group["betas"][0]
         if group["switched"]:

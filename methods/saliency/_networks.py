@@ -52,7 +52,7 @@ class EncoderDecoder(nn.Module):
         Raises:
             Unavailable: the weights are missing.
         """
-        with weights.fitting("vgg16"):
+        with weights.explain_misfit("vgg16"):
             state = weights.load_state_dict("vgg16")
             self.features.load_state_dict({key: state[f"features.{key}"] for key in self.features.state_dict()})
         layers = sum(2 * convolutions + 1 for convolutions, _ in VGG16[:frozen])

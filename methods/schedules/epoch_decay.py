@@ -1,11 +1,19 @@
 """CycleGAN's schedule, epoch by epoch: constant, then down a line. Its two implementations end differently, so both are here."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 _ENDS = {"lua": (0, 0), "pytorch": (2, 1)}  # epochs by which the line starts earlier, epochs by which it is longer
 
 
-def epoch_decay(progress: float, *, epochs: int = 200, decay: int = 100, convention: Literal["lua", "pytorch"] = "lua") -> float:
+def epoch_decay(
+    progress: float,
+    *,
+    epochs: Annotated[int, "epochs of the run"] = 200,
+    decay: Annotated[int, "epochs at its end over which the rate falls"] = 100,
+    convention: Annotated[
+        Literal["lua", "pytorch"], "how the line ends: at 1 / decay (the authors' first code, Lua) or at 0, an epoch earlier (their port)"
+    ] = "lua",
+) -> float:
     """1 for `epochs - decay` epochs, then linearly down, in steps: the rate changes between epochs only.
 
     lua: the authors' first code subtracts 1 / decay after each epoch of the decay, so the last one runs at 1 / decay.

@@ -5,6 +5,7 @@ import functools
 from collections.abc import Callable
 
 from bench import registry
+from bench.spec import param
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -17,16 +18,16 @@ class Warmup:
         ValueError: `share` is outside [0, 1), or there is no such schedule.
     """
 
-    share: float = 0.05
-    start: float = 0.0
-    then: str = "constant"
+    share: float = param(0.05, "share of the run that is warm-up, in [0, 1)")
+    start: float = param(0.0, "factor of the learning rate at its beginning")
+    then: str = param("constant", "the schedule over the rest of the run (`runner.py list`: schedule)")
 
     def __post_init__(self) -> None:
         if not (0 <= self.share < 1 and callable(self._rest)):
             raise ValueError(f"share must be in [0, 1), not {self.share}")
 
     def __call__(self, progress: float) -> float:
-        """The factor at `progress`."""
+        """The factor of the learning rate at `progress` in [0, 1]."""
         if progress < self.share:
             return self.start + (1 - self.start) * progress / self.share
         return self._rest((progress - self.share) / (1 - self.share))

@@ -261,7 +261,9 @@ def test_names_of_claims_do_not_break_in_the_table(board):
 
     c = the_gradient_of_the_distance_is_what_the_critic_says
     out = io.StringIO()
-    rich.console.Console(file=out, width=80, soft_wrap=True).print(rendered.terminal({board(c): [claims.Entry(c, claims.Checked("holds", 0.1))]}))
+    rich.console.Console(file=out, width=80, soft_wrap=True).print(
+        rendered.terminal({board(c): [claims.ClaimEntry(c, claims.Checked("holds", 0.1))]})
+    )
     assert [c.id, "Proposition", "1", "holds"] in [line.split() for line in out.getvalue().splitlines()]
 
 
@@ -285,10 +287,10 @@ def test_wrong_options_are_one_line(options, says, tmp_path, capsys):
 def test_a_measurement_in_words():
     def words(*cases, **options):
         c = one(0, 0, **options)
-        return rendered.measured(claims.Entry(c, claims.Checked("holds", 0.1, cases)))
+        return rendered.measured_in_words(claims.ClaimEntry(c, claims.Checked("holds", 0.1, cases)))
 
     assert words(("", 1.0, 1.25)) == "1.25 for 1"
     assert words(("a", 1.0, 1.0), ("b", 1.0, -1.5), tolerance=0.1) == "1 of 2 cases, farthest off b: −1.5 for 1"
     assert words(("a", 1.0, 0.5), ("b", 1.0, 9.0), relation=">=") == "1 of 2 cases, farthest off a: 0.5 for ≥ 1"
     assert words(("a", 1.0, 0.5), ("b", 1.0, 0.25), relation="<=") == "2 of 2 cases, closest a: 0.5 for ≤ 1"
-    assert rendered.measured(claims.Entry(one(0, 0), None)) == "not asked for yet"
+    assert rendered.measured_in_words(claims.ClaimEntry(one(0, 0), None)) == "not asked for yet"

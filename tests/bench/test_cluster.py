@@ -41,7 +41,9 @@ def with_other_code(job):
 def test_a_node_with_other_code_or_data_is_refused(tiny, job, monkeypatch):
     ray_worker._check_same_environment(job, tiny.settings)
     monkeypatch.setattr(ray_worker, "identify", lambda *args: with_other_code(job))
-    said = rf"node \S+ would compute something else: code\.method is 0{{16}} there, {job.identities[0].training['code.method']} here: give it the same"
+    said = (
+        rf"node \S+ would compute something else: code\.method is 0{{16}} there, {job.identities[0].training['code.method']} here: give it the same"
+    )
     with pytest.raises(UsageError, match=said):
         ray_worker._check_same_environment(job, tiny.settings)
 

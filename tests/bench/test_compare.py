@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from bench.commands import compare
-from bench.commands.compare import Side
+from bench.commands import compare, conditions
+from bench.commands.conditions import Side
 from bench.errors import UsageError
 from bench.statistics import effects, paired
 from bench.store.record import TrialRecord
 from bench.store.stored import PER_IMAGE
+from bench.suites import read
 from runner import main
 
 CARD = {"metric": "psnr", "definition": "d", "unit": "dB", "higher_is_better": True, "protocol": {"border": 0}, "hash": "a1"}
@@ -112,7 +113,7 @@ def test_two_protocols_are_told_and_not_tested():
     b = Side("b", [record("b", 0, np.arange(8.0), cards={"psnr": other}, training_facts=a.records[0].training_facts | {"card.psnr": "b2"})])
     (d,) = compare.differences(a, b)
     assert d.verdict == "no verdict: two protocols (see cards)"
-    assert compare.what_differs(a, b) == {"cards": ["psnr: border = 0 | 4"]}
+    assert conditions.differing_conditions(a, b) == {"cards": ["psnr: border = 0 | 4"]}
 
 
 def test_a_diverged_seed_forbids_a_verdict():
@@ -129,11 +130,12 @@ def test_no_score_in_common(rng):
 
 
 def test_p_is_holm_corrected_over_the_scores_and_the_ranked_one_comes_first(rng):
+    noise = np.random.default_rng
+
     def both(label, shift):
-        scores = {
-            c: np.random.default_rng(i).normal(0, 1, 10) + np.random.default_rng([i, len(label)]).normal(shift, 1, 10) for i, c in enumerate("xy")
-        }
-        frame = pd.DataFrame([(c, str(i), v, str(i)) for c, values in scores.items() for i, v in enumerate(values)], columns=list(PER_IMAGE))
+        scores = {c: noise(i).normal(0, 1, 10) + noise([i, len(label)]).normal(shift, 1, 10) for i, c in enumerate("xy")}
+        rows = [(c, str(i), v, str(i)) for c, values in scores.items() for i, v in enumerate(values)]
+        frame = pd.DataFrame(rows, columns=list(PER_IMAGE))
         return Side(
             label, [record(label, 0, [0.0], final={c: v.mean() for c, v in scores.items()}, per_image=frame, cards={"x": CARD, "y": CARD})]
         ), scores
@@ -158,7 +160,7 @@ def test_what_differs_by_kind():
     a, b = side("a", [np.arange(8.0)] * 2), side("b", [np.arange(8.0)])
     b.records[0].training_facts |= {"hp.lr": "0.2", "data.photos": "f01"}
     b.records[0].environment["python"] = "3.12"
-    found = compare.what_differs(a, b)
+    found = conditions.differing_conditions(a, b)
     assert found["settings"] == ["hp.lr: 0.1 | 0.2", "method: a | b", "seeds: 0, 1 | 0"]
     assert found["data"] == ["data.photos: f00 | f01"]
     assert found["code"] == ["code.method: a | b"]
@@ -227,8 +229,8 @@ def test_an_id_that_begins_several_is_refused(continued, ran, capsys):
 def test_a_label_in_several_tables_wants_its_workload():
     rows = [dataclasses.replace(record("adam", s, [1.0]), workload=w) for w in ("digits", "vae") for s in range(2)]
     with pytest.raises(UsageError, match="'adam' stands in 2 tables: write digits/adam or vae/adam"):
-        compare._side("adam", rows, "optimizers", None, None, None)
-    found = compare._side("vae/adam", rows, "optimizers", None, None, None)
+        compare._find_side("adam", rows, "optimizers", None, None, None)
+    found = compare._find_side("vae/adam", rows, "optimizers", None, None, None)
     assert [(r.workload, r.seed) for r in found.records] == [("vae", 0), ("vae", 1)]
 
 
@@ -241,3 +243,18 @@ def test_no_cell_or_heading_of_the_table_breaks(columns, monkeypatch, capsys):
     assert re.split(" {2,}", heading.strip()) == ["score", "A", "B", "A - B", "95 % interval", "p", "Cliff's delta", "pairs", "verdict"]
     cells = ["psnr", "20.12", "31.32", "-11.19", "[-12.51, -9.874]", "< 0.001", "-0.93", "64", "deblurgan[content=l1] is better"]
     assert re.split(" {2,}", row.strip()) == cells
+
+
+@pytest.mark.parametrize(("suite", "workload", "column"), [("sr", "set5", "psnr"), ("sr", "", "psnr"), ("optimizers", "gone", "")])
+def test_a_test_set_is_ranked_as_its_table_of_the_suite(suite, workload, column):
+    r = dataclasses.replace(record("a", 0, [1.0]), suite=suite, workload=workload)
+    assert compare._ranking_column([Side("a", [r])]) == column
+
+
+def test_a_row_of_a_workloads_test_set_is_ranked_as_that_workload():
+    r = dataclasses.replace(record("a", 0, [1.0]), suite="optimizers")
+    first = read.load_suite("optimizers").tables[0]
+    assert compare._ranking_column([Side("a", [dataclasses.replace(r, workload=f"{first.name}/set5")])]) == first.sort
+    rows = [dataclasses.replace(r, workload=f"{first.name}/{name}") for name in ("set5", "set14")]
+    found = compare._find_side(f"{first.name}/set5/a", rows, "optimizers", None, None, None)
+    assert [x.workload for x in found.records] == [f"{first.name}/set5"]

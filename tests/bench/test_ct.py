@@ -23,7 +23,7 @@ def disc(size, radius, x=0.0, y=0.0, fine=8):
 def smooth(n, size, seed=0):
     rng = torch.Generator().manual_seed(seed)
     x = torch.nn.functional.interpolate(torch.rand(n, 1, 6, 6, generator=rng), size=size, mode="bicubic", align_corners=False).clamp(0, 1)
-    return x * ct.inscribed(size)
+    return x * ct.inscribed_disc(size)
 
 
 # -- against scikit-image
@@ -40,7 +40,7 @@ def test_projections_are_scikit_images(size):
 @pytest.mark.parametrize("size", [47, 48])
 def test_filtered_back_projection_is_scikit_images(size):
     sinogram = torch.rand(2, 30, size, generator=torch.Generator().manual_seed(0))
-    inside = ct.inscribed(size).numpy()
+    inside = ct.inscribed_disc(size).numpy()
     # a pixel sums 30 float32 rays of order 1; their Hann window is half a sample off centre
     for taper, name, tolerance in (("ram_lak", "ramp", 5e-6), ("hann", "hann", 2e-3)):
         ours = ct.Scanner(views=30, field=size).fbp(sinogram, size, taper)
@@ -138,14 +138,14 @@ def test_scales():
     torch.testing.assert_close(ct.picture(ct.attenuation(x[1:])), x[1:])
     assert ct.from_hu(torch.tensor([-3024.0, 5000.0])).tolist() == [0, 1]
     torch.testing.assert_close(
-        ct.windowed(ct.from_hu(torch.tensor([-200.0, -160.0, 40.0, 240.0, 900.0])), "abdomen"), torch.tensor([0, 0, 0.5, 1, 1])
+        ct.clip_to_window(ct.from_hu(torch.tensor([-200.0, -160.0, 40.0, 240.0, 900.0])), "abdomen"), torch.tensor([0, 0, 0.5, 1, 1])
     )
-    torch.testing.assert_close(ct.windowed(x, "full"), x)
+    torch.testing.assert_close(ct.clip_to_window(x, "full"), x)
 
 
 @pytest.mark.parametrize("size", [15, 16])
 def test_every_view_sees_the_inscribed_disc(size):
-    inside = ct.inscribed(size)
+    inside = ct.inscribed_disc(size)
     row, column = (inside.nonzero() - size // 2).float().unbind(1)
     theta = torch.linspace(0, 2 * math.pi, 360)[:, None]
     t = column * theta.cos() - row * theta.sin()

@@ -12,7 +12,7 @@ from bench import registry
 from bench.detector import Detections
 from bench.errors import UsageError
 from bench.metrics.detection import Detection
-from bench.operators.box_matching import average_precision, box_iou, count, linearised, match, precision_recall_f1
+from bench.operators.box_matching import average_precision, box_iou, count, linearise, match, precision_recall_f1
 
 
 def objects(*rows):
@@ -30,7 +30,7 @@ def scenes(n=40, classes=4, seed=0, miss=0.3, jitter=3.0, extra=2):
         corner = rng.uniform(0, 90, (k, 2))
         boxes = np.concatenate((corner, corner + rng.uniform(15, 35, (k, 2))), 1)
         labels = rng.integers(0, classes, k)
-        truth.append(Detections.annotated(torch.tensor(boxes), torch.tensor(labels)))
+        truth.append(Detections.from_annotations(torch.tensor(boxes), torch.tensor(labels)))
         seen = rng.random(k) > miss
         moved = boxes[seen] + rng.normal(0, jitter, (seen.sum(), 4))
         guessed = np.where(rng.random(seen.sum()) < 0.1, rng.integers(0, classes, seen.sum()), labels[seen])
@@ -217,12 +217,12 @@ class TestDetection:
 def test_what_each_picture_contributes_has_the_pooled_scores_as_mean_and_their_spread():
     """Against a bootstrap that pools the counts of the drawn pictures anew."""
     counts = count(*scenes(n=60, seed=3, miss=0.3), 0.5)
-    values = linearised(counts)
+    values = linearise(counts)
     assert values.mean(0).tolist() == pytest.approx(precision_recall_f1(counts.sum(0)).tolist())
     drawn = np.random.default_rng(7).multinomial(60, np.full(60, 1 / 60), size=4000)
     pooled = precision_recall_f1(torch.from_numpy(drawn) @ counts)
     assert (values.std(0) / 60**0.5).tolist() == pytest.approx(pooled.std(0).tolist(), rel=0.05)
-    assert linearised(torch.zeros(3, 3, dtype=torch.int64)).isnan().all()
+    assert linearise(torch.zeros(3, 3, dtype=torch.int64)).isnan().all()
 
 
 # -- crowds
@@ -235,7 +235,7 @@ def with_crowds(seed=4):
         n, corner = int(rng.integers(0, 3)), rng.uniform(0, 60, (2, 2))
         boxes = torch.cat([references.boxes, torch.tensor(np.concatenate((corner, corner + rng.uniform(40, 60, (2, 2))), 1)[:n]).float()])
         labels = torch.cat([references.labels, torch.tensor(rng.integers(0, 4, n))])
-        marked.append(Detections.annotated(boxes, labels, torch.arange(len(labels)) >= len(references)))
+        marked.append(Detections.from_annotations(boxes, labels, torch.arange(len(labels)) >= len(references)))
     return found, marked
 
 
@@ -280,7 +280,7 @@ def test_crowds_are_regions_to_ignore_as_coco_has_it():
 
 def test_a_crowd_by_hand():
     """Two persons in a crowd and one beside it, another class in it, and a person who is annotated alone."""
-    crowd = Detections.annotated(
+    crowd = Detections.from_annotations(
         torch.tensor([[0.0, 0, 40, 40], [60, 0, 70, 10]]), torch.tensor([0, 0]), torch.tensor([True, False])
     )  # fmt: skip
     found = objects((0, 0, 10, 10, 0, 0.9), (35, 0, 45, 10, 0, 0.8), (36, 0, 46, 10, 0, 0.7), (0, 0, 10, 10, 1, 0.6), (60, 0, 70, 10, 0, 0.5))

@@ -17,14 +17,14 @@ def test_cliffs_delta():
 
 
 def test_detectable_effect_is_that_of_the_power_tables():
-    assert effects.detectable(1, 64) < 0.5 < effects.detectable(1, 63)  # d = 0.5 at 80 % asks for 64 in either group
-    assert effects.detectable(2, 64) == pytest.approx(2 * effects.detectable(1, 64))
-    assert effects.detectable(1, 1) == math.inf
+    assert effects.detectable_difference(1, 64) < 0.5 < effects.detectable_difference(1, 63)  # d = 0.5 at 80 % asks for 64 in either group
+    assert effects.detectable_difference(2, 64) == pytest.approx(2 * effects.detectable_difference(1, 64))
+    assert effects.detectable_difference(1, 1) == math.inf
 
 
 def test_detectable_effect_is_detected():
     rng = np.random.default_rng(0)
-    shift = effects.detectable(1, 5, power=0.7)
+    shift = effects.detectable_difference(1, 5, power=0.7)
     found = scipy.stats.ttest_ind(rng.normal(shift, 1, (5, 4000)), rng.normal(0, 1, (5, 4000))).pvalue < 0.05
     assert found.mean() == pytest.approx(0.7, abs=0.02)
 

@@ -139,7 +139,7 @@ def test_stop_in_the_last_trial(tiny, ran, monkeypatch):
 def test_reasons_are_found_without_asking_the_store(continued, monkeypatch):
     """The run directories hold what decided every trial."""
     monkeypatch.setattr(type(continued.store), "newest", lambda *_: pytest.fail("a question for each of thousands of trials"))
-    _, seen = edited(continued, "metrics=(\"psnr\",\"ssim\")", "metrics=(\"psnr\",\"gmsd\")").run()
+    _, seen = edited(continued, 'metrics=("psnr","ssim")', 'metrics=("psnr","gmsd")').run()
     assert [why for _, why in seen.jobs] == ["judges again: the metric gmsd is new, the metric ssim is gone"] * 2
 
 

@@ -45,12 +45,12 @@ def test_pca_agrees_with_scikit_learn(n, k):
     x = torch.randn(n, 12, generator=torch.Generator().manual_seed(0))
     y = torch.randn(6, 12, generator=torch.Generator().manual_seed(1))
     theirs = torch.from_numpy(ScikitPCA(min(n - 1, k), svd_solver="full").fit(x.double().numpy()).transform(y.double().numpy()))
-    ours = feature(f"pca[k={k}]").fitted(x)(y).double()
+    ours = feature(f"pca[k={k}]").fit(x)(y).double()
     torch.testing.assert_close(ours.abs(), theirs.abs(), rtol=1e-5, atol=1e-5)  # the signs of directions are free
 
 
 def test_pca_before_fitting():
-    with pytest.raises(UsageError, match=r"pca\.fitted\(real\)"):
+    with pytest.raises(UsageError, match=r"pca\.fit\(real\)"):
         feature("pca")(pictures(2))
 
 

@@ -33,7 +33,7 @@ def descent(task, **hp):
 def measured(method, batches, monkeypatch):
     """The mean of five measurements at the start."""
     monkeypatch.setattr(gradient_noise, "BATCHES", batches)
-    found = [gradient_noise.remarks(method, seed, "start") for seed in range(5)]
+    found = [gradient_noise.measure(method, seed, "start") for seed in range(5)]
     return {k.removeprefix("noise/start/"): sum(f[k] for f in found) / 5 for k in found[0]}
 
 
@@ -44,7 +44,7 @@ def test_the_definition_pair_by_pair():
     variance = sum(float(x @ x) for x in away) / 4
     signal = float(sum(g) @ sum(g)) / 25 - variance / 5
     pairs = [float((x @ x) * (y @ y) + 2 * (x @ y) ** 2) for x, y in itertools.permutations(away, 2)]
-    found = gradient_noise.noise(g, 7)
+    found = gradient_noise.estimate(g, 7)
     assert found.scale == pytest.approx(7 * variance / max(signal, variance / 5))
     assert found.tail == pytest.approx(sum(float(x @ x) ** 2 for x in away) / 5 / (sum(pairs) / 20))
 
@@ -52,7 +52,7 @@ def test_the_definition_pair_by_pair():
 @pytest.mark.parametrize("spread", [[1.0], [1.0] * 50, [10.0, 1.0, 0.1], [3.0] + [0.3] * 20], ids=len)
 def test_gaussian_noise_has_tail_1_whatever_its_covariance(spread):
     spread = torch.tensor(spread, dtype=F64)
-    found = gradient_noise.noise(20 + spread * normal(2000, len(spread)), 8)
+    found = gradient_noise.estimate(20 + spread * normal(2000, len(spread)), 8)
     assert found.tail == pytest.approx(1, abs=0.08)
     assert found.scale == pytest.approx(8 * float(spread.square().sum()) / (400 * len(spread)), rel=0.06)
 
@@ -72,19 +72,19 @@ def test_the_mean_of_the_sample_biases_a_gaussian_tail_by_what_is_said():
 def test_a_heavy_tail_weighs_what_its_mixture_weighs(d):
     """Gaussian times r with r^2 = 1 or, one time in ten, 6: E r^4 / (E r^2)^2 = 4.5 / 1.5^2."""
     r = torch.where(torch.rand(4000, 1, dtype=F64, generator=torch.Generator().manual_seed(1)) < 0.1, math.sqrt(6), 1.0)
-    assert gradient_noise.noise(r * normal(4000, d), 1).tail == pytest.approx(2, rel=0.1)
+    assert gradient_noise.estimate(r * normal(4000, d), 1).tail == pytest.approx(2, rel=0.1)
 
 
 def test_a_tail_without_moments_is_far_from_gaussian():
     cauchy = normal(500, 3) / normal(500, 1, seed=1)
-    assert gradient_noise.noise(cauchy, 1).tail > 10
+    assert gradient_noise.estimate(cauchy, 1).tail > 10
 
 
 def test_no_noise_and_no_gradient():
-    still = gradient_noise.noise(torch.ones(6, 3), 2)
+    still = gradient_noise.estimate(torch.ones(6, 3), 2)
     assert still.scale == 0
     assert math.isnan(still.tail)
-    lost = gradient_noise.noise(torch.cat([normal(5, 4), -normal(5, 4)]), 2)  # the mean is 0
+    lost = gradient_noise.estimate(torch.cat([normal(5, 4), -normal(5, 4)]), 2)  # the mean is 0
     assert lost.scale == 20  # all that was looked at
 
 
@@ -142,7 +142,7 @@ def test_noise_that_a_landscape_adds(monkeypatch):
 
 @pytest.mark.parametrize("spec", ["landscape", "interpolate[examples=20,p=0.8]", "online[problem=reddi_stochastic]"])
 def test_losses_that_average_no_independent_examples_are_not_measured(spec):
-    assert gradient_noise.remarks(descent(opened(spec)), 0, "start") == {}
+    assert gradient_noise.measure(descent(opened(spec)), 0, "start") == {}
 
 
 class Stateful(Regression):
@@ -156,14 +156,14 @@ def test_a_measurement_leaves_no_trace():
     method = descent(Stateful())
     method.model.eval()
     before, dice = checks.fingerprint(method), torch.get_rng_state()
-    first = gradient_noise.remarks(method, 3, "end")
+    first = gradient_noise.measure(method, 3, "end")
     assert checks.fingerprint(method) == before
     assert torch.equal(torch.get_rng_state(), dice)
     assert not any(m.training for m in method.model.modules())
     assert all(p.grad is None for p in method.model.parameters())
     torch.rand(5)
-    assert gradient_noise.remarks(method, 3, "end") == first  # its own seed, whatever was drawn meanwhile
-    assert gradient_noise.remarks(method, 4, "end") != first
+    assert gradient_noise.measure(method, 3, "end") == first  # its own seed, whatever was drawn meanwhile
+    assert gradient_noise.measure(method, 4, "end") != first
 
 
 def test_a_measurement_has_batches_of_its_own():
@@ -173,7 +173,7 @@ def test_a_measurement_has_batches_of_its_own():
             return super().batch(n, rng)
 
     task, seen = Seen(), []
-    gradient_noise.remarks(descent(task), 0, "start")
+    gradient_noise.measure(descent(task), 0, "start")
     measured = list(seen)
     seen.clear()
     stream = Stream(task, 0, 4)
@@ -209,7 +209,7 @@ def test_training_does_not_notice(tiny, tmp_path, database, monkeypatch):
     for name, measured in (("with", True), ("without", False)):
         bench = type(tiny)(tmp_path / name, SUITE, database=database)
         if not measured:
-            monkeypatch.setattr(gradient_noise, "remarks", lambda *given: {})
+            monkeypatch.setattr(gradient_noise, "measure", lambda *given: {})
         (record,), _ = bench.run()
         weights = next((bench.out / "tiny" / "trials").rglob("last.safetensors")).read_bytes()
         points = record.curves.drop(columns="seconds").to_dict("list")

@@ -75,7 +75,7 @@ def test_nothing_is_less_than_air_and_beyond_the_disc_is_air(task):
     x = torch.rand(1, 1, 40, 40, generator=torch.Generator().manual_seed(0))
     x[..., 20, 20] = 0  # -1024 HU
     target = task.degrade(x, torch.Generator().manual_seed(0)).target
-    air, inside = ct.from_hu(torch.tensor(-1000.0)), ct.inscribed(40)
+    air, inside = ct.from_hu(torch.tensor(-1000.0)), ct.inscribed_disc(40)
     torch.testing.assert_close(target[0, 0][~inside], air.expand(int((~inside).sum())))
     assert target[0, 0, 20, 20] == pytest.approx(air.item(), abs=1e-6)
     torch.testing.assert_close(target[0, 0][inside & (x[0, 0] > 0.01)], x[0, 0][inside & (x[0, 0] > 0.01)])
@@ -123,7 +123,7 @@ def test_the_gallery_shows_the_window(task, tmp_path):
     shown = np.asarray(Image.open(tmp_path / item["target"]))
     assert shown.shape == (40, 40, 3)
     index = task._test.names.index(item["name"])
-    assert np.abs(shown[..., 0] / 255 - ct.windowed(exam_of(task).target[index, 0], "abdomen").numpy()).max() < 0.003
+    assert np.abs(shown[..., 0] / 255 - ct.clip_to_window(exam_of(task).target[index, 0], "abdomen").numpy()).max() < 0.003
 
 
 def test_training_scans_are_made_once_in_large_sets_too(monkeypatch):

@@ -24,7 +24,7 @@ from bench.training.accumulation import accumulate
 from bench.training.loop import Interrupted
 from bench.training.out_of_memory import retry_with_smaller_batch
 from methods.procedures import alternate, regress
-from reports import export
+from reports import export, latex
 from reports.leaderboard import leaderboard
 from reports.render import render, tables_of
 
@@ -236,7 +236,7 @@ def test_the_row_says_so_everywhere(hungry, tmp_path):
     Console(file=out, width=200).print(export.terminal(table))
     assert f"[{number}]" in next(line for line in out.getvalue().splitlines() if "hungry" in line)
     assert f"[{number}] {mark}" in out.getvalue()
-    tex = export.to_tex([table])
+    tex = latex.to_tex([table])
     assert rf"\textsuperscript{{[{number}]}}" in next(line for line in tex.splitlines() if line.strip().startswith(("1 & hungry", "2 & hungry")))
     assert rf"\par\footnotesize [{number}] batch of 9 as 3 x 3: out of GPU memory" in tex
     assert f"\\[{number}\\]" in next(line for line in export.to_markdown([table], "t").splitlines() if "hungry" in line)

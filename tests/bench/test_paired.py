@@ -56,7 +56,7 @@ def test_seeds_are_welch_tested_where_images_agree():
     a, b = np.array([0.0, 0.3, 0.9]), np.array([-0.4, 0.2, 0.1, 0.0])
     p = paired.compare([a[:, None] + images, b[:, None] + images]).p[0, 1]
     assert p == pytest.approx(scipy.stats.ttest_ind(a, b, equal_var=False).pvalue)
-    p = paired.compare([a[:, None] + images, paired.Row(images, trained=False)]).p[0, 1]
+    p = paired.compare([a[:, None] + images, paired.ScoredRow(images, trained=False)]).p[0, 1]
     assert p == pytest.approx(scipy.stats.ttest_1samp(a, 0).pvalue)
 
 
@@ -85,23 +85,23 @@ def test_scores_without_images_are_welch_tested_over_seeds():
 
 def test_a_single_seed_has_the_error_of_its_samples():
     """Two distances of 500 samples, ten shares each: Welch's test with nine degrees of freedom on either side."""
-    rows = [paired.Row([100.0], error=3.0), paired.Row([120.0], error=4.0)]
+    rows = [paired.ScoredRow([100.0], error=3.0), paired.ScoredRow([120.0], error=4.0)]
     found = paired.compare(rows, over="seeds", higher_is_better=False)
     assert found.p[0, 1] == pytest.approx(2 * scipy.stats.t.sf(20 / 5, 25**2 / (81 / 9 + 256 / 9)))
     assert found.better[0, 1]
-    assert not paired.compare([*rows, paired.Row([500.0])], over="seeds").better[2].any()  # of that nobody knows
+    assert not paired.compare([*rows, paired.ScoredRow([500.0])], over="seeds").better[2].any()  # of that nobody knows
 
 
 def test_rows_without_spread_over_seeds():
     """What is not trained is what it is; a count that three trained seeds agree on may yet be luck."""
     assert paired.compare([[8, 8, 8], [7, 7, 7]], over="seeds").p[0, 1] == pytest.approx(0.1)  # 2 / C(6, 3)
-    assert paired.compare([paired.Row(scores, trained=False) for scores in ([8, 8, 8], [7, 7, 7])], over="seeds").better[0, 1]
-    assert paired.compare([paired.Row(scores, trained=False) for scores in ([8], [7])], over="seeds").better[0, 1]
-    assert paired.compare([paired.Row([8, 8], trained=False)] * 2, over="seeds").p[0, 1] == 1
+    assert paired.compare([paired.ScoredRow(scores, trained=False) for scores in ([8, 8, 8], [7, 7, 7])], over="seeds").better[0, 1]
+    assert paired.compare([paired.ScoredRow(scores, trained=False) for scores in ([8], [7])], over="seeds").better[0, 1]
+    assert paired.compare([paired.ScoredRow([8, 8], trained=False)] * 2, over="seeds").p[0, 1] == 1
 
 
 def _of_seeds(scores, *seeds):
-    return paired.compare([paired.Row(*row) for row in zip(scores, seeds, strict=True)])
+    return paired.compare([paired.ScoredRow(*row) for row in zip(scores, seeds, strict=True)])
 
 
 def test_six_seeds_that_both_rows_have_are_paired_in_whatever_order():

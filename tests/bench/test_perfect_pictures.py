@@ -21,7 +21,7 @@ from bench.store.record import join
 from bench.store.run_dir import RunDir
 from bench.store.stored import CURVES, Judgement, Training
 from bench.tasks.deblur import Deblur
-from reports import plots
+from reports import figure_style, plots
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,9 @@ def record_with(values, outcome="finished", label="a", seed=0, good=True):
 def test_an_infinite_curve_comes_back_from_disk_and_store(tmp_path):
     rows = [("validation/psnr", i, i, float(i), v) for i, v in enumerate([20.0, math.inf, 30.0])]
     curves = pd.DataFrame(rows, columns=list(CURVES))
-    training = Training(id="a0", suite="s", task="t", spec="m", title="a", seed=0, tier="smoke", attempt="x", curves=curves, summary={"auc": math.inf})
+    training = Training(
+        id="a0", suite="s", task="t", spec="m", title="a", seed=0, tier="smoke", attempt="x", curves=curves, summary={"auc": math.inf}
+    )
     folder = RunDir(tmp_path / "trial")
     folder.close(training)
     folder.judge(Judgement(id="j", suite="s", training="a0", task="t", label="a", attempt="y"))
@@ -118,7 +120,7 @@ def test_the_target_may_be_infinite_but_not_infinitely_bad(up):
 
 
 def capped(*values: float) -> Floats:
-    return effects.capped(values)[0]
+    return effects.cap_infinite(values)[0]
 
 
 def test_infinitely_good_counts_as_the_best_of_the_others():
@@ -135,7 +137,7 @@ def test_an_infinite_point_lies_on_the_edge_of_the_frame():
     records = [record_with([20.0, math.inf, 30.0]), record_with([21.0, 22.0, 23.0], label="b")]
     pooled = plots.pool_curves(records)
     assert pooled["value"].tolist() == [20, math.inf, 30, 21, 22, 23]
-    (axes,) = plots.curve(pooled, "validation/psnr", "step", plots.styles(records)).axes
+    (axes,) = plots.curve(pooled, "validation/psnr", "step", figure_style.styles(records)).axes
     assert axes.get_ylim()[1] < 32
     (diamond,) = [line for line in axes.lines if line.get_marker() == "d"]
     assert diamond.get_xydata().tolist() == [[10, axes.get_ylim()[1]]]

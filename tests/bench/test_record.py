@@ -41,7 +41,9 @@ def test_a_training_comes_back_as_it_was(tmp_path):
     pd.testing.assert_frame_equal(back.curves, curves)
 
 
-@pytest.mark.parametrize("head", ["[]", "{}", '{"suite": "s", "label": "x"}', '{"kind": "training", "id": "1", "suite": "s", "new": 1}', '{"kind": "x"}'])
+@pytest.mark.parametrize(
+    "head", ["[]", "{}", '{"suite": "s", "label": "x"}', '{"kind": "training", "id": "1", "suite": "s", "new": 1}', '{"kind": "x"}']
+)
 def test_what_another_version_wrote_is_no_record(tmp_path, head):
     (tmp_path / "record.json").write_text(head)
     with pytest.raises(ValueError, match="no training of this version|holds no record"):

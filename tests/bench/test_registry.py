@@ -1,16 +1,18 @@
 """Specs print and parse alike; folders are registries; whatever is wrong is said in one line that names what is known."""
 
+import dataclasses
 import inspect
 import random
 import string
 from pathlib import Path
+from typing import Annotated, Literal
 
 import pytest
 
 from bench import registry
 from bench.errors import UsageError
 from bench.registry import FOLDERS, ROOT
-from bench.spec import Spec, parse, split, value_of
+from bench.spec import REQUIRED, Option, Spec, options_of, param, parse, split, value_of
 
 METHOD = """
 import dataclasses
@@ -268,3 +270,35 @@ def test_a_method_makes_its_schedule_once(monkeypatch):
     assert rates == [1, 0.75, 0.5, 0.25]
     assert asked == ["schedule"]
     assert "_schedule" not in method.state()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Part:
+    width: int
+    kind: Literal["a", "b"] | None = param(None, "which of the two")
+    sizes: tuple[int, ...] = param((1, 2), "sides, pixels")
+    rate: Annotated[float, "of learning"] = 0.1
+    silent: bool = False
+    derived: int = dataclasses.field(default=0, init=False)
+
+
+def _function(x: float, *, end: Annotated[float, "where it ends"] = 0.5, mode: Annotated[Literal[1, 2], "which"] = 1, least: int) -> float:
+    return x
+
+
+def test_options_are_read_from_fields_and_arguments():
+    assert options_of(_Part) == [
+        Option("width", "int", (), REQUIRED, ""),
+        Option("kind", "str | None", ("a", "b", None), None, "which of the two"),
+        Option("sizes", "tuple[int, ...]", (), (1, 2), "sides, pixels"),
+        Option("rate", "float", (), 0.1, "of learning"),
+        Option("silent", "bool", (), False, ""),
+    ]
+    assert options_of(_function) == [
+        Option("end", "float", (), 0.5, "where it ends"),
+        Option("mode", "int", (1, 2), 1, "which"),
+        Option("least", "int", (), REQUIRED, ""),
+    ]
+    assert registry.bind(_function, {"end": "2", "mode": 2}, "f") == {"end": 2.0, "mode": 2}
+    with pytest.raises(UsageError, match="Input should be 1 or 2"):
+        registry.bind(_function, {"mode": 3}, "f")

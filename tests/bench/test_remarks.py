@@ -19,11 +19,20 @@ LOST = "weights alexnet.pth not found: run `runner.py weights fetch alexnet`"
 @pytest.fixture
 def record(ran):
     """record(label, **tags): a finished trial that bears these tags."""
-    return lambda label, **tags: dataclasses.replace(ran[1][0], label=label, spec=label, tags={k.replace("__", "."): v for k, v in tags.items()})
+
+    def with_tags(label, **tags):
+        return dataclasses.replace(ran[1][0], label=label, spec=label, tags={k.replace("__", "."): v for k, v in tags.items()})
+
+    return with_tags
 
 
 def test_each_once_and_those_of_one_reason_in_one_line(record):
-    both = {"unavailable__fid": "needs x", "unavailable__kid": "needs x", "unavailable__lpips[net=alex]": LOST, "skipped_files": "2: a.png; b.png"}
+    both = {
+        "unavailable__fid": "needs x",
+        "unavailable__kid": "needs x",
+        "unavailable__lpips[net=alex]": LOST,
+        "skipped_files": "2: a.png; b.png",
+    }
     assert remarks_of([record("a", **both), record("b", **both)]) == [
         "fid, kid: unavailable: needs x",
         f"lpips[net=alex]: unavailable: {LOST}",
@@ -81,6 +90,7 @@ def test_a_metric_that_cannot_be_computed_is_told_at_the_end_of_a_run(tiny, monk
     for _ in range(2):  # whether they run or are on record
         assert runner.main([*words, "--methods", "identity", "unsharp"]) == 0
         said = " ".join(capsys.readouterr().out.split())
-        assert said.count("lpips[net=alex]: unavailable: weights alexnet-owt-7be5be79.pth not found: run `runner.py weights fetch alexnet`") == 1
+        lost = "lpips[net=alex]: unavailable: weights alexnet-owt-7be5be79.pth not found: run `runner.py weights fetch alexnet`"
+        assert said.count(lost) == 1
     assert runner.main(["compare", "identity", "unsharp", "--suite", str(tiny.file), "--out", str(tiny.out)]) == 0
     assert "lpips[net=alex]: unavailable: " in capsys.readouterr().out

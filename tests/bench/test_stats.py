@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.stats
 
 from bench.statistics import intervals
+from benchmarks import uncertainty
 
 
 def test_interval_over_seeds_is_students_t():
@@ -127,3 +130,10 @@ def test_intervals_stay_where_the_score_can_lie():
     cut = intervals.interval([0.2, 0.9]).within((0.0, 1.0))
     assert (cut.low, cut.mean, cut.high) == (0.0, pytest.approx(0.55), 1.0)
     assert np.isnan(intervals.interval([0.5]).within((0.0, 1.0)).low)
+
+
+def test_the_page_has_every_simulated_section():
+    page = (Path(__file__).parents[2] / "docs" / "uncertainty.md").read_text(encoding="utf-8")
+    for section in uncertainty.SECTIONS:
+        title, text, head, _ = section()
+        assert f"## {title}\n\n{text}\n\n| {' | '.join(head)} |\n" in page

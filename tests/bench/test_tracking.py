@@ -17,7 +17,7 @@ from bench.store import lookup
 from bench.store.mlflow_store import Store, judgements_of
 from bench.store.stored import read_judgement, write
 from bench.training.loop import Interrupted
-from reports import export, render
+from reports import export, latex, render
 
 
 def history(bench, record, key):
@@ -33,7 +33,15 @@ def test_params_tags_metrics_artifacts(ran):
     bench, (_, record), _ = ran
     run = bench.mlflow_run(record)
     assert run.data.params == record.params
-    wanted = {"suite": "tiny", "label": "unet", "seed": "0", "tier": "smoke", "outcome": "finished", "run_id": record.training_id, "spec": record.spec}
+    wanted = {
+        "suite": "tiny",
+        "label": "unet",
+        "seed": "0",
+        "tier": "smoke",
+        "outcome": "finished",
+        "run_id": record.training_id,
+        "spec": record.spec,
+    }
     assert {k: run.data.tags.get(k) for k in wanted} == wanted
     assert (run.info.status, run.info.run_name) == ("FINISHED", "unet seed 0")
     assert run.data.metrics["final/psnr"] == record.final["psnr"]
@@ -71,7 +79,7 @@ def test_a_board_from_the_store_alone_makes_the_same_tables(ran, tmp_path):
     bench, records, _ = ran
     store = Store("tiny", bench.out)
     tables = [render.tables_of(r, sort="psnr") for r in (records, store.leaderboard_records(None, tmp_path))]
-    for form in (export.to_csv, export.to_tex):
+    for form in (export.to_csv, latex.to_tex):
         assert form(tables[0]) == form(tables[1])
     assert len(export.to_csv(tables[0]).splitlines()) == 4  # the last says that there is no verdict
 
@@ -190,7 +198,11 @@ def test_a_label_stands_once_with_the_rows_asked_for(continued, tmp_path):
 
 def test_seeds_of_one_row_stand_together(continued, tmp_path):
     continued.run(methods=["identity"], seeds=[1])
-    assert sorted((r.label, r.seed) for r in continued.store.leaderboard_records("smoke", tmp_path / "..")) == [("identity", 0), ("identity", 1), ("unet", 0)]
+    assert sorted((r.label, r.seed) for r in continued.store.leaderboard_records("smoke", tmp_path / "..")) == [
+        ("identity", 0),
+        ("identity", 1),
+        ("unet", 0),
+    ]
 
 
 def test_nothing_on_record(tiny, ran):

@@ -428,7 +428,9 @@ def test_sensitivity_is_a_grid_beside_the_rows(grid):
     ends = {r.tried["lr"]: validation.final(r) for r in rates.train(trials)}
     expected = {lr: pytest.approx((8 * (1 - 3 * lr) ** 3) ** 2 * 1.5, rel=1e-4) for lr in ends}
     assert ends == expected | {1.0: math.inf}  # it diverged
-    assert {(r.label, r.role) for r in rates.bench.store.leaderboard_records("smoke", rates.bench.out)} == {("sgd", "row")}  # though the newest are others
+    assert {(r.label, r.role) for r in rates.bench.store.leaderboard_records("smoke", rates.bench.out)} == {
+        ("sgd", "row")
+    }  # though the newest are others
     assert len(rates.bench.store.tuning_records(board)) == 6
 
 

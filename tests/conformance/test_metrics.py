@@ -145,7 +145,7 @@ def test_a_logit_that_is_no_number_gives_no_score(name):
 @pytest.mark.parametrize("name", of_kind(SampleMetric))
 def test_a_sample_that_is_no_number_gives_no_score(name, bad):
     metric = registry.make("metric", name)
-    real = torch.rand(max(16, metric.least), 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    real = torch.rand(max(16, metric.min_samples), 1, 16, 16, generator=torch.Generator().manual_seed(0))
     fake = real.clone()
     fake[3, 0, 0, 0] = bad
     assert all(math.isnan(value) for value in metric(fake, real).values())

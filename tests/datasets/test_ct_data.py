@@ -37,7 +37,7 @@ def test_phantoms_are_fixed_distinct_and_inside_the_disc():
     for p in pictures:
         assert p.target.shape == (1, 48, 48)
         hu = ct.to_hu(p.target[0])
-        torch.testing.assert_close(hu[~ct.inscribed(48)], torch.full_like(hu[~ct.inscribed(48)], -1000), atol=1e-2, rtol=0)
+        torch.testing.assert_close(hu[~ct.inscribed_disc(48)], torch.full_like(hu[~ct.inscribed_disc(48)], -1000), atol=1e-2, rtol=0)
         assert 0.15 < ((hu > -160) & (hu < 240)).float().mean() < 0.7  # tissue
         assert hu.max() > 300  # bone
     assert Ellipses(size=48, train=5).open(None, "train").fingerprint != splits["train"].fingerprint
@@ -78,7 +78,7 @@ def test_many_photons_leave_nothing_to_restore(phantom, beam):
 def test_the_noise_is_that_of_counts():
     """Of I = photons e^-p counts the logarithm has variance 1 / I + electronic^2 / I^2, to first order."""
     dose = LowDose(photons=2e4, electronic=40.0, views=30, field=100.0)
-    x = torch.full((8, 1, 32, 32), 0.25) * ct.inscribed(32)
+    x = torch.full((8, 1, 32, 32), 0.25) * ct.inscribed_disc(32)
     clean, seen = dose.scanner.project(ct.attenuation(x)), dose.scan(x, rng())
     counts = 2e4 * (-clean).exp()
     z = (seen - clean) / (1 / counts + 40.0**2 / counts**2).sqrt()

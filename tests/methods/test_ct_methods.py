@@ -59,7 +59,7 @@ def scan():
     """Two phantoms, few photons."""
     dose = LowDose(photons=2e4, views=60)
     x = torch.stack([p.target for p in Ellipses(size=64, test=2).open(None, "test")])
-    x = ct.picture(ct.attenuation(x) * ct.inscribed(64))
+    x = ct.picture(ct.attenuation(x) * ct.inscribed_disc(64))
     sinogram = dose.scan(x, torch.Generator().manual_seed(0))
     low = dose.reconstruct(sinogram, 64)
     return SimpleNamespace(scanner=dose.scanner, scans=lambda n: Batch(low, x, sinogram=sinogram)), Batch(low, x, sinogram=sinogram)
@@ -226,7 +226,7 @@ def test_sart_as_scikit_image(scan):
     for _ in range(4):
         theirs = iradon_sart(rays, np.arange(60) * 3.0, image=theirs, relaxation=0.15, clip=(0, 1))
     theirs = ct.picture(torch.from_numpy(theirs).float())
-    inner = ct.inscribed(64)
+    inner = ct.inscribed_disc(64)
     error = [mse(x[inner], batch.target[0, 0][inner]) for x in (ours[0, 0], theirs)]
     assert mse(ours[0, 0][inner], theirs[inner]) < 0.2 * error[1]
     assert error[0] == pytest.approx(error[1], rel=0.2)
@@ -275,7 +275,7 @@ class _Eye:
 
 
 def test_total_variation_as_scikit_image(monkeypatch):
-    monkeypatch.setattr(ct, "inscribed", lambda size, device=None: torch.ones(size, size, dtype=torch.bool))
+    monkeypatch.setattr(ct, "inscribed_disc", lambda size, device=None: torch.ones(size, size, dtype=torch.bool))
     monkeypatch.setattr(ct, "picture", lambda mu: mu)
     rng = torch.Generator().manual_seed(0)
     x = torch.nn.functional.interpolate(torch.rand(1, 1, 4, 4, generator=rng), scale_factor=8) + 0.1 * torch.randn(
@@ -307,7 +307,7 @@ def test_what_is_tuned_is_best_on_the_scans_it_was_tuned_on(name, scan):
     m = registry.make("method", name)(task)
     m.prepare(iter(()))
     errors = [float(logs["mse"]) for logs in m.train(iter(()))]
-    window = [mse(*(ct.windowed(x, "abdomen") for x in (m.attempt(batch, hp).clamp(0, 1), batch.target))) for hp in m.hp.candidates]
+    window = [mse(*(ct.clip_to_window(x, "abdomen") for x in (m.attempt(batch, hp).clamp(0, 1), batch.target))) for hp in m.hp.candidates]
     assert errors == pytest.approx(window, rel=1e-5)
     assert m.chosen == m.hp.candidates[errors.index(min(errors))]
     assert torch.equal(m.restore(batch), m.attempt(batch, m.chosen).clamp(0, 1))

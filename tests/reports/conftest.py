@@ -17,15 +17,15 @@ from bench.suites.schema import Suite
 HOSTILE = "<script>window.hacked=1</script>\"'&$_%{}--> =\n| `x` β 日本"
 
 
-def card(metric, unit="", higher=True, **protocol):
-    return Card(metric, f"{metric} of <b>restored</b> pictures (Wang et al. 2004)", unit, higher, protocol).to_json()
+def card(metric, unit="", higher=True, title="", **protocol):
+    return Card(metric, f"{metric} of <b>restored</b> pictures (Wang et al. 2004)", unit, higher, protocol, title=title).to_json()
 
 
 CARDS = {
-    "psnr": card("psnr", "dB", border=0, colour="rgb", data="photos", n=12),
-    "ssim": card("ssim", window="gauss11", data="photos", n=12),
-    "f1": card("detection", iou=0.5, data="scenes"),
-    "lpips_like": card("gmsd", "", False, data="photos"),
+    "psnr": card("psnr", "dB", title="PSNR", border=0, colour="rgb", data="photos", n=12),
+    "ssim": card("ssim", title="SSIM", window="gauss11", data="photos", n=12),
+    "f1": card("detection:f1", title="F1", iou=0.5, data="scenes"),
+    "lpips_like": card("gmsd", "", False, title="LPIPS-like", data="photos"),
 }
 QUALITY = {"deblurgan": 27.9, "srgan": 27.7, "wiener": 28.6, "unsharp": 24.6, "identity": 23.4, HOSTILE: 25.8, "cyclegan": 22.0}
 TRAINED = {"deblurgan": 1.0, "srgan": 0.6, HOSTILE: 0.4, "cyclegan": 0.2}
@@ -158,8 +158,9 @@ def trial(label, seed, workload, score, *, key="score", role="row", tried=None, 
     final = {} if diverged or role != "row" else {key: float(score)}
     frames = {"per_image": pd.DataFrame(rows, columns=list(PER_IMAGE)), "curves": pd.DataFrame(curve, columns=list(CURVES))}
     return TrialRecord(
-        "optimizers", f"learn[{workload}]", label, label, seed, "quick", f"{seed:016x}", outcome, reason, params=params or {"optimizer": label},
-        final=final, cards={key: card(key)}, workload=workload, role=role, tried=tried or {}, **frames,
+        "optimizers", f"learn[{workload}]", label, label, seed, "quick", f"{seed:016x}", outcome, reason,
+        params=params or {"optimizer": label}, final=final, cards={key: card(key)}, workload=workload, role=role, tried=tried or {},
+        **frames,
     )  # fmt: skip
 
 
@@ -191,7 +192,9 @@ def losses():
     for (i, loss), (j, rule), seed in itertools.product(enumerate(LOSSES["adversarial"]), enumerate(LOSSES["optimizer"]), range(2)):
         score = 10 - 2 * i + 0.5 * j - 3 * (i == 1 and j == 1) + 0.1 * seed
         diverged = (loss, rule) == ("ragan", "lion")
-        out.append(trial(f"{loss} + {rule}", seed, "", score, images=10, params={"adversarial": loss, "optimizer": rule}, diverged=diverged))
+        out.append(
+            trial(f"{loss} + {rule}", seed, "", score, images=10, params={"adversarial": loss, "optimizer": rule}, diverged=diverged),
+        )
     return out
 
 

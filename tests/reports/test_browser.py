@@ -112,9 +112,8 @@ def test_detections_can_be_hidden_and_the_lens_is_shared(browser):
     browser.run("document.querySelector('.show-boxes').click()")
     assert browser.run(boxes) == 0
     browser.run("document.querySelector('.strip .frame').click()")
-    scaled = (
-        "return [...document.querySelector('.strip').querySelectorAll('.frame > div')].filter(e => getComputedStyle(e).transform !== 'none').length"
-    )
+    frames = "[...document.querySelector('.strip').querySelectorAll('.frame > div')]"
+    scaled = f"return {frames}.filter(e => getComputedStyle(e).transform !== 'none').length"
     assert browser.run(scaled) == 9
     assert browser.run("return [...document.images].every(i => i.complete && i.naturalWidth > 0)")
 

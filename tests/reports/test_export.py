@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import rich.console
 
-from reports import export
+from reports import export, latex, wording
 from reports.leaderboard import leaderboard
 
 
@@ -46,7 +46,7 @@ def test_markdown_rows_have_one_shape(tables):
 
 
 def test_plain_is_one_printable_line():
-    assert export.plain("a\n\tb\x1b[31m\u202e\x00") == "a b\\x1b[31m\\u202e\\x00"
+    assert wording.to_plain_line("a\n\tb\x1b[31m\u202e\x00") == "a b\\x1b[31m\\u202e\\x00"
 
 
 @pytest.mark.parametrize(
@@ -55,11 +55,11 @@ def test_plain_is_one_printable_line():
      ("日é", "U+65E5é"), ("--", "{-}{-}"), ("x^~", r"x\textasciicircum{}\textasciitilde{}")],
 )  # fmt: skip
 def test_tex_escape(text, tex):
-    assert export.tex_escape(text) == tex
+    assert latex.tex_escape(text) == tex
 
 
 def test_tex_rows_have_one_shape(tables):
-    text = export.to_tex(tables)
+    text = latex.to_tex(tables)
     body = text[text.index(r"\toprule") : text.index(r"\bottomrule")]
     rows = [line for line in body.splitlines() if line.endswith(r"\\")]
     assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {6}
@@ -70,13 +70,18 @@ def test_tex_rows_have_one_shape(tables):
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
 def test_tex_compiles(tables, tmp_path):
-    (tmp_path / "leaderboard.tex").write_text(export.to_tex_document(tables), encoding="utf-8")
-    (tmp_path / "leaderboard_table.tex").write_text(export.to_tex(tables), encoding="utf-8")
-    paper = "\\documentclass[twocolumn]{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs,graphicx}\\begin{document}\\input{leaderboard_table}"
-    paper += "\\end{document}"
+    (tmp_path / "leaderboard.tex").write_text(latex.to_tex_document(tables), encoding="utf-8")
+    (tmp_path / "leaderboard_table.tex").write_text(latex.to_tex(tables), encoding="utf-8")
+    paper = r"\documentclass[twocolumn]{article}\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx}"
+    paper += r"\begin{document}\input{leaderboard_table}\end{document}"
     (tmp_path / "paper.tex").write_text(paper)
     for name in ("leaderboard", "paper"):
-        done = subprocess.run(["pdflatex", "-halt-on-error", "-interaction=nonstopmode", name], cwd=tmp_path, capture_output=True, timeout=120)
+        done = subprocess.run(
+            ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", name],
+            cwd=tmp_path,
+            capture_output=True,
+            timeout=120,
+        )
         assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
         assert (tmp_path / f"{name}.pdf").stat().st_size > 1000
 
@@ -103,5 +108,5 @@ def test_trials_that_ended_for_one_reason_share_a_line(make):
 
 
 def test_every_table_names_its_tier(tables):
-    for text in (export.to_markdown(tables, "t"), export.to_tex(tables), export.terminal(tables[0]).caption.plain):
+    for text in (export.to_markdown(tables, "t"), latex.to_tex(tables), export.terminal(tables[0]).caption.plain):
         assert "Tier quick." in text

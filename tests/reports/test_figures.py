@@ -7,7 +7,7 @@ import pytest
 
 from bench.figure import Arrows, Bars, Heat, Line, Panel, Points
 from reports import figures
-from reports.plots import blank, to_svg
+from reports.figure_style import blank_axes, to_svg
 
 MARKS = [
     (Line(x=[0, 1, 2], y=[1, math.nan, 3]), "c0"),
@@ -46,7 +46,7 @@ def test_many_long_names_are_slanted():
 
 
 def test_numbers_on_the_axes_keep_their_digits():
-    figure, axes = blank(3, 2)
+    figure, axes = blank_axes(3, 2)
     axes.set_yticks([0.9975, 1.0025], ["0.9975", "1.0025"])
     svg = to_svg(figure, "a")
     assert ">0.9975<" in svg

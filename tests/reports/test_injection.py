@@ -33,7 +33,14 @@ def written(make, tmp_path_factory):
     """A report in which everything that has a name has a hostile one."""
     records = []
     for i, name in enumerate(NAMES):
-        changes = {"spec": f"x[{name}]", "reason": name, "tier": "quick", "params": {name: name}, "parts": {name: name}, "tags": {name: name}}
+        changes = {
+            "spec": f"x[{name}]",
+            "reason": name,
+            "tier": "quick",
+            "params": {name: name},
+            "parts": {name: name},
+            "tags": {name: name},
+        }
         changes["environment"] = {"python": name, "torch": name, "device": name, "git": name, name: name}
         outcome = ("finished", "failed", "skipped", "diverged")[i % 4]
         records.append(make(name, 0, outcome, **(changes if outcome != "finished" else changes | {"reason": ""})))
@@ -101,7 +108,12 @@ def test_tex(written):
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex here")
 def test_tex_compiles(written, tmp_path):
     (tmp_path / "x.tex").write_text(written[0]["leaderboard.tex"], encoding="utf-8")
-    done = subprocess.run(["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "x.tex"], cwd=tmp_path, capture_output=True, check=False)
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "x.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout[-2000:]
 
 

@@ -18,17 +18,19 @@ NAMES = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def written(make, tmp_path_factory):
+@pytest.fixture(scope="module", params=["psnr", {"": "psnr"}], ids=["workloads", "test sets"])
+def written(request, make, tmp_path_factory):
     """File -> text of a report in which everything but the labels is hostile."""
     records = []
     for name in NAMES:
         for label in ("unet", "identity"):
             images = pd.DataFrame([("psnr", f"{name}{i}", 20.0 + i, name) for i in range(4)], columns=list(PER_IMAGE))
             spec = f"deblur[data=\"folder[path='{name}']\"]"
-            records.append(make(label, 0, workload=name, task=spec, suite=name, per_image=images, tags={"skipped_files": name, "oracle": name}))
+            records.append(
+                make(label, 0, workload=name, task=spec, suite=name, per_image=images, tags={"skipped_files": name, "oracle": name}),
+            )
     folder = tmp_path_factory.mktemp("report")
-    render(tables_of(records, sort="psnr"), records, folder, title=NAMES[0])
+    render(tables_of(records, sort=request.param), records, folder, title=NAMES[0])
     return {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()}
 
 

@@ -8,7 +8,7 @@ import pytest
 from bench.errors import UsageError
 from bench.store.stored import PER_IMAGE
 from reports.leaderboard import leaderboard
-from reports.trials import by_table
+from reports.trials import group_by_table
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_ties_share_a_letter_and_a_rank(table):
     assert set(first.cells["psnr"].tie) & set(second.cells["psnr"].tie)
     assert not set(first.cells["psnr"].tie) & set(third.cells["psnr"].tie)
     assert (first.rank, second.rank, third.rank) == (1, 1, 3)  # the hostile row is not told from the third
-    assert "srgan" in table.undecided("deblurgan")
+    assert "srgan" in table.ties_of("deblurgan")
 
 
 def test_a_diverged_seed_puts_a_row_last_and_unfinished_trials_are_kept_with_reasons(table, make):
@@ -167,7 +167,8 @@ def _scored(make, label, values):
 
 def test_a_score_without_images_is_compared_over_seeds(make):
     noise = np.random.default_rng(0).normal(0, 0.1, (3, 4))
-    table = leaderboard([r for name, gain in (("a", 4), ("b", 2), ("c", 0)) for r in _scored(make, name, noise[gain // 2] + gain)], sort="psnr")
+    rows = [_scored(make, name, noise[gain // 2] + gain) for name, gain in (("a", 4), ("b", 2), ("c", 0))]
+    table = leaderboard([r for row in rows for r in row], sort="psnr")
     _, result = table.comparisons["psnr"]
     assert (result.n, result.over, table.footnotes) == (4, "seeds", [])
     assert [(r.label, r.rank, r.cells["psnr"].mark, r.cells["psnr"].tie) for r in table.rows] == [
@@ -203,7 +204,7 @@ def test_a_perfect_picture_is_left_out_for_all_rows_and_said(make):
 
 
 def test_what_is_said_across_tables_has_the_same_means(make):
-    (trials,) = by_table(_perfect_once(make)).values()
+    (trials,) = group_by_table(_perfect_once(make)).values()
     assert [t.final["psnr"] for t in trials] == pytest.approx([28.213, 28.25])
 
 
@@ -218,7 +219,10 @@ def test_a_row_that_is_perfect_everywhere_stays_infinite(make):
     trials = _perfect_once(make)
     trials[1].per_image["value"], trials[1].final["psnr"] = np.inf, math.inf
     table = leaderboard(trials, sort="psnr")
-    assert [(r.label, r.rank, r.value("psnr")) for r in table.rows] == [("identity", 1, math.inf), ("worse", 2, pytest.approx(31.07, abs=0.01))]
+    assert [(r.label, r.rank, r.value("psnr")) for r in table.rows] == [
+        ("identity", 1, math.inf),
+        ("worse", 2, pytest.approx(31.07, abs=0.01)),
+    ]
 
 
 def test_every_picture_perfect_in_some_row(make):

@@ -7,9 +7,9 @@ import subprocess
 import pytest
 
 from bench.errors import UsageError
-from reports import paper, plots, render
-from reports.across import section
+from reports import figure_style, paper, render
 from reports.render import tables_of, write_all
+from reports.suite_summary import summarise
 from runner import main
 
 
@@ -19,7 +19,7 @@ def printed(optimizers, losses, grid_suite):
     out = []
     for records, suite in ((optimizers, None), (losses, grid_suite)):
         tables = tables_of(records, sort="score")
-        across = section(tables, records, plots.styles(records), suite)
+        across = summarise(tables, records, figure_style.styles(records), suite)
         out.append((paper.texts(tables, across), paper.figures(tables, records, across)))
     return out
 
@@ -37,13 +37,14 @@ def test_files(printed):
 
 def test_a_report_with_figures_looks_across_its_tables_once(printed, optimizers, tmp_path, monkeypatch):
     calls = []
-    monkeypatch.setattr(render, "section", lambda *given: calls.append(given) or section(*given))
+    monkeypatch.setattr(render, "summarise", lambda *given: calls.append(given) or summarise(*given))
     written = render.render(
         tables_of(optimizers, sort="score"), optimizers, tmp_path / "report", title="t", latex=tmp_path / "report" / ".." / "report"
     )
     assert len(calls) == 1
     figures = printed[0][1]
-    assert {p.name: p.read_bytes() for p in (tmp_path / "report").iterdir() if p.name in figures} == figures  # the page's drawings change nothing
+    found = {p.name: p.read_bytes() for p in (tmp_path / "report").iterdir() if p.name in figures}
+    assert found == figures  # the page's drawings change nothing
     assert {p.name for p in written} == {p.name for p in (tmp_path / "report").iterdir()}
 
 
@@ -65,7 +66,12 @@ def test_everything_compiles_in_two_columns(printed, tmp_path):
         preamble = r"\documentclass[twocolumn]{article}\usepackage[T1]{fontenc}\usepackage{textcomp,booktabs,graphicx}"
         (folder / "paper.tex").write_text(rf"{preamble}\begin{{document}}{body}\end{{document}}", encoding="utf-8")
         for name in ("paper", "leaderboard"):
-            done = subprocess.run(["pdflatex", "-halt-on-error", "-interaction=nonstopmode", name], cwd=folder, capture_output=True, timeout=120)
+            done = subprocess.run(
+                ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", name],
+                cwd=folder,
+                capture_output=True,
+                timeout=120,
+            )
             log = done.stdout.decode(errors="replace")
             assert done.returncode == 0, log[-2000:]
             wide = [float(pt) for pt in re.findall(r"Overfull \\hbox \(([\d.]+)pt", log)]

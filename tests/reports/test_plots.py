@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from reports import plots
+from reports import figure_style, plots
 from reports.leaderboard import leaderboard
 
 
@@ -44,11 +44,11 @@ def test_front_keeps_what_nothing_beats():
 
 
 def test_svg_is_well_formed_themed_and_the_same_every_time(records, hostile):
-    style = plots.styles(records)
+    style = figure_style.styles(records)
     table = leaderboard(records, sort="psnr")
 
     def draw():
-        return plots.to_svg(plots.pareto(table, "ms_per_image", style), "a"), plots.to_svg(
+        return figure_style.to_svg(plots.pareto(table, "ms_per_image", style), "a"), figure_style.to_svg(
             plots.curve(plots.pool_curves(records), "train/loss_g", "step", style), "b"
         )
 
@@ -64,12 +64,12 @@ def test_svg_is_well_formed_themed_and_the_same_every_time(records, hostile):
 
 
 def test_styles_never_repeat_within_28_labels(make):
-    looks = [plots.Style(i) for i in range(28)]
+    looks = [figure_style.Style(i) for i in range(28)]
     assert len({(s.color, s.line) for s in looks}) == 28
 
 
 def test_png_is_a_picture_and_the_same_every_time(records):
-    table, style = leaderboard(records, sort="psnr"), plots.styles(records)
-    data = plots.to_png(plots.pareto(table, "ms_per_image", style), dpi=80)
-    assert data == plots.to_png(plots.pareto(table, "ms_per_image", style), dpi=80)
+    table, style = leaderboard(records, sort="psnr"), figure_style.styles(records)
+    data = figure_style.to_png(plots.pareto(table, "ms_per_image", style), dpi=80)
+    assert data == figure_style.to_png(plots.pareto(table, "ms_per_image", style), dpi=80)
     assert Image.open(io.BytesIO(data)).size == (368, 240)

@@ -1,7 +1,8 @@
 import pytest
 
 from bench.errors import UsageError
-from reports.published import FOLDER, load
+from reports.published import FOLDER, compare_with_published, concerns, load
+from reports.render import tables_of
 
 GOOD = """
 [[table]]
@@ -51,3 +52,34 @@ def test_files_are_read_strictly(tmp_path, old, new, message):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UsageError, match=r"nothing\.toml"):
         load(tmp_path / "nothing.toml")
+
+
+@pytest.fixture(scope="module")
+def papers():
+    """The SRGAN paper's tables of two test sets."""
+    return [t for t in load(FOLDER / "sr.toml") if t.where in ("Table 2, Set5", "Table 2, Set14")]
+
+
+def _trials(make, make_card, test_set):
+    said = {"task.data": "photos", "task.test": test_set, "task.scale": "4", "task.profile": "srgan_daala"}
+    return [make("srgan", workload=test_set, parts=said, tags={}, params={}, curves=make("srgan").curves[:0])]
+
+
+def test_a_paper_stands_beside_the_test_set_that_it_names(make, make_card, papers):
+    records = [r for name in ("set5", "set14") for r in _trials(make, make_card, name)]
+    for table in tables_of(records, sort={"": "psnr"}):
+        assert [p.where for p in papers if concerns(p, table)] == [f"Table 2, {table.test_set.title()}"]
+    (alone,) = tables_of(_trials(make, make_card, "set5"), sort="psnr")
+    assert [p.where for p in papers if concerns(p, alone)] == [p.where for p in papers]
+
+
+def test_what_was_judged_on_decides_whether_the_protocol_is_the_papers(make, make_card, papers):
+    records = _trials(make, make_card, "set14")
+    (table,) = tables_of(records, sort={"": "psnr"})
+    verdicts = {p.where: {r.label: v for r in p.rows for v in [_verdict(p, r, table, records)] if v} for p in papers}
+    assert set(verdicts["Table 2, Set14"].values()) == {"same protocol"}
+    assert set(verdicts["Table 2, Set5"].values()) == {"another protocol: task.data is set14, not set5"}
+
+
+def _verdict(paper, row, table, records):
+    return next(c.verdict for c in compare_with_published(paper, table, records) if c.name == row.name)

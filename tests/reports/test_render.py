@@ -3,15 +3,16 @@ import errno
 import json
 import os
 import re
+from decimal import Decimal
 
 import pytest
 from _page import tags_of
 
 from bench.errors import UsageError
-from reports import gallery, plots, published
-from reports.across import section
+from reports import figure_style, gallery, published
 from reports.html import page
 from reports.render import render, tables_of, write_all
+from reports.suite_summary import summarise
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +59,8 @@ def test_page_says_what_matters(report):
     text = report[1][0].read_text(encoding="utf-8")
     for words in (
         "deblurgan leads on PSNR: 27.84 dB", "No test tells it from srgan.", "oracle PSF", "1 of 3 seeds diverged", "1 trial skipped",
-        "loss_g was nan at update 241", "needs labels, which the task deblur does not offer", "unverified", "another protocol", "cpu, 2 cores",
-        "28.70", "26.10", "Comparison with deblurgan",
+        "loss_g was nan at update 241", "needs labels, which the task deblur does not offer", "unverified", "another protocol",
+        "cpu, 2 cores", "28.70", "26.10", "Comparison with deblurgan",
     ):  # fmt: skip
         assert words in text, words
 
@@ -85,7 +86,7 @@ def test_two_tasks_have_two_leaderboards(make, tmp_path):
 
 
 def test_rows_whose_colour_comes_again_have_another_dot(make, tmp_path):
-    records = [dataclasses.replace(make("identity"), label=f"row{i}") for i in range(2 * len(plots.PALETTE) + 1)]
+    records = [dataclasses.replace(make("identity"), label=f"row{i}") for i in range(2 * len(figure_style.PALETTE) + 1)]
     text = render(tables_of(records, sort="psnr"), records, tmp_path, title="t")[0].read_text(encoding="utf-8")
     dots = set(re.findall(r'<span class="dot (round\d)" style="--dot: var\(--(c\d)\)"></span>row(\d+)', text))
     assert len(dots) == len({dot[:2] for dot in dots}) == len(records)
@@ -106,7 +107,7 @@ def test_ranking_by_an_unknown_column_is_refused(make):
 
 def test_what_is_said_across_tables_is_worked_out_once(optimizers, tmp_path, monkeypatch):
     calls = []
-    monkeypatch.setattr("reports.render.section", lambda *given: calls.append(given) or section(*given))
+    monkeypatch.setattr("reports.render.summarise", lambda *given: calls.append(given) or summarise(*given))
     records = [r for r in optimizers if r.workload in ("vae", "gan")]
     render(tables_of(records, sort="score"), records, tmp_path, title="t")
     assert len(calls) == 1
@@ -172,3 +173,11 @@ def test_gallery_stays_within_its_budget(records, monkeypatch):
 def test_gallery_survives_missing_pictures(make, tmp_path):
     (tmp_path / "00.json").write_text(json.dumps({"name": "sample", "kind": "photo", "restored": "none.png"}))
     assert gallery.strips([make(gallery=tmp_path)], ["deblurgan"])[0][0].pictures == []
+
+
+def test_published_columns_are_headed_as_measured_ones(records):
+    units = {"ssim": "", "ms_ssim": "", "pixel_accuracy": "", "mos": ""}  # measured; another metric; one number of a metric; no metric
+    rows = [published.PublishedRow(name="A", values={"ssim": Decimal("0.9")})]
+    paper = published.PublishedTable(paper="P", where="w", data="d", protocol="p", evidence="recalled", units=units, rows=rows)
+    text = page(tables_of(records, sort="psnr"), records, title="t", published=[paper])
+    assert all(f'<th scope="col">{title}</th>' in text for title in ("SSIM", "MS-SSIM", "pixel accuracy", "mos"))

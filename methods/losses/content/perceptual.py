@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from bench.external import weights
 from bench.operators.colour import IMAGENET_MEAN, IMAGENET_STD
+from bench.spec import param
 
 _LAYERS = {"vgg19": 14, "vgg16": 15, "squeezenet": 4, "random_vgg19": 14}  # torchvision's indices in `features`
 
@@ -18,18 +19,18 @@ _LAYERS = {"vgg19": 14, "vgg16": 15, "squeezenet": 4, "random_vgg19": 14}  # tor
 class Perceptual:
     """Mean squared difference of features (over channels and places too); images N x 3 x H x W, RGB in [-1, 1].
 
-    net: vgg19 and vgg16 want published weights; squeezenet is SqueezeNet 1.0 of Deep Compression; random_vgg19 is He-initialised
-        from `seed`, a control that no published number may stand beside.
-    layer: index of the last layer used; -1 is conv3_3 before its ReLU (vgg19, DeblurGAN's code), block3_conv3 after it (vgg16), fire3.
-    normalize: ImageNet mean and deviation for the VGGs; DeblurGAN's code feeds [-1, 1] as it is.
+    Made of vgg19, vgg16 or squeezenet (SqueezeNet 1.0 of Deep Compression) it reads their published weights.
 
-    Raises Unavailable when made without the weights.
+    Raises:
+        Unavailable: these are not here.
     """
 
-    net: Literal["vgg19", "vgg16", "squeezenet", "random_vgg19"] = "vgg19"
-    layer: int = -1
-    normalize: bool = False
-    seed: int = 0
+    net: Literal["vgg19", "vgg16", "squeezenet", "random_vgg19"] = param(
+        "vgg19", "the frozen network whose features are compared; random_vgg19 (He) is a control, no published number stands beside it"
+    )
+    layer: int = param(-1, "index of the last layer; -1: conv3_3 before its ReLU (vgg19), block3_conv3 after it (vgg16), fire3 (squeezenet)")
+    normalize: bool = param(False, "subtract ImageNet's mean and divide by its deviation (the VGGs only); DeblurGAN's code does not")
+    seed: int = param(0, "of the weights of random_vgg19")
     _features: nn.Module = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -68,7 +69,7 @@ def _architecture(net: str, layer: int) -> nn.Sequential:
 def _pretrained(net: str, layer: int) -> nn.Sequential:
     features = _architecture(net, layer)
     name = "squeezenet1_0" if net == "squeezenet" else net
-    with weights.fitting(name):
+    with weights.explain_misfit(name):
         state = weights.load_state_dict(name)
         features.load_state_dict({k: state[f"features.{k}"].float() for k in features.state_dict()}, assign=True)
     return features

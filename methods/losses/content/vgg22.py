@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from bench.spec import param
 from methods.losses.content._vgg import ScaledVGG
 
 
@@ -11,4 +12,4 @@ from methods.losses.content._vgg import ScaledVGG
 class VGG22(ScaledVGG):
     """Features of the second convolution before the second pooling, after its ReLU. See `_vgg.ScaledVGG`."""
 
-    layer: int = 8
+    layer: int = param(8, "index of the last layer used, in torchvision's `features`")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from bench.spec import param
 from methods.losses.content._vgg import ScaledVGG
 
 
@@ -11,4 +12,4 @@ from methods.losses.content._vgg import ScaledVGG
 class VGG54(ScaledVGG):
     """Features of the fourth convolution before the fifth pooling, after its ReLU. See `_vgg.ScaledVGG`."""
 
-    layer: int = 35
+    layer: int = param(35, "index of the last layer used, in torchvision's `features`")

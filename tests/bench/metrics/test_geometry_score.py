@@ -14,7 +14,7 @@ from scipy.spatial.distance import cdist
 from bench import registry
 from bench.errors import UsageError
 from bench.metrics import _persistence, _witness
-from bench.metrics._living_times import Options, living_times, relative
+from bench.metrics._living_times import Options, living_times, relative_living_times
 from bench.spec import Spec
 
 
@@ -52,10 +52,10 @@ def _by_definition(table, alpha):
 
 
 def _everything_near(table, alpha):
-    return _witness.sparse(table, alpha, np.ones(table.shape, bool))
+    return _witness.build_sparse(table, alpha, np.ones(table.shape, bool))
 
 
-@pytest.mark.parametrize("builder", [_everything_near, _witness.dense, _witness.build])
+@pytest.mark.parametrize("builder", [_everything_near, _witness.build_dense, _witness.build])
 @pytest.mark.parametrize(("landmarks", "gamma"), [(3, 0.5), (7, 0.02), (9, 0.1), (9, 1.0)])
 def test_simplices_by_the_definition(builder, landmarks, gamma):
     x = _rng(landmarks).normal(size=(40, 3))
@@ -68,8 +68,8 @@ def test_simplices_by_the_definition(builder, landmarks, gamma):
 
 
 def test_the_cheaper_builder_is_taken(monkeypatch):
-    monkeypatch.setattr(_witness, "sparse", lambda *_: "sparse")
-    monkeypatch.setattr(_witness, "dense", lambda *_: "dense")
+    monkeypatch.setattr(_witness, "build_sparse", lambda *_: "sparse")
+    monkeypatch.setattr(_witness, "build_dense", lambda *_: "dense")
     x = _rng().normal(size=(200, 2))
     table = cdist(x[:32], x)
     assert (_witness.build(table, 1e-6), _witness.build(table, table.max())) == ("sparse", "dense")
@@ -115,15 +115,15 @@ def test_a_square_without_triangles_has_a_hole_for_ever():
     assert [level[0].tolist() for level in (edges, triangles)] == [[[0, 1], [0, 3], [1, 2], [2, 3]], []]
     intervals = _persistence.holes(edges, triangles, 0.01)
     assert intervals.tolist() == [[0, 0.01]]
-    assert relative(intervals, 0.01, 3).tolist() == [0, 1, 0]
+    assert relative_living_times(intervals, 0.01, 3).tolist() == [0, 1, 0]
 
 
 def test_relative_living_times_by_hand():
     intervals = np.array([[0.0, 0.5], [0.25, 1.0], [0.25, 2.0]])
-    assert relative(intervals, 2.0, 4).tolist() == [0, 0.625, 0.25, 0.125]
-    assert relative(intervals, 2.0, 2).tolist() == [0, 0.625]  # what is not counted is dropped
-    assert relative(np.zeros((0, 2)), 2.0, 3).tolist() == [1, 0, 0]
-    assert relative(np.zeros((0, 2)), 0.0, 3).tolist() == [1, 0, 0]
+    assert relative_living_times(intervals, 2.0, 4).tolist() == [0, 0.625, 0.25, 0.125]
+    assert relative_living_times(intervals, 2.0, 2).tolist() == [0, 0.625]  # what is not counted is dropped
+    assert relative_living_times(np.zeros((0, 2)), 2.0, 3).tolist() == [1, 0, 0]
+    assert relative_living_times(np.zeros((0, 2)), 0.0, 3).tolist() == [1, 0, 0]
 
 
 SETS = {

@@ -12,7 +12,7 @@ import torch
 
 from bench import registry
 from bench.errors import Unavailable, UsageError
-from bench.feature import part_of
+from bench.feature import subset
 from bench.features.digits_cnn import DigitsCNN
 from bench.metric import SampleMetric
 from bench.metrics._class_score import class_score
@@ -178,7 +178,7 @@ class _Logits:
     def logits(self, x):
         return x.flatten(1)
 
-    def fitted(self, real):
+    def fit(self, real):
         return self
 
     def __call__(self, x):
@@ -407,7 +407,7 @@ def test_values_belong_to_the_cards(spec):
         assert (card.protocol["fake"], card.protocol["real"]) == (60, 50)
         assert card.hash != made.cards(fake=61, real=50)[name].hash
     if hasattr(made, "net"):
-        assert made.parts() == [("feature", made.net)]
+        assert made.components() == [("feature", made.net)]
         assert registry.make("feature", made.net).protocol() == next(iter(cards.values())).protocol["net"]
 
 
@@ -535,7 +535,7 @@ def test_networks_see_no_sample_twice_for_it(monkeypatch):
     assert 0 < metric.sampling_errors(fake, real)["fd"] < value["fd"]
     assert sum(seen) == 80
     whole = fake[torch.arange(40) % 10 != 0].clone()
-    assert metric(part_of(fake, torch.arange(40) % 10 != 0), real)["fd"] == pytest.approx(metric(whole, real)["fd"], rel=1e-6)
+    assert metric(subset(fake, torch.arange(40) % 10 != 0), real)["fd"] == pytest.approx(metric(whole, real)["fd"], rel=1e-6)
 
 
 def test_a_share_that_is_whole_has_no_error():

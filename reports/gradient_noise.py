@@ -9,13 +9,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from bench.store.record import TrialRecord
-from reports.table import Table
+from reports.table import Leaderboard
 
 _PLACES = ("start", "end")
 
 
 @dataclasses.dataclass(frozen=True)
-class Estimate:
+class MedianAndRange:
     """Median over the trials of a workload with their range; `open` where the median is a lower bound."""
 
     median: float
@@ -36,32 +36,37 @@ class Estimate:
 
 
 @dataclasses.dataclass(frozen=True)
-class Noise:
+class NoiseSummary:
     """A workload's gradient noise at the start and at the end of training; None where nothing was measured there."""
 
     workload: str
     batch: str  # examples an update
     trials: int
-    scale: tuple[Estimate | None, ...]
-    tail: tuple[Estimate | None, ...]
+    scale: tuple[MedianAndRange | None, ...]
+    tail: tuple[MedianAndRange | None, ...]
 
 
-def of(table: Table, rows: Sequence[TrialRecord]) -> Noise | None:
+def summarise_noise(table: Leaderboard, rows: Sequence[TrialRecord]) -> NoiseSummary | None:
     """What the trials that are the rows of a table measured, or None where they measured nothing."""
     told = [r for r in rows if "noise/examples" in r.summary]
     if not told:
         return None
     most = max(r.summary["noise/examples"] for r in told)
-    scale, tail = (tuple(_estimate(told, f"noise/{place}/{key}", limit) for place in _PLACES) for key, limit in (("scale", most), ("tail", math.inf)))
-    return Noise(table.name, ", ".join(sorted({r.params.get("batch_size", "1") for r in told})), len(told), scale, tail)
+    return NoiseSummary(
+        workload=table.name,
+        batch=", ".join(sorted({r.params.get("batch_size", "1") for r in told})),
+        trials=len(told),
+        scale=tuple(_median_and_range(told, f"noise/{place}/scale", most) for place in _PLACES),
+        tail=tuple(_median_and_range(told, f"noise/{place}/tail", math.inf) for place in _PLACES),
+    )
 
 
-def _estimate(records: Sequence[TrialRecord], key: str, limit: float) -> Estimate | None:
+def _median_and_range(records: Sequence[TrialRecord], key: str, limit: float) -> MedianAndRange | None:
     values = [r.summary[key] for r in records if key in r.summary]
     if not values:
         return None
     median = float(np.median(values))
-    return Estimate(median, min(values), max(values), median >= limit)
+    return MedianAndRange(median, min(values), max(values), median >= limit)
 
 
 def _number(value: float) -> str:
