@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 import runner
 from bench.errors import UsageError
 from bench.store import checkpoint_mirror
-from bench.store.checkpoint_mirror import Remote
+from bench.store.checkpoint_mirror import RemoteMirror
 from bench.store.mlflow_store import Store, store_uri
 from bench.store.sqlite import file_of, url_of
 from bench.text import path_of
@@ -48,7 +48,7 @@ def test_a_suite_in_such_a_folder(tmp_path, database, name, capsys):
     said = capsys.readouterr().out
     assert f"report   {bench.out / 'tiny' / 'report' / 'index.html'}\n" in said
     assert re.search(r"--backend-store-uri '.*\?uri=true'\n", said)
-    first, record = bench.store.read(bench.store.done())
+    first, record = bench.store.read(bench.store.trials())
     run = bench.mlflow_run(record).info.run_id
     own = MlflowClient(store_uri(bench.out, None))  # as `mlflow ui` does
     assert "trial/record.json" in {file.path for file in own.list_artifacts(run, "trial")}
@@ -63,7 +63,7 @@ def test_two_folders_never_share_a_database(tmp_path, database):
     for name, method in (("q?1", "identity"), ("q?2", "unet")):
         bench = Bench(tmp_path / name, database=database)
         bench.run(methods=[method])
-        found[name] = [r.label for r in bench.store.read(bench.store.done())]
+        found[name] = [r.label for r in bench.store.read(bench.store.trials())]
     assert found == {"q?1": ["identity"], "q?2": ["unet"]}
 
 
@@ -119,11 +119,11 @@ def test_copies_of_checkpoints_lie_where_the_name_says(tmp_path, monkeypatch, na
     (tmp_path / "trial").mkdir()
     (tmp_path / "trial" / "checkpoint.safetensors").write_text("x")
     for given in (str(tmp_path / "copies" / name), f"./{name}"):
-        kept = Remote(tmp_path / "trial", f"{checkpoint_mirror.normalise_url(given)}/tiny/0")
+        kept = RemoteMirror(tmp_path / "trial", f"{checkpoint_mirror.normalise_url(given)}/tiny/0")
         kept.keep(tmp_path / "trial" / "checkpoint.safetensors")
         assert kept.remarks() == {}
         assert (Path(given) / "tiny" / "0" / "checkpoint.safetensors").read_text() == "x"
-        there = Remote(tmp_path / "there", kept.url)
+        there = RemoteMirror(tmp_path / "there", kept.url)
         there.fetch()
         assert (tmp_path / "there" / "checkpoint.safetensors").read_text() == "x"
         shutil.rmtree(tmp_path / "there")
