@@ -1,5 +1,5 @@
 """The harness: contracts, registry, metrics, tasks, tracking. Importing it makes the environment safe first."""
 
-from bench.safety import harden
+from bench.external.safety import harden
 
 harden()

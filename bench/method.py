@@ -16,78 +16,18 @@ from torch import Tensor, nn
 from typing_extensions import TypeVar
 
 from bench import registry
+from bench.offers import Batch as Batch
+from bench.offers import Capability, OfferedTask
+from bench.offers import Samples as Samples
 from bench.spec import param as param
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
-    from bench.offers import Capability, OfferedTask
-
 AnyTask = TypeVar("AnyTask", bound="OfferedTask", default=Any)
 
 Logs = Mapping[str, Tensor | float]
 """What an update reports: detached scalars. `float()` is the runner's business, so a step never waits for the device."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Batch:
-    """Pictures as every task and method exchange them: float32, N x C x H x W, [0, 1], RGB.
-
-    `observed` is what was measured (blurred, noisy, small); `target` the truth, absent when a method is being judged;
-    `psf` the N x K x K blur kernels (sum 1), only where the task offers "psf"; `sigma` the standard deviation of the noise on [0, 1];
-    `sinogram` the N x V x D noisy line integrals behind `observed`, only where the task offers "sinogram";
-    `clean` the picture without its noise where the target is something else, only where the task offers "clean", and absent like `target`.
-    """
-
-    observed: Tensor
-    target: Tensor | None = None
-    psf: Tensor | None = None
-    sigma: float = 0.0
-    sinogram: Tensor | None = None
-    clean: Tensor | None = None
-
-    def __len__(self) -> int:
-        return len(self.observed)
-
-    @property
-    def truth(self) -> Tensor:
-        """The target where there must be one: in training, and for those who judge.
-
-        Raises:
-            ValueError: it was taken away, as it is while a method is being judged.
-        """
-        if self.target is None:
-            raise ValueError("this batch has no target: methods do not see the truth of what they restore")
-        return self.target
-
-    def without_target(self) -> Batch:
-        """The same measurement with the truth taken away."""
-        return dataclasses.replace(self, target=None, clean=None)
-
-    def pick(self, index: int) -> Batch:
-        """The batch of one picture."""
-        return dataclasses.replace(self, **{name: value[index : index + 1] for name, value in self._tensors().items()})
-
-    def to(self, device: torch.device | str) -> Batch:
-        """The batch on another device."""
-        return dataclasses.replace(self, **{name: value.to(device) for name, value in self._tensors().items()})
-
-    def _tensors(self) -> dict[str, Any]:
-        return {f.name: value for f in dataclasses.fields(self) if isinstance(value := getattr(self, f.name), Tensor)}
-
-
-@dataclasses.dataclass(frozen=True)
-class Samples:
-    """Draws from a distribution, as generative tasks and methods exchange them.
-
-    `x` is N x d (points) or N x C x H x W, float32, [0, 1] (pictures); `labels` N, int64, where the task offers "labels".
-    """
-
-    x: Tensor
-    labels: Tensor | None = None
-
-    def __len__(self) -> int:
-        return len(self.x)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

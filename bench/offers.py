@@ -1,4 +1,4 @@
-"""What a task offers to a method: the abilities that `Method.needs` asks for by name, and the attributes that `Method.build` may read.
+"""What tasks and methods exchange, and what a task offers: the batches, the abilities that `Method.needs` asks for by name, and the attributes that `Method.build` may read.
 
 A method states the kind of its task, `class DCGAN(Method[GenerationTask])`. The protocols say what such tasks have in common, whichever
 file they are in; the tasks of the registry and the toys of the contract's checks keep them (see `tests/bench/test_offers.py`).
@@ -6,13 +6,13 @@ file they are in; the tasks of the registry and the toys of the contract's check
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from bench.method import Batch
     from bench.operators.ct import Scanner
 
 Capability = Literal["paired", "unpaired", "psf", "sinogram", "labels", "noise", "scale", "saliency", "clean"]
@@ -23,6 +23,67 @@ two domains. psf: `Batch.psf`. sinogram: `Batch.sinogram`, and the task is a `To
 a `DenoisingTask`. scale: the target is `scale` times larger, and the task is an `EnlargementTask`. saliency: the target is a map, and the
 task is a `SaliencyTask`. clean: `Batch.clean`.
 """
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """Pictures as every task and method exchange them: float32, N x C x H x W, [0, 1], RGB.
+
+    `observed` is what was measured (blurred, noisy, small); `target` the truth, absent when a method is being judged;
+    `psf` the N x K x K blur kernels (sum 1), only where the task offers "psf"; `sigma` the standard deviation of the noise on [0, 1];
+    `sinogram` the N x V x D noisy line integrals behind `observed`, only where the task offers "sinogram";
+    `clean` the picture without its noise where the target is something else, only where the task offers "clean", and absent like `target`.
+    """
+
+    observed: Tensor
+    target: Tensor | None = None
+    psf: Tensor | None = None
+    sigma: float = 0.0
+    sinogram: Tensor | None = None
+    clean: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.observed)
+
+    @property
+    def truth(self) -> Tensor:
+        """The target where there must be one: in training, and for those who judge.
+
+        Raises:
+            ValueError: it was taken away, as it is while a method is being judged.
+        """
+        if self.target is None:
+            raise ValueError("this batch has no target: methods do not see the truth of what they restore")
+        return self.target
+
+    def without_target(self) -> Batch:
+        """The same measurement with the truth taken away."""
+        return dataclasses.replace(self, target=None, clean=None)
+
+    def pick(self, index: int) -> Batch:
+        """The batch of one picture."""
+        return dataclasses.replace(self, **{name: value[index : index + 1] for name, value in self._tensors().items()})
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The batch on another device."""
+        return dataclasses.replace(self, **{name: value.to(device) for name, value in self._tensors().items()})
+
+    def _tensors(self) -> dict[str, Any]:
+        return {f.name: value for f in dataclasses.fields(self) if isinstance(value := getattr(self, f.name), Tensor)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Samples:
+    """Draws from a distribution, as generative tasks and methods exchange them.
+
+    `x` is N x d (points) or N x C x H x W, float32, [0, 1] (pictures); `labels` N, int64, where the task offers "labels".
+    """
+
+    x: Tensor
+    labels: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
 
 
 class FeatureCritic(nn.Module):

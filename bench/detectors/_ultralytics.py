@@ -1,6 +1,6 @@
 """The only door to ultralytics (AGPL-3.0): imported late, settings in a private folder, what it does to other libraries undone.
 
-`bench.safety` has switched its network, installs and unsafe loading off by then.
+`bench.external.safety` has switched its network, installs and unsafe loading off by then.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing_extensions import override
 
 from bench.detector import Detections, Detector, best_boxes
 from bench.errors import UsageError
-from bench.safety import ultralytics_settings
+from bench.external.safety import ultralytics_settings
 from bench.spec import param
 
 STRIDE = 32  # the coarsest grid of any YOLO

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError
+from bench.external.safety import harden
 from bench.running import job as running
 from bench.running.job import Job
 from bench.running.settings import Settings
-from bench.safety import harden
 from bench.scheduling import ray_worker
 from bench.scheduling.scheduler import Engine
 from bench.store.record import TrialRecord

@@ -12,11 +12,12 @@ from typing_extensions import override
 
 from bench.cards import Card
 from bench.dataset import SPLITS, PictureSet, Split
+from bench.evaluation import EvaluationSet
+from bench.judging.gallery import write_gallery
 from bench.method import Batch, Method, param
 from bench.metric import Metric
 from bench.task import Task
-from bench.tasks._gallery import write_gallery
-from bench.tasks._pictures import EvaluationSet, evenly
+from bench.tasks._pictures import evenly
 from bench.tasks._splits import skipped_note
 
 EVALUATION_SEED = 2018  # of what happens to validation and test pictures: the same for every method, seed and tier

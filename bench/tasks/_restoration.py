@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from bench.dataset import Picture, PictureSet, Split
 from bench.errors import UsageError
+from bench.evaluation import EvaluationSet, evaluation_set
 from bench.method import Batch, Method, param
 from bench.metric import ImageMetric
 from bench.offers import Capability
@@ -21,7 +22,7 @@ from bench.stream import mix
 from bench.task import Scores
 from bench.tasks._metrics import usable
 from bench.tasks._picture_task import EVALUATION_SEED, PictureTask
-from bench.tasks._pictures import Crops, EvaluationSet, evaluation_set, evenly, tiles
+from bench.tasks._pictures import Crops, evenly, tiles
 from bench.tasks._profiles import profile
 from bench.tasks._splits import open_or_instead, refuse_empty
 

@@ -19,16 +19,17 @@ from bench import registry
 from bench.cards import Card
 from bench.dataset import SPLITS, Picture, PictureSet, Split
 from bench.errors import UsageError
+from bench.evaluation import EvaluationSet, evaluation_set
+from bench.judging import best_frame
+from bench.judging.detection import DetectionEvaluation
+from bench.judging.gallery import write_gallery
 from bench.method import Batch, Method, param
 from bench.offers import Capability
 from bench.stream import mix
 from bench.task import Scores
-from bench.tasks import _best_frame as best_frame
-from bench.tasks._detection import DetectionEvaluation
-from bench.tasks._gallery import write_gallery
 from bench.tasks._metrics import few
 from bench.tasks._picture_task import EVALUATION_SEED
-from bench.tasks._pictures import Crops, EvaluationSet, evaluation_set
+from bench.tasks._pictures import Crops
 from bench.tasks._restoration import Restoration
 from datasets.degrade.motion_blur import MotionBlur
 from datasets.reading.shaken import Shaken

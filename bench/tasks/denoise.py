@@ -18,6 +18,7 @@ from typing_extensions import override
 from bench import registry
 from bench.dataset import Picture
 from bench.errors import UsageError
+from bench.evaluation import EvaluationSet, evaluation_set
 from bench.method import Batch, Method, param
 from bench.offers import Capability
 from bench.operators.colour import luma
@@ -26,7 +27,6 @@ from bench.spec import Spec, parse
 from bench.stream import mix
 from bench.task import Scores
 from bench.tasks._picture_task import EVALUATION_SEED
-from bench.tasks._pictures import EvaluationSet, evaluation_set
 from bench.tasks._restoration import Restoration
 
 Level = float | tuple[float, float] | Literal["blind"]

@@ -18,11 +18,11 @@ from typing_extensions import override
 from bench import registry
 from bench.dataset import SPLITS, Split
 from bench.errors import UsageError
+from bench.judging.sheets import fixed_latents, interpolations, sheet, write_item
 from bench.method import Method, Samples, param
 from bench.metrics.nearest_neighbour import NearestNeighbour
 from bench.offers import FeatureCritic
 from bench.tasks._generation import Generation
-from bench.tasks._sheets import fixed_latents, interpolations, sheet, write_item
 from bench.tasks._splits import skipped_note
 from datasets.reading.samples import SampleSet, SampleSource
 from methods.networks.backbones import ConvGenerator, MLPGenerator, conv_critic, mlp_critic

@@ -20,13 +20,13 @@ from typing_extensions import override
 
 from bench.cards import Card
 from bench.dataset import Split
+from bench.judging.contours import Contours, Trail
+from bench.judging.sheets import write_item
 from bench.method import Method, param
 from bench.metrics.distance import Distance
 from bench.metrics.suboptimality import Suboptimality
 from bench.task import Scores
-from bench.tasks._contours import Contours, Trail
 from bench.tasks._minimise import Minimise
-from bench.tasks._sheets import write_item
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)

@@ -17,13 +17,14 @@ from typing_extensions import override
 from bench import registry
 from bench.dataset import Picture, PictureSet
 from bench.errors import UsageError
+from bench.evaluation import EvaluationSet, evaluation_set
+from bench.judging.gallery import write_gallery
 from bench.method import Batch, Method, param
 from bench.offers import Capability
 from bench.operators import ct
 from bench.stream import mix
-from bench.tasks._gallery import write_gallery
 from bench.tasks._picture_task import EVALUATION_SEED
-from bench.tasks._pictures import Crops, EvaluationSet, evaluation_set
+from bench.tasks._pictures import Crops
 from bench.tasks._restoration import Restoration
 from datasets.degrade.low_dose import LowDose
 

@@ -19,6 +19,7 @@ from bench import registry
 from bench.cards import Card
 from bench.dataset import SPLITS, PictureSet, Split
 from bench.errors import Unavailable, UsageError
+from bench.evaluation import EvaluationSet, evaluation_set
 from bench.method import Batch, Method, param
 from bench.metric import ImageMetric, SaliencyMetric
 from bench.offers import Capability
@@ -26,7 +27,6 @@ from bench.stream import mix
 from bench.task import Scores
 from bench.tasks._metrics import usable
 from bench.tasks._picture_task import EVALUATION_SEED, PictureTask
-from bench.tasks._pictures import EvaluationSet, evaluation_set
 from bench.tasks._splits import open_or_instead, refuse_empty
 from bench.tasks._truth import Truth, named, resized
 from datasets.reading.saliency import Seen

@@ -15,10 +15,10 @@ from typing_extensions import override
 
 from bench.dataset import Picture
 from bench.errors import UsageError
+from bench.evaluation import EvaluationSet, evaluation_set
 from bench.method import Batch, param
 from bench.offers import Capability
 from bench.spec import parse
-from bench.tasks._pictures import EvaluationSet, evaluation_set
 from bench.tasks._restoration import Restoration
 from datasets.degrade.bicubic import Bicubic
 

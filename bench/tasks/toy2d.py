@@ -19,13 +19,13 @@ from typing_extensions import override
 from bench import registry
 from bench.dataset import SPLITS, Split
 from bench.errors import Unavailable, UsageError
+from bench.judging.sheets import Film, fixed_latents, pixel_centres, sheet, write_item
 from bench.method import Method, Samples, param
 from bench.metric import SampleMetric
 from bench.metrics.modes import Modes
 from bench.offers import FeatureCritic
 from bench.stream import mix
 from bench.tasks._generation import Generation
-from bench.tasks._sheets import Film, fixed_latents, pixel_centres, sheet, write_item
 from datasets.reading.points import PointSource
 from methods.networks.backbones import MLPGenerator, mlp_critic
 

@@ -20,6 +20,7 @@ from bench import registry
 from bench.cards import Card
 from bench.dataset import Picture, PictureSet, Split
 from bench.errors import UsageError
+from bench.evaluation import EvaluationSet, evaluation_set
 from bench.method import Batch, Method, param
 from bench.metric import SampleMetric
 from bench.metrics.fcn_score import FCNScore
@@ -27,7 +28,7 @@ from bench.offers import Capability
 from bench.spec import Spec, parse
 from bench.task import Scores
 from bench.tasks._metrics import usable
-from bench.tasks._pictures import Crops, EvaluationSet, cut, evaluation_set
+from bench.tasks._pictures import Crops, cut
 from bench.tasks._restoration import Restoration
 from bench.tasks._splits import open_split, refuse_empty
 

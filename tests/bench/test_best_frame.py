@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from bench import registry
-from bench.tasks._best_frame import PROTOCOL, align, best_of
+from bench.judging.best_frame import PROTOCOL, align, best_of
 from bench.tasks._profiles import profile
 from datasets.kohler import Kohler
 

@@ -8,11 +8,11 @@ import torch
 
 from bench.dataset import Picture
 from bench.detector import Detections, Detector
+from bench.evaluation import evaluation_set
+from bench.judging.detection import DetectionEvaluation
 from bench.method import Batch
 from bench.metrics.detection import Detection
-from bench.tasks._detection import DetectionEvaluation
 from bench.tasks._metrics import ENOUGH, few
-from bench.tasks._pictures import evaluation_set
 from bench.tasks.deblur import Deblur
 from bench.tasks.generate import Generate
 

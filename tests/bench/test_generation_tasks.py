@@ -12,11 +12,11 @@ from PIL import Image
 from bench import registry
 from bench.errors import UsageError
 from bench.evaluation import evaluation_mode
+from bench.judging import sheets as _sheets
 from bench.method import Samples
 from bench.spec import parse
 from bench.stream import Stream
 from bench.suites import expand, read
-from bench.tasks import _sheets
 from bench.training.loop import Plan, Training
 from bench.training.progress import Progress
 

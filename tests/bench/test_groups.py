@@ -7,10 +7,11 @@ import torch
 
 from bench import registry
 from bench.dataset import Picture
+from bench.evaluation import evaluation_set
 from bench.method import Batch
 from bench.suites import expand, read
 from bench.task import Scores
-from bench.tasks._pictures import evaluation_set, evenly, tiles
+from bench.tasks._pictures import evenly, tiles
 from bench.training.build import open_task
 from datasets.photos import Photos
 

@@ -17,9 +17,9 @@ from bench import registry
 from bench.conformance import checks
 from bench.errors import UsageError
 from bench.evaluation import evaluation_mode
+from bench.judging.contours import Contours, Trail
 from bench.method import Samples
 from bench.stream import Stream, mix
-from bench.tasks._contours import Contours, Trail
 from bench.tasks.landscape import _PLANES
 from bench.training.loop import Diverged
 

@@ -112,7 +112,7 @@ def tree(tmp_path):
         (folder / name).mkdir(parents=True)
         (folder / name / "__init__.py").touch()
     (folder / "bench").mkdir()
-    for file in ("runner.py", "bench/__init__.py", "bench/safety.py", "bench/errors.py", "bench/text.py"):
+    for file in ("runner.py", "bench/__init__.py", "bench/external/safety.py", "bench/external/__init__.py", "bench/errors.py", "bench/text.py"):
         shutil.copy(ROOT / file, folder / file)
     return folder
 

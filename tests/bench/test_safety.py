@@ -46,7 +46,7 @@ def test_guards_are_forced_and_convenience_yields():
 def test_ultralytics_settings(tmp_path):
     code = f"""
 import json, os, pathlib
-from bench.safety import ultralytics_settings
+from bench.external.safety import ultralytics_settings
 ultralytics_settings(pathlib.Path({str(tmp_path)!r}))
 from ultralytics import SETTINGS
 from ultralytics.utils.events import events

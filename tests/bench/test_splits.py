@@ -10,10 +10,11 @@ import runner
 from bench import registry
 from bench.dataset import SPLITS, Picture, PictureSet
 from bench.errors import UsageError
+from bench.evaluation import evaluation_set
 from bench.spec import Spec
 from bench.task import Scores
 from bench.tasks import _pictures
-from bench.tasks._pictures import Crops, evaluation_set
+from bench.tasks._pictures import Crops
 from bench.tasks._splits import open_or_instead, refuse_empty
 from datasets.reading.files import split_of
 

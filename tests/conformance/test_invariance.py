@@ -9,23 +9,22 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import feature, registry
+from bench import evaluation, feature, registry
 from bench.conformance import checks
 from bench.dataset import SPLITS, Picture
 from bench.errors import Unavailable, UsageError
-from bench.evaluation import evaluation_mode
+from bench.evaluation import EvaluationSet, evaluation_mode
 from bench.metrics import _kernel, _samples
 from bench.spec import Spec
 from bench.suites import expand, read
-from bench.tasks import _classification, _generation, _pictures
-from bench.tasks._pictures import EvaluationSet
+from bench.tasks import _classification, _generation
 from datasets.reading.files import FileSource
 from datasets.reading.samples import ImageFiles
 
 CPU = torch.device("cpu")
 TASKS = registry.names("task")
 SIZES = [  # of everything that is judged piece by piece: in use, and here
-    (_pictures, "_PIXELS", 1),
+    (evaluation, "_PIXELS", 1),
     (_generation, "_AT_ONCE", 7),
     (_classification, "_AT_ONCE", 7),
     (feature, "_BATCH", 7),

@@ -12,10 +12,10 @@ from PIL import Image
 from torch import Tensor
 
 from bench.detector import Detections
+from bench.evaluation import EvaluationSet
+from bench.judging.detection import DetectionEvaluation
 from bench.method import Method
 from bench.operators.images import clip
-from bench.tasks._detection import DetectionEvaluation
-from bench.tasks._pictures import EvaluationSet
 
 _WHICH = ("observed", "restored", "target")
 _PHOTOS, _SCENES = 4, 2

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from bench.tasks._sheets import pixel_centres
+from bench.judging.sheets import pixel_centres
 
 _SIDE, _FINE = 360, 3  # pixels of the picture; each is the mean of _FINE^2 drawn ones
 _BANDS, _DECADES = 24, 6  # contour lines over the decades of f - f* below its largest value

@@ -14,11 +14,11 @@ from bench.cards import Card
 from bench.dataset import Picture
 from bench.detector import Detections
 from bench.errors import UsageError
+from bench.evaluation import EvaluationSet
 from bench.method import Method
 from bench.metrics.detection import Detection
 from bench.operators.box_matching import linearise
 from bench.task import Scores
-from bench.tasks._pictures import EvaluationSet
 
 
 class DetectionEvaluation:
