@@ -28,7 +28,7 @@ BASES = {
     "detector": "bench.detector.Detector",
     "feature": "bench.feature.Features",
     "segmenter": "bench.segmenter.Segmenter",
-    "adversarial": "methods.losses.adversarial._base.AdversarialLoss",
+    "adversarial": "methods.losses.contracts.AdversarialLoss",
 }
 """Kind -> the class that its parts derive from; parts of the other kinds are functions or dataclasses of their own."""
 

@@ -22,7 +22,9 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 class Picture:
     """One picture: float32, 3 x H x W, [0, 1], RGB; CT slices 1 x H x W (see `bench.operators.ct`).
 
-    Real pairs bring `blurred` (same size), some their `psf` (K x K, sum 1), sets for super-resolution `small`
+    The words are those of `bench.method.Batch`. `target` is the truth, what a method is to return: a sharp, clean or large picture, the other
+    domain, a saliency map (1 x H x W). `observed` is what a method sees, of the same height and width: the blurred or noisy picture, the label map,
+    the photograph. Where a set brings none, the task degrades `target`. Some bring their `psf` (K x K, sum 1), sets for super-resolution `small`
     (3 x H / scale x W / scale), detection sets `boxes` (n x 4, x0 y0 x1 y1 in pixels) and `labels` (n, int64), some `crowds` and `crowd_labels`
     like them: regions with many objects of a class.
     `group` is what the picture was taken from: a photograph, a patient, a video, the background of a scene. Pictures of one group are not
@@ -30,8 +32,8 @@ class Picture:
     """
 
     name: str
-    sharp: Tensor
-    blurred: Tensor | None = None
+    target: Tensor
+    observed: Tensor | None = None
     psf: Tensor | None = None
     small: Tensor | None = None
     boxes: Tensor | None = None
@@ -59,7 +61,7 @@ class PictureSet(Sequence[Picture]):
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         picture = self._load(index % len(self))
-        if not all(bool(image.sum().isfinite()) for image in (picture.sharp, picture.blurred, picture.small) if image is not None):
+        if not all(bool(image.sum().isfinite()) for image in (picture.target, picture.observed, picture.small) if image is not None):
             raise UsageError(f"the picture {picture.name} holds values that are not finite (NaN or infinity): replace it")
         return picture
 
@@ -67,7 +69,7 @@ class PictureSet(Sequence[Picture]):
         return (self[i] for i in range(len(self)))
 
 
-EMPTY = PictureSet([], lambda i: Picture(name="", sharp=torch.empty(0)), "empty")
+EMPTY = PictureSet([], lambda i: Picture(name="", target=torch.empty(0)), "empty")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

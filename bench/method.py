@@ -9,15 +9,20 @@ import copy
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import TypeVar
 
 from bench import registry
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
+
+    from bench.offers import Capability, OfferedTask
+
+AnyTask = TypeVar("AnyTask", bound="OfferedTask", default=Any)
 
 Logs = Mapping[str, Tensor | float]
 """What an update reports: detached scalars. `float()` is the runner's business, so a step never waits for the device."""
@@ -42,6 +47,17 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.observed)
+
+    @property
+    def truth(self) -> Tensor:
+        """The target where there must be one: in training, and for those who judge.
+
+        Raises:
+            ValueError: it was taken away, as it is while a method is being judged.
+        """
+        if self.target is None:
+            raise ValueError("this batch has no target: methods do not see the truth of what they restore")
+        return self.target
 
     def without_target(self) -> Batch:
         """The same measurement with the truth taken away."""
@@ -92,18 +108,26 @@ class TrainHP:
             raise ValueError(f"steps must be >= 0 and batch_size >= 1, not {self.steps} and {self.batch_size}")
 
 
-class Method:
-    """One published method. Subclasses give `HP`, `build`, `train` and one verb (`restore`, `sample`, ...)."""
+class Method(Generic[AnyTask]):
+    """One published method. Subclasses give `HP`, `build`, `train` and one verb (`restore`, `sample`, ...).
 
-    needs: ClassVar[frozenset[str]] = frozenset()  # what the task must offer: "paired", "unpaired", "psf", "sinogram", "labels"
+    `Method[RestorationTask]` names the kind of task (see `bench.offers`); `hp: HP` in a subclass gives its hyper-parameters their types.
+    """
+
+    needs: ClassVar[frozenset[Capability]] = frozenset()  # what the task must offer
     toy: ClassVar[Mapping[str, Any]] = {}  # hyper-parameters that make the method small, for the contract checks
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP:
         """Hyper-parameters: the paper's values, each with its section."""
 
-    def __init__(self, task: Any, **hp: Any) -> None:
-        self.hp: Any = self.HP(**hp)
+    hp: Any  # an HP
+    task: AnyTask
+    t: int  # updates made so far
+    opt: Optimizer  # what `methods.procedures.regress` steps, of methods that use it
+
+    def __init__(self, task: AnyTask, **hp: Any) -> None:
+        self.hp = self.HP(**hp)
         self.task = task
         self.t = 0
         self.build(task)
@@ -112,7 +136,7 @@ class Method:
                 registry.make("init", init)(network)
 
     # -- what a method defines
-    def build(self, task: Any) -> None:
+    def build(self, task: AnyTask) -> None:
         """Make networks and optimisers, on torch's default device."""
 
     def prepare(self, data: Iterator[Any]) -> None:
@@ -152,7 +176,7 @@ class Method:
     @property
     def device(self) -> torch.device:
         """Where the networks live."""
-        return self.task.device  # type: ignore[no-any-return]
+        return self.task.device
 
     # -- what the runner uses
     def remarks(self) -> dict[str, float]:

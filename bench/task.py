@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from bench.cards import Card
+from bench.offers import Capability
 
 if TYPE_CHECKING:
     from bench.method import Method
@@ -63,7 +64,7 @@ class Task:
         self.root, self.device = root, device
 
     @property
-    def offers(self) -> frozenset[str]:
+    def offers(self) -> frozenset[Capability]:
         """What methods may ask for in `needs`."""
         raise NotImplementedError
 

@@ -37,4 +37,4 @@ class CC15(FileSource):
     def load(self, entry: Entry) -> Picture:
         """Read one pair."""
         noisy, mean = (read_image(file) for file in entry.files)
-        return Picture(name=entry.name, sharp=mean, blurred=noisy)
+        return Picture(name=entry.name, target=mean, observed=noisy)

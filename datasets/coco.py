@@ -73,29 +73,29 @@ class Coco(FileSource):
 
 
 def _with_boxes(objects: Mapping[str, Sequence[_Object]], entry: Entry) -> Picture:
-    sharp = read_image(entry.files[0])
+    photo = read_image(entry.files[0])
     found = objects.get(entry.files[0].name, ())
     boxes = torch.tensor([box for _, box, _ in found], dtype=torch.float32).reshape(-1, 4)
     labels, crowds = (torch.tensor([note[i] for note in found], dtype=dtype) for i, dtype in ((0, torch.int64), (2, torch.bool)))
-    return _annotated(entry.name, sharp, boxes, labels, crowds)
+    return _annotated(entry.name, photo, boxes, labels, crowds)
 
 
 def _with_yolo_boxes(folder: Path, n_classes: int, entry: Entry) -> Picture:
-    sharp = read_image(entry.files[0])
+    photo = read_image(entry.files[0])
     rows = read_rows(folder / f"{entry.files[0].stem}.txt", n_classes)
-    height, width = sharp.shape[1:]
+    height, width = photo.shape[1:]
     middle, half = rows[:, 1:3], rows[:, 3:5] / 2
     boxes = torch.cat([middle - half, middle + half], dim=1) * torch.tensor([width, height, width, height])
-    return _annotated(entry.name, sharp, boxes, rows[:, 0].long(), torch.zeros(len(rows), dtype=torch.bool))
+    return _annotated(entry.name, photo, boxes, rows[:, 0].long(), torch.zeros(len(rows), dtype=torch.bool))
 
 
-def _annotated(name: str, sharp: Tensor, boxes: Tensor, labels: Tensor, crowds: Tensor) -> Picture:
+def _annotated(name: str, photo: Tensor, boxes: Tensor, labels: Tensor, crowds: Tensor) -> Picture:
     """The picture with what of its boxes lies inside."""
-    height, width = sharp.shape[1:]
+    height, width = photo.shape[1:]
     boxes = torch.minimum(boxes.clamp_min(0), torch.tensor([width, height, width, height], dtype=torch.float32))
     seen = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
     one, many = seen & ~crowds, seen & crowds
-    return Picture(name=name, sharp=sharp, boxes=boxes[one], labels=labels[one], crowds=boxes[many], crowd_labels=labels[many])
+    return Picture(name=name, target=photo, boxes=boxes[one], labels=labels[one], crowds=boxes[many], crowd_labels=labels[many])
 
 
 def _instances(path: Path) -> tuple[list[str], dict[str, list[_Object]]]:

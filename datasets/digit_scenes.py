@@ -72,9 +72,9 @@ class DigitScenes(Source):
             patch += digit.alpha[..., None] * (_colour(patch, digit.alpha, rng) - patch)
             boxes.append(_box(digit))
             labels.append(digit.label)
-        sharp = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+        target = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
         seen = {"boxes": torch.tensor(boxes, dtype=torch.float32), "labels": torch.tensor(labels)}
-        return Picture(name=f"{split}_{index:05d}", sharp=sharp, group=group, **seen)
+        return Picture(name=f"{split}_{index:05d}", target=target, group=group, **seen)
 
     def _fingerprint(self, split: Split) -> str:
         inputs = Photos().open(None, split).fingerprint, hash_files([_digits_file()])
@@ -91,7 +91,7 @@ class _Digit(NamedTuple):
 
 @functools.lru_cache(maxsize=3)
 def _photos(split: Split) -> list[tuple[str, Array]]:
-    return [(picture.name, picture.sharp.permute(1, 2, 0).numpy()) for picture in Photos().open(None, split)]
+    return [(picture.name, picture.target.permute(1, 2, 0).numpy()) for picture in Photos().open(None, split)]
 
 
 def _digits_file() -> Path:
@@ -142,7 +142,8 @@ def _colour(patch: Array, alpha: Array, rng: np.random.Generator) -> Array:
     """A random colour whose luminance differs by more than `_CONTRAST` from that of the photo below the digit."""
     below = float((patch @ _LUMA * alpha).sum() / alpha.sum())
     colours = np.concatenate([rng.random((_TRIES, 3), dtype=np.float32), [[0, 0, 0], [1, 1, 1]]], dtype=np.float32)  # black or white always differ
-    return colours[np.abs(colours @ _LUMA - below) > _CONTRAST][0]
+    chosen: Array = colours[np.abs(colours @ _LUMA - below) > _CONTRAST][0]
+    return chosen
 
 
 def _box(digit: _Digit) -> tuple[int, int, int, int]:

@@ -54,7 +54,7 @@ class Ellipses(Source):
         """The phantoms of a split; the same for every run."""
         names = [f"{split}_{i:04d}" for i in range(self.count(root, split))]
         stamp = hashlib.sha256(repr((_ORGANS, self.size, len(names), self.rows(split, 0).tolist())).encode()).hexdigest()[:16]
-        return PictureSet(names, lambda i: Picture(name=names[i], sharp=self._drawn(split, i)), stamp)
+        return PictureSet(names, lambda i: Picture(name=names[i], target=self._drawn(split, i)), stamp)
 
     def rows(self, split: Split, index: int) -> Tensor:
         """The ellipses of a phantom, first drawn first: n x 6, float64: column and row of the centre, half axes (all in shares of half the

@@ -31,7 +31,7 @@ class Faces(SampleSource):
 
     def count(self, root: Path | None, split: Split) -> int:
         """How many faces a split has."""
-        return _ROWS[split].stop - _ROWS[split].start
+        return int(_ROWS[split].stop - _ROWS[split].start)
 
     def open(self, root: Path | None, split: Split) -> SampleSet:
         """The faces of a split."""

@@ -51,8 +51,8 @@ class GoPro(FileSource):
 
     def load(self, entry: Entry) -> Picture:
         """Read one pair."""
-        blurred, sharp = (read_image(file) for file in entry.files)
-        return Picture(name=entry.name, sharp=sharp, blurred=blurred)
+        observed, target = (read_image(file) for file in entry.files)
+        return Picture(name=entry.name, target=target, observed=observed)
 
 
 def _video(sequence: str) -> str:

@@ -49,6 +49,6 @@ class Kohler(FileSource):
 
     def load(self, entry: Entry) -> Shaken:
         """Read the blurred picture and the middle frame."""
-        blurred, *frames = entry.files
+        observed, *frames = entry.files
         middle = frames[len(frames) // 2]
-        return Shaken(name=entry.name, sharp=read_image(middle), blurred=read_image(blurred), files=tuple(frames))
+        return Shaken(name=entry.name, target=read_image(middle), observed=read_image(observed), files=tuple(frames))

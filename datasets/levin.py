@@ -26,8 +26,9 @@ _MARGIN = 32  # of the picture, out of reach of its border
 class Levin(FileSource):
     """Levin, Weiss, Durand and Freeman, "Understanding and evaluating blind deconvolution algorithms", CVPR 2009; test only.
 
-    Kernels were measured apart from the pictures, so some are stored turned by 180 degrees and all are off by a few pixels. Each psf is turned and
-    shifted (on a larger canvas) such that `bench.operators.psf.convolve(sharp, psf)` reproduces `blurred` best: away from the border to 35 dB or better.
+    Kernels were measured apart from the pictures, so some are stored turned by 180 degrees and all are off by a few pixels. Each psf is
+    turned and shifted (on a larger canvas) such that `bench.operators.psf.convolve(target, psf)` reproduces `observed` best: to 35 dB or
+    better, away from the border.
     """
 
     origin: ClassVar[str] = "https://webee.technion.ac.il/people/anat.levin/ (LevinEtalCVPR09Data), as PNG"
@@ -48,19 +49,19 @@ class Levin(FileSource):
 
     def load(self, entry: Entry) -> Picture:
         """Read one picture and fit its kernel."""
-        blurred, sharp, kernel = (read_image(file) for file in entry.files)
-        return Picture(name=entry.name, sharp=sharp, blurred=blurred, psf=_fitted(sharp[:1], blurred[:1], kernel[0] / kernel[0].sum()))
+        observed, target, kernel = (read_image(file) for file in entry.files)
+        return Picture(name=entry.name, target=target, observed=observed, psf=_fitted(target[:1], observed[:1], kernel[0] / kernel[0].sum()))
 
 
-def _fitted(sharp: Tensor, blurred: Tensor, kernel: Tensor) -> Tensor:
+def _fitted(target: Tensor, observed: Tensor, kernel: Tensor) -> Tensor:
     """The kernel, turned or not and shifted by up to `_REACH` pixels, that explains the blurred picture (1 x H x W) best."""
     both = torch.stack([kernel, kernel.flip(0, 1)])
-    inner = blurred[None, :, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
+    inner = observed[None, :, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
     edge = _MARGIN - _REACH
-    model = convolve(sharp.expand(2, 1, -1, -1), both)[..., edge:-edge, edge:-edge]
-    error = _slide(model**2, torch.ones_like(inner)) - 2 * _slide(model, inner)  # 2 x 1 x shifts x shifts: |model - blurred|^2 less a constant
+    model = convolve(target.expand(2, 1, -1, -1), both)[..., edge:-edge, edge:-edge]
+    error = _slide(model**2, torch.ones_like(inner)) - 2 * _slide(model, inner)  # 2 x 1 x shifts x shifts: |model - observed|^2 less a constant
     turn, rest = divmod(int(error.argmin()), error[0].numel())
-    y, x = divmod(rest, error.shape[-1])  # model[p + (y, x) - _REACH] fits blurred[p]
+    y, x = divmod(rest, error.shape[-1])  # model[p + (y, x) - _REACH] fits observed[p]
     return F.pad(both[turn], (2 * _REACH - x, x, 2 * _REACH - y, y))
 
 
@@ -68,4 +69,5 @@ def _slide(image: Tensor, window: Tensor) -> Tensor:
     """Inner products of a window with an image that is 2 `_REACH` larger, at every place where it fits."""
     size = image.shape[-2:]
     product = torch.fft.rfft2(image.double()) * torch.fft.rfft2(window.double(), s=size).conj()
-    return torch.fft.irfft2(product, s=size)[..., : 2 * _REACH + 1, : 2 * _REACH + 1]
+    slid: Tensor = torch.fft.irfft2(product, s=size)[..., : 2 * _REACH + 1, : 2 * _REACH + 1]
+    return slid

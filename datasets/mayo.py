@@ -59,7 +59,7 @@ class Mayo(FileSource):
     def load(self, entry: Entry) -> Picture:
         """One pair; the quarter dose is what is observed."""
         full, quarter = entry.files
-        return Picture(name=entry.name, sharp=self.read(full), blurred=self.read(quarter))
+        return Picture(name=entry.name, target=self.read(full), observed=self.read(quarter))
 
     def _slices(self, folder: Path, dose: str) -> dict[_Key, Path]:
         """Files of a dose by patient and number, in order: as names of the challenge state it (...CT.0001.0023...), else by their order."""

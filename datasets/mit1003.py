@@ -45,4 +45,4 @@ class MIT1003(FileSource):
         """Read one photograph and its maps."""
         photo, density, *points = (self.read(file) for file in entry.files)
         fixations = (points[0][:1] > 0.5).float() if points else None
-        return Seen(name=entry.name, sharp=photo, density=density_of(density), fixations=fixations)
+        return Seen(name=entry.name, observed=photo, target=density_of(density), fixations=fixations)

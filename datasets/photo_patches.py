@@ -36,7 +36,7 @@ class PhotoPatches(SampleSource):
 
     def open(self, root: Path | None, split: Split) -> SampleSet:
         """The patches of a split, photo by photo, row by row."""
-        patches = [self._cut(picture.sharp) for picture in Photos(colour_only=True).open(root, split)]
+        patches = [self._cut(picture.target) for picture in Photos(colour_only=True).open(root, split)]
         each = min(map(len, patches))
         return sample_set(np.concatenate([p[torch.arange(each) * len(p) // each].mul(255).round().byte().numpy() for p in patches]))
 

@@ -52,7 +52,7 @@ class Photos(Source):
     def open(self, root: Path | None, split: Split) -> PictureSet:
         """The photos of a split. Packages are located, not imported."""
         paths = [bundled(file) for file in self._files(split)]
-        return PictureSet([p.stem for p in paths], lambda i: Picture(name=paths[i].stem, sharp=read_image(paths[i])), hash_files(paths))
+        return PictureSet([p.stem for p in paths], lambda i: Picture(name=paths[i].stem, target=read_image(paths[i])), hash_files(paths))
 
     def _files(self, split: Split) -> tuple[str, ...]:
         return _COLOUR[split] + (() if self.colour_only else _GRAY[split])

@@ -39,7 +39,7 @@ _CENTRE = 0.35  # of the sides: how far from the centre the odd item tends to be
 class Popout(Source):
     """Ellipses of one kind on a faded crop of a bundled photo; one is odd in colour, orientation, size or brightness. No photo is in two splits.
 
-    `mask` is the odd item; `density` a Gaussian there (85 %) and a wide one in the centre (15 %); `fixations` are drawn from it.
+    `mask` is the odd item; `target` a Gaussian there (85 %) and a wide one in the centre (15 %); `fixations` are drawn from it.
     Scene i of a split is a function of (seed, split, i) alone and is made when asked for. The group of a scene is its photo.
     """
 
@@ -86,8 +86,8 @@ class Popout(Source):
         looked = rng.choice(density.size, self.looks, replace=False, p=density.ravel() / density.sum())
         fixations = np.bincount(looked, minlength=density.size).reshape(density.shape)
         maps = (torch.from_numpy(m.astype(np.float32))[None] for m in (density / density.max(), fixations, mask > 0.5))
-        sharp = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), np.float32))
-        return Seen(name=f"{split}_{index:05d}", sharp=sharp, group=group, **dict(zip(("density", "fixations", "mask"), maps)))
+        seen = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), np.float32))
+        return Seen(name=f"{split}_{index:05d}", observed=seen, group=group, **dict(zip(("target", "fixations", "mask"), maps)))
 
     def _fingerprint(self, split: Split) -> str:
         options = self.height, self.width, self.looks, self.seed, split, self.count(None, split)
@@ -102,7 +102,7 @@ class _Item(NamedTuple):
 
 @functools.lru_cache(maxsize=3)
 def _photos(split: Split) -> list[tuple[str, Array]]:
-    return [(picture.name, picture.sharp.permute(1, 2, 0).numpy().astype(np.float64)) for picture in Photos().open(None, split)]
+    return [(picture.name, picture.target.permute(1, 2, 0).numpy().astype(np.float64)) for picture in Photos().open(None, split)]
 
 
 def _backdrop(photo: Array, height: int, width: int, rng: np.random.Generator) -> Array:
@@ -162,8 +162,10 @@ def _density(target: Array, height: int, width: int) -> Array:
 
     def blob(centre: Array, spread: Array) -> Array:
         y, x = ((np.arange(n) + 0.5 - c) / s for n, c, s in zip((height, width), centre, spread))
-        bump: Array = np.exp(-(y[:, None] ** 2 + x[None] ** 2) / 2)
-        return bump / bump.sum()
+        bump = np.exp(-(y[:, None] ** 2 + x[None] ** 2) / 2)
+        share: Array = bump / bump.sum()
+        return share
 
     sides = np.array([height, width], float)
-    return (1 - _LAPSE) * blob(target, np.full(2, height / 12)) + _LAPSE * blob(sides / 2, sides / 4)
+    shares: Array = (1 - _LAPSE) * blob(target, np.full(2, height / 12)) + _LAPSE * blob(sides / 2, sides / 4)
+    return shares

@@ -51,7 +51,7 @@ class Salicon(FileSource):
     def load(self, entry: Entry) -> Seen:
         """Read one photograph and its maps."""
         photo, density, fixations = (self.read(file) for file in entry.files)
-        return Seen(name=entry.name, sharp=photo, density=density_of(density), fixations=fixations)
+        return Seen(name=entry.name, observed=photo, target=density_of(density), fixations=fixations)
 
 
 def _fixations(path: Path) -> Tensor:

@@ -55,7 +55,8 @@ class SOD(FileSource):
     def load(self, entry: Entry) -> Seen:
         """Read one picture and its mask."""
         shown, mask = (self.read(file) for file in entry.files)
-        return Seen(name=entry.name, sharp=shown, mask=(mask[:1] > 0.5).float())
+        target = (mask[:1] > 0.5).float()
+        return Seen(name=entry.name, observed=shown, target=target, mask=target)
 
     def _split_of(self, photo: Path) -> Split:
         if self.split == "test" or photo.parent.name != "train":

@@ -6,7 +6,7 @@ All state lives on the method (`m.t`, networks, optimisers), so a run stopped at
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor, nn
 
@@ -16,6 +16,31 @@ if TYPE_CHECKING:
     from bench.method import Logs, Method
 
 Constrain = Callable[[nn.Module], None]
+
+
+class Game(Protocol):
+    """A method with a critic and a generator, as the loops of this file use it."""
+
+    t: int
+
+    @property
+    def hp(self) -> Any:
+        """Hyper-parameters, `steps` among them."""
+
+    @property
+    def D(self) -> nn.Module:
+        """The critic."""
+
+    @property
+    def opt_d(self) -> Optimizer:
+        """Descends the critic's loss."""
+
+    @property
+    def opt_g(self) -> Optimizer:
+        """Descends the generator's loss."""
+
+    def anneal(self) -> None:
+        """Set every learning rate for update `t`."""
 
 
 def descend(opt: Optimizer, loss: Tensor) -> Tensor:
@@ -52,7 +77,7 @@ def regress(m: Method, data: Iterator[Any], loss: Callable[[Any], Tensor], steps
 
 
 def alternate(
-    m: Method,
+    m: Game,
     data: Iterator[Any],
     critic_loss: Callable[[Any], Tensor],
     generator_loss: Callable[[Any], Tensor],
@@ -82,7 +107,7 @@ def alternate(
 
 
 def alternate_on_batch(
-    m: Method,
+    m: Game,
     data: Iterator[Any],
     fake: Callable[[Any], Tensor],
     critic_loss: Callable[[Any, Tensor], Tensor],
@@ -112,7 +137,7 @@ def alternate_on_batch(
         yield {"critic": d, "generator": g}
 
 
-def _critic_step(m: Any, loss: Tensor, constrain: Constrain | None) -> Tensor:
+def _critic_step(m: Game, loss: Tensor, constrain: Constrain | None) -> Tensor:
     value = descend(m.opt_d, loss)
     if constrain:
         constrain(m.D)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from bench.method import Method, Samples, TrainHP, param
+from bench.offers import GenerationTask
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,22 +27,35 @@ class GANHP(TrainHP):
             raise ValueError(f"ema must be in [0, 1), not {self.ema}")
 
 
-class TwoPlayer(Method):
+class TwoPlayer(Method[GenerationTask]):
     """The task's generator and critic, trained against each other. Subclasses give the losses and `train`."""
 
-    HP = GANHP
+    HP: ClassVar[Any] = GANHP
+    hp: Any  # a subclass has its own
+    G: nn.Module
+    D: nn.Module
+    opt_g: Optimizer
+    opt_d: Optimizer
 
-    def __init__(self, task: Any, **hp: Any) -> None:
+    def __init__(self, task: GenerationTask, **hp: Any) -> None:
         super().__init__(task, **hp)
         self.average: dict[str, Tensor] = {}  # of G's weights and buffers, once it was updated
         if self.hp.ema:
             self.opt_g.register_step_post_hook(lambda *_: self._follow())
 
-    def build(self, task: Any) -> None:
+    def build(self, task: GenerationTask) -> None:
         """Networks of the task, one optimiser each."""
         self.G, self.D = task.generator(), task.critic()
         self.opt_g = self.optimizer(self.G)
         self.opt_d = self.optimizer(self.D, spec=self.hp.optimizer_d or self.hp.optimizer)
+
+    def critic_loss(self, batch: Samples) -> Tensor:
+        """What the critic descends on a batch of real samples and as many fakes: a scalar with its graph."""
+        raise NotImplementedError
+
+    def generator_loss(self, batch: Samples) -> Tensor:
+        """What the generator descends on as many fakes as the batch has samples: a scalar with its graph."""
+        raise NotImplementedError
 
     def losses(self, batch: Samples) -> tuple[Tensor, Tensor]:
         """What the critic and the generator descend at these weights, with graphs; both start from the same random numbers."""

@@ -119,8 +119,8 @@ def descent_finds_the_data() -> Finding:
     G = Table(torch.linspace(2, -2, 10, dtype=torch.float64))
     best = Known(lambda x: (p / G.scores.softmax(0).detach()).log()[x[:, 0].long()])
     m = play("gan[adversarial=saturating,optimizer=sgd[lr=5]]", G, best)
-    each = torch.func.vmap(lambda x: m.adversarial.generator(m.D, x))  # the loss of every atom
     support, away = atoms(p.new_ones(10), 1)[:, None], []
+    each = torch.func.vmap(lambda x: m.adversarial.generator(m.D, x, support))  # the loss of every atom
     for _ in range(400):
         q = G.scores.softmax(0)
         away.append(float((p - q).abs().max().detach()))

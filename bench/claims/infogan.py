@@ -164,7 +164,7 @@ def information_is_learned() -> Finding:
         torch.manual_seed(0)
         m = _game(steps=1000, batch_size=128, optimizer='"adam[lr=1e-3,betas=(0.5,0.999)]"')
         if name == "regular GAN":
-            m.generator_loss = lambda batch, m=m: m.adversarial.generator(m.D, m.G(m.z(len(batch))))
+            m.generator_loss = lambda batch, m=m: m.adversarial.generator(m.D, m.G(m.z(len(batch))), batch.x)
         curves[name] = [_information(m) for _ in m.train(_ring()) if m.t % 10 == 0]
     steps, top = range(10, 1001, 10), math.log(10)
     marks = [Line(x=steps, y=curve, label=name) for name, curve in curves.items()]

@@ -99,6 +99,7 @@ def plain_without_the_encoder() -> Finding:
         *_slopes(plain, critics[1], real),
     ]
     head = critics[1].head
+    assert isinstance(head, nn.Linear)
     m = play("rf_gan", [nn.Linear(1, 1), nn.Linear(1, 1)], [*critics], fake=fake)
     m.D.critic.head = nn.Linear(2 * critics[1].features, 1, dtype=torch.float64)
     m.D.critic.head.weight.data = torch.cat([torch.zeros_like(head.weight), head.weight], 1).detach()  # the encoder's half comes first

@@ -55,13 +55,13 @@ def check_critic(name: str) -> None:
 def check_generator(name: str) -> None:
     """The generator's loss moves every fake, and goes down along its gradient."""
     for kind in _CRITICS:
-        loss, D, _, fake = _game(name, kind)
-        value = _check_scalar(f"{name}.generator ({kind})", loss.generator(D, fake))
+        loss, D, real, fake = _game(name, kind)
+        value = _check_scalar(f"{name}.generator ({kind})", loss.generator(D, fake, real))
         (slope,) = torch.autograd.grad(value, [fake], allow_unused=True, materialize_grads=True)
         assert slope.isfinite().all(), f"{name}.generator has a gradient that is not finite"
         assert slope.flatten(1).any(1).all(), f"{name}.generator does not move every fake"
         with torch.no_grad():
-            down = loss.generator(D, fake - 1e-2 * slope / slope.norm())
+            down = loss.generator(D, fake - 1e-2 * slope / slope.norm(), real)
         assert down < value, f"{name}.generator goes up along its gradient: it is to be minimised"
 
 

@@ -74,7 +74,8 @@ def check_header(name: str) -> None:
 def check_hyper_parameters(name: str) -> None:
     """Every hyper-parameter is read by the method's file or by those of its base classes, and says where the paper states it."""
     cls = registry.find("method", parse(name).name)
-    source = "".join(inspect.getsource(inspect.getmodule(base)) for base in cls.__mro__[:-1])  # type: ignore[arg-type]
+    own = [base for base in cls.__mro__ if issubclass(base, Method)]
+    source = "".join(inspect.getsource(inspect.getmodule(base)) for base in own)  # type: ignore[arg-type]
     for field in dataclasses.fields(cls.HP):
         assert field.metadata.get("doc"), f"{name}: say with param(..., doc) where the paper states {field.name}"
         read = {"steps", "batch_size"} | set(re.findall(r"\b(?:hp|h)\.(\w+)", source)) | set(re.findall(r'getattr\(self\.hp, "(\w+)"', source))

@@ -83,14 +83,14 @@ def check_pictures(name: str) -> None:
             picture, again = pictures[i], pictures[i]
             assert isinstance(picture, Picture), f"{where} is a {type(picture).__name__}, not a Picture"
             assert picture.name == pictures.names[i], f"{where} calls itself {picture.name}"
-            assert same(picture.sharp, again.sharp), f"{where} differs when it is read again"
+            assert same(picture.target, again.target), f"{where} differs when it is read again"
             _check_picture(where, picture)
 
 
 def _check_picture(where: str, picture: Picture) -> None:
-    _check_image(where, picture.sharp)
-    if picture.blurred is not None:
-        _check_image(f"{where}, as observed,", picture.blurred)
+    _check_image(where, picture.target)
+    if picture.observed is not None:
+        _check_image(f"{where}, as observed,", picture.observed)
     if picture.small is not None:
         _check_image(f"{where}, made small,", picture.small)
     if picture.psf is not None:
@@ -117,7 +117,7 @@ def check_names(name: str) -> None:
         assert all(pictures.names), f"{name}/{split}: a picture has no name"
         for i in [i for i, called in enumerate(pictures.names) if called in homes][:_LOOKED_AT]:
             other, j = homes[pictures.names[i]]
-            known = same(pictures[i].sharp, _opened(name)[other][j].sharp)
+            known = same(pictures[i].target, _opened(name)[other][j].target)
             assert not known, f"{name}: the picture {pictures.names[i]} stands in {other} and in {split}"
         homes |= {called: (split, i) for i, called in enumerate(pictures.names)}
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from bench.method import Batch, Method, Samples
+from bench.offers import Capability, FeatureCritic
 from bench.operators import ct
 from bench.task import Scores, Task
 
@@ -31,7 +32,7 @@ class ToyRestoration(_Toy):
     channels: ClassVar[int] = 3
 
     @property
-    def offers(self) -> frozenset[str]:
+    def offers(self) -> frozenset[Capability]:
         """Everything."""
         return frozenset({"paired", "unpaired", "psf", "labels", "noise"})
 
@@ -43,9 +44,9 @@ class ToyRestoration(_Toy):
         """N pictures of crop x crop."""
         from bench.operators.psf import convolve
 
-        sharp = F.interpolate(torch.rand(n, 3, 8, 8, generator=rng), size=self.crop, mode="bicubic", align_corners=False).clamp(0, 1)
+        target = F.interpolate(torch.rand(n, 3, 8, 8, generator=rng), size=self.crop, mode="bicubic", align_corners=False).clamp(0, 1)
         psf = torch.full((n, 3, 3), 1 / 9)
-        return Batch(convolve(sharp, psf), sharp, psf, 0.01)
+        return Batch(convolve(target, psf), target, psf, 0.01)
 
     def validate(self, method: Method) -> dict[str, float]:
         """Mean squared error on four pictures."""
@@ -60,15 +61,15 @@ class ToyEnlargement(ToyRestoration):
     scale: int = 2
 
     @property
-    def offers(self) -> frozenset[str]:
+    def offers(self) -> frozenset[Capability]:
         """Pairs of a small and a large picture."""
         return frozenset({"scale"})
 
     def batch(self, n: int, rng: torch.Generator) -> Batch:
         """N pictures of crop x crop, observed as crop / scale x crop / scale."""
-        sharp = super().batch(n, rng).target
-        assert sharp is not None
-        return Batch(F.avg_pool2d(sharp, self.scale), sharp)
+        target = super().batch(n, rng).target
+        assert target is not None
+        return Batch(F.avg_pool2d(target, self.scale), target)
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -87,15 +88,15 @@ class ToyTomography(ToyRestoration):
         return self.batch(n, torch.Generator().manual_seed(2))
 
     @property
-    def offers(self) -> frozenset[str]:
+    def offers(self) -> frozenset[Capability]:
         """Pairs with sinograms."""
         return frozenset({"paired", "sinogram"})
 
     def batch(self, n: int, rng: torch.Generator) -> Batch:
         """N slices of crop x crop."""
-        sharp = super().batch(n, rng).target
-        assert sharp is not None
-        mu = ct.attenuation(sharp[:, :1] / 2) * ct.inscribed(self.crop)
+        target = super().batch(n, rng).target
+        assert target is not None
+        mu = ct.attenuation(target[:, :1] / 2) * ct.inscribed(self.crop)
         clean = self.scanner.project(mu)
         sinogram = clean + 0.01 * torch.randn(clean.shape, generator=rng)
         return Batch(ct.picture(self.scanner.fbp(sinogram, self.crop)), ct.picture(mu), sinogram=sinogram)
@@ -111,7 +112,7 @@ class ToySaliency(ToyRestoration):
         return self.crop, self.crop
 
     @property
-    def offers(self) -> frozenset[str]:
+    def offers(self) -> frozenset[Capability]:
         """Maps and the pictures without noise."""
         return frozenset({"saliency", "clean"})
 
@@ -133,7 +134,7 @@ class ToyGeneration(_Toy):
     classes: ClassVar[int] = 10
 
     @property
-    def offers(self) -> frozenset[str]:
+    def offers(self) -> frozenset[Capability]:
         """Labels."""
         return frozenset({"labels"})
 
@@ -143,7 +144,7 @@ class ToyGeneration(_Toy):
 
         return ConvGenerator(self.z_dim, self.shape, ngf=4)
 
-    def critic(self, outputs: int = 1) -> nn.Module:
+    def critic(self, outputs: int = 1) -> FeatureCritic:
         """N x 1 x 16 x 16 to N raw scores, or N x outputs."""
         from methods.networks.backbones import conv_critic
 
@@ -170,7 +171,7 @@ class ToyMinimisation(_Toy):
     limit: ClassVar[float] = 1e4
 
     @property
-    def offers(self) -> frozenset[str]:
+    def offers(self) -> frozenset[Capability]:
         """A model and its loss."""
         return frozenset()
 

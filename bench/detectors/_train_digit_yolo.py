@@ -55,7 +55,7 @@ class _Scenes:
     @classmethod
     def of(cls, pictures: PictureSet) -> _Scenes:
         found = list(pictures)
-        images = torch.stack([(p.sharp * 255).round().to(torch.uint8) for p in found])
+        images = torch.stack([(p.target * 255).round().to(torch.uint8) for p in found])
         return cls(images, [Detections.annotated(p.boxes, p.labels) for p in found if p.boxes is not None and p.labels is not None])
 
 

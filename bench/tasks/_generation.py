@@ -15,6 +15,7 @@ from bench.dataset import Split
 from bench.method import Method
 from bench.metric import SampleMetric
 from bench.metrics.prdc import PRDC
+from bench.offers import Capability, FeatureCritic
 from bench.operators.images import clipped
 from bench.spec import parse
 from bench.store.record import sampling_error
@@ -59,7 +60,7 @@ class Generation(Task):
         """The default generator: N x z_dim latents to N x shape."""
         raise NotImplementedError
 
-    def critic(self, outputs: int = 1) -> nn.Module:
+    def critic(self, outputs: int = 1) -> FeatureCritic:
         """The default critic: N x shape to N raw scores, or N x outputs."""
         raise NotImplementedError
 
@@ -73,7 +74,7 @@ class Generation(Task):
 
     # -- what decides a result
     @property
-    def offers(self) -> frozenset[str]:
+    def offers(self) -> frozenset[Capability]:
         """Labels, where there are any."""
         return frozenset({"labels"} if self.classes else ())
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from bench.dataset import Split
 from bench.method import Method
+from bench.offers import Capability
 from bench.task import Scores, Task
 
 _DIVERGED = 1e4  # times the loss at the start
@@ -56,7 +57,7 @@ class Minimise(Task):
 
     # -- judging
     @property
-    def offers(self) -> frozenset[str]:
+    def offers(self) -> frozenset[Capability]:
         """Nothing besides the model and its loss."""
         return frozenset()
 

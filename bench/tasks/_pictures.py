@@ -23,7 +23,7 @@ _PRELOAD = 512  # pictures of a training set that live on the device whole
 
 def tiles(picture: Picture, size: int, least_contrast: float = 0.0) -> Iterator[Picture]:
     """The picture cut into tiles; whole if `size` is 0, if it came with what is observed, or if it is smaller."""
-    if not size or picture.blurred is not None or picture.small is not None or min(picture.sharp.shape[-2:]) < size:
+    if not size or picture.observed is not None or picture.small is not None or min(picture.target.shape[-2:]) < size:
         yield picture
     else:
         yield from cut(picture, size, least_contrast)
@@ -32,16 +32,16 @@ def tiles(picture: Picture, size: int, least_contrast: float = 0.0) -> Iterator[
 def cut(picture: Picture, size: int, least_contrast: float) -> Iterator[Picture]:
     """Size x size tiles from the top left corner, of a pair both sides.
 
-    Tiles whose standard deviation (sharp, mean over channels) is below `least_contrast` are left out.
+    Tiles whose standard deviation (of the target, mean over channels) is below `least_contrast` are left out.
     """
-    height, width = picture.sharp.shape[-2:]
+    height, width = picture.target.shape[-2:]
     for top in range(0, height - size + 1, size):
         for left in range(0, width - size + 1, size):
             window = (..., slice(top, top + size), slice(left, left + size))
-            sharp = picture.sharp[window]
-            if float(sharp.flatten(1).std(dim=1).mean()) >= least_contrast:
-                blurred = None if picture.blurred is None else picture.blurred[window]
-                yield Picture(name=f"{picture.name}@{top},{left}", sharp=sharp, blurred=blurred, group=picture.group or picture.name)
+            target = picture.target[window]
+            if float(target.flatten(1).std(dim=1).mean()) >= least_contrast:
+                observed = None if picture.observed is None else picture.observed[window]
+                yield Picture(name=f"{picture.name}@{top},{left}", target=target, observed=observed, group=picture.group or picture.name)
 
 
 def evenly(count: int, most: int) -> list[int]:
@@ -111,7 +111,7 @@ def exam(pictures: Iterable[Picture], degrade: Callable[[Picture, int], Batch], 
         raise UsageError(f"two pictures to judge are called {most[0]}: rename one of them")
     ordered, batches = [], []
     for group in groups.values():
-        n = max(1, _PIXELS // group[0][0].sharp[0].numel())
+        n = max(1, _PIXELS // group[0][0].target[0].numel())
         for start in range(0, len(group), n):
             batches.append(_join([b for _, b in group[start : start + n]]).to(device))
         ordered += [p for p, _ in group]
@@ -143,11 +143,11 @@ class Crops:
             self.skipped = [f"{line}, so it is left out" for line in small if line]
             self.cache = [picture for picture, line in zip(found, small, strict=True) if not line]
             if not self.cache:
-                most = max(min(picture.sharp.shape[-2:]) for picture in found)
+                most = max(min(picture.target.shape[-2:]) for picture in found)
                 raise UsageError(f"all {len(pictures)} training pictures are smaller than crop={size}: give --set crop={most} or less")
 
     def draw(self, u: Sequence[float]) -> tuple[Tensor, Tensor | None]:
-        """One crop from four numbers in [0, 1): sharp 3 x size x size, and the blurred one where the set brings it.
+        """One crop from four numbers in [0, 1): target 3 x size x size, and the observed one where the set brings it.
 
         Raises:
             ValueError: the picture of a large set is smaller than the crop.
@@ -156,22 +156,22 @@ class Crops:
         picture = self.cache[index] if self.cache else _to(self.pictures[index], self.device)
         if line := _smaller(picture, self.size):
             raise ValueError(f"{line}: give a smaller crop, or take it out of the data set")
-        (height, width), size = picture.sharp.shape[-2:], self.size
+        (height, width), size = picture.target.shape[-2:], self.size
         top, left = int(u[1] * (height - size + 1)), int(u[2] * (width - size + 1))
 
         def cut(image: Tensor) -> Tensor:
             window = image[:, top : top + size, left : left + size]
             return window.flip(-1) if u[3] < 0.5 else window
 
-        return cut(picture.sharp), None if picture.blurred is None else cut(picture.blurred)
+        return cut(picture.target), None if picture.observed is None else cut(picture.observed)
 
 
 def _smaller(picture: Picture, size: int) -> str:
     """That a picture is smaller than a crop; empty where it is not."""
-    height, width = picture.sharp.shape[-2:]
+    height, width = picture.target.shape[-2:]
     return f"the training picture {picture.name} is {width} x {height}, smaller than crop={size}" if min(height, width) < size else ""
 
 
 def _to(picture: Picture, device: torch.device) -> Picture:
-    blurred = None if picture.blurred is None else picture.blurred.to(device)
-    return dataclasses.replace(picture, sharp=picture.sharp.to(device), blurred=blurred)
+    observed = None if picture.observed is None else picture.observed.to(device)
+    return dataclasses.replace(picture, target=picture.target.to(device), observed=observed)

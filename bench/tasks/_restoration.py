@@ -14,6 +14,7 @@ from bench.dataset import Picture, PictureSet, Split
 from bench.errors import UsageError
 from bench.method import Batch, Method
 from bench.metric import ImageMetric
+from bench.offers import Capability
 from bench.stream import mix
 from bench.task import Scores
 from bench.tasks._metrics import usable
@@ -54,7 +55,7 @@ class Restoration(PictureTask):
 
     # -- what decides a result
     @property
-    def offers(self) -> frozenset[str]:
+    def offers(self) -> frozenset[Capability]:
         """Pairs; two unpaired domains, since the observed pictures of one batch and the targets of the next do not belong together."""
         return frozenset({"paired", "unpaired"})
 
@@ -152,7 +153,7 @@ class Restoration(PictureTask):
 
     def _exam(self, pictures: list[Picture], part: int) -> Exam:
         def observe(picture: Picture, i: int) -> Batch:
-            return self.degrade(picture.sharp[None], torch.Generator().manual_seed(mix(EXAM_SEED, part, i)))
+            return self.degrade(picture.target[None], torch.Generator().manual_seed(mix(EXAM_SEED, part, i)))
 
         return exam(pictures, observe, self.device)
 

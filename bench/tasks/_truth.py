@@ -108,7 +108,7 @@ def named(lines: Sequence[str]) -> str:
 def _lack(seen: Seen) -> str:
     """What of its truth is empty; empty itself where nothing is."""
     empty = {
-        "its density is black everywhere": seen.density is not None and not (seen.density != 0).any(),
+        "its density is black everywhere": seen.target is not seen.mask and not (seen.target != 0).any(),
         "no fixation": seen.fixations is not None and not (seen.fixations > 0).any(),
         "no object in its mask": seen.mask is not None and not (seen.mask > 0.5).any(),
     }

@@ -19,6 +19,7 @@ from bench.cards import Card
 from bench.dataset import SPLITS, Picture, PictureSet, Split
 from bench.errors import UsageError
 from bench.method import Batch, Method
+from bench.offers import Capability
 from bench.stream import mix
 from bench.task import Scores
 from bench.tasks import _best_frame as best_frame
@@ -57,10 +58,10 @@ class Deblur(Restoration):
 
     # -- what decides a result
     @property
-    def offers(self) -> frozenset[str]:
+    def offers(self) -> frozenset[Capability]:
         """As every restoration; blur kernels unless the data set brings blurred pictures without them."""
         first = self._split("test")[0]
-        return super().offers | ({"psf"} if first.blurred is None or first.psf is not None else set())
+        return super().offers | ({"psf"} if first.observed is None or first.psf is not None else set())
 
     def fingerprint(self) -> dict[str, str]:
         """Content of every split that is used."""
@@ -86,17 +87,17 @@ class Deblur(Restoration):
 
     # -- training
     def batch(self, n: int, rng: torch.Generator) -> Batch:
-        """N random crops, each blurred by a random kernel of the bank, or as it came: sharp and observed, n x 3 x crop x crop."""
+        """N random crops, each blurred by a random kernel of the bank, or as it came: target and observed, n x 3 x crop x crop."""
         draws = torch.rand(n, 6, generator=rng).tolist()
         crops = [(self._scene_crops if u[4] < self.scene_share else self._crops).draw(u) for u in draws]
-        sharp = torch.stack([s for s, _ in crops])
+        target = torch.stack([s for s, _ in crops])
         index = torch.tensor([int(u[5] * self.kernels) for u in draws], device=self.device)
         noise = torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (), generator=rng)))
         psf = self._bank[index]
-        observed = self._blur.apply(sharp, psf, noise)
-        if all(blurred is None for _, blurred in crops):
-            return Batch(observed, sharp, psf, self._blur.noise)
-        return Batch(torch.stack([o if blurred is None else blurred for o, (_, blurred) in zip(observed, crops, strict=True)]), sharp)
+        observed = self._blur.apply(target, psf, noise)
+        if all(given is None for _, given in crops):
+            return Batch(observed, target, psf, self._blur.noise)
+        return Batch(torch.stack([o if given is None else given for o, (_, given) in zip(observed, crops, strict=True)]), target)
 
     # -- judging
     def score(self, method: Method, progress: Callable[[int, int], None]) -> Scores:
@@ -161,10 +162,10 @@ class Deblur(Restoration):
         kernels = self._blur.kernels(len(pictures), torch.Generator().manual_seed(mix(EXAM_SEED, part)))
 
         def observe(picture: Picture, i: int) -> Batch:
-            sharp = picture.sharp[None]
-            if picture.blurred is not None:
-                return Batch(picture.blurred[None], sharp, None if picture.psf is None else picture.psf[None])
+            target = picture.target[None]
+            if picture.observed is not None:
+                return Batch(picture.observed[None], target, None if picture.psf is None else picture.psf[None])
             rng = torch.Generator().manual_seed(mix(EXAM_SEED, part, i))
-            return Batch(self._blur.apply(sharp, kernels[i : i + 1], rng), sharp, kernels[i : i + 1], self._blur.noise)
+            return Batch(self._blur.apply(target, kernels[i : i + 1], rng), target, kernels[i : i + 1], self._blur.noise)
 
         return exam(pictures, observe, self.device)

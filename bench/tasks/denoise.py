@@ -18,6 +18,7 @@ from bench import registry
 from bench.dataset import Picture
 from bench.errors import UsageError
 from bench.method import Batch, Method
+from bench.offers import Capability
 from bench.operators.colour import luma
 from bench.operators.noise import Noise
 from bench.spec import Spec, parse
@@ -58,7 +59,7 @@ class Denoise(Restoration):
         return self._noise(self.train_sigma).apply(x)
 
     @property
-    def offers(self) -> frozenset[str]:
+    def offers(self) -> frozenset[Capability]:
         """Those of any restoration; more measurements of one picture where noise is simulated."""
         return super().offers | (set() if parse(self.noise).name == "real" else {"noise"})
 
@@ -89,9 +90,9 @@ class Denoise(Restoration):
 
     def _exam(self, pictures: list[Picture], part: int) -> Exam:
         def observe(picture: Picture, i: int) -> Batch:
-            if picture.blurred is not None:
-                return Batch(self._seen(picture.blurred[None]), self._seen(picture.sharp[None]))
-            return self.degrade(picture.sharp[None], torch.Generator().manual_seed(mix(EXAM_SEED, part, i)))
+            if picture.observed is not None:
+                return Batch(self._seen(picture.observed[None]), self._seen(picture.target[None]))
+            return self.degrade(picture.target[None], torch.Generator().manual_seed(mix(EXAM_SEED, part, i)))
 
         return exam(pictures, observe, self.device)
 

@@ -18,6 +18,7 @@ from bench import registry
 from bench.dataset import SPLITS, Split
 from bench.errors import UsageError
 from bench.method import Method, Samples
+from bench.offers import FeatureCritic
 from bench.metrics.nearest_neighbour import NearestNeighbour
 from bench.tasks._generation import Generation
 from bench.tasks._sheets import fixed_latents, interpolations, sheet, write_item
@@ -78,7 +79,7 @@ class Generate(Generation):
         self._check_side()
         return ConvGenerator(self.z_dim, self.shape, self.width)
 
-    def critic(self, outputs: int = 1) -> nn.Module:
+    def critic(self, outputs: int = 1) -> FeatureCritic:
         """N x C x H x W to N raw scores, or N x outputs. Raises as `generator`."""
         if self.backbone == "mlp":
             return mlp_critic(self.shape, (self.width,) * self.layers, outputs)

@@ -16,6 +16,7 @@ from bench import registry
 from bench.dataset import Picture, PictureSet
 from bench.errors import UsageError
 from bench.method import Batch, Method
+from bench.offers import Capability
 from bench.operators import ct
 from bench.stream import mix
 from bench.tasks._gallery import write_gallery
@@ -68,9 +69,9 @@ class LDCT(Restoration):
 
     # -- what decides a result
     @property
-    def offers(self) -> frozenset[str]:
+    def offers(self) -> frozenset[Capability]:
         """Those of any restoration; sinograms unless the data set brings low-dose slices without them."""
-        return super().offers | ({"sinogram"} if self._split("test")[0].blurred is None else set())
+        return super().offers | ({"sinogram"} if self._split("test")[0].observed is None else set())
 
     def parts(self) -> list[tuple[str, str]]:
         """Data set, metrics, the low dose."""
@@ -114,7 +115,7 @@ class LDCT(Restoration):
         def load(index: int) -> Picture:
             batch = self._observe(slices[index], _TRAIN_PART, index)
             assert batch.target is not None
-            return Picture(name=slices.names[index], sharp=batch.target[0], blurred=batch.observed[0])
+            return Picture(name=slices.names[index], target=batch.target[0], observed=batch.observed[0])
 
         return self._crops_of(PictureSet(slices.names, load, slices.fingerprint))
 
@@ -123,6 +124,6 @@ class LDCT(Restoration):
 
     def _observe(self, picture: Picture, part: int, index: int) -> Batch:
         """A slice as it came, or with noise of its own."""
-        if picture.blurred is not None:
-            return Batch(picture.blurred[None], picture.sharp[None])
-        return self.degrade(picture.sharp[None], torch.Generator().manual_seed(mix(EXAM_SEED, part, index)))
+        if picture.observed is not None:
+            return Batch(picture.observed[None], picture.target[None])
+        return self.degrade(picture.target[None], torch.Generator().manual_seed(mix(EXAM_SEED, part, index)))

@@ -20,6 +20,7 @@ from bench.dataset import SPLITS, PictureSet, Split
 from bench.errors import Unavailable, UsageError
 from bench.method import Batch, Method
 from bench.metric import ImageMetric, SaliencyMetric
+from bench.offers import Capability
 from bench.stream import mix
 from bench.task import Scores
 from bench.tasks._metrics import usable
@@ -61,7 +62,7 @@ class Saliency(PictureTask):
 
     # -- what decides a result
     @property
-    def offers(self) -> frozenset[str]:
+    def offers(self) -> frozenset[Capability]:
         """Maps to learn from, and the pictures without noise."""
         return frozenset({"saliency", "clean"})
 
@@ -164,7 +165,7 @@ class Saliency(PictureTask):
         """A training picture and its map at `size`, 8 bits: read once, then on the device (SALICON's 10,000 at 192 x 256: 2 GB)."""
         seen = self._split("train")[index]
         assert isinstance(seen, Seen)
-        x, target = ((resized(m.to(self.device), self.size) * 255).round().byte() for m in (seen.sharp, seen.target))
+        x, target = ((resized(m.to(self.device), self.size) * 255).round().byte() for m in (seen.photograph, seen.target))
         return x, target
 
     @functools.cached_property
@@ -186,7 +187,7 @@ class Saliency(PictureTask):
         def observe(seen: object, i: int) -> Batch:
             assert isinstance(seen, Seen)
             rng = torch.Generator().manual_seed(mix(EXAM_SEED, SPLITS.index(split), i))
-            return self._observe(seen.sharp[None], seen.target[None], rng)
+            return self._observe(seen.photograph[None], seen.target[None], rng)
 
         return exam((self._shown(pictures[i], split) for i in chosen), observe, self.device)
 
@@ -194,9 +195,9 @@ class Saliency(PictureTask):
         """A picture as methods see it."""
         assert isinstance(seen, Seen)
         if self.whole and split == "test":
-            return Seen(name=seen.name, sharp=seen.sharp, density=seen.target, group=seen.group)
-        x, target = (resized(m, self.size) for m in (seen.sharp, seen.target))
-        return Seen(name=seen.name, sharp=x, density=target, group=seen.group)
+            return Seen(name=seen.name, observed=seen.photograph, target=seen.target, group=seen.group)
+        x, target = (resized(m, self.size) for m in (seen.photograph, seen.target))
+        return Seen(name=seen.name, observed=x, target=target, group=seen.group)
 
     def _observe(self, clean: Tensor, target: Tensor, rng: torch.Generator) -> Batch:
         observed = clean

@@ -15,6 +15,7 @@ from torch import Tensor
 from bench.dataset import Picture
 from bench.errors import UsageError
 from bench.method import Batch
+from bench.offers import Capability
 from bench.spec import parse
 from bench.tasks._pictures import Exam, exam
 from bench.tasks._restoration import Restoration
@@ -42,7 +43,7 @@ class SuperResolution(Restoration):
         self.metrics = self.metrics or ("psnr", "ssim", f"psnr{luma}", f"ssim{luma}", "gmsd", "lpips")
 
     @property
-    def offers(self) -> frozenset[str]:
+    def offers(self) -> frozenset[Capability]:
         """Pairs of a small and a large picture. Not "paired": methods that keep the size cannot take them."""
         return frozenset({"scale"})
 
@@ -69,8 +70,8 @@ class SuperResolution(Restoration):
 
     def _observe(self, picture: Picture) -> Batch:
         if picture.small is None:
-            return self.degrade(picture.sharp[None], torch.Generator())
-        if picture.sharp.shape[1:] != tuple(self.scale * n for n in picture.small.shape[1:]):
+            return self.degrade(picture.target[None], torch.Generator())
+        if picture.target.shape[1:] != tuple(self.scale * n for n in picture.small.shape[1:]):
             name = parse(self.data).name
             raise UsageError(f"the small pictures of {self.data} are not {self.scale} times smaller: give --set 'data={name}[scale={self.scale}]'")
-        return Batch(picture.small[None], picture.sharp[None])
+        return Batch(picture.small[None], picture.target[None])

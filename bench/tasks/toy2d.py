@@ -19,6 +19,7 @@ from bench import registry
 from bench.dataset import SPLITS, Split
 from bench.errors import Unavailable, UsageError
 from bench.method import Method, Samples
+from bench.offers import FeatureCritic
 from bench.metric import SampleMetric
 from bench.metrics.modes import Modes
 from bench.stream import mix
@@ -79,7 +80,7 @@ class Toy2D(Generation):
         """Hidden ReLU layers."""
         return MLPGenerator(self.z_dim, self.shape, (self.width,) * self.generator_layers)
 
-    def critic(self, outputs: int = 1) -> nn.Module:
+    def critic(self, outputs: int = 1) -> FeatureCritic:
         """Hidden ReLU layers."""
         return mlp_critic(self.shape, (self.width,) * self.critic_layers, outputs, self.critic_scale)
 

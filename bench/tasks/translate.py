@@ -21,6 +21,7 @@ from bench.errors import UsageError
 from bench.method import Batch, Method
 from bench.metric import SampleMetric
 from bench.metrics.fcn_score import FCNScore
+from bench.offers import Capability
 from bench.spec import Spec, parse
 from bench.task import Scores
 from bench.tasks._metrics import usable
@@ -62,7 +63,7 @@ class Translate(Restoration):
 
     # -- what decides a result
     @property
-    def offers(self) -> frozenset[str]:
+    def offers(self) -> frozenset[Capability]:
         """Pairs serve methods that need none, too."""
         return frozenset({"paired", "unpaired"} if self.paired else {"unpaired"})
 
@@ -127,7 +128,7 @@ class Translate(Restoration):
         a, b = self._opened(split, "A"), self._opened(split, "B")
 
         def load(index: int) -> Picture:
-            return Picture(name=names[index], sharp=b[index].sharp, blurred=a[index].sharp)
+            return Picture(name=names[index], target=b[index].target, observed=a[index].target)
 
         names = [f"{x}, {y}" for x, y in zip(a.names, b.names)]
         alone = [name for domain in (a, b) for name in domain.names[len(names) :]] if split != "train" else []
@@ -157,9 +158,9 @@ class Translate(Restoration):
 
     def _exam(self, pictures: list[Picture], part: int) -> Exam:
         def pair(picture: Picture, i: int) -> Batch:
-            if picture.blurred is None or picture.blurred.shape != picture.sharp.shape:
+            if picture.observed is None or picture.observed.shape != picture.target.shape:
                 raise UsageError(f"{self.data}: {picture.name} is no pair of pictures of one size; give load and tile to squeeze them")
-            return self._directed(picture.blurred[None], picture.sharp[None])
+            return self._directed(picture.observed[None], picture.target[None])
 
         return exam(pictures, pair, self.device)
 
@@ -193,7 +194,7 @@ def _squeezed(pictures: PictureSet, side: int) -> PictureSet:
 
     def load(index: int) -> Picture:
         picture = pictures[index]
-        blurred = None if picture.blurred is None else squeeze(picture.blurred)
-        return Picture(name=picture.name, sharp=squeeze(picture.sharp), blurred=blurred, group=picture.group)
+        observed = None if picture.observed is None else squeeze(picture.observed)
+        return Picture(name=picture.name, target=squeeze(picture.target), observed=observed, group=picture.group)
 
     return PictureSet(pictures.names, load, pictures.fingerprint, pictures.skipped) if side else pictures

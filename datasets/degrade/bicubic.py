@@ -25,22 +25,22 @@ class Bicubic:
     scale: Literal[2, 3, 4] = 4
     border: Border = "replicate"
 
-    def crop(self, sharp: Tensor) -> Tensor:
+    def crop(self, large: Tensor) -> Tensor:
         """N x C x H x W without the last rows and columns that `scale` does not divide ("modcrop").
 
         Raises:
             UsageError: nothing is left.
         """
-        height, width = (n - n % self.scale for n in sharp.shape[-2:])
+        height, width = (n - n % self.scale for n in large.shape[-2:])
         if not min(height, width):
-            raise UsageError(f"a picture of {sharp.shape[-2]} x {sharp.shape[-1]} cannot be shrunk by {self.scale}: leave it out")
-        return sharp[..., :height, :width]
+            raise UsageError(f"a picture of {large.shape[-2]} x {large.shape[-1]} cannot be shrunk by {self.scale}: leave it out")
+        return large[..., :height, :width]
 
-    def apply(self, sharp: Tensor) -> Tensor:
+    def apply(self, large: Tensor) -> Tensor:
         """Shrink.
 
         Args:
-            sharp: N x C x H x W, [0, 1], sides divided by `scale` (see `crop`).
+            large: N x C x H x W, [0, 1], sides divided by `scale` (see `crop`).
 
         Returns:
             N x C x H / scale x W / scale, whole grey levels of 255, in the type of the input.
@@ -48,12 +48,12 @@ class Bicubic:
         Raises:
             UsageError: a side is no multiple of `scale`.
         """
-        height, width = sharp.shape[-2:]
+        height, width = large.shape[-2:]
         if height % self.scale or width % self.scale:
             raise UsageError(f"a picture of {height} x {width} has no whole small version at scale {self.scale}: crop it first")
-        down, across = (weights(n, n // self.scale, "cubic", self.border).to(sharp.device) for n in (height, width))
-        rows = _stored(down @ (sharp.double() * 255))
-        return (_stored(rows @ across.T) / 255).to(sharp)
+        down, across = (weights(n, n // self.scale, "cubic", self.border).to(large.device) for n in (height, width))
+        rows = _stored(down @ (large.double() * 255))
+        return (_stored(rows @ across.T) / 255).to(large)
 
 
 def _stored(levels: Tensor) -> Tensor:

@@ -105,7 +105,8 @@ class MotionBlur:
         x, y = (np.where(weight > 0, axis, middle) for axis in (x, y))  # what comes after the shutter has closed may lie anywhere
         blocks = (slice(i, i + _BLOCK) for i in range(0, n, _BLOCK))
         psf = np.concatenate([_splat(x[:, block], y[:, block], weight[:, block], self._size()) for block in blocks])
-        return psf / psf.sum((1, 2), keepdims=True)
+        unit: NDArray[np.float64] = psf / psf.sum((1, 2), keepdims=True)
+        return unit
 
     def _smallest(self) -> int:
         return 2 * math.ceil(self.max_len / 2) + 3  # no sample is farther than L/2 from the centre; one pixel more for the interpolation
@@ -141,13 +142,14 @@ def _walk(law: Law, draws: _Draws, p_s: NDArray[np.float64], length: float) -> N
     v = np.exp(1j * angle)
     if law == "paper_as_printed":
         gust = 0.7 * shake * spring * draws.shake
-        push = np.multiply  # p_s p_g (N + iN) . I x[t]
     else:
         gust = p_s * (10 * shake) * draws.shake
         v *= np.where(p_s > 0, p_s / step, 1.0)
 
-        def push(wind: NDArray[np.complex128], here: NDArray[np.complex128]) -> NDArray[np.complex128]:
-            return wind - spring * here  # p_s (p_g (N + iN) - I x[t])
+    def push(wind: NDArray[np.complex128], here: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        """p_s p_g (N + iN) . I x[t] as printed; p_s (p_g (N + iN) - I x[t])."""
+        pushed: NDArray[np.complex128] = wind * here if law == "paper_as_printed" else wind - spring * here
+        return pushed
 
     bump, who = np.nonzero(draws.impulse < (rate * p_s).astype(np.float32))
     turn = 1 + 2 * np.exp(1j * (np.pi + draws.jitter[bump, who].astype(np.float64) - 0.5))  # v + 2 v e^{i (pi + u - .5)}
@@ -167,7 +169,8 @@ def _walk(law: Law, draws: _Draws, p_s: NDArray[np.float64], length: float) -> N
 
 
 def _pick(values: tuple[float, ...], u: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(values)[(u * len(values)).astype(int)]
+    picked: NDArray[np.float64] = np.asarray(values)[(u * len(values)).astype(int)]
+    return picked
 
 
 def _exposed(fraction: NDArray[np.float64], first: int) -> NDArray[np.float64]:
@@ -181,9 +184,11 @@ def _exposed(fraction: NDArray[np.float64], first: int) -> NDArray[np.float64]:
 def _centre(axis: NDArray[np.float64], weight: NDArray[np.float64], centre: str) -> NDArray[np.float64]:
     """The middle of the exposed part of n paths along one axis."""
     if centre == "centroid":
-        return (weight * axis).sum(0) / weight.sum(0)
+        middle: NDArray[np.float64] = (weight * axis).sum(0) / weight.sum(0)
+        return middle
     low, high = np.where(weight > 0, axis, np.inf).min(0), np.where(weight > 0, axis, -np.inf).max(0)
-    return (low + high) / 2
+    halfway: NDArray[np.float64] = (low + high) / 2
+    return halfway
 
 
 def _splat(x: NDArray[np.float64], y: NDArray[np.float64], weight: NDArray[np.float64], size: int) -> NDArray[np.float64]:

@@ -41,7 +41,7 @@ class Derived(Source):
 
         def load(index: int) -> Picture:
             picture = photographs[index]
-            return Picture(name=picture.name, sharp=picture.sharp, blurred=self.derive(picture.sharp), group=picture.group)
+            return Picture(name=picture.name, target=picture.target, observed=self.derive(picture.target), group=picture.group)
 
         return PictureSet(photographs.names, load, photographs.fingerprint, photographs.skipped)
 

@@ -37,7 +37,7 @@ class FileSource(Source):
 
     def load(self, entry: Entry) -> Picture:
         """Read one picture."""
-        return Picture(name=entry.name, sharp=self.read(entry.files[0]))
+        return Picture(name=entry.name, target=self.read(entry.files[0]))
 
     def find(self, root: Path | None) -> Path:
         """The folder of this set below the data root."""

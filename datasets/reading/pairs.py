@@ -1,4 +1,4 @@
-"""What sources of aligned pairs share. A pair is a `Picture` whose `blurred` is A and whose `sharp` is B, of one size."""
+"""What sources of aligned pairs share. A pair is a `Picture` whose `observed` is A and whose `target` is B, of one size."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Pairs(FileSource):
             sides = list(sides[0].chunk(2, dim=2))
         if sides[0].shape != sides[-1].shape or len(sides) != 2:
             raise UsageError(f"{entry.files[0]}: its two sides differ in size, {[tuple(side.shape[1:]) for side in sides]}; they must be aligned")
-        return Picture(name=entry.name, sharp=sides[1], blurred=sides[0])
+        return Picture(name=entry.name, target=sides[1], observed=sides[0])
 
 
 def of_split(listed: Callable[[str], list[Entry]], split: Split, held_out: float) -> list[Entry]:

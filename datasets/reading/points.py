@@ -57,7 +57,7 @@ class PointSource(DataSource):
 
     def log_density(self, x: Tensor) -> Tensor:
         """The logarithm of the density at points (N x d), natural, N, float64."""
-        return torch.cat([self._log_density(part.double()) for part in x.split(_CHUNK)])
+        return torch.cat([self._log_density(part.double()) for part in torch.split(x, _CHUNK)])
 
     def _log_density(self, x: Tensor) -> Tensor:
         means, std = self.components().to(x.device), self.deviations().to(x.device)

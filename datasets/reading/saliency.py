@@ -11,18 +11,20 @@ from bench.dataset import Picture
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Seen(Picture):
-    """A picture with some of: `density` of fixations (1 x H x W, largest value 1), `fixations` and the `mask` of its object (1 x H x W, 0 or 1)."""
+    """A photograph and what people saw in it.
 
-    density: Tensor | None = None
+    `observed` is the photograph (3 x H x W); `target` the map to predict (1 x H x W, [0, 1]): the density of fixations, largest value 1, or the mask
+    of the object where the set has no fixations. Some sets bring `fixations` and the `mask` too (1 x H x W, 0 or 1).
+    """
+
     fixations: Tensor | None = None
     mask: Tensor | None = None
 
     @property
-    def target(self) -> Tensor:
-        """What is to be predicted: the density, or the mask where there is none."""
-        found = self.mask if self.density is None else self.density
-        assert found is not None
-        return found
+    def photograph(self) -> Tensor:
+        """What was seen: `observed`, which every picture of such a set has."""
+        assert self.observed is not None
+        return self.observed
 
 
 def density_of(image: Tensor) -> Tensor:

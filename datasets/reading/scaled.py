@@ -46,5 +46,5 @@ class ScaledSet(FileSource):
 
     def load(self, entry: Entry) -> Picture:
         """Read one pair."""
-        sharp, small = (read_image(file) for file in entry.files)
-        return Picture(name=entry.name, sharp=sharp, small=small)
+        target, small = (read_image(file) for file in entry.files)
+        return Picture(name=entry.name, target=target, small=small)

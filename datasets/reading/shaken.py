@@ -14,7 +14,7 @@ from datasets.reading.pixels import read_image
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Shaken(Picture):
-    """A blurred picture with every sharp frame that went into it; `sharp` is one of them."""
+    """A blurred picture with every sharp frame that went into it; `target` is one of them."""
 
     files: tuple[Path, ...]
 

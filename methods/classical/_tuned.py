@@ -10,9 +10,13 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from bench.method import Batch, Logs, Method
+from bench.method import AnyTask, Batch, Logs, Method
+from bench.offers import Capability, RestorationTask, TomographyTask
 from bench.operators import ct
 from methods.classical._noise_level import noise_level
+
+Candidate = Any
+"""An HP whose every field holds one value of those that were given."""
 
 _CROPS, _SCANS = 24, 6  # training pictures that a candidate is tried on; the same for all
 
@@ -39,24 +43,24 @@ class TunedHP:
         return count if count > 1 else 0
 
 
-class Tuned(Method):
+class Tuned(Method[AnyTask]):
     """A procedure without weights. Subclasses give `HP` (fields that may be tuples) and `attempt`."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"paired"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"paired"})
     HP: ClassVar[Any] = TunedHP
 
-    def build(self, task: Any) -> None:
+    def build(self, task: AnyTask) -> None:
         """Nothing was tried yet."""
         self.errors = torch.zeros(0)  # of the candidates so far
 
-    def attempt(self, batch: Batch, hp: Any) -> Tensor:
+    def attempt(self, batch: Batch, hp: Candidate) -> Tensor:
         """Restore N x C x H x W pictures with one candidate."""
         raise NotImplementedError
 
     def examples(self, data: Iterator[Batch]) -> Batch:
         """Training pictures to try the candidates on."""
         batches = [next(data) for _ in range(_CROPS)]
-        return Batch(torch.cat([b.observed for b in batches]), torch.cat([b.target for b in batches]), sigma=batches[0].sigma)
+        return Batch(torch.cat([b.observed for b in batches]), torch.cat([b.truth for b in batches]), sigma=batches[0].sigma)
 
     def shown(self, x: Tensor) -> Tensor:
         """Pictures as their errors count."""
@@ -71,13 +75,13 @@ class Tuned(Method):
         batch = Batch(**self.kept)
         while self.t < self.hp.steps:
             hp = self.hp.candidates[self.t]
-            mse = (self.shown(self.attempt(batch, hp).clamp(0, 1)) - self.shown(batch.target)).square().mean()
+            mse = (self.shown(self.attempt(batch, hp).clamp(0, 1)) - self.shown(batch.truth)).square().mean()
             self.errors = torch.cat([self.errors.to(mse), mse[None]])
             self.t += 1
             yield {"mse": mse, **dataclasses.asdict(hp)}
 
     @property
-    def chosen(self) -> Any:
+    def chosen(self) -> Candidate:
         """The best candidate so far; the middle one before any was tried."""
         candidates = self.hp.candidates
         return candidates[int(self.errors.argmin()) if len(self.errors) else len(candidates) // 2]
@@ -87,32 +91,36 @@ class Tuned(Method):
         return self.attempt(batch, self.chosen).clamp(0, 1)
 
 
-class Filter(Tuned):
+class Filter(Tuned[RestorationTask]):
     """A filter of noisy pictures. Subclasses give `HP` and `filter`."""
 
-    def filter(self, y: Tensor, sigma: Tensor, hp: Any) -> Tensor:
+    def filter(self, y: Tensor, sigma: Tensor, hp: Candidate) -> Tensor:
         """Restore N x C x H x W pictures whose noise has the standard deviations `sigma`, N x 1 x 1 x 1 on [0, 1], with one candidate."""
         raise NotImplementedError
 
-    def attempt(self, batch: Batch, hp: Any) -> Tensor:
+    def attempt(self, batch: Batch, hp: Candidate) -> Tensor:
         """With the level that is told, or else estimated."""
         return self.filter(batch.observed, noise_level(batch.observed, batch.sigma), hp)
 
 
-class Reconstruction(Tuned):
+class Reconstruction(Tuned[TomographyTask]):
     """A way from sinograms to slices, tuned on whole training scans for the window in which slices are judged. Subclasses give `HP` and `attempt`."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"sinogram"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"sinogram"})
 
-    def build(self, task: Any) -> None:
+    def build(self, task: TomographyTask) -> None:
         """The geometry."""
         super().build(task)
-        self.scanner: ct.Scanner = task.scanner
+        self.scanner = task.scanner
 
     def examples(self, data: Iterator[Batch]) -> Batch:
         """Crops have no sinograms: the task hands out whole scans."""
-        scans: Batch = self.task.scans(_SCANS)
-        return scans
+        return self.task.scans(_SCANS)
+
+    def rays(self, batch: Batch) -> Tensor:
+        """The noisy line integrals of a batch, N x V x D, which a task that offers "sinogram" brings."""
+        assert batch.sinogram is not None
+        return batch.sinogram
 
     def shown(self, x: Tensor) -> Tensor:
         """Through the window of the belly."""

@@ -11,25 +11,21 @@ Departures: none. torch's and OpenCV's own bicubic has a = -0.75: another, sharp
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import Tensor
 
 from bench.method import Batch, Method
+from bench.offers import Capability, EnlargementTask
 from bench.operators.resize import enlarge
 
 
-class Bicubic(Method):
+class Bicubic(Method[EnlargementTask]):
     """Cubic convolution over 4 x 4 pixels."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"scale"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"scale"})
 
-    @dataclasses.dataclass(frozen=True, kw_only=True)
-    class HP:
-        """Nothing to set."""
-
-    def build(self, task: Any) -> None:
+    def build(self, task: EnlargementTask) -> None:
         """The factor."""
         self.scale = task.scale
 

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.method import param
-from methods.classical._tuned import Filter, TunedHP
+from methods.classical._tuned import Candidate, Filter, TunedHP
 
 _REACH = 2.5  # of the window, in standard deviations of closeness
 
@@ -35,7 +35,9 @@ class Bilateral(Filter):
         radius: float | tuple[float, ...] = param((1.0, 1.5, 2.0), "standard deviation of closeness, pixels")
         similarity: float | tuple[float, ...] = param((1.5, 2.0, 2.5, 3.0, 4.0), "standard deviation of similarity, in those of the noise")
 
-    def filter(self, y: Tensor, sigma: Tensor, hp: HP) -> Tensor:
+    hp: HP
+
+    def filter(self, y: Tensor, sigma: Tensor, hp: Candidate) -> Tensor:
         """See the base class."""
         reach, (h, w) = math.ceil(_REACH * hp.radius), y.shape[-2:]
         mirrored = F.pad(y, [reach] * 4, mode="reflect")

@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 
 from bench.method import Batch, Method, param
+from bench.offers import RestorationTask
 from bench.operators.psf import psf_to_otf
 from methods.classical._deconvolve import centre, mirrored, periodic, wiener
 
@@ -38,7 +39,7 @@ _CONTRASTS = 10 ** torch.linspace(-6.3, -1.8, 10)
 _LONGEST = 40  # a line that a block can still tell
 
 
-class BlindMotion(Method):
+class BlindMotion(Method[RestorationTask]):
     """Length and angle of the motion from the picture alone, each as far as the picture tells."""
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,8 @@ class BlindMotion(Method):
         def __post_init__(self) -> None:
             if not self.lengths or not all(0 < n <= _LONGEST for n in self.lengths) or self.angles < 1 or self.temper <= 0 or self.balance < 0:
                 raise ValueError(f"lengths must be given and lie in (0, {_LONGEST}], angles >= 1, temper > 0 and balance >= 0")
+
+    hp: HP
 
     def restore(self, batch: Batch) -> Tensor:
         """N x C x H x W in [0, 1]."""

@@ -21,12 +21,13 @@ import torch
 from torch import Tensor
 
 from bench.method import Batch, Logs, Method, param
+from bench.offers import Capability, RestorationTask
 
 
-class ColourTransfer(Method):
+class ColourTransfer(Method[RestorationTask]):
     """The affine map of colours that carries mean and covariance of the observed pictures to those of the targets."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"unpaired"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"unpaired"})
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP:
@@ -34,6 +35,8 @@ class ColourTransfer(Method):
 
         steps: int = param(200, "batches")
         batch_size: int = param(16, "pictures of either domain a batch")
+
+    hp: HP
 
     def prepare(self, data: Iterator[Batch]) -> None:
         """Start with the moments of one batch."""
@@ -56,8 +59,8 @@ class ColourTransfer(Method):
 
 def _moments(batch: Batch) -> Tensor:
     """2 x 4 x 4, float64: E [1, c] [1, c]' over the colours c of all pixels, observed and target."""
-    assert batch.target is not None
-    return torch.stack([_second(x.double().transpose(0, 1).flatten(1)) for x in (batch.observed, batch.target)])
+    assert batch.truth is not None
+    return torch.stack([_second(x.double().transpose(0, 1).flatten(1)) for x in (batch.observed, batch.truth)])
 
 
 def _second(colours: Tensor) -> Tensor:

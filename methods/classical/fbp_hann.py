@@ -17,7 +17,7 @@ from torch import Tensor
 
 from bench.method import Batch, param
 from bench.operators import ct
-from methods.classical._tuned import Reconstruction, TunedHP
+from methods.classical._tuned import Candidate, Reconstruction, TunedHP
 
 
 class FBPHann(Reconstruction):
@@ -33,6 +33,8 @@ class FBPHann(Reconstruction):
             if not all(0 < cutoff <= 1 for cutoff in self.values("cutoff")):
                 raise ValueError(f"cutoff must be in (0, 1], not {self.cutoff}")
 
-    def attempt(self, batch: Batch, hp: HP) -> Tensor:
+    hp: HP
+
+    def attempt(self, batch: Batch, hp: Candidate) -> Tensor:
         """N x 1 x S x S: nothing passes beyond the cut-off."""
-        return ct.picture(self.scanner.fbp(batch.sinogram, batch.observed.shape[-1], "hann", hp.cutoff))
+        return ct.picture(self.scanner.fbp(self.rays(batch), batch.observed.shape[-1], "hann", hp.cutoff))

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from bench.method import param
 from bench.operators.psf import convolve, gaussian
-from methods.classical._tuned import Filter, TunedHP
+from methods.classical._tuned import Candidate, Filter, TunedHP
 
 
 class Gaussian(Filter):
@@ -29,6 +29,8 @@ class Gaussian(Filter):
 
         radius: float | tuple[float, ...] = param((0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0), "standard deviation, pixels")
 
-    def filter(self, y: Tensor, sigma: Tensor, hp: HP) -> Tensor:
+    hp: HP
+
+    def filter(self, y: Tensor, sigma: Tensor, hp: Candidate) -> Tensor:
         """See the base class; the level only decides which `radius` is best."""
         return convolve(y, gaussian(hp.radius, reach=4), "reflect")

@@ -11,25 +11,21 @@ Departures: weights are made to sum to 1, as everywhere.
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import Tensor
 
 from bench.method import Batch, Method
+from bench.offers import Capability, EnlargementTask
 from bench.operators.resize import enlarge
 
 
-class Lanczos(Method):
+class Lanczos(Method[EnlargementTask]):
     """Windowed sinc over 6 x 6 pixels."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"scale"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"scale"})
 
-    @dataclasses.dataclass(frozen=True, kw_only=True)
-    class HP:
-        """Nothing to set."""
-
-    def build(self, task: Any) -> None:
+    def build(self, task: EnlargementTask) -> None:
         """The factor."""
         self.scale = task.scale
 

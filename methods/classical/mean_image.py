@@ -13,12 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.method import Batch, Logs, Method, param
+from bench.offers import Capability, RestorationTask
 
 
-class MeanImage(Method):
+class MeanImage(Method[RestorationTask]):
     """The constant picture of least squared error. It learns the size of a target from that of its observation."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"unpaired"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"unpaired"})
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP:
@@ -26,6 +27,8 @@ class MeanImage(Method):
 
         steps: int = param(500, "batches")
         batch_size: int = param(16, "pictures a batch")
+
+    hp: HP
 
     def prepare(self, data: Iterator[Batch]) -> None:
         """Start with the mean of one batch."""
@@ -48,6 +51,6 @@ class MeanImage(Method):
 
 def _look(batch: Batch) -> tuple[Tensor, list[float]]:
     """The mean target, 1 x C x H x W, and how much larger than its observation it is, by axis."""
-    assert batch.target is not None
-    pairs = zip(batch.target.shape[-2:], batch.observed.shape[-2:])
-    return batch.target.mean(0, keepdim=True), [target / observed for target, observed in pairs]
+    assert batch.truth is not None
+    pairs = zip(batch.truth.shape[-2:], batch.observed.shape[-2:])
+    return batch.truth.mean(0, keepdim=True), [target / observed for target, observed in pairs]

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.method import param
-from methods.classical._tuned import Filter, TunedHP
+from methods.classical._tuned import Candidate, Filter, TunedHP
 
 
 class Median(Filter):
@@ -33,7 +33,9 @@ class Median(Filter):
             if any(size < 1 or size % 2 == 0 for size in (self.size if isinstance(self.size, tuple) else (self.size,))):
                 raise ValueError(f"size must be odd and positive, not {self.size}")
 
-    def filter(self, y: Tensor, sigma: Tensor, hp: HP) -> Tensor:
+    hp: HP
+
+    def filter(self, y: Tensor, sigma: Tensor, hp: Candidate) -> Tensor:
         """See the base class; the level only decides which `size` is best."""
         mirrored = F.pad(y, [hp.size // 2] * 4, mode="reflect")
         return mirrored.unfold(-2, hp.size, 1).unfold(-2, hp.size, 1).flatten(-2).median(-1).values

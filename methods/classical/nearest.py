@@ -9,24 +9,20 @@ Departures: none.
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import Tensor
 
 from bench.method import Batch, Method
+from bench.offers import Capability, EnlargementTask
 
 
-class Nearest(Method):
+class Nearest(Method[EnlargementTask]):
     """Repeat pixels."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"scale"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"scale"})
 
-    @dataclasses.dataclass(frozen=True, kw_only=True)
-    class HP:
-        """Nothing to set."""
-
-    def build(self, task: Any) -> None:
+    def build(self, task: EnlargementTask) -> None:
         """The factor."""
         self.scale = task.scale
 

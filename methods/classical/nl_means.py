@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.method import param
-from methods.classical._tuned import Filter, TunedHP
+from methods.classical._tuned import Candidate, Filter, TunedHP
 
 
 class NLMeans(Filter):
@@ -38,7 +38,9 @@ class NLMeans(Filter):
             if self.patch < 1 or self.patch % 2 == 0 or self.distance < 1:
                 raise ValueError(f"patch must be odd and distance >= 1, not {self.patch} and {self.distance}")
 
-    def filter(self, y: Tensor, sigma: Tensor, hp: HP) -> Tensor:
+    hp: HP
+
+    def filter(self, y: Tensor, sigma: Tensor, hp: Candidate) -> Tensor:
         """See the base class."""
         (height, width), half, distance = y.shape[-2:], hp.patch // 2, hp.distance
         mirrored = F.pad(y, [distance + half] * 4, mode="reflect")

@@ -24,14 +24,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.method import Batch, Method, param
+from bench.offers import Capability, RestorationTask
 from bench.operators.psf import psf_to_otf, smooth
 from methods.classical._deconvolve import oracle_psf
 
 
-class RichardsonLucy(Method):
+class RichardsonLucy(Method[RestorationTask]):
     """Multiplicative maximum likelihood for counts; stopping early is its regularisation."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"psf"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"psf"})
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP:
@@ -42,6 +43,8 @@ class RichardsonLucy(Method):
         def __post_init__(self) -> None:
             if self.iterations < 1:
                 raise ValueError(f"iterations must be >= 1, not {self.iterations}")
+
+    hp: HP
 
     def restore(self, batch: Batch) -> Tensor:
         """N x C x H x W in [0, 1].

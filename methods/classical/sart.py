@@ -22,7 +22,7 @@ from torch import Tensor
 
 from bench.method import Batch, param
 from bench.operators import ct
-from methods.classical._tuned import Reconstruction, TunedHP
+from methods.classical._tuned import Candidate, Reconstruction, TunedHP
 
 
 class SART(Reconstruction):
@@ -40,10 +40,12 @@ class SART(Reconstruction):
             if min(*self.values("iterations"), self.together) < 1 or not all(0 < relax < 2 for relax in self.values("relax")):
                 raise ValueError(f"iterations and together must be >= 1, relax in (0, 2), not {self.iterations}, {self.together} and {self.relax}")
 
+    hp: HP
+
     @torch.no_grad()
-    def attempt(self, batch: Batch, hp: HP) -> Tensor:
+    def attempt(self, batch: Batch, hp: Candidate) -> Tensor:
         """N x 1 x S x S."""
-        size, p = batch.observed.shape[-1], batch.sinogram
+        size, p = batch.observed.shape[-1], self.rays(batch)
         disc = ct.inscribed(size, p.device).float()[None, None]
         length = self.scanner.project(disc)  # 1 x V x D, mm
         mu = torch.zeros_like(batch.observed)

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from bench.method import param
-from methods.classical._tuned import Filter, TunedHP
+from methods.classical._tuned import Candidate, Filter, TunedHP
 
 
 class TVChambolle(Filter):
@@ -38,7 +38,9 @@ class TVChambolle(Filter):
             if self.iterations < 1:
                 raise ValueError(f"iterations must be >= 1, not {self.iterations}")
 
-    def filter(self, y: Tensor, sigma: Tensor, hp: HP) -> Tensor:
+    hp: HP
+
+    def filter(self, y: Tensor, sigma: Tensor, hp: Candidate) -> Tensor:
         """See the base class."""
         lam = hp.weight * sigma.clamp_min(1e-6)
         down, right = torch.zeros_like(y), torch.zeros_like(y)  # the dual field, -p

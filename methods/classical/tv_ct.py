@@ -23,7 +23,7 @@ from torch import Tensor
 
 from bench.method import Batch, param
 from bench.operators import ct
-from methods.classical._tuned import Reconstruction, TunedHP
+from methods.classical._tuned import Candidate, Reconstruction, TunedHP
 
 
 class TVCT(Reconstruction):
@@ -40,10 +40,12 @@ class TVCT(Reconstruction):
             if min(self.values("weight")) < 0 or self.iterations < 1:
                 raise ValueError(f"weight must be >= 0 and iterations >= 1, not {self.weight} and {self.iterations}")
 
+    hp: HP
+
     @torch.no_grad()
-    def attempt(self, batch: Batch, hp: HP) -> Tensor:
+    def attempt(self, batch: Batch, hp: Candidate) -> Tensor:
         """N x 1 x S x S. Inside, x is attenuation a pixel and a ray's integral the sum of its samples."""
-        p, size, views = batch.sinogram, batch.observed.shape[-1], self.scanner.views
+        p, size, views = self.rays(batch), batch.observed.shape[-1], self.scanner.views
         pixel = self.scanner.field / size
         disc = ct.inscribed(size, p.device).float()[None, None]
         s = views / 4  # scales the differences until both halves of the operator have columns of one sum, `views`

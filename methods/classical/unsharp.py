@@ -17,11 +17,12 @@ import dataclasses
 from torch import Tensor
 
 from bench.method import Batch, param
+from bench.offers import RestorationTask
 from bench.operators.psf import convolve, gaussian
-from methods.classical._tuned import Tuned, TunedHP
+from methods.classical._tuned import Candidate, Tuned, TunedHP
 
 
-class Unsharp(Tuned):
+class Unsharp(Tuned[RestorationTask]):
     """Add back what a Gaussian blur takes away."""
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,9 @@ class Unsharp(Tuned):
             if min(self.values("radius")) <= 0:
                 raise ValueError(f"radius must be > 0, not {self.radius}")
 
-    def attempt(self, batch: Batch, hp: HP) -> Tensor:
+    hp: HP
+
+    def attempt(self, batch: Batch, hp: Candidate) -> Tensor:
         """N x C x H x W."""
         y = batch.observed
         return y + hp.amount * (y - convolve(y, gaussian(hp.radius, reach=3), "replicate"))

@@ -24,14 +24,15 @@ import torch
 from torch import Tensor
 
 from bench.method import Batch, Method, param
+from bench.offers import Capability, RestorationTask
 from bench.operators.psf import psf_to_otf
 from methods.classical._deconvolve import centre, laplacian_power, oracle_psf, periodic
 
 
-class UnsupervisedWiener(Method):
+class UnsupervisedWiener(Method[RestorationTask]):
     """Gibbs sampling of noise and prior precision in the Fourier domain, all pictures and channels at once."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"psf"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"psf"})
     chancy = True
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,8 @@ class UnsupervisedWiener(Method):
         def __post_init__(self) -> None:
             if self.burn_in < 0 or self.samples < 1:
                 raise ValueError(f"burn_in must be >= 0 and samples >= 1, not {self.burn_in} and {self.samples}")
+
+    hp: HP
 
     def restore(self, batch: Batch) -> Tensor:
         """N x C x H x W in [0, 1].

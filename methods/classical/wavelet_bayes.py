@@ -21,11 +21,12 @@ import torch
 from torch import Tensor
 
 from bench.method import Batch, Method, param
+from bench.offers import RestorationTask
 from methods.classical._noise_level import noise_level
 from methods.classical._wavelets import analyse, synthesise
 
 
-class WaveletBayes(Method):
+class WaveletBayes(Method[RestorationTask]):
     """Soft thresholds, one a band and channel."""
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,8 @@ class WaveletBayes(Method):
         def __post_init__(self) -> None:
             if self.levels < 1:
                 raise ValueError(f"levels must be >= 1, not {self.levels}")
+
+    hp: HP
 
     def restore(self, batch: Batch) -> Tensor:
         """N x C x H x W in [0, 1]."""

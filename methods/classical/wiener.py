@@ -21,13 +21,14 @@ from typing import ClassVar
 from torch import Tensor
 
 from bench.method import Batch, Method, param
+from bench.offers import Capability, RestorationTask
 from methods.classical._deconvolve import oracle_psf, restore
 
 
-class Wiener(Method):
+class Wiener(Method[RestorationTask]):
     """The linear upper-reference row: it is told the kernel."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"psf"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"psf"})
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP:
@@ -38,6 +39,8 @@ class Wiener(Method):
         def __post_init__(self) -> None:
             if self.balance < 0:
                 raise ValueError(f"balance must be >= 0, not {self.balance}")
+
+    hp: HP
 
     def restore(self, batch: Batch) -> Tensor:
         """N x C x H x W in [0, 1].

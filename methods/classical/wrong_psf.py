@@ -17,13 +17,14 @@ from typing import ClassVar
 from torch import Tensor
 
 from bench.method import Batch, Method, param
+from bench.offers import Capability, RestorationTask
 from methods.classical._deconvolve import oracle_psf, restore
 
 
-class WrongPSF(Method):
+class WrongPSF(Method[RestorationTask]):
     """Deconvolution that should make things worse."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"psf"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"psf"})
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP:
@@ -34,6 +35,8 @@ class WrongPSF(Method):
         def __post_init__(self) -> None:
             if self.balance < 0:
                 raise ValueError(f"balance must be >= 0, not {self.balance}")
+
+    hp: HP
 
     def restore(self, batch: Batch) -> Tensor:
         """N x C x H x W in [0, 1].

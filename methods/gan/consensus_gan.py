@@ -4,7 +4,7 @@ Mescheder, Nowozin, Geiger. NIPS 2017, arXiv:1705.10461.
 
 | paper                                                           | here                            |
 |-----------------------------------------------------------------|---------------------------------|
-| v = (grad_phi f, grad_theta g), where losses are -f and -g      | `critic_loss`, `generator_loss` |
+| v = (grad_phi f, grad_theta g), where losses are -f and -g      | `critic_loss_on`, `generator_loss_on` |
 | L = |v|^2 / 2, over both players                                | `energy`                        |
 | Alg. 2: both players ascend f - gamma L and g - gamma L at once | `losses`, `step`, `train`       |
 
@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from bench import registry
 from bench.method import Logs, Samples, param
+from bench.offers import GenerationTask
+from methods.losses.contracts import AdversarialLoss
 from methods.two_player import GANHP, TwoPlayer
 
 
@@ -38,18 +39,20 @@ class ConsensusGAN(TwoPlayer):
         adversarial: str = param("nonsaturating", "[code]")
         gamma: float = param(10.0, "[code]")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: GenerationTask) -> None:
         """Networks, optimisers, the game."""
         super().build(task)
-        self.adversarial = registry.make("adversarial", self.hp.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", self.hp.adversarial)
 
-    def critic_loss(self, batch: Samples, y: Tensor) -> Tensor:
+    def critic_loss_on(self, batch: Samples, y: Tensor) -> Tensor:
         """-f. `y` keeps its graph: L is differentiated in the generator's parameters through it."""
         return self.adversarial.critic(self.D, batch.x, y)
 
-    def generator_loss(self, batch: Samples, y: Tensor) -> Tensor:
+    def generator_loss_on(self, batch: Samples, y: Tensor) -> Tensor:
         """-g."""
-        return self.adversarial.generator(self.D, y)
+        return self.adversarial.generator(self.D, y, batch.x)
 
     def energy(self, critic: Tensor, generator: Tensor) -> tuple[list[Tensor], Tensor]:
         """Both players' gradients, which are -v, the critic's first; and L. With graphs."""
@@ -60,7 +63,7 @@ class ConsensusGAN(TwoPlayer):
     def losses(self, batch: Samples) -> tuple[Tensor, Tensor]:
         """-f + gamma L and -g + gamma L, of which `step` takes the gradients."""
         y = self.fake(len(batch))
-        critic, generator = self.critic_loss(batch, y), self.generator_loss(batch, y)
+        critic, generator = self.critic_loss_on(batch, y), self.generator_loss_on(batch, y)
         pull = self.hp.gamma * self.energy(critic, generator)[1]
         return critic + pull, generator + pull
 
@@ -81,7 +84,7 @@ class ConsensusGAN(TwoPlayer):
             self.anneal()
             batch = next(data)
             y = self.fake(len(batch))
-            critic, generator = self.critic_loss(batch, y), self.generator_loss(batch, y)
+            critic, generator = self.critic_loss_on(batch, y), self.generator_loss_on(batch, y)
             energy = self.step(critic, generator)
             self.adversarial.constrain(self.D)
             self.t += 1

@@ -25,7 +25,9 @@ from torch import Tensor, nn
 
 from bench import registry
 from bench.method import Logs, Samples, param
+from bench.offers import GenerationTask
 from methods.gan._pictures import coarsest
+from methods.losses.contracts import AdversarialLoss
 from methods.networks.backbones import Critic
 from methods.procedures import alternate
 from methods.two_player import GANHP, TwoPlayer
@@ -51,12 +53,14 @@ class DCGAN(TwoPlayer):
         kernel: Literal[4, 5] = param(5, "Fig. 1: side of every kernel; pytorch/examples: 4")
         unit_norm: bool = param(True, "[code] the projection of z is normalised a unit; pytorch/examples: a channel")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: GenerationTask) -> None:
         """The paper's networks and the game."""
         h = self.hp
         self.G, self.D = _Generator(h.z_dim, task.shape, h.ngf, h.kernel, h.unit_norm), _critic(task.shape, h.ndf, h.kernel)
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D, spec=h.optimizer_d or h.optimizer)
-        self.adversarial = registry.make("adversarial", h.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
     def z(self, n: int) -> Tensor:
         """Latents: n x z_dim, U(-1, 1)."""
@@ -68,7 +72,7 @@ class DCGAN(TwoPlayer):
 
     def generator_loss(self, batch: Samples) -> Tensor:
         """-E log D(G(z))."""
-        return self.adversarial.generator(self.D, self.fake(len(batch)))
+        return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
 
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """One step each."""

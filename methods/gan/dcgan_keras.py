@@ -27,7 +27,9 @@ from torch import Tensor, nn
 
 from bench import registry
 from bench.method import Logs, Samples, param
+from bench.offers import GenerationTask
 from methods.gan._pictures import picture_side
+from methods.losses.contracts import AdversarialLoss
 from methods.procedures import alternate
 from methods.two_player import GANHP, TwoPlayer
 
@@ -53,14 +55,16 @@ class DCGANKeras(TwoPlayer):
         depth_d: int = param(64, "article: channels after the discriminator's first layer")
         dropout: float = param(0.4, "article")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: GenerationTask) -> None:
         """The article's networks, optimisers and the game."""
         h = self.hp
         self.G, self.D = _Generator(h.z_dim, task.shape, h.depth, h.dropout), _critic(task.shape, h.depth_d, h.dropout)
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D, spec=h.optimizer_d or h.optimizer)
         for opt in (self.opt_g, self.opt_d):
             opt.register_step_pre_hook(self._clip)
-        self.adversarial = registry.make("adversarial", h.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
     def z(self, n: int) -> Tensor:
         """Latents: n x z_dim, U(-1, 1)."""
@@ -72,7 +76,7 @@ class DCGANKeras(TwoPlayer):
 
     def generator_loss(self, batch: Samples) -> Tensor:
         """Cross-entropy with the label 1."""
-        return self.adversarial.generator(self.D, self.fake(len(batch)))
+        return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
 
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """One step each."""

@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 from torch import Tensor
 
 from bench import registry
 from bench.method import Logs, Samples, param
+from bench.offers import FeatureCritic, GenerationTask
 from methods.gan._improved import ImprovedHP
+from methods.losses.contracts import AdversarialLoss
 from methods.procedures import alternate
 from methods.two_player import TwoPlayer
 
@@ -35,10 +36,13 @@ class FeatureMatchingGAN(TwoPlayer):
 
         adversarial: str = param("nonsaturating", "Sec. 3.1: the critic's loss is the usual one")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+    D: FeatureCritic
+
+    def build(self, task: GenerationTask) -> None:
         """The task's networks and the critic's game."""
         super().build(task)
-        self.adversarial = registry.make("adversarial", self.hp.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", self.hp.adversarial)
 
     def critic_loss(self, batch: Samples) -> Tensor:
         """-E log D(x) - E log(1 - D(G(z)))."""

@@ -18,12 +18,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 from torch import Tensor
 
 from bench.errors import UsageError
 from bench.method import Logs, Samples, param
+from bench.offers import GenerationTask
 from methods.gan._divergences import DIVERGENCES, Divergence, alpha_divergence, weighted_jensen_shannon
 from methods.two_player import GANHP, TwoPlayer
 
@@ -43,7 +43,9 @@ class FGAN(TwoPlayer):
         pi: float = param(0.5, "Table 5: weight of the data, where the divergence is `js_weighted`")
         surrogate: bool = param(False, "Sec. 3.2: the generator's alternative objective")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: GenerationTask) -> None:
         """The task's networks and the divergence."""
         super().build(task)
         self.divergence = self._chosen()

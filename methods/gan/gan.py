@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 from torch import Tensor
 
 from bench import registry
 from bench.method import Logs, Samples, param
+from bench.offers import GenerationTask
+from methods.losses.contracts import AdversarialLoss
 from methods.procedures import alternate
 from methods.two_player import GANHP, TwoPlayer
 
@@ -40,10 +41,12 @@ class GAN(TwoPlayer):
         adversarial: str = param("nonsaturating", "Sec. 3; `saturating` is Eq. 1")
         n_critic: int = param(1, "Algorithm 1: k, critic steps an update")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: GenerationTask) -> None:
         """The task's networks and the game."""
         super().build(task)
-        self.adversarial = registry.make("adversarial", self.hp.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", self.hp.adversarial)
 
     def critic_loss(self, batch: Samples) -> Tensor:
         """-V(D, G)."""
@@ -51,7 +54,7 @@ class GAN(TwoPlayer):
 
     def generator_loss(self, batch: Samples) -> Tensor:
         """-E log D(G(z)), or E log(1 - D(G(z)))."""
-        return self.adversarial.generator(self.D, self.fake(len(batch)))
+        return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
 
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """Algorithm 1."""

@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from bench import registry
 from bench.method import Logs, Samples, param
+from bench.offers import GenerationTask
+from methods.losses.contracts import AdversarialLoss
 from methods.procedures import alternate
 from methods.two_player import GANHP, TwoPlayer
 
@@ -40,10 +41,12 @@ class GradientRegularizedGAN(TwoPlayer):
         adversarial: str = param("saturating", "Sec. 2: V of the GAN; the non-saturating form does not train with it")
         eta: float = param(0.5, "[code] weight of the squared norm")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: GenerationTask) -> None:
         """Networks, optimisers, the game."""
         super().build(task)
-        self.adversarial = registry.make("adversarial", self.hp.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", self.hp.adversarial)
 
     def critic_loss(self, batch: Samples) -> Tensor:
         """-V."""

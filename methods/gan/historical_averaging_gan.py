@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +22,9 @@ from torch.nn.utils import parameters_to_vector
 
 from bench import registry
 from bench.method import Logs, Samples, param
+from bench.offers import GenerationTask
 from methods.gan._improved import ImprovedHP
+from methods.losses.contracts import AdversarialLoss
 from methods.procedures import alternate
 from methods.two_player import TwoPlayer
 
@@ -38,10 +39,12 @@ class HistoricalAveragingGAN(TwoPlayer):
         adversarial: str = param("nonsaturating", "the usual game")
         weight: float = param(0.1, "ours; Sec. 3.3 states none")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: GenerationTask) -> None:
         """The task's networks, the game, averages of nothing yet."""
         super().build(task)
-        self.adversarial = registry.make("adversarial", self.hp.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", self.hp.adversarial)
         self.average_g, self.average_d = (torch.zeros_like(_vector(network)) for network in (self.G, self.D))
 
     def prepare(self, data: Iterator[Samples]) -> None:
@@ -63,7 +66,7 @@ class HistoricalAveragingGAN(TwoPlayer):
 
     def generator_loss(self, batch: Samples) -> Tensor:
         """-E log D(G(z)) + drift."""
-        return self.adversarial.generator(self.D, self.fake(len(batch))) + self.drift(self.G, self.average_g)
+        return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x) + self.drift(self.G, self.average_g)
 
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """One step each, then the averages'."""

@@ -28,7 +28,9 @@ from torch import Tensor, nn
 
 from bench import registry
 from bench.method import Logs, Samples, param
+from bench.offers import FeatureCritic, GenerationTask
 from methods.gan._pictures import picture_side
+from methods.losses.contracts import AdversarialLoss
 from methods.networks.backbones import Critic, MLPGenerator, mlp_critic
 from methods.procedures import alternate
 from methods.two_player import GANHP, TwoPlayer
@@ -48,7 +50,7 @@ class InfoGAN(TwoPlayer):
         optimizer: str = param("adam[lr=1e-3,betas=(0.5,0.999)]", "App. C: generator")
         optimizer_d: str = param("adam[lr=2e-4,betas=(0.5,0.999)]", "App. C: critic and Q")
         init: str = param("normal02", "[code] N(0, 0.02)")
-        adversarial: Literal["nonsaturating", "saturating", "lsgan", "hinge"] = param("nonsaturating", "[code]; on the critic's body")
+        adversarial: Literal["nonsaturating", "saturating", "lsgan", "hinge", "relativistic"] = param("nonsaturating", "[code]; on the critic's body")
         info: float = param(1.0, "Eq. 6: lambda")
         noise: int = param(62, "App. C.1: incompressible latents")
         categories: int = param(10, "Sec. 7.1: values of the categorical code")
@@ -57,7 +59,10 @@ class InfoGAN(TwoPlayer):
         width: int = param(64, "App. C.1: channels of the generator's last but one layer and of the critic's first")
         hidden: int = param(1024, "App. C.1: units of the hidden layers")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+    D: FeatureCritic
+
+    def build(self, task: GenerationTask) -> None:
         """The paper's networks and the game."""
         h = self.hp
         z_dim = h.noise + h.categories + h.continuous
@@ -68,7 +73,7 @@ class InfoGAN(TwoPlayer):
         outputs = h.categories + 2 * h.continuous  # logits, means, logarithms of standard deviations
         self.Q = nn.Sequential(nn.Linear(self.D.features, 128), nn.BatchNorm1d(128), nn.LeakyReLU(0.1), nn.Linear(128, outputs))
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D, self.Q, spec=h.optimizer_d or h.optimizer)
-        self.adversarial = registry.make("adversarial", h.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
     def z(self, n: int) -> Tensor:
         """Latents: noise U(-1, 1), a one-hot code, continuous codes U(-1, 1)."""
@@ -94,8 +99,10 @@ class InfoGAN(TwoPlayer):
     def generator_loss(self, batch: Samples) -> Tensor:
         """-E log D(G(z, c)) - lambda L_I."""
         z = self.z(len(batch))
-        fake = self.D.represent(self.G(z))
-        return self.adversarial.generator(self.D.head, fake) - self.hp.info * self.information(self.Q(fake), z)
+        y = self.G(z)
+        fake = self.D.represent(y)
+        game = self.adversarial.generator(lambda x: self.D.head(fake if x is y else self.D.represent(x)), y, batch.x)
+        return game - self.hp.info * self.information(self.Q(fake), z)
 
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """One step each."""

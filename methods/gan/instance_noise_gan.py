@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from bench import registry
 from bench.method import Logs, Samples, param
+from bench.offers import GenerationTask
+from methods.losses.contracts import AdversarialLoss
 from methods.procedures import alternate
 from methods.two_player import GANHP, TwoPlayer
 
@@ -38,10 +39,12 @@ class InstanceNoiseGAN(TwoPlayer):
         adversarial: str = param("saturating", "Thm. 3.2")
         sigma: float = param(0.5, "ours: standard deviation of the noise at the first update, in units of the data")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: GenerationTask) -> None:
         """Networks, optimisers, the game."""
         super().build(task)
-        self.adversarial = registry.make("adversarial", self.hp.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", self.hp.adversarial)
 
     @property
     def sigma(self) -> float:
@@ -58,7 +61,7 @@ class InstanceNoiseGAN(TwoPlayer):
 
     def generator_loss(self, batch: Samples) -> Tensor:
         """The game on noisy fakes."""
-        return self.adversarial.generator(self.noisy, self.fake(len(batch)))
+        return self.adversarial.generator(self.noisy, self.fake(len(batch)), batch.x)
 
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """One critic step, one generator step."""

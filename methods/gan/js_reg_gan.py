@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 from torch import Tensor
 
 from bench import registry
 from bench.method import Logs, Samples, param
+from bench.offers import GenerationTask
+from methods.losses.contracts import AdversarialLoss
 from methods.penalties import js_penalty
 from methods.procedures import alternate
 from methods.two_player import GANHP, TwoPlayer
@@ -40,10 +41,12 @@ class JSRegGAN(TwoPlayer):
         gamma: float = param(0.1, "[code] constant; 2 where it is annealed")
         decay: float = param(1.0, "[code] what is left of gamma at the last update: 1 is constant, 0.01 their annealing")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: GenerationTask) -> None:
         """Networks, optimisers, the game."""
         super().build(task)
-        self.adversarial = registry.make("adversarial", "nonsaturating")
+        self.adversarial: AdversarialLoss = registry.make("adversarial", "nonsaturating")
 
     @property
     def gamma(self) -> float:
@@ -57,7 +60,7 @@ class JSRegGAN(TwoPlayer):
 
     def generator_loss(self, batch: Samples) -> Tensor:
         """-E ln p(fake)."""
-        return self.adversarial.generator(self.D, self.fake(len(batch)))
+        return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
 
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """One critic step, one generator step."""

@@ -33,6 +33,8 @@ class LabelSmoothingGAN(TwoPlayer):
 
         alpha: float = param(0.9, "Sec. 3.4: target of real samples; that of fakes stays 0")
 
+    hp: HP
+
     def critic_loss(self, batch: Samples) -> Tensor:
         """-E [alpha log D(x) + (1 - alpha) log(1 - D(x))] - E log(1 - D(G(z)))."""
         real, fake = self.D(batch.x), self.D(self.fake(len(batch)).detach())

@@ -36,6 +36,8 @@ class LSGAN(TwoPlayer):
         b: float = param(1.0, "Eq. 9: label of real samples")
         c: float = param(1.0, "Eq. 9: what the generator wants its fakes to be called")
 
+    hp: HP
+
     def critic_loss(self, batch: Samples) -> Tensor:
         """Eq. 2: (E (D(x) - b)^2 + E (D(G(z)) - a)^2) / 2."""
         real, fake = self.D(batch.x), self.D(self.fake(len(batch)).detach())

@@ -23,7 +23,9 @@ from torch import Tensor, nn
 
 from bench import registry
 from bench.method import Logs, Samples, param
+from bench.offers import FeatureCritic, GenerationTask
 from methods.gan._improved import ImprovedHP
+from methods.losses.contracts import AdversarialLoss
 from methods.procedures import alternate
 from methods.two_player import TwoPlayer
 
@@ -41,13 +43,16 @@ class MinibatchDiscriminationGAN(TwoPlayer):
         kernels: int = param(100, "[code] B, kernels")
         kernel_dim: int = param(5, "[code] C, dimensions of a kernel")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+    D: FeatureCritic
+
+    def build(self, task: GenerationTask) -> None:
         """The task's networks, the critic's head replaced."""
         h = self.hp
         self.G, self.D = task.generator(), task.critic()
         self.D.head = _Minibatch(self.D.features, h.kernels, h.kernel_dim)
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D, spec=h.optimizer_d or h.optimizer)
-        self.adversarial = registry.make("adversarial", h.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
     def critic_loss(self, batch: Samples) -> Tensor:
         """-E log D(x) - E log(1 - D(G(z))), each batch by itself."""
@@ -55,7 +60,7 @@ class MinibatchDiscriminationGAN(TwoPlayer):
 
     def generator_loss(self, batch: Samples) -> Tensor:
         """-E log D(G(z))."""
-        return self.adversarial.generator(self.D, self.fake(len(batch)))
+        return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
 
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """One step each."""

@@ -17,7 +17,7 @@ step of each player an update, where the code chooses one to seven of the genera
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -25,6 +25,8 @@ from torch import Tensor, nn
 
 from bench import registry
 from bench.method import Logs, Samples, param
+from bench.offers import GenerationTask
+from methods.losses.contracts import AdversarialLoss
 from methods.procedures import alternate
 from methods.two_player import GANHP, TwoPlayer
 
@@ -32,7 +34,7 @@ from methods.two_player import GANHP, TwoPlayer
 class _Mixture(nn.Module):
     """Networks with weights on the simplex, uniform at first."""
 
-    def __init__(self, networks: list[nn.Module]) -> None:
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
         super().__init__()
         self.players, self.logits = nn.ModuleList(networks), nn.Parameter(torch.zeros(len(networks)))
 
@@ -61,12 +63,16 @@ class MIXGAN(TwoPlayer):
         players: int = param(5, "[code] T: generators, and critics")
         entropy: float = param(0.1, "[code] weight of R_ent")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+    G: _Mixture
+    D: _Mixture
+
+    def build(self, task: GenerationTask) -> None:
         """T networks of each kind, one optimiser a side, the game."""
         h = self.hp
         self.G, self.D = _Mixture([task.generator() for _ in range(h.players)]), _Mixture([task.critic() for _ in range(h.players)])
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D, spec=h.optimizer_d or h.optimizer)
-        self.adversarial = registry.make("adversarial", h.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
     def generate(self, z: Tensor) -> Tensor:
         """Samples from latents, each by a generator drawn by the weights."""
@@ -89,7 +95,8 @@ class MIXGAN(TwoPlayer):
 
     def generator_loss(self, batch: Samples) -> Tensor:
         """The generators' expected loss and the entropy of their weights."""
-        return self._expected(self.payoff(self.adversarial.generator, len(batch))) + self.hp.entropy * self.G.entropy()
+        losses = self.payoff(lambda D, y: self.adversarial.generator(D, y, batch.x), len(batch))
+        return self._expected(losses) + self.hp.entropy * self.G.entropy()
 
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """One step of all critics, one of all generators."""

@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 from torch import Tensor
 
 from bench import registry
 from bench.method import Logs, Samples, param
+from bench.offers import GenerationTask
+from methods.losses.contracts import AdversarialLoss
 from methods.penalties import zero_centred_penalty
 from methods.procedures import alternate
 from methods.two_player import GANHP, TwoPlayer
@@ -41,10 +42,12 @@ class R1GAN(TwoPlayer):
         adversarial: str = param("nonsaturating", "Sec. 5")
         gamma: float = param(10.0, "Sec. 5, with the half of Eq. 9")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: GenerationTask) -> None:
         """Networks, optimisers, the game."""
         super().build(task)
-        self.adversarial = registry.make("adversarial", self.hp.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", self.hp.adversarial)
 
     def critic_loss(self, batch: Samples) -> Tensor:
         """The game and the penalty."""
@@ -57,7 +60,7 @@ class R1GAN(TwoPlayer):
 
     def generator_loss(self, batch: Samples) -> Tensor:
         """The game alone."""
-        return self.adversarial.generator(self.D, self.fake(len(batch)))
+        return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
 
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """One critic step, one generator step."""

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from bench import registry
 from bench.method import Logs, Samples, param
+from bench.offers import GenerationTask
+from methods.losses.contracts import AdversarialLoss
 from methods.procedures import alternate
 from methods.two_player import GANHP, TwoPlayer
 
@@ -41,12 +42,14 @@ class RegGAN(TwoPlayer):
         lambda1: float = param(0.2, "T_E: weight of the reconstruction")
         lambda2: float = param(0.4, "T_E: weight of the critic's view of it")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: GenerationTask) -> None:
         """Networks; the generator's optimiser moves the encoder too, as T_G and T_E have the same gradient in E."""
         super().build(task)
         self.E = task.critic(outputs=task.z_dim)
         self.opt_g = self.optimizer(self.G, self.E)
-        self.adversarial = registry.make("adversarial", self.hp.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", self.hp.adversarial)
 
     def critic_loss(self, batch: Samples) -> Tensor:
         """Real against G(z); reconstructions take no part."""
@@ -55,11 +58,11 @@ class RegGAN(TwoPlayer):
     def encoder_loss(self, batch: Samples) -> Tensor:
         """T_E."""
         y = self.G(self.E(batch.x).reshape(len(batch), -1))  # N x z_dim, also where z_dim is 1
-        return self.hp.lambda1 * F.mse_loss(y, batch.x) + self.hp.lambda2 * self.adversarial.generator(self.D, y)
+        return self.hp.lambda1 * F.mse_loss(y, batch.x) + self.hp.lambda2 * self.adversarial.generator(self.D, y, batch.x)
 
     def generator_loss(self, batch: Samples) -> Tensor:
         """T_G."""
-        return self.adversarial.generator(self.D, self.fake(len(batch))) + self.encoder_loss(batch)
+        return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x) + self.encoder_loss(batch)
 
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """One critic step, one step of generator and encoder."""

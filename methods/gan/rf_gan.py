@@ -25,6 +25,8 @@ from torch import Tensor, nn
 
 from bench import registry
 from bench.method import Logs, Samples, param
+from bench.offers import FeatureCritic, GenerationTask
+from methods.losses.contracts import AdversarialLoss
 from methods.procedures import descend, regress
 from methods.two_player import GANHP, TwoPlayer
 
@@ -32,7 +34,7 @@ from methods.two_player import GANHP, TwoPlayer
 class _RFCritic(nn.Module):
     """One raw score from the features of two bodies: the encoder's and the critic's own."""
 
-    def __init__(self, encoder: Any, critic: Any) -> None:
+    def __init__(self, encoder: FeatureCritic, critic: FeatureCritic) -> None:
         super().__init__()
         self.encoder, self.critic = encoder, critic
         self.critic.head = nn.Linear(encoder.features + critic.features, 1)
@@ -59,14 +61,17 @@ class RFGAN(TwoPlayer):
         noise: float = param(0.25, "[code] share of the autoencoder's input entries that are lost")
         n_generator: int = param(2, "[code] generator steps a critic step")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+    D: _RFCritic
+
+    def build(self, task: GenerationTask) -> None:
         """Generator, critic with two bodies, decoder; an optimiser for each of the three trainings."""
         h = self.hp
         self.G, self.decoder = task.generator(), task.generator()
         self.D = _RFCritic(task.critic(outputs=task.z_dim), task.critic())
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D.critic, spec=h.optimizer_d or h.optimizer)
         self.opt_a = self.optimizer(self.D.encoder, self.decoder)
-        self.adversarial = registry.make("adversarial", h.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
     def autoencoder_loss(self, batch: Samples) -> Tensor:
         """E |decoder(E(x with entries lost)) - x|."""
@@ -84,7 +89,7 @@ class RFGAN(TwoPlayer):
 
     def generator_loss(self, batch: Samples) -> Tensor:
         """The game."""
-        return self.adversarial.generator(self.D, self.fake(len(batch)))
+        return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
 
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """The autoencoder, then the game: one critic step, two generator steps."""

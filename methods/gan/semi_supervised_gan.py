@@ -26,6 +26,7 @@ from torch import Tensor
 
 from bench.errors import UsageError
 from bench.method import Logs, Samples, param
+from bench.offers import Capability, FeatureCritic, GenerationTask
 from methods.gan._improved import ImprovedHP
 from methods.procedures import alternate
 from methods.two_player import TwoPlayer
@@ -34,7 +35,7 @@ from methods.two_player import TwoPlayer
 class SemiSupervisedGAN(TwoPlayer):
     """A classifier that learns from few labels and a generator's mistakes."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"labels"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"labels"})
     toy: ClassVar[dict[str, Any]] = {"labelled": 1}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,10 @@ class SemiSupervisedGAN(TwoPlayer):
 
         labelled: int = param(10, "Sec. 5.1: labelled samples a class; MNIST with 100 labels")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+    D: FeatureCritic
+
+    def build(self, task: GenerationTask) -> None:
         """The task's networks; the critic has a logit a class."""
         self.G, self.D = task.generator(), task.critic(outputs=task.classes)
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D, spec=self.hp.optimizer_d or self.hp.optimizer)
@@ -58,6 +62,7 @@ class SemiSupervisedGAN(TwoPlayer):
         x, labels = torch.empty(0, *self.task.shape, device=self.device), torch.empty(0, dtype=torch.long, device=self.device)
         for _ in range(100 + 100 * wanted * classes // self.hp.batch_size):
             batch = next(data)
+            assert batch.labels is not None
             x, labels = torch.cat([x, batch.x]), torch.cat([labels, batch.labels])
             nth = F.one_hot(labels, classes).cumsum(0).gather(1, labels[:, None])[:, 0]  # of its class
             x, labels = x[nth <= wanted], labels[nth <= wanted]

@@ -4,9 +4,9 @@ Metz, Poole, Pfau, Sohl-Dickstein. ICLR 2017, arXiv:1611.02163.
 
 | paper                                                         | here                |
 |---------------------------------------------------------------|---------------------|
-| f, the saddle objective                                       | `critic_loss` is -f |
+| f, the saddle objective                                       | `critic_loss_on` is -f |
 | Eq. 5-7: theta_D^{i+1} = theta_D^i + eta df / dtheta_D^i      | `unroll`            |
-| Eq. 8, 9, 11: G descends f(theta_G, theta_D^K), through steps | `generator_loss`    |
+| Eq. 8, 9, 11: G descends f(theta_G, theta_D^K), through steps | `generator_loss_on`    |
 | Eq. 10: the critic takes one ordinary step up f               | `train`             |
 
 As in the authors' code the inner steps reuse the update's batch and go on from the critic's optimiser state, differentiably.
@@ -28,6 +28,8 @@ from torch.nn.utils import parameters_to_vector
 from bench import registry
 from bench.errors import UsageError
 from bench.method import Logs, Samples, param
+from bench.offers import GenerationTask
+from methods.losses.contracts import AdversarialLoss
 from methods.procedures import descend
 from methods.two_player import GANHP, TwoPlayer
 
@@ -48,14 +50,16 @@ class UnrolledGAN(TwoPlayer):
         adversarial: str = param("saturating", "Eq. 1, the saddle objective")
         k: int = param(5, "App. A: unrolling steps, 5 or 10; 0 is the plain saturating GAN")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: GenerationTask) -> None:
         """Networks, optimisers, the game.
 
         Raises:
             UsageError: the critic's update rule cannot be unrolled.
         """
         super().build(task)
-        self.adversarial = registry.make("adversarial", self.hp.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", self.hp.adversarial)
         (group,) = self.opt_d.param_groups
         if _torch_class(self.opt_d) not in _RULES or any(group.get(variant) for variant in _VARIANTS):
             spec = self.hp.optimizer_d or self.hp.optimizer
@@ -71,18 +75,18 @@ class UnrolledGAN(TwoPlayer):
             w = w - group["lr"] * step
         return w
 
-    def critic_loss(self, batch: Samples, y: Tensor) -> Tensor:
+    def critic_loss_on(self, batch: Samples, y: Tensor) -> Tensor:
         """-f(theta_G, theta_D)."""
         return self.adversarial.critic(self.D, batch.x, y)
 
-    def generator_loss(self, batch: Samples, y: Tensor) -> Tensor:
+    def generator_loss_on(self, batch: Samples, y: Tensor) -> Tensor:
         """f(theta_G, theta_D^K): its term on real samples counts too, as theta_D^K depends on the fakes."""
         return -self._critic_loss(self.unroll(batch.x, y), batch.x, y)
 
     def losses(self, batch: Samples) -> tuple[Tensor, Tensor]:
         """Eq. 9 and 10, on the same fakes."""
         y = self.fake(len(batch))
-        return self.critic_loss(batch, y), self.generator_loss(batch, y)
+        return self.critic_loss_on(batch, y), self.generator_loss_on(batch, y)
 
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """One step of each player from the same point: the generator is first, and the critic sees the fakes from before."""
@@ -90,8 +94,8 @@ class UnrolledGAN(TwoPlayer):
             self.anneal()
             batch = next(data)
             y = self.fake(len(batch))
-            g = descend(self.opt_g, self.generator_loss(batch, y))
-            d = descend(self.opt_d, self.critic_loss(batch, y.detach()))
+            g = descend(self.opt_g, self.generator_loss_on(batch, y))
+            d = descend(self.opt_d, self.critic_loss_on(batch, y.detach()))
             self.adversarial.constrain(self.D)
             self.t += 1
             yield {"critic": d, "generator": g}
@@ -113,8 +117,8 @@ def _torch_class(opt: torch.optim.Optimizer) -> type:
 
 def _flat_state(opt: torch.optim.Optimizer) -> _State:
     """What the optimiser remembers, each item in one vector for all parameters; nothing before its first step."""
-    states = [opt.state.get(p) for p in opt.param_groups[0]["params"]]
-    keys = [k for k, v in (states[0] or {}).items() if isinstance(v, Tensor)]
+    states: list[_State] = [opt.state.get(p, {}) for p in opt.param_groups[0]["params"]]
+    keys = [k for k, v in states[0].items() if isinstance(v, Tensor)]
     return {k: states[0][k].double() if k == "step" else torch.cat([state[k].flatten() for state in states]) for k in keys}
 
 

@@ -24,7 +24,9 @@ from torch import Tensor, nn
 from bench import registry
 from bench.errors import Unavailable
 from bench.method import Logs, Samples, param
+from bench.offers import GenerationTask
 from methods.gan._improved import ImprovedHP
+from methods.losses.contracts import AdversarialLoss
 from methods.procedures import alternate
 from methods.two_player import TwoPlayer
 
@@ -41,14 +43,16 @@ class VirtualBatchNormGAN(TwoPlayer):
         adversarial: str = param("nonsaturating", "the usual game")
         reference: int = param(64, "[code] n, samples in the reference batch")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: GenerationTask) -> None:
         """The task's networks, the generator's batch norms replaced, and the game."""
         h = self.hp
         self.G, self.D = task.generator(), task.critic()
         if not _virtualise(self.G, h.reference):
             raise Unavailable("the task's generator has no batch norm that could be made virtual")
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D, spec=h.optimizer_d or h.optimizer)
-        self.adversarial = registry.make("adversarial", h.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
     def prepare(self, data: Iterator[Samples]) -> None:
         """Fix the latents of the reference batch."""
@@ -65,7 +69,7 @@ class VirtualBatchNormGAN(TwoPlayer):
 
     def generator_loss(self, batch: Samples) -> Tensor:
         """-E log D(G(z))."""
-        return self.adversarial.generator(self.D, self.fake(len(batch)))
+        return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
 
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """One step each."""

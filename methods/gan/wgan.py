@@ -22,6 +22,8 @@ from torch import Tensor
 
 from bench import registry
 from bench.method import Logs, Samples, param
+from bench.offers import GenerationTask
+from methods.losses.contracts import AdversarialLoss
 from methods.procedures import alternate
 from methods.two_player import GANHP, TwoPlayer
 
@@ -44,10 +46,12 @@ class WGAN(TwoPlayer):
         warmup: int = param(25, "[code] the first updates are long ones")
         long_every: int = param(500, "[code] later, one in so many is")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: GenerationTask) -> None:
         """The task's networks and the game."""
         super().build(task)
-        self.adversarial = registry.make("adversarial", self.hp.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", self.hp.adversarial)
 
     def critic_loss(self, batch: Samples) -> Tensor:
         """E f(G(z)) - E f(x)."""
@@ -55,7 +59,7 @@ class WGAN(TwoPlayer):
 
     def generator_loss(self, batch: Samples) -> Tensor:
         """-E f(G(z))."""
-        return self.adversarial.generator(self.D, self.fake(len(batch)))
+        return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
 
     def critic_steps(self, t: int) -> int:
         """How many critic steps update `t` (0, 1, ...) makes."""

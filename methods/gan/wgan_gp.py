@@ -24,7 +24,9 @@ from torch import Tensor
 
 from bench import registry
 from bench.method import Logs, Samples, param
+from bench.offers import GenerationTask
 from methods.gan._resnet import ResNetGenerator, resnet_critic
+from methods.losses.contracts import AdversarialLoss
 from methods.procedures import alternate
 from methods.two_player import GANHP, TwoPlayer
 
@@ -46,7 +48,9 @@ class WGANGP(TwoPlayer):
         network: Literal["task", "resnet"] = param("task", "App. C: residual networks; or the task's own")
         dim: int = param(128, "App. C: channels of the residual networks")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: GenerationTask) -> None:
         """The networks and the game."""
         h = self.hp
         if h.network == "resnet":
@@ -54,7 +58,7 @@ class WGANGP(TwoPlayer):
         else:
             self.G, self.D = task.generator(), task.critic()
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D, spec=h.optimizer_d or h.optimizer)
-        self.adversarial = registry.make("adversarial", h.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
     def critic_loss(self, batch: Samples) -> Tensor:
         """Eq. 3."""
@@ -62,7 +66,7 @@ class WGANGP(TwoPlayer):
 
     def generator_loss(self, batch: Samples) -> Tensor:
         """-E D(G(z))."""
-        return self.adversarial.generator(self.D, self.fake(len(batch)))
+        return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
 
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """Algorithm 1."""

@@ -10,7 +10,7 @@ def normal02(network: nn.Module) -> None:
     for layer in weighted(network):
         nn.init.normal_(layer.weight, 0.0, 0.02)
         zero_bias(layer)
-    for layer in network.modules():
-        if isinstance(layer, nn.modules.batchnorm._NormBase) and layer.weight is not None and layer.weight.requires_grad:
-            nn.init.normal_(layer.weight, 1.0, 0.02)
-            zero_bias(layer)
+    for norm in network.modules():
+        if isinstance(norm, nn.modules.batchnorm._NormBase) and norm.weight is not None and norm.weight.requires_grad:
+            nn.init.normal_(norm.weight, 1.0, 0.02)
+            zero_bias(norm)

@@ -17,10 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from bench.method import Logs, Method, TrainHP, param
+from bench.offers import MinimisationTask
 from methods.procedures import regress
 
 
-class Descent(Method):
+class Descent(Method[MinimisationTask]):
     """`task.model()` under `task.loss` and one optimizer."""
 
     toy: ClassVar = {"optimizer": "sgd"}
@@ -32,7 +33,9 @@ class Descent(Method):
         steps: int = param(2000, "updates")
         batch_size: int = param(64, "examples per update; tasks that have one loss for all updates ignore it")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: MinimisationTask) -> None:
         """The task's model and the optimiser."""
         self.model: nn.Module = task.model()
         self.opt = self.optimizer(self.model)

@@ -11,6 +11,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from bench.offers import FeatureCritic
+
 
 class MLPGenerator(nn.Module):
     """z -> hidden ReLU layers -> points or flat pictures reshaped to `shape`."""
@@ -25,7 +27,7 @@ class MLPGenerator(nn.Module):
         return y if len(self.shape) == 1 else y.sigmoid()
 
 
-class Critic(nn.Module):
+class Critic(FeatureCritic):
     """`head(body(x))`; one raw score a sample by default. `scale` divides the input first (points far from 0)."""
 
     def __init__(self, body: nn.Module, features: int, outputs: int = 1, scale: float = 1.0) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -19,7 +19,8 @@ def from_torch(rule: type[Optimizer], params: Sequence[Tensor], **options: Any) 
     """`rule` over all tensors at once: fused, three to four times faster on many small ones and equal up to rounding, or else foreach."""
     devices = next((devices for kind, devices in _FUSED.items() if issubclass(rule, kind)), set())
     fused = all(p.device.type in devices and p.is_floating_point() for p in params)
-    return _widened(rule)(params, **options, **{"fused" if fused else "foreach": True})
+    widened: Callable[..., Optimizer] = _widened(cast(Any, rule))  # to mypy a class of optimizers is not hashable
+    return widened(params, **options, **{"fused" if fused else "foreach": True})
 
 
 class _Widened(Kept):
@@ -56,8 +57,8 @@ class _Widened(Kept):
 
 
 @functools.cache
-def _widened(rule: type[Optimizer]) -> Any:
-    step = rule.step
+def _widened(rule: Any) -> Any:
+    step: Any = rule.step
     if getattr(step, "hooked", False):  # torch wraps the step of a class that was ever used, to call hooks: which the step around this one does
         step = step.__wrapped__
     return type(rule.__name__, (_Widened, rule), {"_step": step})

@@ -80,6 +80,7 @@ def pretrained(file: str) -> DnCNNNetwork:
     with torch.no_grad():
         for conv, (weight, bias) in zip([m for m in network if isinstance(m, nn.Conv2d)], layers, strict=True):
             conv.weight.copy_(weight)
+            assert conv.bias is not None
             conv.bias.copy_(bias)
     return network
 

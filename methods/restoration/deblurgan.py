@@ -31,14 +31,16 @@ from torch import Tensor
 
 from bench import registry
 from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.offers import Capability, RestorationTask
+from methods.losses.contracts import AdversarialLoss, ContentLoss
 from methods.networks.image_nets import NORMS, PatchGAN, ResNetGenerator, padded
 from methods.procedures import alternate_on_batch
 
 
-class DeblurGAN(Method):
+class DeblurGAN(Method[RestorationTask]):
     """Adversarial plus perceptual loss."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"paired"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"paired"})
     toy: ClassVar[dict[str, Any]] = {"ngf": 4, "ndf": 4, "blocks": 1, "n_critic": 2, "content": "l1"}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,7 +67,9 @@ class DeblurGAN(Method):
             False, "one convolution a block: the repository's code since March 2019, neither the paper's network nor the authors' weights"
         )
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: RestorationTask) -> None:
         """Networks, optimisers, losses."""
         h = self.hp
         self.G = ResNetGenerator(
@@ -73,8 +77,8 @@ class DeblurGAN(Method):
         )
         self.D = PatchGAN(task.channels, h.ndf, norm=NORMS[h.critic_norm], padding=2)
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D)
-        self.adversarial = registry.make("adversarial", h.adversarial)
-        self.content = registry.make("content", h.content)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
+        self.content: ContentLoss = registry.make("content", h.content)
 
     def fake(self, batch: Batch) -> Tensor:
         """The restored batch in [-1, 1]."""
@@ -82,11 +86,11 @@ class DeblurGAN(Method):
 
     def critic_loss(self, batch: Batch, y: Tensor) -> Tensor:
         """WGAN-GP, or whichever game is chosen."""
-        return self.adversarial.critic(self.D, 2 * batch.target - 1, y)
+        return self.adversarial.critic(self.D, 2 * batch.truth - 1, y)
 
     def generator_loss(self, batch: Batch, y: Tensor) -> Tensor:
         """L_GAN + lambda L_X."""
-        return self.adversarial.generator(self.D, y) + self.hp.content_weight * self.content(y, 2 * batch.target - 1)
+        return self.adversarial.generator(self.D, y, 2 * batch.truth - 1) + self.hp.content_weight * self.content(y, 2 * batch.truth - 1)
 
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """Five critic steps, then one of the generator."""

@@ -27,14 +27,15 @@ from torch import Tensor
 
 from bench.errors import UsageError
 from bench.method import Batch, Logs, Method, param
+from bench.offers import Capability, RestorationTask
 from methods.procedures import regress
 from methods.restoration._dncnn import DnCNNHP, DnCNNNetwork, denoise, pretrained, residual_loss
 
 
-class DnCNN(Method):
+class DnCNN(Method[RestorationTask]):
     """Regression of the noise."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"paired"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"paired"})
     toy: ClassVar[dict[str, Any]] = {"layers": 3, "width": 4}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,9 @@ class DnCNN(Method):
                 object.__setattr__(self, "steps", 0)
                 object.__setattr__(self, "init", "default")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: RestorationTask) -> None:
         """The network and its optimiser.
 
         Raises:
@@ -63,7 +66,7 @@ class DnCNN(Method):
 
     def loss(self, batch: Batch) -> Tensor:
         """Eq. 1."""
-        return residual_loss(self.G, batch.observed, batch.target)
+        return residual_loss(self.G, batch.observed, batch.truth)
 
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """Regression."""

@@ -25,14 +25,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.offers import Capability, EnlargementTask
 from methods.procedures import regress
 from methods.restoration._shallow import coloured, last_slower, luma
 
 
-class ESPCN(Method):
+class ESPCN(Method[EnlargementTask]):
     """Three convolutions on the small picture, then a shuffle."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"scale"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"scale"})
     toy: ClassVar[dict[str, Any]] = {"n1": 4, "n2": 4}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,9 @@ class ESPCN(Method):
         n1: int = param(64, "Sec. 3.2: filters of the first layer")
         n2: int = param(32, "Sec. 3.2: filters of the second layer")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: EnlargementTask) -> None:
         """The network and its optimiser."""
         h, self.scale = self.hp, task.scale
         body = nn.Sequential(nn.Conv2d(1, h.n1, 5, padding=2), nn.Tanh(), nn.Conv2d(h.n1, h.n2, 3, padding=1), nn.Tanh())
@@ -56,7 +59,7 @@ class ESPCN(Method):
 
     def loss(self, batch: Batch) -> Tensor:
         """Eq. 5."""
-        return F.mse_loss(self.G(luma(batch.observed)), luma(batch.target))
+        return F.mse_loss(self.G(luma(batch.observed)), luma(batch.truth))
 
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """Regression."""

@@ -31,6 +31,8 @@ from torch import Tensor
 from bench import registry
 from bench.errors import UsageError
 from bench.method import Batch, Logs, Method, param
+from bench.offers import Capability, RestorationTask
+from methods.losses.contracts import AdversarialLoss
 from methods.networks.backbones import ConvGenerator, conv_critic
 from methods.procedures import alternate, regress
 from methods.restoration._dncnn import DnCNNHP, DnCNNNetwork, denoise, residual_loss
@@ -39,10 +41,10 @@ _SPREAD = 10.0  # standard deviations between black and white of a noise block s
 _SCAN = 400  # batches that are searched for smooth patches at most
 
 
-class GCBD(Method):
+class GCBD(Method[RestorationTask]):
     """Extract noise, model it, denoise."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"paired"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"paired"})
     toy: ClassVar[dict[str, Any]] = {"layers": 3, "width": 4, "ngf": 4, "ndf": 4, "patch": 16, "local": 8, "blocks": 4, "mu": 1e3, "gamma": 1e3,
                                      "gan_share": 0.5, "n_critic": 2}  # fmt: skip
 
@@ -73,7 +75,9 @@ class GCBD(Method):
             if not 0 < self.gan_share < 1:
                 raise ValueError(f"gan_share must be in (0, 1), not {self.gan_share}")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: RestorationTask) -> None:
         """The denoiser, and where there is a noise model its generator and critic."""
         h, shape = self.hp, (task.channels, self.hp.patch, self.hp.patch)
         self.denoiser = DnCNNNetwork(task.channels, h.layers, h.width)
@@ -84,7 +88,7 @@ class GCBD(Method):
         else:
             self.G, self.D = ConvGenerator(h.z_dim, shape, h.ngf), conv_critic(shape, h.ndf)
             self.opt_g, self.opt_d = self.optimizer(self.G, spec=h.optimizer_noise), self.optimizer(self.D, spec=h.optimizer_noise)
-            self.adversarial = registry.make("adversarial", h.adversarial)
+            self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
     # -- step 1: noise blocks
     def prepare(self, data: Iterator[Batch]) -> None:
@@ -100,7 +104,7 @@ class GCBD(Method):
                 raise UsageError(f"gcbd wants crops of at least {h.patch} pixels, not {batch.observed.shape[-1]}: give --set crop={h.patch}")
             y = _patches(batch.observed, h.patch)
             if h.noise == "oracle":
-                found.append(_centred(y - _patches(batch.target, h.patch)))
+                found.append(_centred(y - _patches(batch.truth, h.patch)))
             else:
                 found.append(_noise_blocks(y, h.local, h.mu, h.gamma))
             if sum(map(len, found)) >= h.blocks:
@@ -117,12 +121,12 @@ class GCBD(Method):
 
     def generator_loss(self, v: Tensor) -> Tensor:
         """-E D(G(z))."""
-        return self.adversarial.generator(self.D, self._generate(len(v)))
+        return self.adversarial.generator(self.D, self._generate(len(v)), v)
 
     # -- step 3: the denoiser
     def loss(self, batch: Batch) -> Tensor:
         """DnCNN's loss on clean crops with modelled noise."""
-        x = batch.target[..., : self.hp.patch, : self.hp.patch]
+        x = batch.truth[..., : self.hp.patch, : self.hp.patch]
         noise = self.draw(len(x))[..., : x.shape[-2], : x.shape[-1]]
         return residual_loss(self.denoiser, x + noise, x)
 

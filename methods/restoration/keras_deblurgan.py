@@ -27,16 +27,18 @@ from torch import Tensor, nn
 from bench import registry
 from bench.errors import UsageError
 from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.offers import Capability, RestorationTask
+from methods.losses.contracts import ContentLoss
 from methods.networks.image_nets import ResNetGenerator, padded
 from methods.procedures import alternate_on_batch
 
 _BATCH_NORM = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01)  # Keras' defaults
 
 
-class KerasDeblurGAN(Method):
+class KerasDeblurGAN(Method[RestorationTask]):
     """Perceptual loss plus a bounded, unregularised Wasserstein critic."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"paired"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"paired"})
     toy: ClassVar[dict[str, Any]] = {"ngf": 4, "ndf": 4, "blocks": 1, "n_critic": 2, "content": "l1"}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,9 @@ class KerasDeblurGAN(Method):
         blocks: int = param(9, "model.py: n_blocks_gen")
         dropout: float = param(0.5, "layer_utils.py: after each block's first convolution")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: RestorationTask) -> None:
         """Networks, optimisers, content loss. The critic is made for crops of `task.crop` pixels, at least 16."""
         h = self.hp
         if task.crop < 16:
@@ -63,7 +67,7 @@ class KerasDeblurGAN(Method):
         self.G = ResNetGenerator(task.channels, h.ngf, h.blocks, _BATCH_NORM, dropout=h.dropout, upsample=_nearest)
         self.D = _Critic(task.channels, h.ndf, task.crop)
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D)
-        self.content = registry.make("content", h.content)
+        self.content: ContentLoss = registry.make("content", h.content)
 
     def output(self, x: Tensor) -> Tensor:
         """(x + tanh) / 2 on [-1, 1]: half contrast unless the network learns to double it."""
@@ -75,11 +79,11 @@ class KerasDeblurGAN(Method):
 
     def critic_loss(self, batch: Batch, y: Tensor) -> Tensor:
         """mean(label x score), label +1 real and -1 fake, averaged: the critic scores real images low."""
-        return (self.D(2 * batch.target - 1).mean() - self.D(y).mean()) / 2
+        return (self.D(2 * batch.truth - 1).mean() - self.D(y).mean()) / 2
 
     def generator_loss(self, batch: Batch, y: Tensor) -> Tensor:
         """Label +1, and the weighted content loss."""
-        return self.D(y).mean() + self.hp.content_weight * self.content(y, 2 * batch.target - 1)
+        return self.D(y).mean() + self.hp.content_weight * self.content(y, 2 * batch.truth - 1)
 
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """Five critic steps, then one of the generator."""

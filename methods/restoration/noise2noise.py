@@ -21,26 +21,28 @@ import torch
 from torch import Tensor
 
 from bench.method import Batch, Logs, Method
+from bench.offers import Capability, DenoisingTask
 from methods.procedures import regress
 from methods.restoration._dncnn import DnCNNHP, DnCNNNetwork, denoise, residual_loss
 
 
-class Noise2Noise(Method):
+class Noise2Noise(Method[DenoisingTask]):
     """Regression of one noisy picture on another."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"paired", "noise"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"paired", "noise"})
     toy: ClassVar[dict[str, Any]] = {"layers": 3, "width": 4}
 
     HP: ClassVar[Any] = DnCNNHP
+    hp: DnCNNHP
 
-    def build(self, task: Any) -> None:
+    def build(self, task: DenoisingTask) -> None:
         """The network and its optimiser."""
         self.G = DnCNNNetwork(task.channels, self.hp.layers, self.hp.width)
         self.opt = self.optimizer(self.G)
 
     def loss(self, batch: Batch) -> Tensor:
         """L2 to a second measurement."""
-        return residual_loss(self.G, batch.observed, self.task.corrupt(batch.target))
+        return residual_loss(self.G, batch.observed, self.task.corrupt(batch.truth))
 
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """Regression."""

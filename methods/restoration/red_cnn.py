@@ -24,13 +24,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.offers import Capability, RestorationTask
 from methods.procedures import regress
 
 
-class REDCNN(Method):
+class REDCNN(Method[RestorationTask]):
     """Regression by an encoder and decoder of equal depth, tied by shortcuts."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"paired"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"paired"})
     toy: ClassVar[dict[str, Any]] = {"width": 4}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,14 +49,16 @@ class REDCNN(Method):
             if self.size % 2 == 0 or self.width < 1:
                 raise ValueError(f"size must be odd and width >= 1, not {self.size} and {self.width}")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: RestorationTask) -> None:
         """The network and its optimiser."""
         self.G = _Network(task.channels, self.hp.width, self.hp.size)
         self.opt = self.optimizer(self.G)
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean squared error."""
-        return F.mse_loss(self.G(batch.observed), batch.target)
+        return F.mse_loss(self.G(batch.observed), batch.truth)
 
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """Regression."""

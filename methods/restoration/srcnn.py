@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from bench.errors import UsageError
 from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.offers import Capability, EnlargementTask
 from bench.operators.resize import enlarge
 from methods.procedures import regress
 from methods.restoration._shallow import coloured, last_slower, luma
@@ -33,10 +34,10 @@ from methods.restoration._shallow import coloured, last_slower, luma
 _PAPER_CROP = 33  # pixels a side
 
 
-class SRCNN(Method):
+class SRCNN(Method[EnlargementTask]):
     """Three convolutions on the bicubic picture."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"scale"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"scale"})
     toy: ClassVar[dict[str, Any]] = {"n1": 4, "n2": 4}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,7 +52,9 @@ class SRCNN(Method):
         f2: int = param(1, "Sec. 4.1: side of the second layer's filters; 5 is the larger network of Sec. 4.3.2")
         std: float = param(1e-3, "Sec. 3.3: of the weights at the start")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: EnlargementTask) -> None:
         """The network, its weights, its optimiser."""
         h, self.scale, self.margin = self.hp, task.scale, 9 // 2 + self.hp.f2 // 2 + 5 // 2
         if task.crop <= 2 * self.margin:
@@ -61,6 +64,7 @@ class SRCNN(Method):
         ]  # fmt: skip
         for layer in conv:
             nn.init.normal_(layer.weight, std=h.std)
+            assert layer.bias is not None
             nn.init.zeros_(layer.bias)
         body = nn.Sequential(conv[0], nn.ReLU(), conv[1], nn.ReLU())
         self.G = nn.Sequential(body, conv[2])
@@ -69,7 +73,7 @@ class SRCNN(Method):
     def loss(self, batch: Batch) -> Tensor:
         """Eq. 4 on the inner pixels."""
         inner = slice(self.margin, -self.margin)
-        error = self.G(luma(enlarge(batch.observed, self.scale))) - luma(batch.target)
+        error = self.G(luma(enlarge(batch.observed, self.scale))) - luma(batch.truth)
         return (_PAPER_CROP - 2 * self.margin) ** 2 * error[..., inner, inner].square().mean()  # summed over a crop of the paper
 
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:

@@ -28,15 +28,17 @@ from torch import Tensor
 
 from bench import registry
 from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.offers import Capability, EnlargementTask
+from methods.losses.contracts import AdversarialLoss, ContentLoss
 from methods.networks.image_nets import NORMS
 from methods.networks.srresnet import Discriminator, Generator
 from methods.procedures import alternate_on_batch, regress
 
 
-class SRGAN(Method):
+class SRGAN(Method[EnlargementTask]):
     """SRResNet, made to look real by a critic."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"scale"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"scale"})
     toy: ClassVar[dict[str, Any]] = {"width": 4, "ndf": 4, "blocks": 1, "content": "mse", "pretrain": 0.5}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,14 +63,16 @@ class SRGAN(Method):
             if not 0 <= self.pretrain <= 1:
                 raise ValueError(f"pretrain is a share in [0, 1], not {self.pretrain}")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: EnlargementTask) -> None:
         """Networks, optimisers (one for each stage of the generator), losses. The critic is made for crops of `task.crop` pixels."""
         h = self.hp
         self.G = Generator(task.scale, h.width, h.blocks, NORMS[h.norm])
         self.D = Discriminator(task.crop, h.ndf)
         self.opt, self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.G), self.optimizer(self.D)
-        self.adversarial = registry.make("adversarial", h.adversarial)
-        self.content = registry.make("content", h.content)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
+        self.content: ContentLoss = registry.make("content", h.content)
 
     def fake(self, batch: Batch) -> Tensor:
         """The large picture in [-1, 1]."""
@@ -76,15 +80,15 @@ class SRGAN(Method):
 
     def pretrain_loss(self, batch: Batch) -> Tensor:
         """SRResNet-MSE, Eq. 4."""
-        return F.mse_loss(self.fake(batch), 2 * batch.target - 1)
+        return F.mse_loss(self.fake(batch), 2 * batch.truth - 1)
 
     def critic_loss(self, batch: Batch, y: Tensor) -> Tensor:
         """Eq. 2, or whichever game is chosen."""
-        return self.adversarial.critic(self.D, 2 * batch.target - 1, y)
+        return self.adversarial.critic(self.D, 2 * batch.truth - 1, y)
 
     def generator_loss(self, batch: Batch, y: Tensor) -> Tensor:
         """Eq. 3: content and 0.001 times the adversarial loss."""
-        return self.content(y, 2 * batch.target - 1) + self.hp.adversarial_weight * self.adversarial.generator(self.D, y)
+        return self.content(y, 2 * batch.truth - 1) + self.hp.adversarial_weight * self.adversarial.generator(self.D, y, 2 * batch.truth - 1)
 
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """SRResNet-MSE first, then the game."""

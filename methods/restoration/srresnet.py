@@ -25,15 +25,17 @@ from torch import Tensor
 
 from bench import registry
 from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.offers import Capability, EnlargementTask
+from methods.losses.contracts import ContentLoss
 from methods.networks.image_nets import NORMS
 from methods.networks.srresnet import Generator
 from methods.procedures import regress
 
 
-class SRResNet(Method):
+class SRResNet(Method[EnlargementTask]):
     """A deep residual network on the small picture."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"scale"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"scale"})
     toy: ClassVar[dict[str, Any]] = {"width": 4, "blocks": 1}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,16 +50,18 @@ class SRResNet(Method):
         blocks: int = param(16, "Sec. 3.2: residual blocks")
         norm: Literal["batch", "identity"] = param("batch", "Sec. 2.1.1: after each convolution of the blocks")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: EnlargementTask) -> None:
         """The network, its optimiser, its loss."""
         h = self.hp
         self.G = Generator(task.scale, h.width, h.blocks, NORMS[h.norm])
         self.opt = self.optimizer(self.G)
-        self.content = registry.make("content", h.content)
+        self.content: ContentLoss = registry.make("content", h.content)
 
     def loss(self, batch: Batch) -> Tensor:
         """The content loss on [-1, 1]."""
-        return self.content(self.G(batch.observed), 2 * batch.target - 1)
+        return self.content(self.G(batch.observed), 2 * batch.truth - 1)
 
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """Regression."""

@@ -21,15 +21,17 @@ from torch import Tensor
 
 from bench import registry
 from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.offers import Capability, RestorationTask
+from methods.losses.contracts import ContentLoss
 from methods.networks.image_nets import UNet as Network
 from methods.networks.image_nets import padded
 from methods.procedures import regress
 
 
-class UNet(Method):
+class UNet(Method[RestorationTask]):
     """Supervised regression of the sharp image."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"paired"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"paired"})
     toy: ClassVar[dict[str, Any]] = {"width": 4}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,15 +45,17 @@ class UNet(Method):
         width: int = param(24, "channels of the first layer; 24 makes 0.48 M parameters")
         content: str = param("l1", "loss between restored and sharp image, both in [-1, 1]")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: RestorationTask) -> None:
         """The network, its optimiser and the loss."""
         self.G = Network(task.channels, self.hp.width)
         self.opt = self.optimizer(self.G)
-        self.content = registry.make("content", self.hp.content)
+        self.content: ContentLoss = registry.make("content", self.hp.content)
 
     def loss(self, batch: Batch) -> Tensor:
         """The content loss on [-1, 1]."""
-        return self.content(self.G(2 * batch.observed - 1), 2 * batch.target - 1)
+        return self.content(self.G(2 * batch.observed - 1), 2 * batch.truth - 1)
 
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """Regression."""

@@ -36,15 +36,17 @@ from torch import Tensor, nn
 from bench import registry
 from bench.errors import UsageError
 from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.offers import Capability, RestorationTask
+from methods.losses.contracts import AdversarialLoss, ContentLoss
 from methods.procedures import alternate, regress
 
 _LOST = 8  # pixels that the generator loses on each side
 
 
-class WGANVGG(Method):
+class WGANVGG(Method[RestorationTask]):
     """Adversarial plus perceptual loss, either of which may be left out."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"paired"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"paired"})
     toy: ClassVar[dict[str, Any]] = {"width": 4, "ndf": 4, "hidden": 8, "n_critic": 2, "content": "mse"}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,16 +70,18 @@ class WGANVGG(Method):
             if not self.adversarial and not self.content:
                 raise ValueError("give an adversarial or a content loss")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: RestorationTask) -> None:
         """Networks, optimisers, losses. The critic is made for crops of `task.crop` pixels less what the generator loses."""
         h = self.hp
         if task.crop <= 2 * _LOST:
             raise UsageError(f"wgan_vgg: its generator loses {_LOST} pixels a side and needs crops of more than {2 * _LOST}, not {task.crop}")
         self.G = _generator(task.channels, h.width, h.last_relu)
         self.opt_g = self.optimizer(self.G)
-        self.content = registry.make("content", h.content) if h.content else None
-        self.adversarial = registry.make("adversarial", h.adversarial) if h.adversarial else None
-        if self.adversarial:
+        self.content: ContentLoss | None = registry.make("content", h.content) if h.content else None
+        self.adversarial: AdversarialLoss | None = registry.make("adversarial", h.adversarial) if h.adversarial else None
+        if self.adversarial is not None:
             self.D = _critic(task.channels, h.ndf, h.hidden, task.crop - 2 * _LOST)
             self.opt_d = self.optimizer(self.D)
 
@@ -85,22 +89,25 @@ class WGANVGG(Method):
         """L_WGAN, or whichever game is chosen."""
         with torch.no_grad():
             y = self.G(batch.observed)
-        return self.adversarial.critic(self.D, _inner(batch.target), y)
+        assert self.adversarial is not None
+        return self.adversarial.critic(self.D, _inner(batch.truth), y)
 
     def content_loss(self, batch: Batch, y: Tensor) -> Tensor:
         """L_VGG on [-1, 1], three channels."""
-        x_hat, x = (2 * image.expand(-1, 3, -1, -1) - 1 for image in (y, _inner(batch.target)))
+        x_hat, x = (2 * image.expand(-1, 3, -1, -1) - 1 for image in (y, _inner(batch.truth)))
+        assert self.content is not None
         return self.content(x_hat, x)
 
     def generator_loss(self, batch: Batch) -> Tensor:
         """L_WGAN + lambda_1 L_VGG."""
         y = self.G(batch.observed)
-        game = self.adversarial.generator(self.D, y)
-        return game + self.hp.content_weight * self.content_loss(batch, y) if self.content else game
+        assert self.adversarial is not None
+        game = self.adversarial.generator(self.D, y, _inner(batch.truth))
+        return game + self.hp.content_weight * self.content_loss(batch, y) if self.content is not None else game
 
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """Algorithm 1: four critic steps on batches of their own, then one of the generator; without a critic, regression."""
-        if self.adversarial:
+        if self.adversarial is not None:
             yield from alternate(self, data, self.critic_loss, self.generator_loss, self.hp.n_critic, self.adversarial.constrain)
         else:
             yield from regress(self, data, lambda batch: self.content_loss(batch, self.G(batch.observed)), self.hp.steps, self.opt_g)

@@ -24,6 +24,9 @@ class EncoderDecoder(nn.Module):
     N x 3 x H x W in [0, 1], sides a multiple of `multiple`, to raw scores N x 1 x H x W: their sigmoid is the map.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, groups: Groups = VGG16, channels: int = 3) -> None:
         super().__init__()
         self.multiple = 2 ** (len(groups) - 1)
@@ -32,6 +35,7 @@ class EncoderDecoder(nn.Module):
         self.leave = nn.Conv2d(width, 1, 1)
         for conv in (m for m in self.modules() if isinstance(m, nn.Conv2d)):  # this deep and without norms, torch's default lets signals fade
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+            assert conv.bias is not None
             nn.init.zeros_(conv.bias)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)

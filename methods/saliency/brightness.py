@@ -5,22 +5,18 @@ Departures: none.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import ClassVar
 
 from torch import Tensor
 
 from bench.method import Batch, Method
+from bench.offers import Capability, SaliencyTask
 
 
-class Brightness(Method):
+class Brightness(Method[SaliencyTask]):
     """Mean over the colours. With `data="sod[pictures=pred_DSS]"` the published predictions are judged so."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"saliency"})
-
-    @dataclasses.dataclass(frozen=True, kw_only=True)
-    class HP:
-        """Nothing to set."""
+    needs: ClassVar[frozenset[Capability]] = frozenset({"saliency"})
 
     def restore(self, batch: Batch) -> Tensor:
         """The map, N x 1 x H x W in [0, 1]."""

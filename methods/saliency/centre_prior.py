@@ -19,12 +19,13 @@ import torch
 from torch import Tensor
 
 from bench.method import Batch, Method, param
+from bench.offers import Capability, SaliencyTask
 
 
-class CentrePrior(Method):
+class CentrePrior(Method[SaliencyTask]):
     """The same map for every picture."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"saliency"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"saliency"})
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP:
@@ -35,6 +36,8 @@ class CentrePrior(Method):
         def __post_init__(self) -> None:
             if self.sigma <= 0:
                 raise ValueError(f"sigma must be > 0, not {self.sigma}")
+
+    hp: HP
 
     def restore(self, batch: Batch) -> Tensor:
         """The map, N x 1 x H x W in [0, 1], about 1 in the centre."""

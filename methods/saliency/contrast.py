@@ -25,15 +25,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.method import Batch, Method, param
+from bench.offers import Capability, SaliencyTask
 from methods.saliency._maps import gray, smooth, stretched
 
 _CENTRES, _ABOVE = (1, 2, 3), (2, 3)
 
 
-class Contrast(Method):
+class Contrast(Method[SaliencyTask]):
     """What differs from its surround in brightness, colour or orientation, and is alone in that."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"saliency"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"saliency"})
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP:
@@ -44,6 +45,8 @@ class Contrast(Method):
         def __post_init__(self) -> None:
             if self.sigma <= 0:
                 raise ValueError(f"sigma must be > 0, not {self.sigma}")
+
+    hp: HP
 
     def restore(self, batch: Batch) -> Tensor:
         """The map, N x 1 x H x W in [0, 1], any size."""
@@ -81,8 +84,8 @@ def _differences(features: list[Tensor]) -> Tensor:
 
 def _at_scale(x: Tensor, scale: int) -> Tensor:
     """Means over squares of 2^scale pixels, brought back to full size."""
-    size = [max(1, n >> scale) for n in x.shape[-2:]]
-    return F.interpolate(F.adaptive_avg_pool2d(x, size), x.shape[-2:], mode="bilinear", align_corners=False)
+    height, width = (max(1, n >> scale) for n in x.shape[-2:])
+    return F.interpolate(F.adaptive_avg_pool2d(x, (height, width)), x.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def _promoted(x: Tensor) -> Tensor:

@@ -29,16 +29,18 @@ from torch import Tensor, nn
 
 from bench import registry
 from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.offers import Capability, SaliencyTask
 from methods.bernoulli import nll
+from methods.losses.contracts import AdversarialLoss
 from methods.networks.image_nets import PatchGAN, UNet, padded
 from methods.procedures import alternate
 from methods.saliency._networks import VGG16, EncoderDecoder, MapCritic, small
 
 
-class DSALGAN(Method):
+class DSALGAN(Method[SaliencyTask]):
     """Denoise and predict, trained as one."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"saliency", "clean"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"saliency", "clean"})
     toy: ClassVar[dict[str, Any]] = {"encoder": "small", "width": 4, "denoiser_width": 4, "ndf": 4}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,7 +65,9 @@ class DSALGAN(Method):
             if self.encoder == "vgg16" and self.init != "default":
                 raise ValueError(f"init={self.init} would overwrite the published weights of encoder=vgg16")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: SaliencyTask) -> None:
         """Two generators, two critics, one optimiser a side."""
         h = self.hp
         noisy = h.ablation == "noisy"
@@ -73,7 +77,7 @@ class DSALGAN(Method):
             self.G2.load_vgg16()
         self.D = nn.ModuleDict({"map": MapCritic(task.size, channels=1, ndf=h.ndf)} | ({} if noisy else {"picture": PatchGAN(ndf=h.ndf)}))
         self.opt_g, self.opt_d = self.optimizer(self.G1, self.G2), self.optimizer(self.D)
-        self.adversarial = registry.make("adversarial", h.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
     def predict(self, x: Tensor) -> Tensor:
         """G2: the map of pictures, N x 1 x H x W in [0, 1]."""
@@ -88,17 +92,19 @@ class DSALGAN(Method):
         """Both games on the critics' side."""
         with torch.no_grad():
             x, y = self.outputs(batch)
-        loss = self.adversarial.critic(self.D["map"], batch.target, y)
-        return loss if self.hp.ablation == "noisy" else loss + self.adversarial.critic(self.D["picture"], batch.clean, x)
+        loss = self.adversarial.critic(self.D["map"], batch.truth, y)
+        return loss if self.hp.ablation == "noisy" else loss + self.adversarial.critic(self.D["picture"], _clean(batch), x)
 
     def generator_loss(self, batch: Batch) -> Tensor:
         """The errors of map and picture, both games, and the cycle."""
         h, (x, y) = self.hp, self.outputs(batch)
-        loss = nll(y, batch.target).mean() + h.adversarial_weight * self.adversarial.generator(self.D["map"], y)
+        loss = nll(y, batch.truth).mean() + h.adversarial_weight * self.adversarial.generator(self.D["map"], y, batch.truth)
         if h.ablation == "noisy":
             return loss
-        loss = loss + h.denoise_weight * F.mse_loss(x, batch.clean) + h.adversarial_weight * self.adversarial.generator(self.D["picture"], x)
-        return loss + h.cycle_weight * (y - self.predict(batch.clean)).abs().mean() if h.ablation == "joint" else loss
+        clean = _clean(batch)
+        game = self.adversarial.generator(self.D["picture"], x, clean)
+        loss = loss + h.denoise_weight * F.mse_loss(x, clean) + h.adversarial_weight * game
+        return loss + h.cycle_weight * (y - self.predict(clean)).abs().mean() if h.ablation == "joint" else loss
 
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """The critics, then the generators, on each batch."""
@@ -113,3 +119,9 @@ class DSALGAN(Method):
     def restore(self, batch: Batch) -> Tensor:
         """The map, N x 1 x H x W in [0, 1], any size."""
         return padded(lambda x: self.predict(self.G1(x)), batch.observed, 16)
+
+
+def _clean(batch: Batch) -> Tensor:
+    """The pictures without noise, which a task that offers "clean" brings in training."""
+    assert batch.clean is not None
+    return batch.clean

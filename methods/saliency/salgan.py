@@ -28,16 +28,18 @@ from torch import Tensor
 
 from bench import registry
 from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.offers import Capability, SaliencyTask
 from methods.bernoulli import nll
+from methods.losses.contracts import AdversarialLoss
 from methods.networks.image_nets import padded
 from methods.procedures import alternate, regress
 from methods.saliency._networks import VGG16, EncoderDecoder, MapCritic, small
 
 
-class SalGAN(Method):
+class SalGAN(Method[SaliencyTask]):
     """Regression of the map, then a game about it."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"saliency"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"saliency"})
     toy: ClassVar[dict[str, Any]] = {"encoder": "small", "width": 4, "ndf": 4, "pretrain": 0.5}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,7 +66,9 @@ class SalGAN(Method):
             if self.pool < 1 or self.width < 1 or self.ndf < 2 or not 0 <= self.pretrain <= 1:
                 raise ValueError("pool and width must be >= 1, ndf >= 2 and pretrain a share in [0, 1]")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: SaliencyTask) -> None:
         """Networks, optimisers, the game."""
         h = self.hp
         self.G = EncoderDecoder(VGG16 if h.encoder == "vgg16" else small(h.width))
@@ -72,7 +76,7 @@ class SalGAN(Method):
             self.G.load_vgg16()
         self.D = MapCritic(task.size, ndf=h.ndf, first_pool=h.first_pool)
         self.opt, self.opt_g, self.opt_d = self.optimizer(self.G, spec=h.optimizer_pretrain), self.optimizer(self.G), self.optimizer(self.D)
-        self.adversarial = registry.make("adversarial", h.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
     def predict(self, x: Tensor) -> Tensor:
         """The map of pictures, N x 1 x H x W in [0, 1]."""
@@ -80,19 +84,21 @@ class SalGAN(Method):
 
     def content_loss(self, batch: Batch) -> Tensor:
         """L_BCE of the predicted map."""
-        return self._bce(self.predict(batch.observed), batch.target)
+        return self._bce(self.predict(batch.observed), batch.truth)
 
     def critic_loss(self, batch: Batch) -> Tensor:
         """-log D(I, S) - log(1 - D(I, S_hat))."""
         x = batch.observed
         with torch.no_grad():
             y = self.predict(x)
-        return self.adversarial.critic(self.D, torch.cat([x, batch.target], 1), torch.cat([x, y], 1))
+        return self.adversarial.critic(self.D, torch.cat([x, batch.truth], 1), torch.cat([x, y], 1))
 
     def generator_loss(self, batch: Batch) -> Tensor:
         """Alpha L_BCE - log D(I, S_hat)."""
-        y = self.predict(batch.observed)
-        return self.hp.content_weight * self._bce(y, batch.target) + self.adversarial.generator(self.D, torch.cat([batch.observed, y], 1))
+        x = batch.observed
+        y = self.predict(x)
+        game = self.adversarial.generator(self.D, torch.cat([x, y], 1), torch.cat([x, batch.truth], 1))
+        return self.hp.content_weight * self._bce(y, batch.truth) + game
 
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """Regression, then the game."""

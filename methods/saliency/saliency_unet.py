@@ -21,14 +21,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.offers import Capability, SaliencyTask
 from methods.networks.image_nets import UNet, padded
 from methods.procedures import regress
 
 
-class SaliencyUNet(Method):
+class SaliencyUNet(Method[SaliencyTask]):
     """Supervised regression of the map."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"saliency"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"saliency"})
     toy: ClassVar[dict[str, Any]] = {"width": 4}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,14 +42,16 @@ class SaliencyUNet(Method):
         schedule: str = param("cosine", "learning rate against progress")
         width: int = param(24, "channels of the first layer")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: SaliencyTask) -> None:
         """The network and its optimiser."""
         self.G = nn.Sequential(UNet(width=self.hp.width), nn.Conv2d(3, 1, 1))
         self.opt = self.optimizer(self.G)
 
     def loss(self, batch: Batch) -> Tensor:
         """Cross entropy a pixel."""
-        return F.binary_cross_entropy_with_logits(self.G(2 * batch.observed - 1), batch.target)
+        return F.binary_cross_entropy_with_logits(self.G(2 * batch.observed - 1), batch.truth)
 
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """Regression."""

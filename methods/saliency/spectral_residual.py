@@ -22,13 +22,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.method import Batch, Method, param
+from bench.offers import Capability, SaliencyTask
 from methods.saliency._maps import gray, smooth, stretched
 
 
-class SpectralResidual(Method):
+class SpectralResidual(Method[SaliencyTask]):
     """What the spectrum of a picture has beyond the smooth one that all pictures share."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"saliency"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"saliency"})
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP:
@@ -40,6 +41,8 @@ class SpectralResidual(Method):
         def __post_init__(self) -> None:
             if self.width < 8 or self.sigma <= 0:
                 raise ValueError(f"width must be >= 8 and sigma > 0, not {self.width} and {self.sigma}")
+
+    hp: HP
 
     def restore(self, batch: Batch) -> Tensor:
         """The map, N x 1 x H x W in [0, 1], any size."""

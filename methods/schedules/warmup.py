@@ -33,4 +33,4 @@ class Warmup:
 
     @functools.cached_property
     def _rest(self) -> Callable[[float], float]:
-        return registry.make("schedule", self.then)  # type: ignore[no-any-return]
+        return registry.make("schedule", self.then)

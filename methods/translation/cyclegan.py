@@ -30,15 +30,17 @@ from torch import Tensor
 
 from bench import registry
 from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.offers import Capability, RestorationTask
+from methods.losses.contracts import AdversarialLoss
 from methods.networks.image_nets import PatchGAN, ResNetGenerator, padded
 from methods.procedures import descend
 from methods.translation._pool import Pool
 
 
-class CycleGAN(Method):
+class CycleGAN(Method[RestorationTask]):
     """Two generators that undo each other, a critic for each domain."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"unpaired"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"unpaired"})
     toy: ClassVar[dict[str, Any]] = {"ngf": 4, "ndf": 4, "blocks": 1, "pool": 3, "identity": 0.5}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,19 +65,21 @@ class CycleGAN(Method):
             if min(self.pool, self.cycle, self.identity) < 0:
                 raise ValueError("pool, cycle and identity must be >= 0")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: RestorationTask) -> None:
         """Networks, one optimiser of each kind, histories."""
         h = self.hp
         self.G, self.F = (ResNetGenerator(task.channels, h.ngf, h.blocks) for _ in range(2))
         self.D_X, self.D_Y = (PatchGAN(task.channels, h.ndf) for _ in range(2))
         self.opt_g, self.opt_d = self.optimizer(self.G, self.F), self.optimizer(self.D_X, self.D_Y)
-        self.adversarial = registry.make("adversarial", h.adversarial)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
         self.pool_x, self.pool_y = Pool(h.pool), Pool(h.pool)
 
     def generator_loss(self, x: Tensor, y: Tensor, fake_x: Tensor, fake_y: Tensor) -> Tensor:
         """Eq. 3, and the identity loss; all pictures in [-1, 1]."""
         h = self.hp
-        game = self.adversarial.generator(self.D_Y, fake_y) + self.adversarial.generator(self.D_X, fake_x)
+        game = self.adversarial.generator(self.D_Y, fake_y, y) + self.adversarial.generator(self.D_X, fake_x, x)
         cycle = _l1(self.F(fake_y), x) + _l1(self.G(fake_x), y)
         identity = _l1(self.G(y), y) + _l1(self.F(x), x) if h.identity else 0.0
         return game + h.cycle * (cycle + h.identity * identity)
@@ -88,7 +92,7 @@ class CycleGAN(Method):
         """A step of both generators, then one of both critics."""
         while self.t < self.hp.steps:
             self.anneal()
-            x, y = 2 * next(data).observed - 1, 2 * next(data).target - 1  # of two batches: not a pair
+            x, y = 2 * next(data).observed - 1, 2 * next(data).truth - 1  # of two batches: not a pair
             fake_x, fake_y = self.F(y), self.G(x)
             g = descend(self.opt_g, self.generator_loss(x, y, fake_x, fake_y))
             d = descend(self.opt_d, self.critic_loss(x, y, self.pool_x.exchange(fake_x), self.pool_y.exchange(fake_y)))

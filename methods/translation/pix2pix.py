@@ -31,15 +31,17 @@ from torch import Tensor, nn
 from bench import registry
 from bench.errors import UsageError
 from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.offers import Capability, RestorationTask
+from methods.losses.contracts import AdversarialLoss, ContentLoss
 from methods.networks.image_nets import padded
 from methods.procedures import alternate_on_batch, regress
 from methods.translation._networks import EncoderDecoder, patch_critic
 
 
-class Pix2Pix(Method):
+class Pix2Pix(Method[RestorationTask]):
     """L1 plus a conditional game on patches."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"paired"})
+    needs: ClassVar[frozenset[Capability]] = frozenset({"paired"})
     toy: ClassVar[dict[str, Any]] = {"ngf": 4, "ndf": 4, "depth": 3, "patch": 16}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,7 +70,9 @@ class Pix2Pix(Method):
             if self.depth < 1 or not 0 <= self.dropout < 1:
                 raise ValueError("depth must be >= 1 and dropout in [0, 1)")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: RestorationTask) -> None:
         """Networks, optimisers, losses."""
         h = self.hp
         if task.crop % 2**h.depth:
@@ -76,8 +80,8 @@ class Pix2Pix(Method):
         self.G = EncoderDecoder(h.ngf, h.depth, h.skips, h.dropout, h.mc_dropout, task.channels)
         self.D: nn.Module = patch_critic(h.patch, (1 + h.conditional) * task.channels, h.ndf)
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D)
-        self.adversarial = registry.make("adversarial", h.adversarial)
-        self.content = registry.make("content", h.content)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
+        self.content: ContentLoss = registry.make("content", h.content)
 
     def fake(self, batch: Batch) -> Tensor:
         """The translated batch in [-1, 1]."""
@@ -89,15 +93,15 @@ class Pix2Pix(Method):
 
     def critic_loss(self, batch: Batch, y: Tensor) -> Tensor:
         """Eq. 1, halved."""
-        return self.adversarial.critic(lambda y: self.judge(batch, y), 2 * batch.target - 1, y) / 2
+        return self.adversarial.critic(lambda y: self.judge(batch, y), 2 * batch.truth - 1, y) / 2
 
     def content_loss(self, batch: Batch, y: Tensor) -> Tensor:
         """Eq. 3, weighted."""
-        return self.hp.content_weight * self.content(y, 2 * batch.target - 1)
+        return self.hp.content_weight * self.content(y, 2 * batch.truth - 1)
 
     def generator_loss(self, batch: Batch, y: Tensor) -> Tensor:
         """Eq. 4."""
-        game = self.adversarial.generator(lambda y: self.judge(batch, y), y)
+        game = self.adversarial.generator(lambda y: self.judge(batch, y), y, 2 * batch.truth - 1)
         return self.hp.adversarial_weight * game + self.content_loss(batch, y)
 
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:

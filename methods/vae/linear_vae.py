@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.method import Logs, Method, Samples, TrainHP, param
+from bench.offers import GenerationTask
 from methods.elbo import Gaussian, kl, maximise
 
 
@@ -35,7 +36,7 @@ class _Posterior(nn.Module):
         return mean, self.log_variance.expand_as(mean)
 
 
-class LinearVAE(Method):
+class LinearVAE(Method[GenerationTask]):
     """A variational auto-encoder with a linear encoder and decoder: probabilistic PCA by gradient ascent."""
 
     toy: ClassVar[dict[str, Any]] = {"latent": 4}
@@ -50,7 +51,9 @@ class LinearVAE(Method):
         schedule: str = param("cosine", "ours: learning rate against progress")
         latent: int = param(2, "ours: dimensions of z")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+
+    def build(self, task: GenerationTask) -> None:
         """Encoder, decoder, variance and one optimiser."""
         d = math.prod(task.shape)
         self.E, self.G, self.likelihood = _Posterior(d, self.hp.latent), nn.Linear(self.hp.latent, d), Gaussian()

@@ -19,15 +19,16 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.errors import UsageError
 from bench.method import Logs, Method, Samples, TrainHP, param
+from bench.offers import GenerationTask
 from methods.elbo import Bernoulli, Gaussian, kl, maximise
 from methods.networks.backbones import MLPGenerator, mlp_critic
 
 
-class VAE(Method):
+class VAE(Method[GenerationTask]):
     """An encoder q(z|x) and a decoder p(x|z), trained together on the evidence lower bound."""
 
     toy: ClassVar[dict[str, Any]] = {"hidden": 16, "latent": 4}
@@ -44,7 +45,12 @@ class VAE(Method):
         latent: int = param(20, "Fig. 2: 3 to 200")
         likelihood: Literal["auto", "bernoulli", "gaussian"] = param("auto", "App. C; auto: bernoulli for pictures, gaussian for points")
 
-    def build(self, task: Any) -> None:
+    hp: HP
+    E: nn.Module  # N x shape to N x 2 latent: means, logarithms of variances
+    G: nn.Module  # N x latent to N x shape
+    likelihood: Bernoulli | Gaussian
+
+    def build(self, task: GenerationTask) -> None:
         """Encoder, decoder, likelihood and one optimiser."""
         h, points = self.hp, len(task.shape) == 1
         if points and h.likelihood == "bernoulli":

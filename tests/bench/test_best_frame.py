@@ -97,7 +97,7 @@ def test_the_source_lists_frames_in_order_of_time_without_the_one_that_is_left_o
     assert pictures.names == ["1_3", "1_12"]
     assert [file.stem for file in pictures[0].files] == ["GroundTruth1_3_2", "GroundTruth1_3_9"]
     assert [file.stem for file in pictures[1].files] == ["GroundTruth1_12_1", "GroundTruth1_12_10"]
-    assert torch.equal(pictures[1].sharp, list(pictures[1].frames())[1])
+    assert torch.equal(pictures[1].target, list(pictures[1].frames())[1])
     assert len(Kohler().open(root, "train")) == 0
 
 
@@ -106,7 +106,7 @@ def test_deblurring_is_scored_by_the_best_frame(root):
     task.open(root, torch.device("cpu"))
     scores = task.score(registry.make("method", "identity")(task), lambda done, total: None)
     pictures = Kohler().open(root, "test")
-    expected = [max(by_hand(picture.blurred, frame) for frame in picture.frames()) for picture in pictures]
+    expected = [max(by_hand(picture.observed, frame) for frame in picture.frames()) for picture in pictures]
     assert scores.per_image["psnr"][0] == pictures.names
     assert scores.per_image["psnr"][1] == pytest.approx(expected, abs=1e-4)  # pictures are float32
     assert task.cards()["psnr"].protocol["frames"] == PROTOCOL

@@ -60,7 +60,7 @@ def _regularised(power, graph):
 def _plus_log_d(m, batch):
     """Reg-GAN's encoder term as printed, with the wrong sign."""
     y = m.G(m.E(batch.x).reshape(len(batch), -1))
-    return m.hp.lambda1 * F.mse_loss(y, batch.x) - m.hp.lambda2 * m.adversarial.generator(m.D, y)
+    return m.hp.lambda1 * F.mse_loss(y, batch.x) - m.hp.lambda2 * m.adversarial.generator(m.D, y, batch.x)
 
 
 _unroll, _information = unrolled_gan.UnrolledGAN.unroll, infogan.InfoGAN.information

@@ -41,7 +41,7 @@ def test_the_classes_are_those_of_the_data(detector, photographs):
 
 def test_the_published_detector_sees_what_is_annotated(detector, photographs):
     """Published AP50 on all of val2017: 25.3 %; these 128 photographs are a little easier."""
-    found = [detector(p.sharp[None])[0] for p in photographs]
+    found = [detector(p.target[None])[0] for p in photographs]
     score = Detection().score(found, [Detections.annotated(p.boxes, p.labels) for p in photographs])
     assert 0.25 < score.ap50 < 0.45
     assert score.map < score.ap50
@@ -50,7 +50,7 @@ def test_the_published_detector_sees_what_is_annotated(detector, photographs):
 def test_blur_blinds_and_richardson_lucy_heals(detector, photographs):
     """At half size (about 320 x 240, the detector's own scale)."""
     pictures = [photographs[i] for i in range(64)]
-    sharp = [F.interpolate(p.sharp[None], scale_factor=0.5, mode="area") for p in pictures]
+    sharp = [F.interpolate(p.target[None], scale_factor=0.5, mode="area") for p in pictures]
     truth = [Detections.annotated(p.boxes / 2, p.labels) for p in pictures]
     rng = torch.Generator().manual_seed(0)
     blur = MotionBlur(max_len=40, noise=2 / 255)

@@ -41,12 +41,12 @@ class Sees(Detection):
 
 
 def scene(name, lamps, level, crowds=()):
-    sharp = torch.zeros(3, 16, 16)
-    sharp[:, 4:12, 4:12] = level
+    target = torch.zeros(3, 16, 16)
+    target[:, 4:12, 4:12] = level
     boxes = torch.tensor(lamps).reshape(-1, 4).float()
     marked = torch.tensor(crowds).reshape(-1, 4).float()
     labels, many = (torch.zeros(len(b), dtype=torch.int64) for b in (boxes, marked))
-    return Picture(name=name, sharp=sharp, boxes=boxes, labels=labels, crowds=marked, crowd_labels=many)
+    return Picture(name=name, target=target, boxes=boxes, labels=labels, crowds=marked, crowd_labels=many)
 
 
 SCENES = [scene("lamp", [4, 4, 12, 12], 1.0), scene("dark", [], 0.0), scene("many", [], 1.0, crowds=[0, 0, 16, 16])]
@@ -67,7 +67,7 @@ class Hands:
 
 def scored(method):
     def scenes():
-        return exam(SCENES, lambda picture, i: Batch(picture.sharp[None], picture.sharp[None]), torch.device("cpu"))
+        return exam(SCENES, lambda picture, i: Batch(picture.target[None], picture.target[None]), torch.device("cpu"))
 
     return DetectionExam(Sees(), ["lamp"], scenes, torch.device("cpu")).score(method, lambda done: None)
 

@@ -24,7 +24,7 @@ from datasets.digit_scenes import DigitScenes
 @functools.cache
 def scenes(n=48):
     pictures = [DigitScenes(test=n).open(None, "test")[i] for i in range(n)]
-    return torch.stack([p.sharp for p in pictures]), [Detections.annotated(p.boxes, p.labels) for p in pictures]
+    return torch.stack([p.target for p in pictures]), [Detections.annotated(p.boxes, p.labels) for p in pictures]
 
 
 @functools.cache

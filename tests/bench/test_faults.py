@@ -124,7 +124,7 @@ class NanPhotos(Photos):
         def load(i):
             picture = sound[i]
             if i == 0 and split == self.where:
-                picture.sharp[0, 0, 0] = float("nan")
+                picture.target[0, 0, 0] = float("nan")
             return picture
 
         return PictureSet(sound.names, load, sound.fingerprint + self.where)

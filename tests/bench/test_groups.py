@@ -16,7 +16,7 @@ from datasets.photos import Photos
 
 
 def picture(name, **changes):
-    return Picture(name=name, sharp=torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0)), **changes)
+    return Picture(name=name, target=torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0)), **changes)
 
 
 def test_tiles_belong_to_their_photo_or_to_what_it_was_taken_from():
@@ -26,7 +26,7 @@ def test_tiles_belong_to_their_photo_or_to_what_it_was_taken_from():
 
 def test_an_exam_keeps_units_and_a_picture_of_its_own_is_one():
     shown = exam(
-        [picture("a"), picture("b", group="v"), picture("c", group="v")], lambda p, _: Batch(p.sharp[None], p.sharp[None]), torch.device("cpu")
+        [picture("a"), picture("b", group="v"), picture("c", group="v")], lambda p, _: Batch(p.target[None], p.target[None]), torch.device("cpu")
     )
     assert shown.groups == {"a": "a", "b": "v", "c": "v"}
 

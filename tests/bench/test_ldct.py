@@ -65,7 +65,7 @@ def test_training_pairs_are_crops_of_one_scan_a_slice(task):
     assert a.observed.shape == a.target.shape == (6, 1, 24, 24)
     assert torch.equal(a.observed, b.observed)
     assert not torch.equal(a.observed, other.observed)
-    whole = torch.stack([p.blurred for p in task._crops.cache])
+    whole = torch.stack([p.observed for p in task._crops.cache])
     windows = torch.cat([w.unfold(2, 24, 1).unfold(3, 24, 1).reshape(-1, 24, 24) for w in (whole, whole.flip(-1))])
     for crop in a.observed:  # two draws of a slice show the same noise
         assert (windows == crop).all((1, 2)).any()
@@ -100,7 +100,7 @@ def test_the_dose_is_part_of_the_protocol(task):
 
 
 def test_pairs_that_came_as_pairs_are_judged_as_they_are(monkeypatch):
-    pairs = [Picture(name=str(i), sharp=torch.full((1, 16, 16), 0.25), blurred=torch.full((1, 16, 16), 0.3)) for i in range(2)]
+    pairs = [Picture(name=str(i), target=torch.full((1, 16, 16), 0.25), observed=torch.full((1, 16, 16), 0.3)) for i in range(2)]
     monkeypatch.setattr(ldct.LDCT, "_open", lambda self, data, split, instead="": PictureSet(["0", "1"], lambda i: pairs[i], "x"))
     task = opened("ldct[crop=8]")
     assert "sinogram" not in task.offers

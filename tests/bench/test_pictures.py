@@ -12,9 +12,9 @@ from bench.tasks._pictures import tiles
 
 def halves():
     """16 x 32: the left half of contrast .5 in one channel, the right half flat."""
-    sharp = torch.full((3, 16, 32), 0.5)
-    sharp[0, :, :16] = torch.tensor([0.0, 1.0]).repeat(16, 8)
-    return Picture(name="p", sharp=sharp)
+    target = torch.full((3, 16, 32), 0.5)
+    target[0, :, :16] = torch.tensor([0.0, 1.0]).repeat(16, 8)
+    return Picture(name="p", target=target)
 
 
 def test_flat_tiles_are_left_out():
@@ -25,9 +25,9 @@ def test_flat_tiles_are_left_out():
 
 def test_pictures_with_their_own_blur_and_small_ones_stay_whole():
     flat = torch.zeros(3, 16, 32)
-    assert [t.sharp.shape[-1] for t in tiles(Picture(name="p", sharp=flat, blurred=flat), 16, 0.5)] == [32]
-    assert [t.sharp.shape[-1] for t in tiles(Picture(name="p", sharp=flat), 24, 0.5)] == [32]
-    assert [t.sharp.shape[-1] for t in tiles(Picture(name="p", sharp=flat), 0, 0.5)] == [32]
+    assert [t.target.shape[-1] for t in tiles(Picture(name="p", target=flat, observed=flat), 16, 0.5)] == [32]
+    assert [t.target.shape[-1] for t in tiles(Picture(name="p", target=flat), 24, 0.5)] == [32]
+    assert [t.target.shape[-1] for t in tiles(Picture(name="p", target=flat), 0, 0.5)] == [32]
 
 
 def test_a_suite_that_sorts_by_an_unknown_column_is_refused_before_training(tmp_path, capsys):

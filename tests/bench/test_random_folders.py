@@ -143,7 +143,7 @@ def scored(task):
     method = registry.find("method", "identity")(task)
     names, values = task.score(method, lambda done, total: None).per_image["psnr"]
     assert len(names) == len(set(names)) == len(values)
-    return {picture.name: level_of(picture.sharp) for picture in task._test.pictures if picture.name in set(names)}
+    return {picture.name: level_of(picture.target) for picture in task._test.pictures if picture.name in set(names)}
 
 
 def value_or_refusal(call, *arguments, says):
@@ -191,7 +191,7 @@ def test_the_splits_of_a_folder_share_no_picture_and_lose_none(tmp_path, items):
         return
     if not (opened := value_or_refusal(lambda: {split: source.open(None, split) for split in SPLITS}, says=["would both be called"])):
         return
-    assert sorted(level_of(picture.sharp) for split in SPLITS for picture in opened[split]) == expected
+    assert sorted(level_of(picture.target) for split in SPLITS for picture in opened[split]) == expected
     assert {split: source.count(None, split) for split in SPLITS} == {split: len(opened[split]) for split in SPLITS}
     if not len(opened["test"]):
         with pytest.raises(UsageError, match=r"the test split of folder.* is empty .*give split=test") as caught:
@@ -224,7 +224,7 @@ def test_every_pair_keeps_its_own_truth_or_is_named(tmp_path, items, corrupt):
         says += [f"{one_line(Path(name).name)}" for name in lonely if ("A", name) in made]
     if (pictures := value_or_refusal(source.open, None, "test", says=says)) is None:
         return
-    assert sorted((level_of(picture.blurred), level_of(picture.sharp)) for picture in pictures) == pairs
+    assert sorted((level_of(picture.observed), level_of(picture.target)) for picture in pictures) == pairs
     assert len(set(pictures.names)) == len(pairs)
     for name in lonely:
         assert one_line(Path(name).name) in "\n".join(pictures.skipped)

@@ -105,7 +105,7 @@ def test_every_picture_meets_its_own_truth(monkeypatch):
     for i, (h, w) in enumerate([(40, 50), (40, 50), (50, 40), (40, 50)]):
         density = torch.zeros(1, h, w)
         density[:, 4 * i : 4 * i + 12, 4 * i : 4 * i + 12] = 1
-        made.append(Seen(name=f"p{i}", sharp=density.expand(3, -1, -1), density=density, mask=density, fixations=density))
+        made.append(Seen(name=f"p{i}", observed=density.expand(3, -1, -1), target=density, mask=density, fixations=density))
     pictures = PictureSet([s.name for s in made], lambda i: made[i], "made")
     for whole in (False, True):
         task = _open(whole=whole, metrics=("cc", "nss"))
@@ -113,7 +113,7 @@ def test_every_picture_meets_its_own_truth(monkeypatch):
         scores = _score(task, "brightness")
         assert sorted(scores.per_image["cc"][0]) == ["p0", "p1", "p2", "p3"]
         assert min(scores.per_image["cc"][1]) > (0.999 if whole else 0.95)
-        expected = {s.name: (1 - s.density.mean().item()) / s.density.std().item() for s in made}
+        expected = {s.name: (1 - s.target.mean().item()) / s.target.std().item() for s in made}
         found = dict(zip(*scores.per_image["nss"]))
         assert found == pytest.approx(expected, rel=1e-5 if whole else 0.1)
 
@@ -131,7 +131,7 @@ def test_others_are_fixations_on_other_pictures():
     for i in range(3):
         fixations = torch.zeros(1, 20, 40)
         fixations[0, 2 * i, 3 * i] = 1
-        made.append(Seen(name=str(i), sharp=torch.zeros(3, 20, 40), density=torch.ones(1, 20, 40), fixations=fixations))
+        made.append(Seen(name=str(i), observed=torch.zeros(3, 20, 40), target=torch.ones(1, 20, 40), fixations=fixations))
     truth = Truth(PictureSet(["0", "1", "2"], lambda i: made[i], "made"), lambda: torch.full((1, 5, 5), 0.25))
     of = truth.of("1", truth.kinds)
     assert of["others"][0].nonzero().tolist() == [[0, 0], [4, 6]]
@@ -283,7 +283,7 @@ def test_others_come_from_pictures_that_have_fixations():
     """Ten of them, whichever lie between."""
     places = torch.arange(16).reshape(16, 1, 1, 1) == torch.arange(16).reshape(1, 1, 4, 4)  # each picture was looked at in one place
     marks = places.float() * (torch.arange(16) % 4 > 0).reshape(16, 1, 1, 1)  # but every fourth
-    pictures = [Seen(name=str(i), sharp=torch.zeros(3, 4, 4), density=torch.ones(1, 4, 4), fixations=m) for i, m in enumerate(marks)]
+    pictures = [Seen(name=str(i), observed=torch.zeros(3, 4, 4), target=torch.ones(1, 4, 4), fixations=m) for i, m in enumerate(marks)]
     truth = Truth(PictureSet([p.name for p in pictures], lambda i: pictures[i], ""), lambda: marks[0])
     assert truth.judged == [i for i in range(16) if i % 4]
     for i in truth.judged:

@@ -166,9 +166,9 @@ def test_two_pictures_to_judge_have_two_names():
     def observe(picture, i):
         raise AssertionError
 
-    pictures = [Picture(name="x@0,0", sharp=torch.rand(3, 8, 8)), Picture(name="x@0,0", sharp=torch.rand(3, 8, 8))]
+    pictures = [Picture(name="x@0,0", target=torch.rand(3, 8, 8)), Picture(name="x@0,0", target=torch.rand(3, 8, 8))]
     with pytest.raises(UsageError, match="two pictures to judge are called x@0,0: rename"):
-        exam(pictures, lambda picture, i: opened("denoise").degrade(picture.sharp[None], torch.Generator()), CPU)
+        exam(pictures, lambda picture, i: opened("denoise").degrade(picture.target[None], torch.Generator()), CPU)
 
 
 def test_scores_have_one_value_a_name():
@@ -178,7 +178,7 @@ def test_scores_have_one_value_a_name():
 
 # -- pictures smaller than the crop
 def pictures_of(*sides):
-    made = [Picture(name=f"p{side}", sharp=torch.full((3, side, side), i / 10)) for i, side in enumerate(sides)]
+    made = [Picture(name=f"p{side}", target=torch.full((3, side, side), i / 10)) for i, side in enumerate(sides)]
     return PictureSet([picture.name for picture in made], made.__getitem__, "f")
 
 

@@ -111,7 +111,7 @@ def test_test_tiles_are_pairs_and_not_flat():
 
 def test_whole_pictures_are_squeezed(labels):
     task = opened(labels, data="folder_pair[path=own]", load=18)
-    assert {p.sharp.shape for p in task._crops.pictures} == {(3, 18, 18)}
+    assert {p.target.shape for p in task._crops.pictures} == {(3, 18, 18)}
     assert task.batch(4, rng()).observed.shape == (4, 3, 16, 16)
     (batch,) = task._test.batches
     assert batch.target.shape == (2, 3, 32, 32)

@@ -123,7 +123,7 @@ def test_a_picture_is_restored_alone_as_in_company(name, tmp_path):
     method = checks.make(name)
     checks.train(method, tmp_path)
     batch = method.task.batch(3, torch.Generator().manual_seed(5))
-    pictures = [Picture(name=str(i), sharp=x) for i, x in enumerate(batch.target)]
+    pictures = [Picture(name=str(i), target=x) for i, x in enumerate(batch.target)]
     exams = [Exam(["a", "b", "c"], batches, pictures) for batches in ([batch], [batch.pick(i) for i in range(3)])]
     with judging(method):
         together, alone = (torch.cat([y for _, y in exam.restore(method)]) for exam in exams)

@@ -25,7 +25,7 @@ def levels(x):
 
 @pytest.fixture(scope="module")
 def photo():
-    return Photos().open(None, "validation")[0].sharp[None]  # 1 x 3 x 300 x 451
+    return Photos().open(None, "validation")[0].target[None]  # 1 x 3 x 300 x 451
 
 
 @needs_set5

@@ -32,11 +32,11 @@ def test_phantoms_are_fixed_distinct_and_inside_the_disc():
     pictures = [p for s in splits.values() for p in s]
     assert [len(s) for s in splits.values()] == [4, 2, 2]
     assert len({p.name for p in pictures}) == len({s.fingerprint for s in splits.values()}) + 5 == 8
-    assert len({tuple(p.sharp.flatten().tolist()) for p in pictures}) == 8
-    assert torch.equal(source.open(None, "test")[1].sharp, splits["test"][1].sharp)
+    assert len({tuple(p.target.flatten().tolist()) for p in pictures}) == 8
+    assert torch.equal(source.open(None, "test")[1].target, splits["test"][1].target)
     for p in pictures:
-        assert p.sharp.shape == (1, 48, 48)
-        hu = ct.to_hu(p.sharp[0])
+        assert p.target.shape == (1, 48, 48)
+        hu = ct.to_hu(p.target[0])
         torch.testing.assert_close(hu[~ct.inscribed(48)], torch.full_like(hu[~ct.inscribed(48)], -1000), atol=1e-2, rtol=0)
         assert 0.15 < ((hu > -160) & (hu < 240)).float().mean() < 0.7  # tissue
         assert hu.max() > 300  # bone
@@ -62,7 +62,7 @@ def test_impossible_phantoms(options):
 # -- low dose
 @pytest.fixture(scope="module")
 def phantom():
-    return Ellipses(size=48).open(None, "test")[0].sharp[None]
+    return Ellipses(size=48).open(None, "test")[0].target[None]
 
 
 @pytest.mark.parametrize("beam", ["parallel", "fan"])
@@ -159,8 +159,8 @@ def test_a_folder_is_split_by_patient(tmp_path):
     assert sum(map(bool, of)) > 1
     everything = DICOM(path=str(tmp_path), split="test", size=4).open(None, "test")
     assert len(everything) == 36
-    assert everything[0].sharp.shape == (1, 4, 4)
-    torch.testing.assert_close(everything[0].sharp.mean(), DICOM(path=str(tmp_path), split="test").open(None, "test")[0].sharp.mean())
+    assert everything[0].target.shape == (1, 4, 4)
+    torch.testing.assert_close(everything[0].target.mean(), DICOM(path=str(tmp_path), split="test").open(None, "test")[0].target.mean())
 
 
 def test_what_is_no_ct_slice_is_named(tmp_path):
@@ -208,7 +208,7 @@ def test_any_tag_may_be_there_and_empty(tmp_path, tag):
     kept = [DICOM(path=str(tmp_path), on_corrupt="skip").open(None, split) for split in ("train", "validation", "test")]
     names = [name for pictures in kept for name in pictures.names]
     assert sorted(names + [re.search(r"\w+\.dcm", line)[0] for pictures in kept for line in pictures.skipped]) == ["good.dcm", "odd.dcm"]
-    assert all(picture.sharp.shape == (1, 8, 8) for pictures in kept for picture in pictures)
+    assert all(picture.target.shape == (1, 8, 8) for pictures in kept for picture in pictures)
 
 
 def test_slices_without_the_ending_are_named(tmp_path):
@@ -261,7 +261,7 @@ def test_mayos_pairs_in_either_layout(tmp_path, nested):
         "test": ["L506/0000", "L506/0001"],
     }
     pair = source.open(tmp_path, "test")[1]
-    torch.testing.assert_close(ct.to_hu(pair.blurred) - ct.to_hu(pair.sharp), torch.full((1, 8, 8), 9.0), atol=1e-2, rtol=0)
+    torch.testing.assert_close(ct.to_hu(pair.observed) - ct.to_hu(pair.target), torch.full((1, 8, 8), 9.0), atol=1e-2, rtol=0)
     with pytest.raises(UsageError, match="no slices of 1mm"):
         Mayo(thickness="1mm").open(tmp_path, "test")
     twin = next(root.rglob("L506_FD*.0000.2015*"))
@@ -291,7 +291,7 @@ def test_real_slices_have_air_and_tissue_where_they_should():
     slices = DICOM(split="test", size=64).open(Path(DATA), "test")
     assert len(slices) == 16
     for picture in slices:
-        hu = ct.to_hu(picture.sharp)
+        hu = ct.to_hu(picture.target)
         assert hu.min() >= -1024
         assert 0.03 < ((hu > -160) & (hu < 240)).float().mean() < 0.9, picture.name  # also of the file whose intercept is 0
     patients = [

@@ -13,9 +13,9 @@ def scenes():
 
 def test_scenes_look_as_promised(scenes):
     for picture in [p for split in scenes.values() for p in split]:
-        assert picture.sharp.shape == (3, 128, 128)
-        assert picture.sharp.dtype == torch.float32
-        assert 0 <= picture.sharp.min() <= picture.sharp.max() <= 1
+        assert picture.target.shape == (3, 128, 128)
+        assert picture.target.dtype == torch.float32
+        assert 0 <= picture.target.min() <= picture.target.max() <= 1
         assert 3 <= len(picture.labels) == len(picture.boxes) <= 6
         assert picture.labels.dtype == torch.int64
         assert picture.boxes.dtype == torch.float32
@@ -34,10 +34,10 @@ def test_every_digit_appears(scenes):
 
 def test_a_scene_depends_on_seed_split_and_index_alone():
     few, many = DigitScenes(test=3).open(None, "test"), DigitScenes(test=9).open(None, "test")
-    assert torch.equal(many[2].sharp, few[2].sharp)
-    assert torch.equal(few[2].sharp, few[2].sharp)
-    assert not torch.equal(few[2].sharp, few[1].sharp)
-    assert not torch.equal(few[2].sharp, DigitScenes(seed=1).open(None, "test")[2].sharp)
+    assert torch.equal(many[2].target, few[2].target)
+    assert torch.equal(few[2].target, few[2].target)
+    assert not torch.equal(few[2].target, few[1].target)
+    assert not torch.equal(few[2].target, DigitScenes(seed=1).open(None, "test")[2].target)
     with pytest.raises(IndexError):
         few[3]
 
@@ -47,7 +47,7 @@ def test_boxes_bound_exactly_what_is_opaque(monkeypatch):
     monkeypatch.setattr(digit_scenes, "_photos", lambda split: [("night", np.zeros((140, 150, 3), np.float32))])
     monkeypatch.setattr(digit_scenes, "_colour", lambda patch, alpha, rng: np.ones(3, np.float32))
     for picture in DigitScenes(train=20).open(None, "train"):
-        solid = picture.sharp[0] > 0.5
+        solid = picture.target[0] > 0.5
         covered = torch.zeros(128, 128, dtype=torch.bool)
         for x0, y0, x1, y1 in picture.boxes.int().tolist():
             inside = solid[y0:y1, x0:x1]
@@ -82,7 +82,7 @@ def test_scenes_change_only_with_the_recipe():
     """If this fails on purpose, raise `_RECIPE` and put the new values here."""
     picture = DigitScenes().open(None, "test")[0]
     assert digit_scenes._RECIPE == 1
-    assert (picture.labels.tolist(), picture.boxes[0].tolist(), round(picture.sharp.mean().item(), 4)) == GOLDEN
+    assert (picture.labels.tolist(), picture.boxes[0].tolist(), round(picture.target.mean().item(), 4)) == GOLDEN
 
 
 GOLDEN = ([0, 7, 9, 1], [10.0, 13.0, 27.0, 41.0], 0.5032)

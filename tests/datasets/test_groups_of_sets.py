@@ -113,21 +113,21 @@ def test_views_of_one_thing_or_person_share_it(spec, owner):
 
 @pytest.mark.parametrize("spec", ["digit_scenes[train=40,validation=20,test=60]", "popout[train=40,validation=20,test=60]"])
 def test_scenes_belong_to_the_photo_that_they_stand_on_and_no_photo_is_in_two_splits(spec):
-    photos = {split: {picture.name: picture.sharp for picture in Photos().open(None, split)} for split in SPLITS}
+    photos = {split: {picture.name: picture.target for picture in Photos().open(None, split)} for split in SPLITS}
     for split in SPLITS:
         found = groups(spec, None, split)
         assert set(found.values()) == set(photos[split])  # every photo serves, none of another split
 
 
 def test_a_scene_shows_the_photo_that_it_names():
-    photos = {picture.name: picture.sharp for picture in Photos().open(None, "test")}
+    photos = {picture.name: picture.target for picture in Photos().open(None, "test")}
     for scene in registry.make("dataset", "digit_scenes[test=5]").open(None, "test"):
         free = torch.ones(128, 128, dtype=torch.bool)
         for x0, y0, x1, y1 in scene.boxes.int().tolist():
             free[max(y0 - 6, 0) : y1 + 6, max(x0 - 6, 0) : x1 + 6] = False
         y, x = free.nonzero()[0].tolist()  # a row of pixels without ink
         assert free[y, x : x + 20].all()
-        strip, photo = scene.sharp[0, y, x : x + 20], photos[scene.group][0]
+        strip, photo = scene.target[0, y, x : x + 20], photos[scene.group][0]
         assert ((photo.unfold(1, 20, 1) - strip).abs().amax(2) < 1e-6).any(), scene.name
 
 

@@ -84,7 +84,7 @@ def test_stems_are_keys_only_where_they_are_unique(tmp_path):
 
 def test_no_set_has_one_name_twice():
     with pytest.raises(UsageError, match="two pictures called a:"):
-        PictureSet(["a", "b", "a"], lambda i: Picture(name="", sharp=None), "")
+        PictureSet(["a", "b", "a"], lambda i: Picture(name="", target=None), "")
 
 
 # -- pairs
@@ -94,8 +94,8 @@ def test_pairs_of_one_stem_keep_their_own_truth(tmp_path):
     first = level(np.asarray(Image.open(tmp_path / "A/test/0.bmp"), np.float32) / 255)
     pictures = opened("folder_pair", tmp_path)
     assert pictures.names == ["0.bmp", "0.png", "1", "s/1", "t/1"]
-    assert [level(p.blurred) for p in pictures] == list(range(first, first + 5))
-    assert [level(p.sharp) for p in pictures] == list(range(first + 5, first + 10))
+    assert [level(p.observed) for p in pictures] == list(range(first, first + 5))
+    assert [level(p.target) for p in pictures] == list(range(first + 5, first + 10))
 
 
 def test_what_lacks_its_partner_is_named(tmp_path):

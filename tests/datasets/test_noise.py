@@ -141,7 +141,7 @@ def test_cc15_pairs_noise_with_its_mean(tmp_path):
         paint(tmp_path / "cc15" / f"{camera}_mean.png", level=mean)
     pictures = CC15().open(tmp_path, "test")
     assert pictures.names == ["5dmark3_iso3200_1", "d800_iso1600_2"]
-    assert [round(float(p[0, 0, 0]) * 255) for p in (pictures[1].blurred, pictures[1].sharp)] == [30, 40]
+    assert [round(float(p[0, 0, 0]) * 255) for p in (pictures[1].observed, pictures[1].target)] == [30, 40]
     (tmp_path / "cc15" / "d800_iso1600_2_mean.png").unlink()
     with pytest.raises(UsageError, match=r"d800_iso1600_2_real\.png has no"):
         CC15().open(tmp_path, "test")

@@ -35,12 +35,12 @@ def scenes():
 
 def test_scenes_are_what_they_say(scenes):
     for scene in list(scenes)[:8]:
-        assert scene.sharp.shape == (3, 96, 128)
-        assert scene.sharp.dtype == torch.float32
-        assert 0 <= scene.sharp.min() <= scene.sharp.max() <= 1
-        assert {m.shape for m in (scene.density, scene.mask, scene.fixations)} == {(1, 96, 128)}
-        assert scene.density.max() == 1
-        assert scene.target is scene.density
+        assert scene.observed.shape == (3, 96, 128)
+        assert scene.observed.dtype == torch.float32
+        assert 0 <= scene.observed.min() <= scene.observed.max() <= 1
+        assert {m.shape for m in (scene.target, scene.mask, scene.fixations)} == {(1, 96, 128)}
+        assert scene.target.max() == 1
+        assert not torch.equal(scene.target, scene.mask)
         assert scene.fixations.sum() == 20
         assert set(scene.fixations.unique().tolist()) == {0, 1} == set(scene.mask.unique().tolist())
 
@@ -49,7 +49,7 @@ def test_people_look_at_the_odd_item(scenes):
     hits, centre = [], []
     for scene in scenes:
         y, x = scene.mask[0].nonzero().double().mean(0)
-        peak = torch.tensor(divmod(int(scene.density.argmax()), 128))
+        peak = torch.tensor(divmod(int(scene.target.argmax()), 128))
         assert torch.hypot(*(peak - torch.stack([y, x]))) < 2
         looked = scene.fixations[0].nonzero()
         hits.append((torch.hypot(*(looked - peak).T.double()) < 3 * 8).double().mean())
@@ -61,10 +61,10 @@ def test_people_look_at_the_odd_item(scenes):
 
 def test_a_scene_is_a_function_of_its_number(scenes):
     again = Popout(test=7).open(None, "test")
-    assert torch.equal(scenes[6].sharp, again[6].sharp)
+    assert torch.equal(scenes[6].observed, again[6].observed)
     assert torch.equal(scenes[6].fixations, again[6].fixations)
-    assert not torch.equal(scenes[6].sharp, scenes[5].sharp)
-    assert not torch.equal(scenes[6].sharp, Popout(seed=1).open(None, "test")[6].sharp)
+    assert not torch.equal(scenes[6].observed, scenes[5].observed)
+    assert not torch.equal(scenes[6].observed, Popout(seed=1).open(None, "test")[6].observed)
     prints = [part.open(None, "test").fingerprint for part in (Popout(), Popout(seed=1), Popout(looks=5), Popout(width=96))]
     assert len({*prints}) == 4
 
@@ -96,8 +96,8 @@ def test_mit1003_in_the_authors_layout(tmp_path):
     everything = MIT1003(split="test").open(tmp_path, "test")
     assert everything.names == sorted(f"i{i}" for i in range(12))
     seen = everything[0]
-    assert seen.sharp.shape == (3, 30, 40)
-    assert seen.density.max() == 1
+    assert seen.observed.shape == (3, 30, 40)
+    assert seen.target.max() == 1
     assert seen.fixations.sum() == 64
     assert MIT1003(split="test").count(tmp_path, "train") == 0
 
@@ -120,7 +120,7 @@ def test_salicon_in_the_authors_layout(tmp_path):
     assert counts[1] > 0
     assert counts[2] == 2
     seen = Salicon().open(tmp_path, "test")[0]
-    assert seen.density.max() == 1
+    assert seen.target.max() == 1
     assert seen.fixations[0].nonzero().tolist() == [[0, 0], [47, 63]]
     path.write_bytes(b"no matlab file")
     with pytest.raises(UsageError, match="cannot read the fixations"):
@@ -151,7 +151,7 @@ def test_sod_takes_its_photographs_from_bsds(tmp_path):
 def test_sod_shows_predictions_in_place_of_photographs(tmp_path):
     root = sod(tmp_path)
     seen = SOD(pictures="pred_X").open(root, "test")[0]
-    assert seen.sharp.unique().tolist() == pytest.approx([0.2])
+    assert seen.observed.unique().tolist() == pytest.approx([0.2])
     with pytest.raises(Unavailable, match=r"mask 0 and 2 more: expected .*pred_Y/ID\.png"):
         SOD(pictures="pred_Y").open(root, "test")
 
@@ -160,9 +160,9 @@ def test_sod_shows_predictions_in_place_of_photographs(tmp_path):
 def test_the_sets_at_hand():
     root = Path(DATA)
     seen = MIT1003().open(root, "test")[0]
-    assert seen.sharp.shape[1:] == seen.density.shape[1:]
-    assert seen.density.max() == 1
+    assert seen.observed.shape[1:] == seen.target.shape[1:]
+    assert seen.target.max() == 1
     assert seen.fixations is None
     assert [SOD(split="bsds").count(root, split) for split in ("train", "validation", "test")] == [182, 18, 100]
     first = SOD().open(root, "test")[0]
-    assert first.sharp.shape[1:] == first.mask.shape[1:]
+    assert first.observed.shape[1:] == first.mask.shape[1:]

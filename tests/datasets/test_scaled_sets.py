@@ -27,7 +27,7 @@ def test_layouts(tmp_path, name, nested):
     lay_out(tmp_path / published / "image_SRF_2" if nested else tmp_path / f"{name}_x2", 2)
     found = registry.make("dataset", f"{name}[scale=2]").open(tmp_path, "test")
     assert found.names == ["img_001", "img_002"]
-    assert found[1].sharp.shape == (3, 16, 24)
+    assert found[1].target.shape == (3, 16, 24)
     assert found[1].small.shape == (3, 8, 12)
     assert found[1].small[:, 0, 0].mul(255).round().tolist() == [0, 2, 0]
     assert len(registry.make("dataset", f"{name}[scale=2]").open(tmp_path, "train")) == 0
@@ -41,5 +41,5 @@ def test_a_scale_that_is_not_there(tmp_path):
 
 @pytest.mark.skipif(not DATA or not Path(DATA, "set5_x4").is_dir(), reason="needs GANBENCH_DATA with set5_x4")
 def test_the_real_set5():
-    sizes = [p.sharp.shape[1:] for p in registry.make("dataset", "set5").open(Path(DATA), "test")]
+    sizes = [p.target.shape[1:] for p in registry.make("dataset", "set5").open(Path(DATA), "test")]
     assert sizes == [(512, 512), (288, 288), (256, 256), (280, 280), (344, 228)]

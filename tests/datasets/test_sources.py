@@ -71,7 +71,7 @@ def test_the_inventory_has_a_row_for_each(tmp_path):
 def test_photos_are_bundled():
     pictures = Photos().open(None, "validation")
     assert pictures.names == ["chelsea", "moon"]
-    assert pictures[0].sharp.shape == (3, 300, 451)
+    assert pictures[0].target.shape == (3, 300, 451)
     for split in SPLITS:
         assert Photos().count(None, split) == len(Photos().open(None, split))
     with pytest.raises(Unavailable, match="reinstall no_such_package"):
@@ -80,13 +80,13 @@ def test_photos_are_bundled():
 
 def test_no_photo_is_in_two_splits_and_each_is_large_enough_for_a_scene():
     photos = [picture for split in SPLITS for picture in Photos().open(None, split)]
-    assert len({picture.name for picture in photos}) == len({hash(picture.sharp.numpy().tobytes()) for picture in photos}) == len(photos) == 19
-    assert min(side for picture in photos for side in picture.sharp.shape[1:]) == 300
+    assert len({picture.name for picture in photos}) == len({hash(picture.target.numpy().tobytes()) for picture in photos}) == len(photos) == 19
+    assert min(side for picture in photos for side in picture.target.shape[1:]) == 300
 
 
 def test_gray_photos_are_those_that_colour_only_leaves_out():
     def names(split, gray):
-        return [p.name for p in Photos().open(None, split) if (p.sharp == p.sharp[:1]).all() == gray]
+        return [p.name for p in Photos().open(None, split) if (p.target == p.target[:1]).all() == gray]
 
     for split in SPLITS:
         assert Photos(colour_only=True).open(None, split).names == names(split, False)
@@ -115,7 +115,7 @@ def test_folder_for_testing_only(tmp_path):
     paint(tmp_path / "sub" / "b.png")
     pictures = Folder(path=str(tmp_path), split="test", recursive=False).open(None, "test")
     assert pictures.names == ["a.png"]
-    assert pictures[0].sharp[:, 0, 0].tolist() == [1, 0, 0]
+    assert pictures[0].target[:, 0, 0].tolist() == [1, 0, 0]
     assert len(Folder(path=str(tmp_path), split="test").open(None, "train")) == 0
 
 
@@ -146,7 +146,7 @@ def test_pictures_are_read_when_asked_for(tmp_path):
     path = paint(tmp_path / "a.png", 0)
     pictures = Folder(split="test").open(tmp_path, "test")
     paint(path, 255)
-    assert pictures[0].sharp[0, 0, 0] == 1
+    assert pictures[0].target[0, 0, 0] == 1
     assert pictures[-1].name == "a.png"
     with pytest.raises(IndexError):
         pictures[1]
@@ -178,9 +178,9 @@ def test_gopro_as_published(tmp_path):
     assert GoPro(held_out=0).count(root, "train") == 8
     assert GoPro(held_out=0).open(root, "validation") is EMPTY
     picture = GoPro().open(root, "test")[2]
-    assert (picture.name, round(picture.sharp[0, 0, 0].item() * 255), round(picture.blurred[0, 0, 0].item() * 255)) == ("GOPR1/000000", 201, 101)
+    assert (picture.name, round(picture.target[0, 0, 0].item() * 255), round(picture.observed[0, 0, 0].item() * 255)) == ("GOPR1/000000", 201, 101)
     linear = GoPro(subset="blur").open(root, "test")
-    assert round(linear[2].blurred[0, 0, 0].item() * 255) == 51
+    assert round(linear[2].observed[0, 0, 0].item() * 255) == 51
     assert linear.fingerprint != GoPro().open(root, "test").fingerprint
 
 
@@ -197,8 +197,8 @@ def test_gopro_names_a_missing_partner(tmp_path):
 @real
 def test_gopro_pairs():
     pictures = GoPro().open(Path(DATA), "test")
-    assert {p.name: round(psnr(p.sharp, p.blurred), 2) for p in pictures} == {"Flower": 25.11, "Istanbul": 24.05}
-    assert pictures[0].sharp.shape == (3, 720, 1280)
+    assert {p.name: round(psnr(p.target, p.observed), 2) for p in pictures} == {"Flower": 25.11, "Istanbul": 24.05}
+    assert pictures[0].target.shape == (3, 720, 1280)
     assert GoPro().open(Path(DATA), "train") is EMPTY
 
 
@@ -233,8 +233,8 @@ def test_levin_pictures_are_explained_by_their_kernels():
     pictures = Levin().open(Path(DATA), "test")
     assert len(pictures) == 32
     for p in pictures:
-        model = convolve(p.sharp[None], p.psf[None])[0]
-        assert psnr(model[:, 32:-32, 32:-32], p.blurred[:, 32:-32, 32:-32]) > 34.9
+        model = convolve(p.target[None], p.psf[None])[0]
+        assert psnr(model[:, 32:-32, 32:-32], p.observed[:, 32:-32, 32:-32]) > 34.9
 
 
 # bsds
@@ -346,4 +346,4 @@ def test_coco_val128():
     for p in pictures:
         assert (p.boxes[:, 2:] > p.boxes[:, :2]).all()
         assert (p.boxes >= 0).all()
-        assert (p.boxes[:, 2:] <= torch.tensor(p.sharp.shape[:0:-1])).all()
+        assert (p.boxes[:, 2:] <= torch.tensor(p.target.shape[:0:-1])).all()

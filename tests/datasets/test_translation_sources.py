@@ -37,9 +37,9 @@ def test_halves_of_one_picture(tmp_path):
     assert [Facades().count(tmp_path, split) for split in SPLITS] == [18, 2, 1]
     assert Facades().open(tmp_path, "validation").names == ["18", "19"]
     picture = Facades().open(tmp_path, "test")[0]
-    assert picture.blurred.shape == picture.sharp.shape == (3, 8, 8)
-    assert picture.blurred[:, 0, 0].tolist() == [1, 0, 0]  # A: the left half
-    assert picture.sharp[:, 0, 0].tolist() == [0, 0, 1]
+    assert picture.observed.shape == picture.target.shape == (3, 8, 8)
+    assert picture.observed[:, 0, 0].tolist() == [1, 0, 0]  # A: the left half
+    assert picture.target[:, 0, 0].tolist() == [0, 0, 1]
     paint(tmp_path / "facades/val/v.png", (255, 0, 0), (0, 0, 255))
     assert [Facades().count(tmp_path, split) for split in SPLITS] == [20, 1, 1]
 
@@ -51,7 +51,7 @@ def test_pairs_in_two_folders(tmp_path):
     for source, root in ((FolderPair(path="mine"), tmp_path), (FolderPair(path=str(tmp_path / "mine")), None), (FolderPair(), tmp_path / "mine")):
         assert [source.count(root, split) for split in SPLITS] == [1, 1, 1]
         picture = source.open(root, "test")[0]
-        assert (picture.blurred[:, 0, 0].tolist(), picture.sharp[:, 0, 0].tolist()) == ([1, 0, 0], [0, 1, 0])
+        assert (picture.observed[:, 0, 0].tolist(), picture.target[:, 0, 0].tolist()) == ([1, 0, 0], [0, 1, 0])
     (tmp_path / "mine/B/test/x.png").unlink()
     with pytest.raises(UsageError, match=r"B/test/x\.png"):
         FolderPair().open(tmp_path / "mine", "test")
@@ -85,28 +85,28 @@ def test_two_domains(tmp_path):
         paint(tmp_path / f"horse2zebra/test{domain}/0.png", (ord(domain), 0, 0))
     sources = [FolderUnpaired(path="horse2zebra", domain=d) for d in "AB"]
     assert [[s.count(tmp_path, split) for split in SPLITS] for s in sources] == [[9, 1, 1], [18, 2, 1]]
-    assert [round(s.open(tmp_path, "test")[0].sharp[0, 0, 0].item() * 255) for s in sources] == [65, 66]
+    assert [round(s.open(tmp_path, "test")[0].target[0, 0, 0].item() * 255) for s in sources] == [65, 66]
 
 
 def test_grey_is_the_luma_of_the_photograph():
     picture = PhotoGrey().open(None, "validation")[0]
-    image = Image.fromarray((picture.sharp * 255).round().byte().permute(1, 2, 0).numpy()).convert("L")
+    image = Image.fromarray((picture.target * 255).round().byte().permute(1, 2, 0).numpy()).convert("L")
     luma = torch.from_numpy(np.array(image)).float() / 255
-    assert (picture.blurred[0] - luma).abs().max() <= 0.5 / 255 + 1e-4  # PIL rounds
-    assert torch.equal(picture.blurred[0], picture.blurred[2])
+    assert (picture.observed[0] - luma).abs().max() <= 0.5 / 255 + 1e-4  # PIL rounds
+    assert torch.equal(picture.observed[0], picture.observed[2])
 
 
 def test_edges_are_drawn_where_the_photograph_changes(tmp_path):
     paint(tmp_path / "test.png", (0, 0, 0), (200, 200, 200), side=24)
     source = PhotoEdges(of=f'folder[path="{tmp_path}",split=test]')
-    drawing = source.open(None, "test")[0].blurred
+    drawing = source.open(None, "test")[0].observed
     assert drawing.shape == (3, 24, 48)
     lines = (drawing[0] == 0).nonzero()
     assert set(lines[:, 1].tolist()) <= {23, 24}
     assert len(set(lines[:, 0].tolist())) >= 18  # away from the border: an unbroken line
     assert set(drawing.unique().tolist()) == {0.0, 1.0}
     assert source.count(None, "test") == 1
-    assert PhotoEdges(high=9.0, of=source.of).open(None, "test")[0].blurred.min() == 1
+    assert PhotoEdges(high=9.0, of=source.of).open(None, "test")[0].observed.min() == 1
 
 
 def test_derived_pairs_have_the_splits_of_their_photographs():
@@ -125,7 +125,7 @@ def test_masks_get_the_colours_of_pascal(tmp_path):
     ids = np.array([[0, 1, 2, 15], [20, 21, 255, 0]] * 2, np.uint8)
     Image.fromarray(ids).save(folder / "semantic_masks/a.png")
     (picture,) = [p for split in SPLITS for p in CocoMasks().open(tmp_path, split)]
-    found = (picture.blurred * 255).round().int().permute(1, 2, 0)
+    found = (picture.observed * 255).round().int().permute(1, 2, 0)
     published = {0: (0, 0, 0), 1: (128, 0, 0), 2: (0, 128, 0), 15: (192, 128, 128), 20: (0, 64, 128), 21: (128, 64, 128), 255: (224, 224, 192)}
     assert [tuple(c) for c in found[:2].reshape(-1, 3).tolist()] == [published[int(i)] for i in ids[:2].ravel()]
     Image.fromarray(ids[:, :2].copy()).save(folder / "semantic_masks/a.png")
@@ -137,15 +137,15 @@ def test_masks_get_the_colours_of_pascal(tmp_path):
 def test_real_facades():
     assert [len(Facades().open(Path(DATA), split)) for split in SPLITS] == [144, 16, 40]
     picture = Facades().open(Path(DATA), "test")[0]
-    assert picture.sharp.shape == picture.blurred.shape == (3, 256, 256)
-    assert picture.sharp[2].mean() > picture.sharp[0].mean() + 0.3  # labels are blue nearly everywhere
+    assert picture.target.shape == picture.observed.shape == (3, 256, 256)
+    assert picture.target[2].mean() > picture.target[0].mean() + 0.3  # labels are blue nearly everywhere
 
 
 @real
 def test_real_masks():
     assert sum(CocoMasks().count(Path(DATA), split) for split in SPLITS) == 100
     picture = CocoMasks().open(Path(DATA), "validation")[0]
-    assert picture.sharp.shape == picture.blurred.shape
+    assert picture.target.shape == picture.observed.shape
 
 
 def test_labels_are_the_nearest_colour_terms_of_regions():
@@ -183,9 +183,9 @@ def test_what_makes_regions_coarser():
 
 def test_every_photo_has_several_labels():
     picture = PhotoLabels().open(None, "test")[0]
-    assert picture.blurred.shape == picture.sharp.shape
-    shown = picture.blurred.flatten(1).unique(dim=1)
+    assert picture.observed.shape == picture.target.shape
+    shown = picture.observed.flatten(1).unique(dim=1)
     assert 3 <= shown.shape[1] <= 11
-    assert torch.equal(picture.blurred, PhotoLabels().open(None, "test")[0].blurred)
+    assert torch.equal(picture.observed, PhotoLabels().open(None, "test")[0].observed)
     with pytest.raises(ValueError, match="scale must be positive"):
         PhotoLabels(scale=0)

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from bench import registry
+from bench.conformance import checks
 from methods.penalties import gradient_norm, gradient_penalty
 
 REAL, FAKE = torch.tensor([[2.0], [0.5]]), torch.tensor([[-1.0], [0.0]])
@@ -23,6 +24,10 @@ HAND = {
     "lsgan": ((1 + 0.25) / 2 / 2 + (1 + 0) / 2 / 2, (4 + 1) / 2),
     "nonsaturating": ((_sp(-2) + _sp(-0.5)) / 2 + (_sp(-1) + _sp(0)) / 2, (_sp(1) + _sp(0)) / 2),
     "saturating": ((_sp(-2) + _sp(-0.5)) / 2 + (_sp(-1) + _sp(0)) / 2, -(_sp(-1) + _sp(0)) / 2),
+    "relativistic": (
+        (_sp(-2.5) + _sp(-1) + _sp(-2.25) + _sp(-1.25)) / 2,  # the mean of the fakes is -0.5, that of the real ones 1.25
+        (_sp(2.25) + _sp(1.25) + _sp(2.5) + _sp(1)) / 2,
+    ),
     "hinge": ((0 + 0.5) / 2 + (0 + 1) / 2, 0.5),
 }
 
@@ -36,7 +41,7 @@ def test_hand_values(name):
     loss = registry.make("adversarial", name)
     critic, generator = HAND[name]
     assert loss.critic(nn.Identity(), REAL, FAKE).item() == pytest.approx(critic, abs=1e-5)
-    assert loss.generator(nn.Identity(), FAKE).item() == pytest.approx(generator, abs=1e-6)
+    assert loss.generator(nn.Identity(), FAKE, REAL).item() == pytest.approx(generator, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", HAND)
@@ -44,7 +49,8 @@ def test_maps_of_scores_are_averaged(name):
     loss = registry.make("adversarial", name)
     fake = torch.randn(4, 1, 3, 3, generator=torch.Generator().manual_seed(0))
     flat = fake.reshape(-1, 1)
-    assert loss.generator(nn.Identity(), fake).item() == pytest.approx(loss.generator(nn.Identity(), flat).item(), abs=1e-6)
+    generator = [loss.generator(nn.Identity(), scores, scores + 1).item() for scores in (fake, flat)]
+    assert generator[0] == pytest.approx(generator[1], abs=1e-6)
     if name != "wgan_gp":  # its penalty sees samples, not entries
         assert loss.critic(nn.Identity(), fake + 1, fake).item() == pytest.approx(loss.critic(nn.Identity(), flat + 1, flat).item(), abs=1e-6)
 
@@ -53,8 +59,70 @@ def test_maps_of_scores_are_averaged(name):
 def test_saturation(z, saturating, nonsaturating):
     for name, expected in (("saturating", saturating), ("nonsaturating", nonsaturating)):
         score = torch.tensor([z], requires_grad=True)
-        registry.make("adversarial", name).generator(nn.Identity(), score).backward()
+        registry.make("adversarial", name).generator(nn.Identity(), score, torch.zeros(1)).backward()
         assert -score.grad.item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_relativistic_squares_of_two_diracs():
+    """All real scores r, all fakes f: critic 2 (r - f - 1)^2, generator 2 (f - r - 1)^2, of which one half comes through the real samples."""
+    loss = registry.make("adversarial", "relativistic[form=lsgan]")
+    real, fake = torch.full((3, 1), 0.7), torch.full((5, 1), -0.4, requires_grad=True)
+    assert loss.critic(nn.Identity(), real, fake).item() == pytest.approx(2 * 0.1**2, abs=1e-6)
+    generator = loss.generator(nn.Identity(), fake, real)
+    assert generator.item() == pytest.approx(2 * 2.1**2, rel=1e-6)
+    generator.backward()
+    assert torch.allclose(fake.grad, torch.full((5, 1), -4 * 2.1 / 5))
+
+
+@pytest.mark.parametrize("form", ["sgan", "lsgan"])
+def test_a_relativistic_game_sees_differences_alone(form):
+    """A constant added to every score changes nothing, and the generator's loss is the critic's with the kinds exchanged."""
+    loss = registry.make("adversarial", f"relativistic[form={form}]")
+    assert loss.critic(lambda x: x + 3, REAL, FAKE).item() == pytest.approx(loss.critic(nn.Identity(), REAL, FAKE).item(), abs=1e-5)
+    assert loss.generator(nn.Identity(), FAKE, REAL).item() == pytest.approx(loss.critic(nn.Identity(), FAKE, REAL).item(), abs=1e-6)
+
+
+class _Recorder:
+    """A game that notes the real samples of both players."""
+
+    def __init__(self, game):
+        self.game, self.critics, self.generators = game, [], []
+        self.constrain = game.constrain
+
+    def critic(self, D, real, fake):
+        self.critics.append(real.detach().clone())
+        return self.game.critic(D, real, fake)
+
+    def generator(self, D, fake, real):
+        self.generators.append(real.detach().clone())
+        return self.game.generator(D, fake, real)
+
+
+GAMES = [name for name in registry.names("method") if "adversarial" in registry.settings(registry.find("method", name))]
+OTHER_GENERATORS = {"feature_matching_gan", "gradient_regularized_gan", "unrolled_gan"}  # one matches features, two play zero-sum games
+OTHER_CRITICS = {"infogan"}  # its critic is shown features
+
+
+@pytest.mark.parametrize("name", sorted(set(GAMES) - OTHER_GENERATORS - OTHER_CRITICS))
+def test_both_players_get_the_same_real_samples(name):
+    m = checks.make(name)
+    m.adversarial = _Recorder(m.adversarial)
+    rng = torch.Generator().manual_seed(0)
+    m.prepare(m.task.batch(2, rng) for _ in range(10**6))
+    for _ in m.train(m.task.batch(2, rng) for _ in range(10**6)):
+        pass
+    assert m.adversarial.generators
+    for real in m.adversarial.generators:
+        assert any(real.shape == seen.shape and torch.equal(real, seen) for seen in m.adversarial.critics)
+
+
+@pytest.mark.parametrize("name", ["dcgan", "infogan", "deblurgan", "pix2pix", "cyclegan", "salgan"])
+def test_methods_play_relativistic_games(name):
+    m = checks.make(name, adversarial="relativistic")
+    rng = torch.Generator().manual_seed(0)
+    logs = [float(logs["generator"]) for logs in m.train(m.task.batch(2, rng) for _ in range(100)) if "generator" in logs]
+    assert logs
+    assert all(map(math.isfinite, logs))
 
 
 def test_wgan_clips_every_parameter_and_others_none():

@@ -45,7 +45,7 @@ def degrade(sharp, psf, boundary="reflect"):
 @pytest.fixture(scope="module")
 def crops():
     """Eight crops of 128 pixels, of training photos and the validation photo."""
-    pictures = [p.sharp for split in ("train", "validation") for p in Photos().open(None, split)]
+    pictures = [p.target for split in ("train", "validation") for p in Photos().open(None, split)]
     return torch.stack([p[:, 100 : 100 + 128, x : x + 128] for p in pictures for x in (60, 188)])[:: len(pictures) // 4][:8]
 
 

@@ -58,7 +58,7 @@ def pair():
 def scan():
     """Two phantoms, few photons."""
     dose = LowDose(photons=2e4, views=60)
-    x = torch.stack([p.sharp for p in Ellipses(size=64, test=2).open(None, "test")])
+    x = torch.stack([p.target for p in Ellipses(size=64, test=2).open(None, "test")])
     x = ct.picture(ct.attenuation(x) * ct.inscribed(64))
     sinogram = dose.scan(x, torch.Generator().manual_seed(0))
     low = dose.reconstruct(sinogram, 64)

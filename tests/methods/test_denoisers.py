@@ -52,7 +52,7 @@ def psnr(a, b):
 @pytest.fixture(scope="module")
 def crops():
     """Eight gray crops of training photos, 64 pixels, under noise of 25."""
-    photos = [p.sharp[1:2] for p in Photos().open(None, "train")]
+    photos = [p.target[1:2] for p in Photos().open(None, "train")]
     x = torch.stack([p[:, 150 : 150 + 64, 120 : 120 + 64] for p in photos] + [p[:, 60:124, 60:124] for p in photos[:2]])
     return Batch(Gaussian(sigma=25).apply(x, rng()), x, sigma=SIGMA)
 
@@ -192,7 +192,7 @@ def test_more_levels_than_one_are_needed(crops):
 
 @pytest.mark.parametrize("sigma", [10, 25, 50])
 def test_level_is_estimated(sigma):
-    x = torch.stack([p.sharp[:, :200, :200] for p in Photos().open(None, "train")])
+    x = torch.stack([p.target[:, :200, :200] for p in Photos().open(None, "train")])
     found = noise_level(Gaussian(sigma=sigma).apply(x, rng()), 0.0) * 255
     assert found.flatten().tolist() == pytest.approx([sigma] * len(x), rel=0.08, abs=2)  # fine texture counts as noise
     assert noise_level(x, 0.3).unique().tolist() == pytest.approx([0.3])

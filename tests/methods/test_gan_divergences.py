@@ -163,7 +163,7 @@ def test_c6_4_the_gan_row_is_the_game_of_2014(surrogate, game):
     y = m.fake(8)
     m.fake = lambda n: y
     loss = registry.make("adversarial", game)
-    for ours, theirs, network in zip(m.losses(batch), (loss.critic(m.D, batch.x, y), loss.generator(m.D, y)), "DG"):
+    for ours, theirs, network in zip(m.losses(batch), (loss.critic(m.D, batch.x, y), loss.generator(m.D, y, batch.x)), "DG"):
         assert ours.item() == pytest.approx(theirs.item(), rel=1e-6)
         for a, b in zip(_gradients(m, ours, network), _gradients(m, theirs, network)):
             assert torch.allclose(a, b, rtol=1e-4, atol=1e-8)

@@ -244,7 +244,7 @@ def test_section_8_inner_steps_are_those_of_the_critics_optimiser(spec, trained)
     ahead, before = m.unroll(batch.x, y), _flat(m.D.parameters()).clone()
     assert torch.equal(_flat(m.D.parameters()), before)
     for _ in range(4):
-        descend(m.opt_d, m.critic_loss(batch, y))
+        descend(m.opt_d, m.critic_loss_on(batch, y))
     assert torch.allclose(ahead, _flat(m.D.parameters()), atol=1e-9)
 
 
@@ -255,7 +255,7 @@ def test_section_8_the_generators_gradient_passes_through_the_inner_steps(traine
         m.D.body[1].bias[0] = -100  # a unit that no sample reaches: its gradients, and Adam's averages of them, are zero
     list(itertools.islice(m.train(itertools.repeat(batch)), trained))
     z, params = torch.randn(7, 3), list(m.G.parameters())
-    gradient = _flat(torch.autograd.grad(m.generator_loss(batch, m.G(z)), params))
+    gradient = _flat(torch.autograd.grad(m.generator_loss_on(batch, m.G(z)), params))
     assert gradient.isfinite().all()
     if not trained:
         return  # Adam's first step is the sign of the gradient: no derivative to compare with
@@ -265,7 +265,7 @@ def test_section_8_the_generators_gradient_passes_through_the_inner_steps(traine
         values = []
         for e in (1e-6, -1e-6):
             nn.utils.vector_to_parameters(start + e * direction, params)
-            values.append(m.generator_loss(batch, m.G(z)).item())
+            values.append(m.generator_loss_on(batch, m.G(z)).item())
         assert (values[0] - values[1]) / 2e-6 == pytest.approx((gradient @ direction).item(), rel=1e-4)
 
 

@@ -102,7 +102,7 @@ def test_c12_2_each_player_pays_for_its_drift():
     batch, y = _batch(m), torch.rand(4, 1, 16, 16)
     m.fake = lambda n: y
     m.average_g, m.average_d = (parameters_to_vector(n.parameters()).detach() + shift for n, shift in ((m.G, 0.1), (m.D, -0.2)))
-    plain = m.adversarial.critic(m.D, batch.x, y), m.adversarial.generator(m.D, y)
+    plain = m.adversarial.critic(m.D, batch.x, y), m.adversarial.generator(m.D, y, batch.x)
     assert (m.critic_loss(batch) - plain[0]).item() == pytest.approx(0.3 * len(m.average_d) * 0.04, rel=1e-3)
     assert (m.generator_loss(batch) - plain[1]).item() == pytest.approx(0.3 * len(m.average_g) * 0.01, rel=1e-3)
 

@@ -258,7 +258,7 @@ def test_c7_the_losses_are_the_game_less_the_information():
         information = m.information(m.Q(m.D.represent(m.G(z))), z).item()
         game = registry.make("adversarial", "nonsaturating")
         torch.manual_seed(5)
-        plain = game.critic(m.D, batch.x, m.G(z)).item(), game.generator(m.D, m.G(z)).item()
+        plain = game.critic(m.D, batch.x, m.G(z)).item(), game.generator(m.D, m.G(z), batch.x).item()
         assert values[info] == pytest.approx([p - info * information for p in plain], rel=1e-4)
 
 

@@ -50,7 +50,7 @@ def _small(name, z_dim=3, **options):
 def test_section_17_payoff_is_every_critic_on_every_generator():
     m = _linear("mix_gan", generators=(1.0, 2.0), critics=(3.0, -1.0), players=2)
     m.z = lambda n: torch.full((n, 1), 0.5)
-    values = m.payoff(m.adversarial.generator, 4)
+    values = m.payoff(lambda D, y: m.adversarial.generator(D, y, y), 4)
     s = torch.tensor([[1.5, -0.5], [3.0, -1.0]])  # generator i, critic j
     assert torch.allclose(values, F.softplus(-s))
     batch = Samples(torch.ones(4, 1))

@@ -7,7 +7,7 @@ import dataclasses
 import torch.nn.functional as F
 from torch import Tensor
 
-from methods.losses.adversarial._base import AdversarialLoss
+from methods.losses.contracts import AdversarialLoss
 from methods.penalties import Critic
 
 
@@ -19,6 +19,6 @@ class Hinge(AdversarialLoss):
         """Samples beyond the margin cost nothing."""
         return F.relu(1 - D(real)).mean() + F.relu(1 + D(fake)).mean()
 
-    def generator(self, D: Critic, fake: Tensor) -> Tensor:
+    def generator(self, D: Critic, fake: Tensor, real: Tensor) -> Tensor:
         """Unbounded, as WGAN's."""
         return -D(fake).mean()

@@ -6,7 +6,7 @@ import dataclasses
 
 from torch import Tensor
 
-from methods.losses.adversarial._base import AdversarialLoss
+from methods.losses.contracts import AdversarialLoss
 from methods.penalties import Critic
 
 
@@ -18,6 +18,6 @@ class LSGAN(AdversarialLoss):
         """Half the sum of the two squared errors."""
         return ((D(real) - 1).square().mean() + D(fake).square().mean()) / 2
 
-    def generator(self, D: Critic, fake: Tensor) -> Tensor:
+    def generator(self, D: Critic, fake: Tensor, real: Tensor) -> Tensor:
         """Without the half: CycleGAN weighs its cycle loss against this form."""
         return (D(fake) - 1).square().mean()

@@ -7,7 +7,7 @@ import dataclasses
 import torch.nn.functional as F
 from torch import Tensor
 
-from methods.losses.adversarial._base import AdversarialLoss
+from methods.losses.contracts import AdversarialLoss
 from methods.penalties import Critic
 
 
@@ -19,6 +19,6 @@ class NonSaturating(AdversarialLoss):
         """Eq. 1 negated, on logits."""
         return F.softplus(-D(real)).mean() + F.softplus(D(fake)).mean()
 
-    def generator(self, D: Critic, fake: Tensor) -> Tensor:
+    def generator(self, D: Critic, fake: Tensor, real: Tensor) -> Tensor:
         """-E log sigmoid(D(fake))."""
         return F.softplus(-D(fake)).mean()

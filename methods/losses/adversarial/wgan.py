@@ -7,7 +7,7 @@ import dataclasses
 import torch
 from torch import Tensor, nn
 
-from methods.losses.adversarial._base import AdversarialLoss
+from methods.losses.contracts import AdversarialLoss
 from methods.penalties import Critic
 
 
@@ -21,7 +21,7 @@ class WGAN(AdversarialLoss):
         """Algorithm 1, line 5, negated to be minimised."""
         return D(fake).mean() - D(real).mean()
 
-    def generator(self, D: Critic, fake: Tensor) -> Tensor:
+    def generator(self, D: Critic, fake: Tensor, real: Tensor) -> Tensor:
         """Algorithm 1, line 10."""
         return -D(fake).mean()
 

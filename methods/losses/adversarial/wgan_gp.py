@@ -6,7 +6,7 @@ import dataclasses
 
 from torch import Tensor
 
-from methods.losses.adversarial._base import AdversarialLoss
+from methods.losses.contracts import AdversarialLoss
 from methods.penalties import Critic, gradient_penalty
 
 
@@ -20,6 +20,6 @@ class WGANGP(AdversarialLoss):
         """Eq. 3."""
         return D(fake).mean() - D(real).mean() + self.gp * gradient_penalty(D, real, fake)
 
-    def generator(self, D: Critic, fake: Tensor) -> Tensor:
+    def generator(self, D: Critic, fake: Tensor, real: Tensor) -> Tensor:
         """Algorithm 1, line 12."""
         return -D(fake).mean()

@@ -81,5 +81,6 @@ def _random_vgg19(layer: int, seed: int) -> nn.Sequential:
     for conv in features:
         if isinstance(conv, nn.Conv2d):
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu", generator=rng)
+            assert conv.bias is not None
             nn.init.zeros_(conv.bias)
     return features

@@ -1,0 +1,133 @@
+"""What a task offers to a method: the abilities that `Method.needs` asks for by name, and the attributes that `Method.build` may read.
+
+A method states the kind of its task, `class DCGAN(Method[GenerationTask])`. The protocols say what such tasks have in common, whichever file they
+are in; the tasks of the registry and the toys of the contract's checks keep them (see `tests/bench/test_offers.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from bench.method import Batch
+    from bench.operators.ct import Scanner
+
+Capability = Literal["paired", "unpaired", "psf", "sinogram", "labels", "noise", "scale", "saliency", "clean"]
+"""What a task may offer and a method may need.
+
+paired: `Batch.observed` and `Batch.target` of one size belong together. unpaired: the observed of one batch and the targets of another are two
+domains. psf: `Batch.psf`. sinogram: `Batch.sinogram`, and the task is a `TomographyTask`. labels: `Samples.labels`. noise: the task is a
+`DenoisingTask`. scale: the target is `scale` times larger, and the task is an `EnlargementTask`. saliency: the target is a map, and the task is a
+`SaliencyTask`. clean: `Batch.clean`.
+"""
+
+
+class FeatureCritic(nn.Module):
+    """A critic that is `head(represent(x))`, so that a method can read its features or put another head on them."""
+
+    head: nn.Module  # N x features to N raw scores, or N x outputs
+    features: int
+
+    def represent(self, x: Tensor) -> Tensor:
+        """The features before the head: N x features."""
+        raise NotImplementedError
+
+
+class OfferedTask(Protocol):
+    """What every task offers."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where networks are built and batches lie."""
+
+    @property
+    def offers(self) -> frozenset[Capability]:
+        """The abilities that a method may need."""
+
+
+class RestorationTask(OfferedTask, Protocol):
+    """Pictures in, pictures out: batches are `Batch`, float32, N x C x H x W, [0, 1]."""
+
+    @property
+    def channels(self) -> int:
+        """C of what is observed and of the target: 3 (RGB), or 1 (gray, CT)."""
+
+    @property
+    def crop(self) -> int:
+        """Height and width of training targets, pixels."""
+
+
+class EnlargementTask(RestorationTask, Protocol):
+    """Super-resolution: what is observed is smaller than the target."""
+
+    @property
+    def scale(self) -> int:
+        """Sides of the target over those of what is observed; divides `crop`."""
+
+
+class DenoisingTask(RestorationTask, Protocol):
+    """Noise that can be drawn again."""
+
+    def corrupt(self, x: Tensor) -> Tensor:
+        """Another measurement of clean pictures (N x C x H x W, [0, 1]), not clipped; from torch's global random numbers."""
+
+
+class TomographyTask(RestorationTask, Protocol):
+    """CT slices (C = 1) with the scanner that saw them."""
+
+    @property
+    def scanner(self) -> Scanner:
+        """The geometry behind the sinograms of a batch."""
+
+    def scans(self, n: int) -> Batch:
+        """At most n whole training slices of one size with their sinograms: what is tuned on (crops have none)."""
+
+
+class SaliencyTask(OfferedTask, Protocol):
+    """Photographs in, maps out: N x 3 x H x W to N x 1 x H x W in [0, 1]."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of training pictures, pixels."""
+
+
+class GenerationTask(OfferedTask, Protocol):
+    """Samples of a distribution: batches are `Samples`, points N x d or pictures N x C x H x W in [0, 1]."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one sample: (d,) or (C, H, W)."""
+
+    @property
+    def classes(self) -> int:
+        """How many labels there are; 0 where there are none."""
+
+    @property
+    def z_dim(self) -> int:
+        """Entries of a latent."""
+
+    def generator(self) -> nn.Module:
+        """A new default generator: N x z_dim latents to N x shape."""
+
+    def critic(self, outputs: int = 1) -> FeatureCritic:
+        """A new default critic: N x shape to N raw scores, or to N x outputs."""
+
+
+class MinimisationTask(OfferedTask, Protocol):
+    """A model and a loss to descend."""
+
+    @property
+    def limit(self) -> float:
+        """The loss beyond which a run has diverged."""
+
+    def model(self) -> nn.Module:
+        """What is descended, at its start; random starts come from torch's global random numbers."""
+
+    def loss(self, model: nn.Module, batch: Any) -> Tensor:
+        """What one update descends: a scalar with its graph."""
+
+    def project(self, model: nn.Module) -> None:
+        """Put a model back where the problem allows it, in place."""

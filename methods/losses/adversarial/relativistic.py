@@ -1,0 +1,39 @@
+"""The relativistic discriminator: a key element missing from standard GAN. Jolicoeur-Martineau. ICLR 2019, arXiv:1807.00734.
+
+The critic says how much more real a sample is than the other kind on average: D~(x) = C(x) - mean of C over that kind. The generator descends
+the critic's loss with the two kinds exchanged, so it also learns from the real samples.
+Scores of a map (PatchGAN) count one by one, and the mean is over samples and places. Departures: none.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from methods.losses.contracts import AdversarialLoss
+from methods.penalties import Critic
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Relativistic(AdversarialLoss):
+    """Relativistic average GAN (Sec. 4.2) on cross-entropy (RaSGAN) or squares (RaLSGAN, labels 1 and -1)."""
+
+    form: Literal["sgan", "lsgan"] = "sgan"
+
+    def critic(self, D: Critic, real: Tensor, fake: Tensor) -> Tensor:
+        """Real samples are to be more real than fakes are on average, fakes less than real ones."""
+        return self._loss(D(real), D(fake))
+
+    def generator(self, D: Critic, fake: Tensor, real: Tensor) -> Tensor:
+        """The reverse; the real samples' scores move with the mean of the fakes'."""
+        return self._loss(D(fake), D(real))
+
+    def _loss(self, high: Tensor, low: Tensor) -> Tensor:
+        """-E log s(high - E low) - E log(1 - s(low - E high)), or E (high - E low - 1)^2 + E (low - E high + 1)^2; scores of any shape."""
+        above, below = high - low.mean(), low - high.mean()
+        if self.form == "lsgan":
+            return (above - 1).square().mean() + (below + 1).square().mean()
+        return F.softplus(-above).mean() + F.softplus(below).mean()
