@@ -138,7 +138,7 @@ def load_plugin(path: str | Path) -> tuple[str, str]:
 
 def _imported(file: Path) -> ModuleType:
     """The module of a plug-in file."""
-    name, module_name = file.stem, f"ganbench_plugin_{file.stem}"
+    name, module_name = file.stem, f"ganbench_plugins.{file.stem}"
     if not re.fullmatch(r"[^\W_]\w*", name):
         raise UsageError(f"the plug-in file {file} must be named like a spec: letters, digits and underscores, not first an underscore")
     if (loaded := sys.modules.get(module_name)) and loaded.__file__ != str(file):

@@ -27,7 +27,7 @@ def _game(name: str, critic: str) -> tuple[Any, nn.Module, Tensor, Tensor]:
 def _check_scalar(who: str, value: Any) -> Tensor:
     assert isinstance(value, Tensor), f"{who} returned {type(value).__name__}, not a tensor"
     assert value.shape == (), f"{who} returned {tuple(value.shape)}, not a scalar: take the mean"
-    assert value.isfinite(), f"{who} returned {float(value)}"
+    assert value.isfinite(), f"{who} returned {value.item()}"
     assert value.requires_grad, f"{who} has no gradient"
     return value
 

@@ -25,7 +25,7 @@ def check_value(name: str) -> None:
         value = loss(x_hat, x)
     assert isinstance(value, Tensor), f"{name} returned {type(value).__name__}, not a tensor"
     assert value.shape == (), f"{name} returned {tuple(value.shape)}, not a scalar"
-    assert value.isfinite(), f"{name} returned {float(value)}"
+    assert value.isfinite(), f"{name} returned {value.item()}"
     assert loss(x, x) <= value, f"{name} is larger between a picture and itself than between two pictures"
 
 

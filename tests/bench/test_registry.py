@@ -192,7 +192,11 @@ def test_plugin_of_another_kind(plugin):
         ("two_more", 'KIND = "metric"\ndef a(): ...\ndef b(): ...', r"must define one public class or function, found: a, b"),
         ("nothing", "x = 1", "must define one public class or function, found: none"),
         ("kindless", "def f(): ...", r"kindless\.py: f has no base class that says .*: derive it .*, or set KIND to one of method, optimizer"),
-        ("wrong_kind", 'KIND = "optimiser"\ndef f(): ...', r"is of the kind 'optimiser', which there is not: .* set KIND to one of method, optimizer"),
+        (
+            "wrong_kind",
+            'KIND = "optimiser"\ndef f(): ...',
+            r"is of the kind 'optimiser', which there is not: .* set KIND to one of method, optimizer",
+        ),
         ("unet", METHOD, r"method 'unet' is defined twice: methods/restoration/unet\.py and .*/unet\.py"),
         ("my-method", METHOD, "letters, digits and underscores"),
     ],
