@@ -44,7 +44,18 @@ class Picture:
 
 
 class PictureSet(Sequence[Picture]):
-    """The pictures of one split, read lazily, each of a name of its own. `skipped` names those left out and why; it is part of the record."""
+    """The pictures of one split, read lazily, each of a name of its own.
+
+    Args:
+        names: of the pictures, in order.
+        load: index -> picture, a function of the index alone.
+        fingerprint: hash of the content, which enters the trial's id.
+        skipped: a line for every file that was left out, with its reason; it stands on the record.
+        classes: of detection sets, the names that labels number.
+
+    Raises:
+        UsageError: two names are the same; on access, a picture holds NaN or infinity.
+    """
 
     def __init__(
         self, names: Sequence[str], load: Callable[[int], Picture], fingerprint: str, skipped: Sequence[str] = (), classes: Sequence[str] = ()
@@ -74,7 +85,10 @@ EMPTY = PictureSet([], lambda i: Picture(name="", target=torch.empty(0)), "empty
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataSource:
-    """A data set on disk, inside a dependency, or made up. Options are fields; each kind has an `open` for one split."""
+    """A data set on disk, inside a dependency, or made up. Options are fields; each kind has an `open` for one split.
+
+    `runner.py data` and errors print the class attributes, so they are whole phrases.
+    """
 
     origin: ClassVar[str]  # where to get it
     licence: ClassVar[str] = "see its origin"

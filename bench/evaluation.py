@@ -1,4 +1,4 @@
-"""Evaluation leaves no trace."""
+"""The state in which methods are evaluated, and from which training goes on as if nothing had happened."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ from bench.stream import mix
 
 
 @contextlib.contextmanager
-def judging(method: Method, seed: int = 0) -> Iterator[None]:
-    """Evaluation leaves no trace: eval mode, no gradients, forked random numbers (CPU and CUDA) that start from `seed`."""
+def evaluation_mode(method: Method, seed: int = 0) -> Iterator[None]:
+    """Networks in eval mode, no gradients, random numbers (CPU and CUDA) forked and started from `seed`; all of it undone at the end.
+
+    Args:
+        method: every network that is an attribute of it is switched, frozen ones too.
+        seed: of the random numbers that evaluation draws.
+    """
     modes = [(m, m.training) for network in method.modules().values() for m in network.modules()]
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices), torch.no_grad():

@@ -137,18 +137,43 @@ class Method(Generic[AnyTask]):
 
     # -- what a method defines
     def build(self, task: AnyTask) -> None:
-        """Make networks and optimisers, on torch's default device."""
+        """Make networks and optimisers on torch's default device, as attributes of self; `self.hp` and `self.task` are there already.
+
+        Random numbers come from torch's global generator, which the harness seeds. Initialisers (`hp.init`) run afterwards.
+
+        Raises:
+            UsageError: the hyper-parameters do not fit the task; the message says which value to change.
+            Unavailable: it needs something that is not here (weights, square pictures); the trial is skipped with that reason.
+        """
 
     def prepare(self, data: Iterator[Any]) -> None:
-        """Look at the data once before training; nothing by default."""
+        """Look at training batches once, before training and before `data_dependent_init`; nothing by default.
+
+        Args:
+            data: a stream of `Batch` or `Samples` that never ends; batch i is a function of (seed, i).
+        """
 
     def train(self, data: Iterator[Any]) -> Iterator[Logs]:
-        """The paper's algorithm: yield once per update. A method that needs no training yields nothing."""
+        """The paper's algorithm, as a generator that yields once per update; a method that needs no training yields nothing.
+
+        It may be abandoned at any yield and called again with `t` and all state put back, so loops are `while self.t < self.hp.steps`, `self.t` grows
+        before the yield, and nothing is kept in local variables from one update to the next.
+
+        Args:
+            data: as in `prepare`; on the task's device.
+
+        Yields:
+            What was measured in the update: detached scalars, or numbers.
+        """
         yield from ()
 
     # -- what a method uses
     def optimizer(self, *modules: nn.Module, spec: str | None = None) -> Optimizer:
-        """An optimiser from a spec string (`hp.optimizer` by default) over the trainable parameters of `modules`."""
+        """An optimiser over the trainable parameters of `modules`, from a spec string such as "adam[lr=2e-4]".
+
+        Raises:
+            UsageError: no such update rule or option.
+        """
         params = [p for m in modules for p in m.parameters() if p.requires_grad]
         opt: Optimizer = registry.make("optimizer", spec or self.hp.optimizer)(params)
         for group in opt.param_groups:
@@ -162,15 +187,15 @@ class Method(Generic[AnyTask]):
             for group in opt.param_groups:
                 group["lr"] = group["base_lr"] * factor
 
-    def calibrate(self, data: Iterator[Any]) -> None:
-        """Let an initialiser that needs data (one with `fit`) see each layer at work in a first update, which is then undone."""
+    def data_dependent_init(self, data: Iterator[Any]) -> None:
+        """Run an initialiser that needs data (one with `fit`, such as lsuv) on the activations of a first update, which is then undone."""
         init = registry.make("init", getattr(self.hp, "init", "default"))
         if hasattr(init, "fit"):
-            init.fit(self.networks().values(), lambda: self._rehearse(data))
+            init.fit(self.networks().values(), lambda: self._dry_run(data))
 
     @property
-    def chancy(self) -> bool:
-        """Whether it draws random numbers to restore: it is shown pictures one by one then, each under a seed of its own."""
+    def stochastic_inference(self) -> bool:
+        """Whether `restore` draws random numbers (dropout, sampling): pictures are then restored one by one, each under a seed of its own."""
         return False
 
     @property
@@ -179,10 +204,10 @@ class Method(Generic[AnyTask]):
         return self.task.device
 
     # -- what the runner uses
-    def remarks(self) -> dict[str, float]:
-        """What the record is to keep of the run: "opt.fused", say, of each optimiser that has `remarks` of its own, by attribute name."""
-        told = {k: opt.remarks() for k, opt in self._of_type(torch.optim.Optimizer).items() if hasattr(opt, "remarks")}
-        return {f"{k}.{name}": value for k, remarks in told.items() for name, value in remarks.items()}
+    def extra_metrics(self) -> dict[str, float]:
+        """Numbers for the summary of the record: those of every optimiser that has `extra_metrics`, such as "opt_d.fused", by attribute name."""
+        found = {k: opt.extra_metrics() for k, opt in self._of_type(torch.optim.Optimizer).items() if hasattr(opt, "extra_metrics")}
+        return {f"{k}.{name}": value for k, metrics in found.items() for name, value in metrics.items()}
 
     def networks(self) -> dict[str, nn.Module]:
         """The trainable networks by attribute name."""
@@ -210,8 +235,8 @@ class Method(Generic[AnyTask]):
         """Progress -> factor; made once, for reading a spec costs as much as a small update."""
         return registry.make("schedule", self.hp.schedule)  # type: ignore[no-any-return]
 
-    def _rehearse(self, data: Iterator[Any]) -> None:
-        """One update on real data that leaves no trace but the data and random numbers it drew."""
+    def _dry_run(self, data: Iterator[Any]) -> None:
+        """One update on real data, undone afterwards but for the batches and random numbers it used up."""
         before = self.state()
         next(iter(self.train(data)), None)
         for key in self._stateful().keys() - before.keys():

@@ -118,7 +118,7 @@ class SampleMetric(Metric):
         metric.require()                                     # Unavailable: left out, with the reason
         cards = metric.cards(fake=2500, real=2500)           # name -> card; label the columns with name + the options of the spec
         values = metric(fake, real[metric.against])          # names of `cards`; any other key is a remark for `Scores.summary`
-        parts = [("metric", spec), *metric.parts()]          # for `Task.parts`: the feature network's code counts, too
+        parts = [("metric", spec), *metric.parts()]          # for `Task.components`: the feature network's code counts, too
 
     Everything runs on the device of the samples; the order of samples changes nothing beyond rounding, unless the docstring says so.
     """

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Scores:
-    """What a judge says: one value a column, the per-image values behind it where there are any, and side remarks for the record.
+    """The scores of a trained method: one value a column, the values of single images behind it where there are any, and a summary.
 
     `groups` says of images what they were taken from (see `bench.dataset.Picture`); an image that is missing there is its own group.
 
@@ -49,64 +49,85 @@ class Scores:
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class Task:
-    """Base of every task. Options are dataclass fields; `open` attaches the data."""
+    """Base of every task: data streams, default networks, and the evaluation of a method.
+
+    Options are dataclass fields; a task is made from its spec, then `open` attaches the data root and the device. What methods may read of a task
+    is in `bench.offers`. Methods are evaluated in `bench.evaluation.evaluation_mode`.
+    """
 
     verb: ClassVar[str]  # what a method must be able to do: "restore", "sample", ...
     root: Path | None = dataclasses.field(default=None, init=False, repr=False)
     device: torch.device = dataclasses.field(default=torch.device("cpu"), init=False, repr=False)
 
     def open(self, root: Path | None, device: torch.device) -> None:
-        """Attach the data root and the device; data themselves are read when first needed.
+        """Attach the data root and the device. Data are read when first needed, and whatever reads them may raise as follows.
 
         Raises:
             Unavailable: the data set was not found; the message says how to get it.
+            UsageError: a split is empty, or a file is corrupt; the message names it.
         """
         self.root, self.device = root, device
 
     @property
     def offers(self) -> frozenset[Capability]:
-        """What methods may ask for in `needs`."""
+        """The abilities that methods may ask for in `needs` (see `bench.offers.Capability`); may depend on the data."""
         raise NotImplementedError
 
     def fingerprint(self) -> dict[str, str]:
-        """Name -> content hash of every data set that decides a result."""
+        """Name ("photos/test") -> content hash of every split that decides a result; empty where there are no data."""
         raise NotImplementedError
 
-    def parts(self) -> list[tuple[str, str]]:
-        """(kind, spec) of every part that decides a result, so that its code enters the trial's id."""
+    def components(self) -> list[tuple[str, str]]:
+        """(kind, spec) of every part that decides a result (data set, degradation, metric, ...): its code enters the trial's id."""
         return []
 
     def options(self) -> dict[str, Any]:
-        """The options as resolved."""
+        """Name -> value of every option, as resolved."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
 
     def cards(self) -> dict[str, Card]:
-        """Column -> card; only metrics that can be computed here."""
+        """Column -> card of every metric that can be computed here, the ranking column first; `notes` names the others."""
         raise NotImplementedError
 
     def ranked_by(self) -> Card:
         """The card of what `validate` returns first."""
         return next(iter(self.cards().values()))
 
-    def remarks(self) -> dict[str, str]:
-        """What a reader of the record must know: metrics that cannot be computed here and why, files left out."""
+    def notes(self) -> dict[str, str]:
+        """Tags for the record, which stand under the table; more of them once all splits were used.
+
+        "unavailable.fid" -> why a metric cannot be computed; "skipped_files" -> what was left out and why.
+        """
         return {}
 
     def batch(self, n: int, rng: torch.Generator) -> Any:
-        """A training batch on the device: a function of `rng` alone."""
+        """A training batch on the device: a `Batch`, `Samples`, or what the task's loss takes. A function of `rng` alone.
+
+        Args:
+            n: pictures, samples or examples; tasks that have one loss for all updates may ignore it.
+            rng: a generator on the CPU, seeded by the trial's seed and the number of the batch.
+        """
         raise NotImplementedError
 
     def validate(self, method: Method) -> dict[str, float]:
-        """Cheap scores on the validation split, the ranking column first."""
+        """Column -> score on the validation split, the ranking column first; cheap enough to be called many times in training."""
         raise NotImplementedError
 
     def score(self, method: Method, progress: Callable[[int, int], None]) -> Scores:
-        """Scores on the test split. `progress(done, total)` is called after every batch."""
+        """All scores on the test split.
+
+        Args:
+            method: a trained method, in evaluation mode.
+            progress: called as progress(done, total) after every batch, in pictures or samples.
+
+        Raises:
+            ValueError: what the method returned has the wrong shape.
+        """
         raise NotImplementedError
 
     def sample(self) -> Any:
-        """What the cost metrics let a trained method do once: a batch to restore, or how many images to sample; None: its use is not compared."""
+        """What the cost metrics time: a `Batch` to restore, a number of samples to draw, or None where use has no cost to compare."""
         raise NotImplementedError
 
     def gallery(self, method: Method, folder: Path) -> None:
-        """Write a few results as pictures into an empty folder (see bench/store/record.py)."""
+        """Write a few results as PNG files, with a JSON file each, into an empty folder (see `bench.store.record.TrialRecord.gallery`)."""

@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
+from typing_extensions import override
+
 from bench.dataset import Split
 from datasets.reading.files import FileSource
 from datasets.reading.folders import image_files
@@ -25,8 +27,8 @@ class BSDS(FileSource):
     layout: ClassVar[str] = "BSR/BSDS500/data/images/{train,val,test}/*.jpg, or bsds500_color/{train,val}/*.jpg"
     folders: ClassVar[tuple[str, ...]] = ("BSR/BSDS500/data/images", "BSDS500/data/images", "BSDS500/images", "bsds500_color")
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
-        """The photographs of a split, sorted by file name."""
         return [Entry(path.stem, (path,)) for path in _paths(folder, split)]
 
 

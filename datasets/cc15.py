@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
+from typing_extensions import override
+
 from bench.dataset import Picture, Split
 from bench.errors import UsageError
 from datasets.reading.files import FileSource
@@ -26,6 +28,7 @@ class CC15(FileSource):
     layout: ClassVar[str] = "cc15/*real.png with *mean.png beside it"
     folders: ClassVar[tuple[str, ...]] = ("cc15", "CC15", "Real_ccnoise_denoised_part")
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
         """Noisy pictures in the order of their names, each with its truth."""
         noisy = [path for path in image_files(folder) if path.stem.endswith("real")] if split == "test" else []
@@ -34,7 +37,7 @@ class CC15(FileSource):
             raise UsageError(f"data set 'cc15': {alone[0]} has no *mean.png beside it")
         return pairs
 
+    @override
     def load(self, entry: Entry) -> Picture:
-        """Read one pair."""
         noisy, mean = (read_image(file) for file in entry.files)
         return Picture(name=entry.name, target=mean, observed=noisy)

@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
+from typing_extensions import override
+
 from bench.dataset import Split
 from datasets.reading.folders import image_files
 from datasets.reading.samples import ImageFiles, Listed
@@ -25,8 +27,8 @@ class CelebA(ImageFiles):
     size: int = 64
     crop: int = 108
 
+    @override
     def listed(self, folder: Path, split: Split) -> list[Listed]:
-        """The pictures of a split, by number."""
         last = _LAST[split]
         first = max((n for n in _LAST.values() if n < last), default=0)
         return [Listed(path) for path in image_files(folder) if path.stem.isdigit() and first < int(path.stem) <= last]

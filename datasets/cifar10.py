@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
+from typing_extensions import override
+
 from bench.dataset import Split
 from datasets.reading import cifar
 from datasets.reading.samples import SampleSet, SampleSource, sample_set, without_last_tenth
@@ -24,13 +26,13 @@ class CIFAR10(SampleSource):
         "or cifar10*/{train,test}_*.webp of 25 x 40 tiles with labels.json"
     )
 
+    @override
     def find(self, root: Path | None) -> Path:
-        """The folder of the batches below the data root."""
         names = ("cifar-10-batches-bin", "cifar-10-batches-py")
         return self._below(root, *names, *(f"cifar10/{name}" for name in names), "cifar10", "cifar10_10k")
 
+    @override
     def open(self, root: Path | None, split: Split) -> SampleSet:
-        """The pictures of a split."""
         x, labels = cifar.read(self.find(root), test=split == "test")
         rows = without_last_tenth(len(x), split)
         return sample_set(x[rows].copy(), labels[rows].copy(), _CLASSES)

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.dataset import Picture, PictureSet, Split
 from bench.errors import UsageError
@@ -39,6 +40,7 @@ class Coco(FileSource):
     layout: ClassVar[str] = "coco/{val2017/*.jpg,annotations/instances_val2017.json}, or coco_val128/{images,labels,classes.yaml}"
     folders: ClassVar[tuple[str, ...]] = ("coco", "COCO", "coco2017", "coco_val128")
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
         """The photographs, sorted by file name.
 
@@ -51,6 +53,7 @@ class Coco(FileSource):
             by_stem(images)
         return [Entry(path.stem, (path,)) for path in images]
 
+    @override
     def open(self, root: Path | None, split: Split) -> PictureSet:
         """The photographs with their boxes.
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from typing_extensions import override
 
 from bench.dataset import Picture, Split
 from bench.errors import UsageError
@@ -33,11 +34,12 @@ class CocoMasks(FileSource):
     parted: ClassVar[str] = BY_HASH + ": add pictures"
     folders: ClassVar[tuple[str, ...]] = ("coco_masks", "coco_val128")
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
-        """The photographs of a split that have a mask, each with it."""
         masks = [path for path in image_files(folder / "semantic_masks") if split_of(path.stem) == split]
         return [Entry(path.stem, (folder / "images" / f"{path.stem}.jpg", path)) for path in masks]
 
+    @override
     def load(self, entry: Entry) -> Picture:
         """Read one pair.
 

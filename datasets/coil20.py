@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import ClassVar
 
+from typing_extensions import override
+
 from bench.dataset import Split
 from datasets.reading.folders import image_files
 from datasets.reading.samples import ImageFiles, Listed
@@ -26,12 +28,14 @@ class COIL20(ImageFiles):
     gray: bool = True
     object: int = 0  # 1 .. 20; 0: all
 
+    @override
     def listed(self, folder: Path, split: Split) -> list[Listed]:
         """The views of a split, object by object, by angle."""
         views = [(int(m[1]), int(m[2]), path) for path in image_files(folder) if (m := re.fullmatch(r"obj(\d+)__(\d+)", path.stem))]
         chosen = [(thing, path) for thing, view, path in sorted(views) if self.object in (0, thing) and _SPLIT.get(view % 6, "train") == split]
         return [Listed(path, thing - 1, f"obj{thing}") for thing, path in chosen]
 
+    @override
     def classes(self, folder: Path) -> list[str]:
         """The objects."""
         return [f"obj{thing}" for thing in range(1, 21)]

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import override
 
 from bench.dataset import Split
 from bench.errors import UsageError
@@ -39,12 +40,13 @@ class DICOM(FileSource):
         if self.size < 0:
             raise ValueError(f"size must be >= 0, not {self.size}")
 
+    @override
     def find(self, root: Path | None) -> Path:
-        """The folder of the slices."""
         if self.path is None:
             return super().find(root)
         return own_folder("dicom", self.path, root)
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
         """The slices of a split, named by their path below the folder. Reads who the patients are."""
         found = files_in(folder, recursive=True)
@@ -59,6 +61,7 @@ class DICOM(FileSource):
         chosen = [path for path in both if split == ("test" if self.split == "test" else split_of(of[path]))]
         return [Entry(path.relative_to(folder).as_posix(), (path,), of[path], left_out.get(path, "")) for path in chosen]
 
+    @override
     def read(self, path: Path) -> Tensor:
         """One slice: 1 x H x W."""
         x = read_slice(path)

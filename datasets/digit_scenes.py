@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from typing_extensions import override
 
 from bench.dataset import SPLITS, Picture, PictureSet, Source, Split
 from bench.operators.colour import BT601
@@ -51,12 +52,12 @@ class DigitScenes(Source):
         if min(self.train, self.validation, self.test) < 0 or not 96 <= self.size <= 300:
             raise ValueError(f"counts must be >= 0 and size in 96..300, not {self.train}, {self.validation}, {self.test} and {self.size}")
 
+    @override
     def count(self, root: Path | None, split: Split) -> int:
-        """How many scenes a split has."""
         return int(getattr(self, split))
 
+    @override
     def open(self, root: Path | None, split: Split) -> PictureSet:
-        """The scenes of a split."""
         names = [f"{split}_{i:05d}" for i in range(self.count(root, split))]
         return PictureSet(names, functools.partial(self._scene, split), self._fingerprint(split), classes=[str(d) for d in range(10)])
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from bench.dataset import Split
 from datasets.reading.files import bundled
@@ -31,12 +32,12 @@ class Digits(SampleSource):
         if self.size < 8:
             raise ValueError(f"size must be >= 8, not {self.size}")
 
+    @override
     def count(self, root: Path | None, split: Split) -> int:
-        """How many digits a split has."""
         return len(_table()[_ROWS[split]])
 
+    @override
     def open(self, root: Path | None, split: Split) -> SampleSet:
-        """The digits of a split."""
         table = _table()[_ROWS[split]]
         ink = (table[:, :64].reshape(-1, 1, 8, 8) * (255 / 16)).round().astype(np.uint8)
         return sample_set(resized(ink, self.size) if self.size != 8 else ink, table[:, 64].astype(np.int64), [str(d) for d in range(10)])

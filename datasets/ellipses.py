@@ -14,6 +14,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.dataset import SPLITS, Picture, PictureSet, Source, Split
 from bench.operators import ct
@@ -46,10 +47,11 @@ class Ellipses(Source):
         if self.size < 16 or min(self.train, self.validation, self.test) < 1:
             raise ValueError("size must be >= 16, and every split must have a phantom")
 
+    @override
     def count(self, root: Path | None, split: Split) -> int:
-        """As many as asked for."""
         return int(getattr(self, split))
 
+    @override
     def open(self, root: Path | None, split: Split) -> PictureSet:
         """The phantoms of a split; the same for every run."""
         names = [f"{split}_{i:04d}" for i in range(self.count(root, split))]

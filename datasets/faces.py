@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from bench.dataset import Split
 from datasets.reading.files import bundled
@@ -29,11 +30,11 @@ class Faces(SampleSource):
         if self.size < 8:
             raise ValueError(f"size must be >= 8, not {self.size}")
 
+    @override
     def count(self, root: Path | None, split: Split) -> int:
-        """How many faces a split has."""
         return int(_ROWS[split].stop - _ROWS[split].start)
 
+    @override
     def open(self, root: Path | None, split: Split) -> SampleSet:
-        """The faces of a split."""
         faces = np.load(bundled("skimage/data/lfw_subset.npy"), allow_pickle=False)[_ROWS[split], None]
         return sample_set(resized((faces * 255).round().astype(np.uint8), self.size))

@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from typing_extensions import override
+
 from bench.dataset import Split
 from datasets.reading.files import FileSource, split_of
 from datasets.reading.names import Entry
@@ -31,10 +33,11 @@ class Folder(FileSource):
     split: Literal["hash", "test"] = "hash"
     group: Literal["picture", "folder"] = "picture"
 
+    @override
     def find(self, root: Path | None) -> Path:
-        """The folder of the images."""
         return own_folder("folder", self.path, root)
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
         """The images of a split, named by their path below the folder."""
         files, left_out = own_images("folder", folder, recursive=self.recursive)

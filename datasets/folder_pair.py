@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
+from typing_extensions import override
+
 from bench.dataset import Split
 from bench.errors import UsageError
 from datasets.reading.names import Entry
@@ -23,12 +25,12 @@ class FolderPair(Pairs):
 
     path: str | None = None  # None: the data root itself; else a folder, below the data root if it is there
 
+    @override
     def find(self, root: Path | None) -> Path:
-        """The folder of the pairs."""
         return own_folder("folder_pair", self.path, root)
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
-        """The pairs of a split."""
         found = super().entries(folder, split)
         if not found and not super().entries(folder, "test" if split == "train" else "train"):
             raise UsageError(f"data set 'folder_pair': no pairs in {folder}; expected {self.layout}")

@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from typing_extensions import override
+
 from bench.dataset import Split
 from bench.errors import UsageError
 from datasets.reading.files import FileSource
@@ -33,12 +35,12 @@ class FolderUnpaired(FileSource):
         if not 0 <= self.held_out < 1:
             raise ValueError(f"held_out must be in [0, 1), not {self.held_out}")
 
+    @override
     def find(self, root: Path | None) -> Path:
-        """The folder of the folders."""
         return own_folder("folder_unpaired", self.path, root)
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
-        """The pictures of a split of one domain."""
         found = of_split(lambda part: images_below(folder, f"{part}{self.domain}"), split, self.held_out)
         if not found and not (folder / f"train{self.domain}").is_dir():
             raise UsageError(f"data set 'folder_unpaired': no pictures of domain {self.domain} in {folder}; expected {self.layout}")

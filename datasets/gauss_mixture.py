@@ -9,6 +9,7 @@ import dataclasses
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from datasets.reading.points import Mixture
 
@@ -27,14 +28,15 @@ class GaussMixture(Mixture):
         if min(*self.stds, *self.shares) <= 0:
             raise ValueError("stds and shares must be positive")
 
+    @override
     def components(self) -> Tensor:
-        """The means."""
         return torch.tensor(self.means, dtype=torch.float64)
 
+    @override
     def deviations(self) -> Tensor:
-        """The standard deviations."""
         return torch.tensor(self.stds, dtype=torch.float64)
 
+    @override
     def weights(self) -> Tensor:
         """The shares, made to sum to 1."""
         shares = torch.tensor(self.shares, dtype=torch.float64)

@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from typing_extensions import override
+
 from bench.dataset import Picture, Split
 from datasets.reading.files import FileSource
 from datasets.reading.folders import folders_in, image_files
@@ -35,6 +37,7 @@ class GoPro(FileSource):
         if self.held_out < 0:
             raise ValueError(f"held_out must be >= 0, not {self.held_out}")
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
         """Pairs (blurred, sharp) by sequence and frame."""
         if not (folder / "test").is_dir() and not (folder / "train").is_dir():
@@ -49,8 +52,8 @@ class GoPro(FileSource):
             for sharp in image_files(sequence / "sharp")
         ]  # fmt: skip
 
+    @override
     def load(self, entry: Entry) -> Picture:
-        """Read one pair."""
         observed, target = (read_image(file) for file in entry.files)
         return Picture(name=entry.name, target=target, observed=observed)
 

@@ -9,6 +9,7 @@ import dataclasses
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from datasets.reading.points import EqualMixture
 
@@ -21,12 +22,13 @@ class Grid(EqualMixture):
     spacing: float = 2.0
     std: float = 0.05
 
+    @override
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.side < 1:
             raise ValueError(f"side must be >= 1, not {self.side}")
 
+    @override
     def components(self) -> Tensor:
-        """The centres."""
         ticks = self.spacing * (torch.arange(self.side, dtype=torch.float64) - (self.side - 1) / 2)
         return torch.cartesian_prod(ticks, ticks)

@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
+from typing_extensions import override
+
 from bench.dataset import Split
 from datasets.reading.files import split_of
 from datasets.reading.own_folder import BY_HASH, own_folder, own_images
@@ -23,12 +25,12 @@ class Images(ImageFiles):
 
     path: str | None = None  # None: the data root itself; else a folder, below the data root if it is there
 
+    @override
     def find(self, root: Path | None) -> Path:
-        """The folder of the images."""
         return own_folder("images", self.path, root)
 
+    @override
     def listed(self, folder: Path, split: Split) -> list[Listed]:
-        """The images of a split."""
         files, left_out = own_images("images", folder)
         listed = [Listed(path, left_out=left_out.get(path, "")) for path in [*files, *left_out]]
         return [item for item in listed if split_of(item.path.relative_to(folder).as_posix()) == split]

@@ -8,6 +8,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import ClassVar
 
+from typing_extensions import override
+
 from bench.dataset import Split
 from datasets.reading.files import FileSource
 from datasets.reading.folders import image_files
@@ -29,6 +31,7 @@ class Kohler(FileSource):
     layout: ClassVar[str] = "kohler/BlurryImages/BlurryI_K.png, kohler/ImageI/KernelK/GroundTruthI_K_N.png"
     folders: ClassVar[tuple[str, ...]] = ("kohler", "Kohler", "BenchmarkECCV2012")
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
         """Each blurred picture and its frames.
 
@@ -47,6 +50,7 @@ class Kohler(FileSource):
         names = sorted(blurred.keys() & frames.keys(), key=lambda name: [int(n) for n in name.split("_")])
         return [Entry(name, (blurred[name], *(frames[name][n] for n in sorted(frames[name]))), name.partition("_")[0]) for name in names] + alone
 
+    @override
     def load(self, entry: Entry) -> Shaken:
         """Read the blurred picture and the middle frame."""
         observed, *frames = entry.files

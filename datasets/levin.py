@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import override
 
 from bench.dataset import Picture, Split
 from bench.operators.psf import convolve
@@ -36,8 +37,8 @@ class Levin(FileSource):
     layout: ClassVar[str] = "levin2009/imI_kernelJ_img.png, levin2009/gt/imI.png, levin2009/gt/kernelJ.png"
     folders: ClassVar[tuple[str, ...]] = ("levin2009", "levin")
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
-        """The blurred pictures in order, each with its truth and kernel."""
         if split != "test":
             return []
         found = []
@@ -47,6 +48,7 @@ class Levin(FileSource):
                 found.append(Entry(f"{match[1]}_{match[2]}", (path, *truth), match[1]))
         return found
 
+    @override
     def load(self, entry: Entry) -> Picture:
         """Read one picture and fit its kernel."""
         observed, target, kernel = (read_image(file) for file in entry.files)

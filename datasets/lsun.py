@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
+from typing_extensions import override
+
 from bench.dataset import Split
 from datasets.reading.files import split_of
 from datasets.reading.folders import image_files
@@ -26,7 +28,7 @@ class LSUN(ImageFiles):
     category: str = "bedroom"
     size: int = 64
 
+    @override
     def listed(self, folder: Path, split: Split) -> list[Listed]:
-        """The pictures of a split."""
         place = folder / f"{self.category}_train"
         return [Listed(path) for path in image_files(place, recursive=True) if split_of(path.relative_to(place).as_posix()) == split]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench.dataset import Picture, Split
 from bench.errors import UsageError
@@ -34,6 +35,7 @@ class Mayo(FileSource):
 
     thickness: Literal["1mm", "3mm"] = "3mm"
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
         """The pairs of a split: full dose, then quarter dose.
 
@@ -52,10 +54,12 @@ class Mayo(FileSource):
         keys = [key for key in full if key[0] in chosen]
         return [Entry(f"{patient}/{number:04d}", (full[patient, number], quarter[patient, number]), patient) for patient, number in keys]
 
+    @override
     def read(self, path: Path) -> Tensor:
         """One slice: 1 x H x W."""
         return read_slice(path)
 
+    @override
     def load(self, entry: Entry) -> Picture:
         """One pair; the quarter dose is what is observed."""
         full, quarter = entry.files

@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from typing_extensions import override
+
 from bench.dataset import Split
 from datasets.reading.files import FileSource, split_of
 from datasets.reading.folders import image_files
@@ -30,8 +32,8 @@ class MIT1003(FileSource):
 
     split: Literal["hash", "test"] = "hash"
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
-        """Photographs with their density and, in the authors' layout, their fixations."""
         flat = (folder / "stimuli").is_dir()
         found = []
         for photo in image_files(folder / ("stimuli" if flat else "ALLSTIMULI")):
@@ -41,8 +43,8 @@ class MIT1003(FileSource):
                 found.append(Entry(photo.stem, (photo, *truth)))
         return found
 
+    @override
     def load(self, entry: Entry) -> Seen:
-        """Read one photograph and its maps."""
         photo, density, *points = (self.read(file) for file in entry.files)
         fixations = (points[0][:1] > 0.5).float() if points else None
         return Seen(name=entry.name, observed=photo, target=density_of(density), fixations=fixations)

@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
+from typing_extensions import override
+
 from bench.dataset import Split
 from datasets.reading.samples import ImageFiles, Listed
 
@@ -26,10 +28,12 @@ class ORL(ImageFiles):
 
     gray: bool = True
 
+    @override
     def listed(self, folder: Path, split: Split) -> list[Listed]:
         """The pictures of a split, person by person."""
         return [Listed(folder / f"s{person}" / f"{shot}.pgm", person - 1, f"s{person}") for person in _PEOPLE for shot in _SHOTS[split]]
 
+    @override
     def classes(self, folder: Path) -> list[str]:
         """The people."""
         return [f"s{person}" for person in _PEOPLE]

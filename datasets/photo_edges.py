@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.operators.colour import luma
 from datasets.reading.derived import Derived
@@ -30,8 +31,8 @@ class PhotoEdges(Derived):
         if self.sigma < 0 or not 0 <= self.low <= self.high:
             raise ValueError("sigma must be >= 0 and 0 <= low <= high")
 
+    @override
     def derive(self, x: Tensor) -> Tensor:
-        """The drawing."""
         from skimage.feature import canny
 
         lines = canny(luma(x)[0].cpu().numpy(), self.sigma, self.low, self.high)

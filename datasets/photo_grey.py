@@ -6,6 +6,7 @@ import dataclasses
 from typing import ClassVar
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench.operators.colour import luma
 from datasets.reading.derived import Derived
@@ -17,6 +18,6 @@ class PhotoGrey(Derived):
 
     origin: ClassVar[str] = "the photographs themselves"
 
+    @override
     def derive(self, x: Tensor) -> Tensor:
-        """The luma."""
         return luma(x).expand_as(x).contiguous()

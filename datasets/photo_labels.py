@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from datasets.reading.derived import Derived
 
@@ -46,8 +47,8 @@ class PhotoLabels(Derived):
         if self.scale <= 0 or self.smooth < 0 or self.least < 1:
             raise ValueError("scale must be positive, smooth >= 0 and least >= 1")
 
+    @override
     def derive(self, x: Tensor) -> Tensor:
-        """The map of labels."""
         from skimage.color import rgb2lab
         from skimage.segmentation import felzenszwalb
 

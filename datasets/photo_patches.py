@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 import torch.nn.functional as F
+from typing_extensions import override
 
 from bench.dataset import Split
 from datasets.photos import Photos
@@ -34,6 +35,7 @@ class PhotoPatches(SampleSource):
         if min(self.stride, self.shrink) < 1 or not 1 <= self.size * self.shrink <= 256:
             raise ValueError("stride and shrink must be >= 1, size * shrink in 1..256")
 
+    @override
     def open(self, root: Path | None, split: Split) -> SampleSet:
         """The patches of a split, photo by photo, row by row."""
         patches = [self._cut(picture.target) for picture in Photos(colour_only=True).open(root, split)]

@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
+from typing_extensions import override
+
 from bench.dataset import Picture, PictureSet, Source, Split
 from datasets.reading.files import bundled, hash_files
 from datasets.reading.pixels import read_image
@@ -45,10 +47,11 @@ class Photos(Source):
 
     colour_only: bool = False  # without the gray ones
 
+    @override
     def count(self, root: Path | None, split: Split) -> int:
-        """How many photos a split has."""
         return len(self._files(split))
 
+    @override
     def open(self, root: Path | None, split: Split) -> PictureSet:
         """The photos of a split. Packages are located, not imported."""
         paths = [bundled(file) for file in self._files(split)]

@@ -16,6 +16,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from bench.dataset import SPLITS, PictureSet, Source, Split
 from datasets.photos import Photos
@@ -59,10 +60,11 @@ class Popout(Source):
         if min(self.train, self.validation, self.test) < 0 or not (72 <= self.height <= 300 and 72 <= self.width <= 300) or self.looks < 1:
             raise ValueError("counts must be >= 0, height and width in 72..300, looks >= 1")
 
+    @override
     def count(self, root: Path | None, split: Split) -> int:
-        """How many scenes a split has."""
         return int(getattr(self, split))
 
+    @override
     def open(self, root: Path | None, split: Split) -> PictureSet:
         """The scenes of a split, each a `Seen`."""
         names = [f"{split}_{i:05d}" for i in range(self.count(root, split))]

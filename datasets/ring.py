@@ -10,6 +10,7 @@ import math
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from datasets.reading.points import EqualMixture
 
@@ -21,12 +22,13 @@ class Ring(EqualMixture):
     modes: int = 8
     radius: float = 2.0
 
+    @override
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.modes < 1:
             raise ValueError(f"modes must be >= 1, not {self.modes}")
 
+    @override
     def components(self) -> Tensor:
-        """The centres."""
         angle = 2 * math.pi * torch.arange(self.modes, dtype=torch.float64) / self.modes
         return self.radius * torch.stack([angle.cos(), angle.sin()], 1)

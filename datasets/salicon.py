@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.dataset import Split
 from bench.errors import UsageError
@@ -35,8 +36,8 @@ class Salicon(FileSource):
     layout: ClassVar[str] = "SALICON/images/{train,val}/*.jpg, SALICON/maps/{train,val}/*.png, SALICON/fixations/{train,val}/*.mat"
     folders: ClassVar[tuple[str, ...]] = ("SALICON", "salicon")
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
-        """Photographs with their density and their fixations."""
         part = "val" if split == "test" else "train"
         return [
             Entry(photo.stem, (photo, folder / "maps" / part / f"{photo.stem}.png", folder / "fixations" / part / f"{photo.stem}.mat"))
@@ -44,12 +45,13 @@ class Salicon(FileSource):
             if split == "test" or (split_of(photo.stem) == "validation") == (split == "validation")
         ]
 
+    @override
     def read(self, path: Path) -> Tensor:
         """Read a picture, or a file of fixations as a map of 0 and 1, 1 x H x W."""
         return _fixations(path) if path.suffix == ".mat" else super().read(path)
 
+    @override
     def load(self, entry: Entry) -> Seen:
-        """Read one photograph and its maps."""
         photo, density, fixations = (self.read(file) for file in entry.files)
         return Seen(name=entry.name, observed=photo, target=density_of(density), fixations=fixations)
 

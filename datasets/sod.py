@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from typing_extensions import override
+
 from bench.dataset import Split
 from bench.errors import Unavailable
 from datasets.reading.files import FileSource, split_of
@@ -37,6 +39,7 @@ class SOD(FileSource):
     split: Literal["test", "bsds"] = "test"
     pictures: str = "photos"
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
         """What a method is shown and the mask, by number.
 
@@ -52,8 +55,8 @@ class SOD(FileSource):
             raise Unavailable(f"data set 'sod': nothing to show for the mask {missing[0]} and {len(missing) - 1} more: expected {where}")
         return [Entry(mask.stem, (shown[mask.stem], mask)) for mask in masks if split == self._split_of(shown[mask.stem])]
 
+    @override
     def load(self, entry: Entry) -> Seen:
-        """Read one picture and its mask."""
         shown, mask = (self.read(file) for file in entry.files)
         target = (mask[:1] > 0.5).float()
         return Seen(name=entry.name, observed=shown, target=target, mask=target)

@@ -7,6 +7,7 @@ import math
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from datasets.reading.points import Curves
 
@@ -20,13 +21,14 @@ class Spiral(Curves):
     radius: float = 2.0
     std: float = 0.05
 
+    @override
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.arms < 1:
             raise ValueError(f"arms must be >= 1, not {self.arms}")
 
+    @override
     def curves(self, u: Tensor) -> Tensor:
-        """One curve an arm."""
         start = torch.arange(self.arms, dtype=torch.float64)[:, None] / self.arms
         angle = 2 * math.pi * (start + self.turns * u)
         return self.radius * u[:, None] * torch.stack([angle.cos(), angle.sin()], 2)

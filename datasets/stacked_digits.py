@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
+from typing_extensions import override
 
 from bench import registry
 from bench.dataset import SPLITS, Split
@@ -33,16 +34,16 @@ class StackedDigits(SampleSource):
         if min(self.train, self.validation, self.test) < 1:
             raise ValueError("train, validation and test must be >= 1")
 
+    @override
     def find(self, root: Path | None) -> Path | None:
-        """Where the digits are."""
         return self._digits().find(root)
 
+    @override
     def count(self, root: Path | None, split: Split) -> int:
-        """How many pictures a split has."""
         return int(getattr(self, split))
 
+    @override
     def open(self, root: Path | None, split: Split) -> SampleSet:
-        """The pictures of a split."""
         digits = self._digits().open(root, split)
         if digits.labels is None or len(digits.classes) != 10 or digits.x.shape[1] != 1:
             raise UsageError(f"stacked_digits[of={self.of}]: give a set of gray pictures with ten classes")

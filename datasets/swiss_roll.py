@@ -7,6 +7,7 @@ import math
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from datasets.reading.points import Curves
 
@@ -18,7 +19,7 @@ class SwissRoll(Curves):
     scale: float = 7.5
     std: float = 0.25 / 7.5
 
+    @override
     def curves(self, u: Tensor) -> Tensor:
-        """One curve."""
         t = 1.5 * math.pi * (1 + 2 * u)
         return (torch.stack([t * t.cos(), t * t.sin()], 1) / self.scale)[None]

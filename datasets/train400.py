@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
+from typing_extensions import override
+
 from bench.dataset import Split
 from datasets.reading.files import FileSource
 from datasets.reading.folders import image_files
@@ -21,6 +23,7 @@ class Train400(FileSource):
     layout: ClassVar[str] = "train400_gray/*.png or Train400/*.png"
     folders: ClassVar[tuple[str, ...]] = ("train400_gray", "Train400", "train400")
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
         """All of them are for training."""
         return [Entry(path.stem, (path,)) for path in image_files(folder)] if split == "train" else []

@@ -7,6 +7,7 @@ import math
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from datasets.reading.points import Curves
 
@@ -17,7 +18,7 @@ class TwoMoons(Curves):
 
     std: float = 0.1
 
+    @override
     def curves(self, u: Tensor) -> Tensor:
-        """One curve a moon."""
         t = math.pi * u
         return torch.stack([torch.stack([t.cos(), t.sin()], 1), torch.stack([1 - t.cos(), 0.5 - t.sin()], 1)])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.method import Logs, Method, Samples
 from methods.bernoulli import nll
@@ -23,10 +24,12 @@ def kl(mean: Tensor, log_variance: Tensor) -> Tensor:
 class Bernoulli(nn.Module):
     """Every value of x in [0, 1] is a coin with probability `mean` (App. C.1): N x ... -> N nats. Its samples are shown as probabilities."""
 
+    @override
     def forward(self, x: Tensor, mean: Tensor) -> Tensor:
         return -nll(mean, x).flatten(1).sum(1)
 
     def draw(self, mean: Tensor) -> Tensor:
+        """The probabilities themselves."""
         return mean
 
 
@@ -37,10 +40,12 @@ class Gaussian(nn.Module):
         super().__init__()
         self.log_variance = nn.Parameter(torch.zeros(()))
 
+    @override
     def forward(self, x: Tensor, mean: Tensor) -> Tensor:
         return -0.5 * (_LOG_2PI + self.log_variance + (x - mean).square() / self.log_variance.exp()).flatten(1).sum(1)
 
     def draw(self, mean: Tensor) -> Tensor:
+        """Points with their noise, N x d; pictures without, N x C x H x W."""
         return mean if mean.dim() > 2 else mean + (self.log_variance / 2).exp() * torch.randn_like(mean)
 
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from typing_extensions import override
 
 from bench.method import Method, Samples, TrainHP, param
 from bench.offers import GenerationTask
@@ -21,6 +22,7 @@ class GANHP(TrainHP):
     optimizer_d: str = param("", "update rule of the critic; empty: the same as `optimizer`")
     ema: float = param(0.0, "samples come from an average of the generator's weights with this decay a step of theirs; 0: from the weights")
 
+    @override
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.ema < 1:
@@ -43,8 +45,8 @@ class TwoPlayer(Method[GenerationTask]):
         if self.hp.ema:
             self.opt_g.register_step_post_hook(lambda *_: self._follow())
 
+    @override
     def build(self, task: GenerationTask) -> None:
-        """Networks of the task, one optimiser each."""
         self.G, self.D = task.generator(), task.critic()
         self.opt_g = self.optimizer(self.G)
         self.opt_d = self.optimizer(self.D, spec=self.hp.optimizer_d or self.hp.optimizer)

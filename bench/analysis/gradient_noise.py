@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.evaluation import judging
+from bench.evaluation import evaluation_mode
 from bench.method import Method
 from bench.stream import mix
 
@@ -68,7 +68,7 @@ def remarks(method: Method, seed: int, when: str) -> dict[str, float]:
     task, examples = method.task, getattr(method.hp, "batch_size", 1)
     if not getattr(task, "averages", False):
         return {}
-    with judging(method, seed), torch.enable_grad():
+    with evaluation_mode(method, seed), torch.enable_grad():
         found = noise(_gradients(task, method.minimise(), examples, seed), examples)  # type: ignore[attr-defined]
     named = {f"noise/{when}/{k}": v for k, v in dataclasses.asdict(found).items() if math.isfinite(v)}
     return named | {"noise/examples": float(BATCHES * examples)}

@@ -61,8 +61,8 @@ def gradients() -> Finding:
     for start in ("(2, 3)", "(-1, 2.5)"):
         means, edges = STARTS[start]
         m, batch = game([means], [edges])
-        (by_edge,) = torch.autograd.grad(m.critic_loss(batch, m.G.means), m.D.edges)
-        (by_mean,) = torch.autograd.grad(m.generator_loss(batch, m.G.means), m.G.means)
+        (by_edge,) = torch.autograd.grad(m.critic_loss_on(batch, m.G.means), m.D.edges)
+        (by_mean,) = torch.autograd.grad(m.generator_loss_on(batch, m.G.means), m.G.means)
         predicted, measured = _slopes(means, edges), torch.cat([by_mean[0], -by_edge[0]])
         cases |= {f"means {start}: {name}": (p, float(v)) for name, p, v in zip(names, predicted, measured)}
         bars = [Bars(names=names, y=predicted, label="closed form", theory=True), Bars(names=names, y=measured, label="by autodiff")]
@@ -202,7 +202,7 @@ def _ascend(means: Rows, edges: Rows) -> Tensor:
     m, batch = game(means, edges, rate=5.0)
     path = [rows(edges)]
     for _ in range(400):
-        descend(m.opt_d, m.critic_loss(batch, m.G.means.detach()))
+        descend(m.opt_d, m.critic_loss_on(batch, m.G.means.detach()))
         path.append(m.D.edges.detach().clone())
     return torch.stack(path)
 
@@ -210,7 +210,7 @@ def _ascend(means: Rows, edges: Rows) -> Tensor:
 def _value(means: Tensor, edges: Tensor) -> float:
     """L = 1 - critic's loss, of one start."""
     m, batch = game(means[None], edges[None])
-    return 1 - float(m.critic_loss(batch, m.G.means).detach())
+    return 1 - float(m.critic_loss_on(batch, m.G.means).detach())
 
 
 def _answer_the_best(m: Any, steps: int) -> Tensor:
@@ -218,7 +218,7 @@ def _answer_the_best(m: Any, steps: int) -> Tensor:
     path = []
     for _ in range(steps):
         m.D.edges.data.copy_(best_edges(m.G.means))
-        descend(m.opt_g, m.generator_loss(Samples(rows([DATA])), m.G.means))
+        descend(m.opt_g, m.generator_loss_on(Samples(rows([DATA])), m.G.means))
         path.append(m.G.means.detach().clone())
     return torch.stack(path)
 

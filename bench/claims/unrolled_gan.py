@@ -63,7 +63,10 @@ def no_steps_is_the_plain_game() -> Finding:
         G, D, batch = MLPGenerator(8, (2,), (32, 32)), mlp_critic((2,), (32,)), Samples(torch.randn(64, 2))
         ahead = play("unrolled_gan[k=0]", G, D, shape=(2,), z_dim=8)
         plain = play("gan[adversarial=saturating]", G, D, shape=(2,), z_dim=8, fake=(y := ahead.fake(64)))
-        pairs = ((ahead.critic_loss(batch, y.detach()), plain.critic_loss(batch)), (ahead.generator_loss(batch, y), plain.generator_loss(batch)))
+        pairs = (
+            (ahead.critic_loss_on(batch, y.detach()), plain.critic_loss(batch)),
+            (ahead.generator_loss_on(batch, y), plain.generator_loss(batch)),
+        )
         for player, network, losses in zip(("critic", "generator"), (D, G), pairs):
             slopes = [_gradient(loss, network) for loss in losses]
             cases[f"seed {seed}: {player}"] = (0.0, float((slopes[0] - slopes[1]).abs().max()))
@@ -107,7 +110,7 @@ def many_steps_are_the_best_critic() -> Finding:
 def ring() -> Finding:
     """Modes that are found and missed."""
     task = registry.make("task", "toy2d[z_dim=64,critic_layers=1,critic_scale=4.0]")
-    metric, real = task.known(registry.make("metric", "modes")), task.real("test", 500)
+    metric, real = task.bind_metric(registry.make("metric", "modes")), task.real("test", 500)
     found, panels = {}, []
     for k in (0, 5):
         torch.manual_seed(0)
@@ -130,7 +133,7 @@ def _ahead(k: int, theta: float, real: Samples) -> tuple[float, float]:
     linear = nn.Linear(1, 1, dtype=torch.float64)
     m = play(f"unrolled_gan[k={k},optimizer='sgd[lr=1.5]']", Scalar(theta, lambda theta, z: z + theta), nn.Sequential(linear, nn.Flatten(0)))
     nn.init.zeros_(linear.weight)
-    value = m.generator_loss(real, m.generate(real.x))
+    value = m.generator_loss_on(real, m.generate(real.x))
     (slope,) = torch.autograd.grad(value, m.G.weight)
     return value.item(), slope.item()
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from bench import registry
 from bench.conformance.toys import TOYS
 from bench.errors import UsageError
-from bench.evaluation import judging
+from bench.evaluation import evaluation_mode
 from bench.method import Method
 from bench.spec import Spec, parse
 from bench.stream import Stream, mix
@@ -89,7 +89,7 @@ def check_runs(name: str) -> None:
         training = train(method, Path(folder))
     assert method.t == training.steps, f"{name}: stopped at update {method.t} of {training.steps}: the loop must be `while self.t < ...`"
     assert all(math.isfinite(value) for *_, value in training.points)
-    with judging(method):
+    with evaluation_mode(method):
         _USES[method.task.verb](name, method)
 
 

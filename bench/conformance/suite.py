@@ -38,7 +38,7 @@ def check_columns(name: str) -> None:
         rows = [row for tier in suite.tiers if (row := _first_rows(suite, tier).get(table.name)) and row.task.options.get("metrics") == own]
         for row in rows[:1]:
             task = open_task(str(row.task), Path(root) if root else None, torch.device("cpu"))
-            known = [*task.cards(), *(remark.removeprefix("unavailable.") for remark in task.remarks() if remark.startswith("unavailable."))]
+            known = [*task.cards(), *(note.removeprefix("unavailable.") for note in task.notes() if note.startswith("unavailable."))]
             where = f"{name}, workload {table.name}" if table.name else name
             told = f"{where} sorts by {table.sort!r}, which the task {row.task.name} does not score; known: {', '.join(known)}"
             assert table.sort in known, told

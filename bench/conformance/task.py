@@ -20,7 +20,7 @@ from bench.conformance import checks
 from bench.conformance._tools import Checks, generator, leaves_no_trace, same
 from bench.conformance.toy_methods import TOY_METHODS
 from bench.errors import Unavailable
-from bench.evaluation import judging
+from bench.evaluation import evaluation_mode
 from bench.method import Method
 from bench.spec import Spec, parse
 from bench.suites import expand, read
@@ -66,7 +66,7 @@ def check_declared(name: str) -> None:
     assert task.offers == other.offers, f"{name}: what it offers changes"
     assert all(isinstance(what, str) for what in task.offers), f"{name} offers something that is no word"
     assert task.fingerprint() == other.fingerprint(), f"{name}: the fingerprint of its data changes"
-    for kind, spec in task.parts():
+    for kind, spec in task.components():
         registry.find(kind, parse(spec).name)
     cards, again = task.cards(), other.cards()
     assert {k: card.hash for k, card in cards.items()} == {k: card.hash for k, card in again.items()}, f"{name}: its cards change"
@@ -97,9 +97,9 @@ def check_scores(name: str) -> None:
     """Every number that `score` returns has a card; `validate` puts a column with a card first; both say the same when asked again."""
     task = _task(name)
     method = _method(task)
-    with judging(method):
+    with evaluation_mode(method):
         scores = task.score(method, lambda done, total: None)
-    with judging(method):
+    with evaluation_mode(method):
         again = task.score(method, lambda done, total: None)
     assert isinstance(scores, Scores), f"{name}: score returned {type(scores).__name__}, not Scores"
     cards = task.cards()
@@ -107,7 +107,7 @@ def check_scores(name: str) -> None:
         raise AssertionError(f"{name} scores {without[0]}, which has no card; it has those of {', '.join(cards)}")
     differ = [column for column, value in scores.values.items() if value == value and value != again.values[column]]
     assert not differ, f"{name}: {differ[0]} of the same method differs when it is scored again" if differ else ""
-    with judging(method):
+    with evaluation_mode(method):
         validated = task.validate(method)
     assert validated, f"{name}: validate returned nothing"
     assert next(iter(validated)) in cards, f"{name}: validate puts {next(iter(validated))!r} first, which has no card"
@@ -121,7 +121,7 @@ def check_neutral(name: str) -> None:
         task = _task(name)
         method = _method(task)
         if evaluations > 1:
-            with judging(method):
+            with evaluation_mode(method):
                 task.score(method, lambda done, total: None)
         with tempfile.TemporaryDirectory() as folder:
             torch.manual_seed(0)

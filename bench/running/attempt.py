@@ -15,7 +15,7 @@ import torch
 
 from bench.analysis import gradient_noise
 from bench.errors import Unavailable, UsageError
-from bench.evaluation import judging
+from bench.evaluation import evaluation_mode
 from bench.judging import costs
 from bench.method import Method
 from bench.running.settings import Settings
@@ -133,7 +133,7 @@ class Attempt:
             run.run(self.stopped)
         finally:
             self.record.curves = pd.DataFrame(run.points, columns=list(CURVES))
-            self.record.summary |= {"steps": float(method.t), **run.summary(), **method.remarks()}
+            self.record.summary |= {"steps": float(method.t), **run.summary(), **method.extra_metrics()}
             self.record.costs |= {"train_seconds": run.spent, "images_per_s": run.images / max(run.spent, 1e-9)}
         if run.capped:
             self.record.tags["capped"] = f"training stopped after {settings.max_seconds:g} s"
@@ -148,7 +148,7 @@ class Attempt:
         self.record.summary |= scores.summary
         self.record.per_image = pd.DataFrame(scores.rows(), columns=list(PER_IMAGE))
         self.record.summary |= gradient_noise.remarks(method, self.trial.seed, "end")
-        with judging(method):
+        with evaluation_mode(method):
             self.record.costs |= costs.measured(method, self.task)
             self.task.gallery(method, self.folder.results / "gallery")
         if run.history and run.best_step() != method.t:
@@ -161,7 +161,7 @@ class Attempt:
             if self.stopped():
                 raise Interrupted
 
-        with judging(method):
+        with evaluation_mode(method):
             return self.task.score(method, progress)
 
     def _end(self, outcome: Any, reason: str) -> None:

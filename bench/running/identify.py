@@ -30,7 +30,7 @@ def identify(trial: Trial, task: Task, means: Mapping[str, Any]) -> dict[str, st
     parts |= {f"task.{k}": v for k, v in task.options().items()}
     parts |= {f"data.{k}": v for k, v in task.fingerprint().items()}
     parts |= {f"card.{column}": card.hash for column, card in task.cards().items()}
-    for kind, spec in unfolded([*parts_of(hp), *task.parts()]):
+    for kind, spec in unfolded([*parts_of(hp), *task.components()]):
         name = parse(spec).name
         parts[f"code.{kind}.{name}"] = code_hash(registry.find(kind, name))
     parts |= {"code.method": code_hash(method), "code.task": code_hash(type(task)), "code.training": code_hash(loop)}

@@ -74,7 +74,7 @@ def run(trial: Trial, settings: Settings, watcher: Watcher, stopped: Callable[[]
         watcher.started()
         depot.fetch()
         Attempt(trial, task, settings, record, folder, depot.keep, watcher, stopped).live()
-        record.tags |= task.remarks() | depot.remarks()  # by now it is known which pictures were too flat or too small
+        record.tags |= task.notes() | depot.remarks()  # by now it is known which pictures were too flat or too small
         record.ended = time.time()
         folder.close(record)
     return record
@@ -124,7 +124,7 @@ def blank(trial: Trial, settings: Settings) -> TrialRecord:
     method: type[Method] = registry.find("method", trial.spec.name)
     hp = dataclasses.asdict(method.HP(**trial.spec.options))
     parts = identify(trial, settings)
-    tags = task.remarks() | ({"oracle": "PSF"} if "psf" in method.needs else {})
+    tags = task.notes() | ({"oracle": "PSF"} if "psf" in method.needs else {})
     if settings.at_once > 1:
         tags["at_once"] = f"its times were taken while up to {settings.at_once} trials ran at once"
     return TrialRecord(

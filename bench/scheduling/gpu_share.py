@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from bench.evaluation import judging
+from bench.evaluation import evaluation_mode
 from bench.running.settings import Settings
 from bench.store.record import Point
 from bench.stream import Stream
@@ -59,5 +59,5 @@ def _begin(trial: Trial, settings: Settings, scratch: Path) -> None:
         with contextlib.suppress(Interrupted):
             run.run(lambda: method.t >= _UPDATES)
     else:
-        with judging(method):
+        with evaluation_mode(method):
             task.validate(method)

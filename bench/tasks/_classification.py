@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from typing_extensions import override
 
 from bench.cards import Card
 from bench.dataset import Split
@@ -46,15 +47,18 @@ class Classification(Minimise):
         raise NotImplementedError
 
     @property
+    @override
     def start_loss(self) -> float:
         """Of a guess without knowledge."""
         return math.log(self.classes)
 
     @property
+    @override
     def averages(self) -> bool:
-        """It is; the penalty adds no noise."""
+        """Yes: the penalty adds no noise."""
         return True
 
+    @override
     def loss(self, model: nn.Module, batch: Samples) -> Tensor:
         """Mean cross-entropy, and the penalty."""
         assert batch.labels is not None
@@ -64,14 +68,15 @@ class Classification(Minimise):
         return value + self.l2 / 2 * torch.stack([p.square().sum() for p in model.parameters() if p.dim() > 1]).sum()
 
     # -- judging
+    @override
     def cards(self) -> dict[str, Card]:
-        """Accuracy and loss."""
         return {column: metric.card() for column, metric in _METRICS.items()}
 
-    def parts(self) -> list[tuple[str, str]]:
-        """The metrics."""
+    @override
+    def components(self) -> list[tuple[str, str]]:
         return [("metric", "accuracy"), ("metric", "cross_entropy")]
 
+    @override
     def measure(self, model: nn.Module, split: Split) -> Scores:
         """Mean over a split, with the value of every example."""
         shown = self.examples(split)

@@ -19,7 +19,7 @@ from bench.method import Method
 from bench.metrics.detection import Detection
 from bench.operators.box_matching import linearised
 from bench.task import Scores
-from bench.tasks._pictures import Exam
+from bench.tasks._pictures import EvaluationSet
 
 _COLUMNS = {
     "precision": "precision at the stated confidence",
@@ -32,24 +32,24 @@ _COLUMNS = {
 }
 
 
-class DetectionExam:
+class DetectionEvaluation:
     """Scenes with known objects, a detector and the metric that compares."""
 
-    def __init__(self, metric: Any, classes: Sequence[str], scenes: Callable[[], Exam], device: torch.device) -> None:
+    def __init__(self, metric: Any, classes: Sequence[str], scenes: Callable[[], EvaluationSet], device: torch.device) -> None:
         if not isinstance(metric, Detection):
             raise UsageError(f"{metric} is not the metric detection[...]")
-        self.metric, self._scenes, self.device = metric, scenes, device
+        self.metric, self._make_scenes, self.device = metric, scenes, device
         self.detector = metric.make_detector()
         if list(self.detector.classes) != list(classes):
             raise UsageError(f"the detector {metric.detector} knows other classes than the scenes: {len(self.detector.classes)} and {len(classes)}")
 
     def __len__(self) -> int:
-        return len(self.exam)
+        return len(self.scenes)
 
     @functools.cached_property
-    def exam(self) -> Exam:
+    def scenes(self) -> EvaluationSet:
         """The degraded scenes."""
-        return self._scenes()
+        return self._make_scenes()
 
     def cards(self) -> dict[str, Card]:
         """One card a column: the same protocol, each with its own meaning."""
@@ -63,7 +63,7 @@ class DetectionExam:
     def score(self, method: Method, progress: Callable[[int], None]) -> Scores:
         """Detect in the restored scenes and compare with the blurred and the sharp ones; all nan where a restored scene is not finite."""
         found, whole = list[Detections](), list[Tensor]()
-        for _, x_hat in self.exam.restore(method, progress):
+        for _, x_hat in self.scenes.restore(method, progress):
             whole.append(x_hat.isfinite().flatten(1).all(1).cpu())
             found += self.detector(x_hat.nan_to_num())
         restored, blurred, sharp = self.metric.score(found, self._references), self._blurred, self._sharp
@@ -76,24 +76,24 @@ class DetectionExam:
         if not judged.all():
             values = dict.fromkeys(values, math.nan)  # over pictures of which one is none
         summary = {"blurred/f1": blurred.f1, "sharp/f1": sharp.f1, "blurred/ap50": blurred.ap50, "sharp/ap50": sharp.ap50}
-        return Scores(values, self._per_image(restored, blurred, judged), summary, self.exam.groups)
+        return Scores(values, self._per_image(restored, blurred, judged), summary, self.scenes.groups)
 
     def _per_image(self, restored: Detection.Score, blurred: Detection.Score, judged: Tensor) -> dict[str, tuple[list[str], list[float]]]:
         """What each scene contributes to the pooled scores; columns that are 0/0 have none."""
         of_scenes = torch.where(judged[:, None], linearised(restored.counts), math.nan)
         columns = dict(zip(("precision", "recall", "f1"), of_scenes.unbind(1), strict=True))
         columns["gain"] = columns["f1"] - linearised(blurred.counts)[:, 2]
-        return {column: (self.exam.names, scores.tolist()) for column, scores in columns.items() if not scores.isnan().all()}
+        return {column: (self.scenes.names, scores.tolist()) for column, scores in columns.items() if not scores.isnan().all()}
 
     @functools.cached_property
     def _references(self) -> list[Detections]:
         if self.metric.reference == "pseudo":
             return self._seen_sharp
-        return [_annotations(picture) for picture in self.exam.pictures]
+        return [_annotations(picture) for picture in self.scenes.pictures]
 
     @functools.cached_property
     def _seen_sharp(self) -> list[Detections]:
-        return self._detect(batch.target for batch in self.exam.batches)
+        return self._detect(batch.target for batch in self.scenes.batches)
 
     @functools.cached_property
     def _sharp(self) -> Detection.Score:
@@ -101,7 +101,7 @@ class DetectionExam:
 
     @functools.cached_property
     def _blurred(self) -> Detection.Score:
-        return self.metric.score(self._detect(batch.observed for batch in self.exam.batches), self._references)
+        return self.metric.score(self._detect(batch.observed for batch in self.scenes.batches), self._references)
 
     def _detect(self, batches: Iterator[Tensor | None]) -> list[Detections]:
         return [d for images in batches if images is not None for d in self.detector(images)]

@@ -14,8 +14,8 @@ from torch import Tensor
 from bench.detector import Detections
 from bench.method import Method
 from bench.operators.images import clipped
-from bench.tasks._detection import DetectionExam
-from bench.tasks._pictures import Exam
+from bench.tasks._detection import DetectionEvaluation
+from bench.tasks._pictures import EvaluationSet
 
 _WHICH = ("observed", "restored", "target")
 _PHOTOS, _SCENES = 4, 2
@@ -23,13 +23,13 @@ _LONGEST = 640  # pixels of a side; larger pictures are cut
 
 
 def write_gallery(
-    folder: Path, method: Method, photos: Exam, judge: DetectionExam | None, show: Callable[[Tensor], Tensor] = lambda image: image
+    folder: Path, method: Method, photos: EvaluationSet, judge: DetectionEvaluation | None, show: Callable[[Tensor], Tensor] = lambda image: image
 ) -> None:
     """Write NN.json items and the PNG files they name (see `bench.store.record.TrialRecord.gallery`); `show` makes a picture visible (a window of CT)."""
     items = [_restore(method, photos, i) | {"kind": "photo"} for i in _detailed(photos, _PHOTOS)]
     if judge:
-        for i in _detailed(judge.exam, _SCENES):
-            item = _restore(method, judge.exam, i) | {"kind": "scene", "classes": list(judge.detector.classes)}
+        for i in _detailed(judge.scenes, _SCENES):
+            item = _restore(method, judge.scenes, i) | {"kind": "scene", "classes": list(judge.detector.classes)}
             item["boxes"] = {which: _boxes(judge, item[which]) for which in _WHICH}
             items.append(item)
     for number, item in enumerate(items):
@@ -41,25 +41,25 @@ def write_gallery(
         (folder / f"{number:02d}.json").write_text(json.dumps(item), encoding="utf-8")
 
 
-def _detailed(exam: Exam, k: int) -> list[int]:
+def _detailed(shown: EvaluationSet, k: int) -> list[int]:
     """K pictures spread over the set, each the one with most contrast among its neighbours: flat ones show nothing."""
-    contrast = torch.cat([batch.target.flatten(1).std(1).cpu() for batch in exam.batches if batch.target is not None])
-    return [int(part[contrast[part].argmax()]) for part in torch.arange(len(exam)).tensor_split(k) if len(part)]
+    contrast = torch.cat([batch.target.flatten(1).std(1).cpu() for batch in shown.batches if batch.target is not None])
+    return [int(part[contrast[part].argmax()]) for part in torch.arange(len(shown)).tensor_split(k) if len(part)]
 
 
-def _restore(method: Method, exam: Exam, index: int) -> dict[str, Any]:
+def _restore(method: Method, shown: EvaluationSet, index: int) -> dict[str, Any]:
     start = 0
-    for batch in exam.batches:
+    for batch in shown.batches:
         if index < start + len(batch):
             one = batch.pick(index - start)
             assert one.target is not None
             restored = clipped(method.restore(one.without_target())).nan_to_num()  # type: ignore[attr-defined]
-            return {"name": exam.names[index], "observed": one.observed[0], "restored": restored[0], "target": one.target[0]}
+            return {"name": shown.names[index], "observed": one.observed[0], "restored": restored[0], "target": one.target[0]}
         start += len(batch)
     raise IndexError(index)
 
 
-def _boxes(judge: DetectionExam, image: Tensor) -> list[list[float]]:
+def _boxes(judge: DetectionEvaluation, image: Tensor) -> list[list[float]]:
     """Rows x0, y0, x1, y1, number of the class, score."""
     found: Detections = judge.detector(image[None])[0].above(judge.metric.confidence)
     return [[*box, label, score] for box, label, score in zip(found.boxes.tolist(), found.labels.tolist(), found.scores.tolist(), strict=True)]

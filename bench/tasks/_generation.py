@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.cards import Card
 from bench.dataset import Split
@@ -68,30 +69,36 @@ class Generation(Task):
         """At most n real samples of a split on the device, always the same."""
         raise NotImplementedError
 
-    def known(self, metric: SampleMetric) -> SampleMetric:
-        """A metric that was told what only the task knows. Raises Unavailable where it makes no sense here."""
+    def bind_metric(self, metric: SampleMetric) -> SampleMetric:
+        """The metric with what only the task can give it; unchanged by default.
+
+        Raises:
+            Unavailable: it makes no sense on these data.
+        """
         return metric
 
     # -- what decides a result
     @property
+    @override
     def offers(self) -> frozenset[Capability]:
         """Labels, where there are any."""
         return frozenset({"labels"} if self.classes else ())
 
-    def parts(self) -> list[tuple[str, str]]:
-        """The data set; the metrics and their feature networks."""
+    @override
+    def components(self) -> list[tuple[str, str]]:
         metrics = [part for spec, metric in self._metrics[0].items() for part in (("metric", spec), *metric.parts())]
         return [("dataset", self.data), *metrics]
 
+    @override
     def cards(self) -> dict[str, Card]:
-        """The metrics that are available."""
         return {
             _column(name, spec): card
             for spec, metric in self._metrics[0].items()
             for name, card in metric.cards(fake=self.samples, real=len(self._references(metric.against))).items()
         }
 
-    def remarks(self) -> dict[str, str]:
+    @override
+    def notes(self) -> dict[str, str]:
         """Metrics that cannot be computed; whether those that count shares rest on few samples."""
         missing = {f"unavailable.{spec}": reason for spec, reason in self._metrics[1].items()}
         counted = [metric for metric in self._metrics[0].values() if isinstance(metric, PRDC)]
@@ -99,6 +106,7 @@ class Generation(Task):
         return missing | (few(least, "test samples", "precision, recall and coverage") if counted else {})
 
     # -- judging
+    @override
     def validate(self, method: Method) -> dict[str, float]:
         """The watched metrics on the validation split; all but the first only where they are finite."""
         fake, values = self.draw_from(method, self.samples), dict[str, float]()
@@ -108,19 +116,20 @@ class Generation(Task):
         first = next(iter(values))
         return {column: value for column, value in values.items() if column == first or torch.tensor(value).isfinite()}
 
+    @override
     def score(self, method: Method, progress: Callable[[int, int], None]) -> Scores:
         """All metrics on the test split. A number that does not exist, such as the evenness of no modes, is left out."""
         total = self.samples + len(self._metrics[0])
         fake = self.draw_from(method, self.samples, lambda done: progress(done, total))
-        values, remarks, cards = dict[str, float](), dict[str, float](), self.cards()
+        values, summary, cards = dict[str, float](), dict[str, float](), self.cards()
         for done, (spec, metric) in enumerate(self._metrics[0].items(), self.samples + 1):
             found = {_column(name, spec): value for name, value in metric(fake, self._references(metric.against)).items()}
             values |= {column: value for column, value in found.items() if column in cards and value == value}
-            remarks |= {column: value for column, value in found.items() if column not in cards}
+            summary |= {column: value for column, value in found.items() if column not in cards}
             errors = metric.sampling_errors(fake, self._references(metric.against))
-            remarks |= {sampling_error(_column(name, spec)): error for name, error in errors.items()}
+            summary |= {sampling_error(_column(name, spec)): error for name, error in errors.items()}
             progress(done, total)
-        return Scores(values, summary=remarks)
+        return Scores(values, summary=summary)
 
     def draw_from(self, method: Method, n: int, progress: Callable[[int], None] = lambda done: None) -> Tensor:
         """N samples of a method: n x shape, pictures clipped to [0, 1].
@@ -137,6 +146,7 @@ class Generation(Task):
         fake = torch.cat(parts).float()
         return clipped(fake) if fake.dim() == 4 else fake
 
+    @override
     def sample(self) -> int:
         """How many samples the cost metrics draw."""
         return _COSTED
@@ -152,7 +162,7 @@ class Generation(Task):
 
     @functools.cached_property
     def _metrics(self) -> tuple[dict[str, SampleMetric], dict[str, str]]:
-        return usable({spec: spec for spec in self.metrics}, SampleMetric, "sets of samples", told=self.known)
+        return usable({spec: spec for spec in self.metrics}, SampleMetric, "sets of samples", configure=self.bind_metric)
 
 
 def _column(name: str, spec: str) -> str:

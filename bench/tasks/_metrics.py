@@ -14,21 +14,21 @@ ENOUGH = 100  # of what a share is counted over, for one more or less not to sho
 
 
 def few(count: int, what: str, columns: str) -> dict[str, str]:
-    """The remark `few` of a record whose shares are counted over so little that a perfect one says little; none where there is enough."""
+    """The note `few`: shares are counted over so few things that a perfect one says little; empty where there are 100 or more."""
     if count >= ENOUGH:
         return {}
     return {"few": f"{columns} rest on {count} {what}, each of which decides about {1 / count:.0%} of them: 1.000 there is far from certain"}
 
 
 def usable(
-    specs: Mapping[str, str], kind: type[M], judged: str, *, told: Callable[[M], M] = lambda metric: metric, optional: bool = False
+    specs: Mapping[str, str], kind: type[M], judged: str, *, configure: Callable[[M], M] = lambda metric: metric, optional: bool = False
 ) -> tuple[dict[str, M], dict[str, str]]:
     """Column -> metric of those that can be computed, and column -> reason of the others.
 
     Args:
         specs: column -> spec of its metric.
         kind: what the task can call; `judged` says in words what it judges.
-        told: gives a metric what only the task knows; raises Unavailable where the metric makes no sense on these data.
+        configure: gives a metric what only the task knows; raises Unavailable where the metric makes no sense on these data.
         optional: whether the task can do without any.
 
     Raises:
@@ -42,7 +42,7 @@ def usable(
         if not isinstance(metric, kind):
             raise UsageError(f"metric {spec} does not judge {judged}")
         try:
-            metric = told(metric)
+            metric = configure(metric)
             metric.require()
             available[column] = metric
         except Unavailable as error:

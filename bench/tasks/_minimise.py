@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.dataset import Split
 from bench.method import Method
@@ -57,26 +58,29 @@ class Minimise(Task):
 
     # -- judging
     @property
+    @override
     def offers(self) -> frozenset[Capability]:
-        """Nothing besides the model and its loss."""
         return frozenset()
 
+    @override
     def fingerprint(self) -> dict[str, str]:
-        """No data: the options say it all."""
+        """Nothing: no data are read."""
         return {}
 
+    @override
     def validate(self, method: Method) -> dict[str, float]:
-        """The numbers on the validation split."""
         return self.measure(method.minimise(), "validation").values  # type: ignore[attr-defined]
 
+    @override
     def score(self, method: Method, progress: Callable[[int, int], None]) -> Scores:
-        """The numbers on the test split."""
         scores = self.measure(method.minimise(), "test")  # type: ignore[attr-defined]
         progress(1, 1)
         return scores
 
+    @override
     def sample(self) -> None:
         """Nothing: what a model costs to use does not depend on how it was descended."""
 
+    @override
     def gallery(self, method: Method, folder: Path) -> None:
         """No pictures by default."""

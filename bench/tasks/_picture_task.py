@@ -8,16 +8,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from typing_extensions import override
+
 from bench.cards import Card
 from bench.dataset import SPLITS, PictureSet, Split
 from bench.method import Batch, Method
 from bench.metric import Metric
 from bench.task import Task
 from bench.tasks._gallery import write_gallery
-from bench.tasks._pictures import Exam, evenly
-from bench.tasks._splits import told
+from bench.tasks._pictures import EvaluationSet, evenly
+from bench.tasks._splits import skipped_note
 
-EXAM_SEED = 2018  # of what happens to validation and test pictures: the same for every method, seed and tier
+EVALUATION_SEED = 2018  # of what happens to validation and test pictures: the same for every method, seed and tier
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -37,7 +39,7 @@ class PictureTask(Task):
         raise NotImplementedError
 
     @property
-    def _test(self) -> Exam:
+    def _test(self) -> EvaluationSet:
         """The test pictures, as a method sees them and with their truth."""
         raise NotImplementedError
 
@@ -56,32 +58,35 @@ class PictureTask(Task):
         return []
 
     # -- what decides a result
+    @override
     def fingerprint(self) -> dict[str, str]:
-        """Content of every split."""
         return {f"{self.data}/{s}": self._split(s).fingerprint for s in SPLITS}
 
-    def parts(self) -> list[tuple[str, str]]:
-        """The data set and the metrics."""
+    @override
+    def components(self) -> list[tuple[str, str]]:
         return [("dataset", self.data), *(("metric", spec) for spec in self.metric_specs().values())]
 
+    @override
     def cards(self) -> dict[str, Card]:
-        """The metrics that can be computed."""
         return {column: metric.card() for column, metric in self._metrics[0].items()}
 
-    def remarks(self) -> dict[str, str]:
+    @override
+    def notes(self) -> dict[str, str]:
         """Metrics that cannot be computed, and why; pictures left out so far."""
         missing = {f"unavailable.{column}": reason for column, reason in self._metrics[1].items()}
-        return missing | told([*(line for split in SPLITS for line in self._split(split).skipped), *self._left_out])
+        return missing | skipped_note([*(line for split in SPLITS for line in self._split(split).skipped), *self._left_out])
 
     # -- judging
+    @override
     def sample(self) -> Batch:
         """The first test batch, for the cost metrics."""
         return self._test.batches[0].without_target()
 
+    @override
     def gallery(self, method: Method, folder: Path) -> None:
         """Four test pictures."""
         write_gallery(folder, method, self._test, None)
 
-    def _thinned(self, count: int) -> list[int]:
+    def _subsample(self, count: int) -> list[int]:
         """The indices of `pictures` of `count` test pictures."""
         return evenly(count, self.pictures)

@@ -51,7 +51,7 @@ def evenly(count: int, most: int) -> list[int]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Exam:
+class EvaluationSet:
     """Degraded pictures with their truth, in batches of one shape each; `names` and everything computed from it follow that order."""
 
     names: list[str]
@@ -85,7 +85,7 @@ class Exam:
 
 def _restored(method: Any, batch: Batch, first: int) -> Tensor:
     """What a method makes of a batch that begins with picture `first`; chance gives a picture the same whatever its company."""
-    if not getattr(method, "chancy", False):
+    if not getattr(method, "stochastic_inference", False):
         return method.restore(batch)  # type: ignore[no-any-return]
     restored = []
     for i in range(len(batch)):
@@ -94,7 +94,7 @@ def _restored(method: Any, batch: Batch, first: int) -> Tensor:
     return torch.cat(restored)
 
 
-def exam(pictures: Iterable[Picture], degrade: Callable[[Picture, int], Batch], device: torch.device) -> Exam:
+def evaluation_set(pictures: Iterable[Picture], degrade: Callable[[Picture, int], Batch], device: torch.device) -> EvaluationSet:
     """Degrade picture i by `degrade(picture, i)` (a batch of one) and group by shape.
 
     Raises:
@@ -115,7 +115,7 @@ def exam(pictures: Iterable[Picture], degrade: Callable[[Picture, int], Batch], 
         for start in range(0, len(group), n):
             batches.append(_join([b for _, b in group[start : start + n]]).to(device))
         ordered += [p for p, _ in group]
-    return Exam([p.name for p in ordered], batches, ordered)
+    return EvaluationSet([p.name for p in ordered], batches, ordered)
 
 
 def _join(batches: Sequence[Batch]) -> Batch:

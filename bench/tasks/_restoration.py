@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.dataset import Picture, PictureSet, Split
 from bench.errors import UsageError
@@ -18,8 +19,8 @@ from bench.offers import Capability
 from bench.stream import mix
 from bench.task import Scores
 from bench.tasks._metrics import usable
-from bench.tasks._picture_task import EXAM_SEED, PictureTask
-from bench.tasks._pictures import Crops, Exam, evenly, exam, tiles
+from bench.tasks._picture_task import EVALUATION_SEED, PictureTask
+from bench.tasks._pictures import Crops, EvaluationSet, evaluation_set, evenly, tiles
 from bench.tasks._profiles import profile
 from bench.tasks._splits import open_or_instead, refuse_empty
 
@@ -55,11 +56,13 @@ class Restoration(PictureTask):
 
     # -- what decides a result
     @property
+    @override
     def offers(self) -> frozenset[Capability]:
         """Pairs; two unpaired domains, since the observed pictures of one batch and the targets of the next do not belong together."""
         return frozenset({"paired", "unpaired"})
 
     # -- training
+    @override
     def batch(self, n: int, rng: torch.Generator) -> Batch:
         """N random crops and what is observed of them."""
         draws = torch.rand(n, 4, generator=rng).tolist()
@@ -67,6 +70,7 @@ class Restoration(PictureTask):
         return self.degrade(x, torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (), generator=rng))))
 
     # -- judging
+    @override
     def validate(self, method: Method) -> dict[str, float]:
         """The mean of the first image metric over the validation pictures, of which none is ever left out.
 
@@ -77,6 +81,7 @@ class Restoration(PictureTask):
         values = [metric(x_hat, batch.target) for batch, x_hat in self._validation.restore(method) if batch.target is not None]
         return {column: float(torch.cat(values).clamp_max(metric.ceiling).mean())}
 
+    @override
     def score(self, method: Method, progress: Callable[[int, int], None]) -> Scores:
         """Image metrics on the test pictures. Pictures restored without any error are counted and left out of a mean of infinities."""
         return self._compare(self._test.restore(method, lambda done: progress(done, len(self._test))))
@@ -100,6 +105,7 @@ class Restoration(PictureTask):
         return {column: metric(x_hat, batch.target) for column, metric in self._metrics[0].items()}
 
     # -- data, read when first needed
+    @override
     def _split(self, split: Split) -> PictureSet:
         return self._filled(self.data, split, self._instead)
 
@@ -125,13 +131,14 @@ class Restoration(PictureTask):
         return crops
 
     @functools.cached_property
-    def _test(self) -> Exam:
+    @override
+    def _test(self) -> EvaluationSet:
         cut = self._cut("test")
-        return self._exam([cut[i] for i in self._thinned(len(cut))], part=0)
+        return self._evaluation_set([cut[i] for i in self._subsample(len(cut))], part=0)
 
     @functools.cached_property
-    def _validation(self) -> Exam:
-        return self._exam(self._cut("validation"), part=1)
+    def _validation(self) -> EvaluationSet:
+        return self._evaluation_set(self._cut("validation"), part=1)
 
     def _cut(self, split: Split) -> list[Picture]:
         """`tiles_per_picture` of the tiles of every picture of a split. Pictures that have none are noted; where none has any, it is an error."""
@@ -151,18 +158,20 @@ class Restoration(PictureTask):
     def _tiles(self, picture: Picture) -> Iterator[Picture]:
         return tiles(picture, self.tile, self.least_contrast)
 
-    def _exam(self, pictures: list[Picture], part: int) -> Exam:
+    def _evaluation_set(self, pictures: list[Picture], part: int) -> EvaluationSet:
         def observe(picture: Picture, i: int) -> Batch:
-            return self.degrade(picture.target[None], torch.Generator().manual_seed(mix(EXAM_SEED, part, i)))
+            return self.degrade(picture.target[None], torch.Generator().manual_seed(mix(EVALUATION_SEED, part, i)))
 
-        return exam(pictures, observe, self.device)
+        return evaluation_set(pictures, observe, self.device)
 
     # -- metrics
+    @override
     def metric_specs(self) -> dict[str, str]:
         """Column -> spec: "psnr" and "ssim" as the profile means them."""
         convention = profile(self.profile)
         return {column: {"psnr": convention.psnr, "ssim": convention.ssim}.get(column, column) for column in self.metrics}
 
     @functools.cached_property
+    @override
     def _metrics(self) -> tuple[dict[str, ImageMetric], dict[str, str]]:
         return usable(self.metric_specs(), ImageMetric, "pictures")

@@ -11,7 +11,7 @@ from bench.errors import UsageError
 from bench.spec import Spec, parse
 from bench.text import one_line
 
-_NAMED = 5  # files of a remark
+_NAMED = 5  # files that a note names
 
 
 def open_split(spec: str, root: Path | None, split: Split, on_corrupt: str) -> PictureSet:
@@ -43,8 +43,8 @@ def refuse_empty(found: PictureSet, spec: str, root: Path | None, split: Split, 
     raise UsageError(one_line(f"the {split} split of {spec} is empty (listed: {counts}): {why}"))
 
 
-def told(skipped: Sequence[str]) -> dict[str, str]:
-    """The remark about files that were left out; none where there are none."""
+def skipped_note(skipped: Sequence[str]) -> dict[str, str]:
+    """The note `skipped_files`: how many files were left out, and the first of them with their reasons; empty where there are none."""
     lines = list(dict.fromkeys(skipped))
     return {"skipped_files": f"{len(lines)}: {'; '.join(lines[:_NAMED])}"} if lines else {}
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.cards import Card
@@ -23,11 +24,11 @@ from bench.offers import Capability
 from bench.stream import mix
 from bench.task import Scores
 from bench.tasks import _best_frame as best_frame
-from bench.tasks._detection import DetectionExam
+from bench.tasks._detection import DetectionEvaluation
 from bench.tasks._gallery import write_gallery
 from bench.tasks._metrics import few
-from bench.tasks._picture_task import EXAM_SEED
-from bench.tasks._pictures import Crops, Exam, exam
+from bench.tasks._picture_task import EVALUATION_SEED
+from bench.tasks._pictures import Crops, EvaluationSet, evaluation_set
 from bench.tasks._restoration import Restoration
 from datasets.degrade.motion_blur import MotionBlur
 from datasets.reading.shaken import Shaken
@@ -51,6 +52,7 @@ class Deblur(Restoration):
     scene_share: float = 0.5  # of training crops taken from scenes
     detection: str = "detection"
 
+    @override
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.scene_share <= 1 or self.scenes < 0 or self.kernels < 1:
@@ -58,21 +60,23 @@ class Deblur(Restoration):
 
     # -- what decides a result
     @property
+    @override
     def offers(self) -> frozenset[Capability]:
         """As every restoration; blur kernels unless the data set brings blurred pictures without them."""
         first = self._split("test")[0]
         return super().offers | ({"psf"} if first.observed is None or first.psf is not None else set())
 
+    @override
     def fingerprint(self) -> dict[str, str]:
-        """Content of every split that is used."""
         scenes = {f"{self.scenes_data}/{s}": self._scene_split(s).fingerprint for s in SPLITS} if self.scenes or self.scene_share else {}
         return super().fingerprint() | scenes
 
-    def parts(self) -> list[tuple[str, str]]:
-        """Data sets, degradation, metrics, detector."""
+    @override
+    def components(self) -> list[tuple[str, str]]:
         scenes = [("dataset", self.scenes_data), ("metric", self.detection), ("detector", self._judge().metric.detector)] if self.scenes else []
-        return [*super().parts(), ("degradation", self.blur), *scenes]
+        return [*super().components(), ("degradation", self.blur), *scenes]
 
+    @override
     def cards(self) -> dict[str, Card]:
         """Image metrics that are available, then detection."""
         image = super().cards()
@@ -80,12 +84,14 @@ class Deblur(Restoration):
             image = {column: dataclasses.replace(card, protocol=card.protocol | {"frames": best_frame.PROTOCOL}) for column, card in image.items()}
         return image | (self._judge().cards() if self.scenes else {})
 
-    def remarks(self) -> dict[str, str]:
+    @override
+    def notes(self) -> dict[str, str]:
         """And where detection rests on few scenes."""
         count = min(self.scenes, len(self._scene_split("test"))) if self.scenes else 0
-        return super().remarks() | (few(count, "test scenes", "precision, recall and F1") if count else {})
+        return super().notes() | (few(count, "test scenes", "precision, recall and F1") if count else {})
 
     # -- training
+    @override
     def batch(self, n: int, rng: torch.Generator) -> Batch:
         """N random crops, each blurred by a random kernel of the bank, or as it came: target and observed, n x 3 x crop x crop."""
         draws = torch.rand(n, 6, generator=rng).tolist()
@@ -100,6 +106,7 @@ class Deblur(Restoration):
         return Batch(torch.stack([o if given is None else given for o, (_, given) in zip(observed, crops, strict=True)]), target)
 
     # -- judging
+    @override
     def score(self, method: Method, progress: Callable[[int, int], None]) -> Scores:
         """Image metrics on the test tiles, detection on the test scenes."""
         if not self.scenes:
@@ -109,10 +116,12 @@ class Deblur(Restoration):
         scores = super().score(method, lambda done, _: progress(done, total))
         return scores.joined(judge.score(method, lambda done: progress(first + done, total)))
 
+    @override
     def gallery(self, method: Method, folder: Path) -> None:
         """Four test pictures, and two scenes with what the detector finds."""
         write_gallery(folder, method, self._test, self._judge() if self.scenes else None)
 
+    @override
     def _values(self, batch: Batch, x_hat: Tensor, pictures: list[Picture]) -> dict[str, Tensor]:
         shaken = [picture for picture in pictures if isinstance(picture, Shaken)]
         if not shaken:
@@ -142,30 +151,32 @@ class Deblur(Restoration):
         return self._crops_of(self._scene_split("train"))
 
     @functools.cached_property
-    def _validation(self) -> Exam:
-        return self._exam(self._cut("validation") + self._some_scenes("validation", _VALIDATION_SCENES if self.scene_share else 0), part=1)
+    @override
+    def _validation(self) -> EvaluationSet:
+        return self._evaluation_set(self._cut("validation") + self._some_scenes("validation", _VALIDATION_SCENES if self.scene_share else 0), part=1)
 
     @functools.cache  # noqa: B019 (a task lives as long as its process)
-    def _judge(self) -> DetectionExam:
+    def _judge(self) -> DetectionEvaluation:
         metric = registry.make("metric", self.detection)
-        return DetectionExam(metric, self._scene_split("test").classes, self._scene_exam, self.device)
+        return DetectionEvaluation(metric, self._scene_split("test").classes, self._scene_set, self.device)
 
-    def _scene_exam(self) -> Exam:
-        return self._exam(self._some_scenes("test", self.scenes), part=2)
+    def _scene_set(self) -> EvaluationSet:
+        return self._evaluation_set(self._some_scenes("test", self.scenes), part=2)
 
     def _some_scenes(self, split: Literal["validation", "test"], count: int) -> list[Picture]:
         scenes = self._scene_split(split)
         return [scenes[i] for i in range(min(count, len(scenes)))]
 
-    def _exam(self, pictures: list[Picture], part: int) -> Exam:
+    @override
+    def _evaluation_set(self, pictures: list[Picture], part: int) -> EvaluationSet:
         """Blur every picture that did not come blurred, each with a kernel of its own."""
-        kernels = self._blur.kernels(len(pictures), torch.Generator().manual_seed(mix(EXAM_SEED, part)))
+        kernels = self._blur.kernels(len(pictures), torch.Generator().manual_seed(mix(EVALUATION_SEED, part)))
 
         def observe(picture: Picture, i: int) -> Batch:
             target = picture.target[None]
             if picture.observed is not None:
                 return Batch(picture.observed[None], target, None if picture.psf is None else picture.psf[None])
-            rng = torch.Generator().manual_seed(mix(EXAM_SEED, part, i))
+            rng = torch.Generator().manual_seed(mix(EVALUATION_SEED, part, i))
             return Batch(self._blur.apply(target, kernels[i : i + 1], rng), target, kernels[i : i + 1], self._blur.noise)
 
-        return exam(pictures, observe, self.device)
+        return evaluation_set(pictures, observe, self.device)

@@ -13,6 +13,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.dataset import Picture
@@ -24,8 +25,8 @@ from bench.operators.noise import Noise
 from bench.spec import Spec, parse
 from bench.stream import mix
 from bench.task import Scores
-from bench.tasks._picture_task import EXAM_SEED
-from bench.tasks._pictures import Exam, exam
+from bench.tasks._picture_task import EVALUATION_SEED
+from bench.tasks._pictures import EvaluationSet, evaluation_set
 from bench.tasks._restoration import Restoration
 
 Level = float | tuple[float, float] | Literal["blind"]
@@ -46,6 +47,7 @@ class Denoise(Restoration):
     channels: Literal[1, 3] = 1
     crop: int = 40
 
+    @override
     def __post_init__(self) -> None:
         super().__post_init__()
         self.sigma = _BLIND if self.sigma == "blind" else self.sigma
@@ -59,22 +61,24 @@ class Denoise(Restoration):
         return self._noise(self.train_sigma).apply(x)
 
     @property
+    @override
     def offers(self) -> frozenset[Capability]:
         """Those of any restoration; more measurements of one picture where noise is simulated."""
         return super().offers | (set() if parse(self.noise).name == "real" else {"noise"})
 
     # -- what decides a result
-    def parts(self) -> list[tuple[str, str]]:
-        """The data set, the metrics, the noise."""
-        return [*super().parts(), ("degradation", self.noise)]
+    @override
+    def components(self) -> list[tuple[str, str]]:
+        return [*super().components(), ("degradation", self.noise)]
 
+    @override
     def degrade(self, x: Tensor, rng: torch.Generator) -> Batch:
         """What is judged: N x 3 x H x W clean -> N x `channels` x H x W noisy."""
         return self._noisy(x, self._noise(self.sigma), rng)
 
     # -- training
+    @override
     def batch(self, n: int, rng: torch.Generator) -> Batch:
-        """N random crops and what is observed of them."""
         crops = [self._crops.draw(u) for u in torch.rand(n, 4, generator=rng).tolist()]
         noise = torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (), generator=rng)))
         x = torch.stack([clean for clean, _ in crops])
@@ -82,19 +86,21 @@ class Denoise(Restoration):
         return Batch(self._seen(torch.stack(own)), self._seen(x)) if own else self._noisy(x, self._noise(self.train_sigma), noise)
 
     # -- judging
+    @override
     def score(self, method: Method, progress: Callable[[int, int], None]) -> Scores:
         """Image metrics on the test pictures, and beside them the PSNR of the noisy ones as they are, neither clipped nor rounded."""
         pairs = [(batch.observed, batch.target) for batch in self._test.batches if batch.target is not None]
         noisy = torch.cat([-10 * (y - x).double().square().mean((1, 2, 3)).log10() for y, x in pairs])
         return super().score(method, progress).joined(Scores({}, summary={"noisy_psnr_unclipped": float(noisy.mean())}))
 
-    def _exam(self, pictures: list[Picture], part: int) -> Exam:
+    @override
+    def _evaluation_set(self, pictures: list[Picture], part: int) -> EvaluationSet:
         def observe(picture: Picture, i: int) -> Batch:
             if picture.observed is not None:
                 return Batch(self._seen(picture.observed[None]), self._seen(picture.target[None]))
-            return self.degrade(picture.target[None], torch.Generator().manual_seed(mix(EXAM_SEED, part, i)))
+            return self.degrade(picture.target[None], torch.Generator().manual_seed(mix(EVALUATION_SEED, part, i)))
 
-        return exam(pictures, observe, self.device)
+        return evaluation_set(pictures, observe, self.device)
 
     # -- noise and colour
     def _noisy(self, x: Tensor, noise: Noise, rng: torch.Generator) -> Batch:

@@ -13,16 +13,17 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench import registry
 from bench.dataset import SPLITS, Split
 from bench.errors import UsageError
 from bench.method import Method, Samples
-from bench.offers import FeatureCritic
 from bench.metrics.nearest_neighbour import NearestNeighbour
+from bench.offers import FeatureCritic
 from bench.tasks._generation import Generation
 from bench.tasks._sheets import fixed_latents, interpolations, sheet, write_item
-from bench.tasks._splits import told
+from bench.tasks._splits import skipped_note
 from datasets.reading.samples import SampleSet, SampleSource
 from methods.networks.backbones import ConvGenerator, MLPGenerator, conv_critic, mlp_critic
 
@@ -48,30 +49,33 @@ class Generate(Generation):
     layers: int = 2  # hidden, of the mlp; the conv nets have one for every halving of the side down to 4
     critic_norm: Literal["none", "batch"] = "none"  # of the conv critic; gradient penalties need none
 
+    @override
     def __post_init__(self) -> None:
         super().__post_init__()
         if min(self.width, self.layers) < 1:
             raise ValueError("width and layers must be >= 1")
 
     @property
+    @override
     def shape(self) -> tuple[int, ...]:
         """(C, H, W)."""
         return tuple(self._split("train").x.shape[1:])
 
     @property
+    @override
     def classes(self) -> int:
-        """How many classes the set has; 0 where it has no labels."""
         return len(self._split("train").classes)
 
+    @override
     def fingerprint(self) -> dict[str, str]:
-        """Content of every split."""
         return {f"{self.data}/{split}": self._split(split).fingerprint for split in SPLITS}
 
-    def remarks(self) -> dict[str, str]:
-        """Metrics that cannot be computed; pictures left out."""
-        return super().remarks() | told([line for split in SPLITS for line in self._split(split).skipped])
+    @override
+    def notes(self) -> dict[str, str]:
+        return super().notes() | skipped_note([line for split in SPLITS for line in self._split(split).skipped])
 
     # -- networks
+    @override
     def generator(self) -> nn.Module:
         """N x z_dim to N x C x H x W in [0, 1]. Raises UsageError where conv nets cannot make such pictures."""
         if self.backbone == "mlp":
@@ -79,6 +83,7 @@ class Generate(Generation):
         self._check_side()
         return ConvGenerator(self.z_dim, self.shape, self.width)
 
+    @override
     def critic(self, outputs: int = 1) -> FeatureCritic:
         """N x C x H x W to N raw scores, or N x outputs. Raises as `generator`."""
         if self.backbone == "mlp":
@@ -94,10 +99,11 @@ class Generate(Generation):
             )
 
     # -- data
+    @override
     def batch(self, n: int, rng: torch.Generator) -> Samples:
-        """N training pictures."""
         return self._split("train").draw(n, rng)
 
+    @override
     def real(self, split: Split, n: int) -> Tensor:
         """At most n pictures of a split, evenly spread over it."""
         return self._split(split).spread(n).x
@@ -110,6 +116,7 @@ class Generate(Generation):
         return source.open(self.root, split).to(self.device)
 
     # -- pictures
+    @override
     def gallery(self, method: Method, folder: Path) -> None:
         """Samples from fixed latents beside real pictures and over their nearest training pictures, interpolations, a method's own sheets.
 

@@ -13,6 +13,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.cards import Card
 from bench.dataset import Split
@@ -43,16 +44,19 @@ class Interpolate(Minimise):
             raise ValueError(f"{self.examples} examples with data_seed={self.data_seed} have no majority of positives, or no negatives")
 
     # -- what a method gets
+    @override
     def model(self) -> nn.Module:
         """Weights 0, no bias, float64."""
         line = nn.Linear(self._data[0].shape[1], 1, bias=False, dtype=torch.float64)
         nn.init.zeros_(line.weight)
         return line
 
+    @override
     def batch(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """All examples with their labels, whatever n is."""
         return self._data
 
+    @override
     def loss(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Half the mean squared error."""
         x, y = batch
@@ -60,27 +64,29 @@ class Interpolate(Minimise):
         return (outputs - y).square().mean() / 2
 
     @property
+    @override
     def start_loss(self) -> float:
         """Of weights 0."""
         return 0.5
 
     # -- judging
+    @override
     def cards(self) -> dict[str, Card]:
-        """Margin and error on new points."""
         return {"margin": Margin().card(), "error": PopulationError().card()}
 
-    def parts(self) -> list[tuple[str, str]]:
-        """The metrics."""
+    @override
+    def components(self) -> list[tuple[str, str]]:
         return [("metric", "margin"), ("metric", "population_error")]
 
+    @override
     def measure(self, model: nn.Module, split: Split) -> Scores:
-        """On new points; the margin of either label and the loss on the examples are remarks."""
+        """On new points; the margin of either label and the loss on the examples are in the summary."""
         kinds = torch.tensor([[1, 1, 1], [-1, 1, 1]], dtype=torch.float64)  # the shared features of a positive and a negative point
         outputs, labels = kinds @ model.weight[0, :3].detach().cpu(), kinds[:, 0]  # type: ignore[index]
         shares = torch.tensor([self.p, 1 - self.p], dtype=torch.float64)
         values = {"margin": Margin()(outputs, labels), "error": PopulationError()(outputs, labels, shares)}
-        remarks = {"output_positive": float(outputs[0]), "output_negative": float(outputs[1])}
-        return Scores(values, summary=remarks | {"train_loss": float(self.loss(model, self._data).detach())})
+        summary = {"output_positive": float(outputs[0]), "output_negative": float(outputs[1])}
+        return Scores(values, summary=summary | {"train_loss": float(self.loss(model, self._data).detach())})
 
     # -- data
     @functools.cached_property

@@ -15,6 +15,7 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.cards import Card
 from bench.dataset import Split
@@ -43,39 +44,45 @@ class Landscape(Minimise):
             raise ValueError("noise and spread must be >= 0, start two numbers or none")
 
     # -- what a method gets
+    @override
     def model(self) -> nn.Module:
         """The point: called with noise (n x 2) it gives the n noisy values."""
         return _Point(self._plane.f, self._start + self.spread * torch.randn(2, dtype=torch.float64))
 
+    @override
     def batch(self, n: int, rng: torch.Generator) -> Tensor:
         """The noise of n examples: n x 2."""
         return self.noise * torch.randn(n, 2, dtype=torch.float64, generator=rng).to(self.device)
 
+    @override
     def loss(self, model: nn.Module, batch: Tensor) -> Tensor:
         """Mean of f(w) + noise'w."""
         values: Tensor = model(batch)
         return values.mean()
 
     @property
+    @override
     def averages(self) -> bool:
-        """It is, where there is noise."""
+        """Yes, where there is noise."""
         return self.noise > 0
 
     @property
+    @override
     def start_loss(self) -> float:
         """The value at the start, the spread aside."""
         return float(self._plane.f(self._start.cpu()))
 
     # -- judging
+    @override
     def cards(self) -> dict[str, Card]:
-        """Value and place."""
         log, plain, distance = Suboptimality(log10=True), Suboptimality(), Distance()
         return {"log10_suboptimality": log.card(), "suboptimality": plain.card(), "distance": distance.card()}
 
-    def parts(self) -> list[tuple[str, str]]:
-        """The metrics."""
+    @override
+    def components(self) -> list[tuple[str, str]]:
         return [("metric", "suboptimality"), ("metric", "distance")]
 
+    @override
     def measure(self, model: nn.Module, split: Split) -> Scores:
         """Above the minimum by how much, and how far from it."""
         assert isinstance(model, _Point)
@@ -84,6 +91,7 @@ class Landscape(Minimise):
         log, plain, distance = Suboptimality(log10=True), Suboptimality(), Distance()
         return Scores({"log10_suboptimality": log(value, least), "suboptimality": plain(value, least), "distance": distance(w, plane.minima)})
 
+    @override
     def gallery(self, method: Method, folder: Path) -> None:
         """The path of the descent (from where it was last resumed) over contour lines."""
         point = method.minimise()  # type: ignore[attr-defined]
@@ -111,6 +119,7 @@ class _Point(nn.Module):
         super().__init__()
         self.f, self.w, self.trail = f, nn.Parameter(start), Trail()
 
+    @override
     def forward(self, noise: Tensor) -> Tensor:
         if self.training:
             self.trail.add(self.w)

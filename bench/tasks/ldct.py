@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.dataset import Picture, PictureSet
@@ -20,8 +21,8 @@ from bench.offers import Capability
 from bench.operators import ct
 from bench.stream import mix
 from bench.tasks._gallery import write_gallery
-from bench.tasks._picture_task import EXAM_SEED
-from bench.tasks._pictures import Crops, Exam, exam
+from bench.tasks._picture_task import EVALUATION_SEED
+from bench.tasks._pictures import Crops, EvaluationSet, evaluation_set
 from bench.tasks._restoration import Restoration
 from datasets.degrade.low_dose import LowDose
 
@@ -45,6 +46,7 @@ class LDCT(Restoration):
     metrics: tuple[str, ...] = ("psnr", "ssim", "psnr_hu[window=full]", "ssim_hu[window=full]", "rmse_hu")
     profile: str = "ct_window"
 
+    @override
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.tile:
@@ -52,8 +54,8 @@ class LDCT(Restoration):
 
     # -- what methods may read
     @property
+    @override
     def channels(self) -> int:
-        """Attenuation alone."""
         return 1
 
     @property
@@ -65,18 +67,20 @@ class LDCT(Restoration):
         """At most n whole training slices of one size, evenly spaced, with their sinograms where they have them."""
         slices = self._split("train")
         chosen = range(0, len(slices), max(1, len(slices) // n))[:n]
-        return self._exam([slices[i] for i in chosen], _TRAIN_PART).batches[0]
+        return self._evaluation_set([slices[i] for i in chosen], _TRAIN_PART).batches[0]
 
     # -- what decides a result
     @property
+    @override
     def offers(self) -> frozenset[Capability]:
         """Those of any restoration; sinograms unless the data set brings low-dose slices without them."""
         return super().offers | ({"sinogram"} if self._split("test")[0].observed is None else set())
 
-    def parts(self) -> list[tuple[str, str]]:
-        """Data set, metrics, the low dose."""
-        return [*super().parts(), ("degradation", self.dose)]
+    @override
+    def components(self) -> list[tuple[str, str]]:
+        return [*super().components(), ("degradation", self.dose)]
 
+    @override
     def degrade(self, x: Tensor, rng: torch.Generator) -> Batch:
         """Whole slices N x 1 x S x S as few photons show them; in the truth, too, nothing is less than air, and beyond the disc there is no more."""
         x = x.to(self.device)
@@ -85,12 +89,14 @@ class LDCT(Restoration):
         return Batch(self._dose.reconstruct(sinogram, x.shape[-1]), target, sinogram=sinogram)
 
     # -- training
+    @override
     def batch(self, n: int, rng: torch.Generator) -> Batch:
         """N random crops of the training pairs."""
         pairs = [self._crops.draw(u) for u in torch.rand(n, 4, generator=rng).tolist()]
         return Batch(torch.stack([low for _, low in pairs if low is not None]), torch.stack([x for x, _ in pairs]))
 
     # -- judging
+    @override
     def gallery(self, method: Method, folder: Path) -> None:
         """Four test slices, seen through the window of the belly."""
         write_gallery(folder, method, self._test, None, show=lambda x: ct.windowed(x, "abdomen"))
@@ -104,10 +110,12 @@ class LDCT(Restoration):
         return dose
 
     @property
+    @override
     def _instead(self) -> str:
         return "ellipses"
 
     @functools.cached_property
+    @override
     def _crops(self) -> Crops:
         slices = self._split("train")
 
@@ -119,11 +127,12 @@ class LDCT(Restoration):
 
         return self._crops_of(PictureSet(slices.names, load, slices.fingerprint))
 
-    def _exam(self, pictures: list[Picture], part: int) -> Exam:
-        return exam(pictures, lambda picture, i: self._observe(picture, part, i), self.device)
+    @override
+    def _evaluation_set(self, pictures: list[Picture], part: int) -> EvaluationSet:
+        return evaluation_set(pictures, lambda picture, i: self._observe(picture, part, i), self.device)
 
     def _observe(self, picture: Picture, part: int, index: int) -> Batch:
         """A slice as it came, or with noise of its own."""
         if picture.observed is not None:
             return Batch(picture.observed[None], picture.target[None])
-        return self.degrade(picture.target[None], torch.Generator().manual_seed(mix(EXAM_SEED, part, index)))
+        return self.degrade(picture.target[None], torch.Generator().manual_seed(mix(EVALUATION_SEED, part, index)))

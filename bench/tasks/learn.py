@@ -13,13 +13,14 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import nn
+from typing_extensions import override
 
 from bench import registry
 from bench.dataset import SPLITS, Split
 from bench.errors import UsageError
 from bench.method import Samples
 from bench.tasks._classification import Classification
-from bench.tasks._splits import told
+from bench.tasks._splits import skipped_note
 from datasets.reading.samples import SampleSet, SampleSource
 from methods.networks import classifiers
 
@@ -34,44 +35,48 @@ class Learn(Classification):
     network: Literal["logistic", "mlp", "conv", "3c3d"] = "mlp"
     width: int = 32  # mlp: hidden units; conv: channels of its second layer
 
+    @override
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.width < 1:
             raise ValueError(f"width must be >= 1, not {self.width}")
 
+    @override
     def model(self) -> nn.Module:
         """N x C x H x W to N x K logits."""
         return _NETWORKS[self.network](tuple(self._split("train").x.shape[1:]), self.classes, self.width)
 
+    @override
     def batch(self, n: int, rng: torch.Generator) -> Samples:
         """N training pictures, drawn with replacement."""
         return self._split("train").draw(n, rng)
 
+    @override
     def examples(self, split: Split) -> Samples:
         """All pictures of a split."""
         pictures = self._split(split)
         return pictures.spread(len(pictures))
 
+    @override
     def groups(self, split: Split) -> Sequence[str]:
-        """Those of the data."""
         return self._split(split).groups
 
     @property
+    @override
     def classes(self) -> int:
-        """Those of the data."""
         return len(self._split("train").classes)
 
-    def parts(self) -> list[tuple[str, str]]:
-        """The data too."""
-        return [("dataset", self.data), *super().parts()]
+    @override
+    def components(self) -> list[tuple[str, str]]:
+        return [("dataset", self.data), *super().components()]
 
+    @override
     def fingerprint(self) -> dict[str, str]:
-        """Content of every split."""
         return {f"{self.data}/{split}": self._split(split).fingerprint for split in SPLITS}
 
-    def remarks(self) -> dict[str, str]:
-        """Pictures left out."""
-        return super().remarks() | told([line for split in SPLITS for line in self._split(split).skipped])
+    @override
+    def notes(self) -> dict[str, str]:
+        return super().notes() | skipped_note([line for split in SPLITS for line in self._split(split).skipped])
 
     @functools.cache  # noqa: B019 (a task lives as long as its process)
     def _split(self, split: Split) -> SampleSet:

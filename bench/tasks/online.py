@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.cards import Card
 from bench.dataset import Split
@@ -39,39 +40,45 @@ class Online(Minimise):
             raise ValueError(f"C must be above 2 and start in [-1, 1], not {self.C} and {self.start}")
 
     # -- what a method gets
+    @override
     def model(self) -> nn.Module:
         """The player: called with n uniform numbers it gives what n rounds cost."""
         steep, gentle, period = {"reddi": (self.C, 1.0, 3)}.get(self.problem, (1010.0, 10.0, 101))
         return _Player(self.start, steep, gentle, 0 if self.problem == "reddi_stochastic" else period)
 
+    @override
     def batch(self, n: int, rng: torch.Generator) -> Tensor:
         """N numbers from [0, 1), which decide the stochastic problem."""
         return torch.rand(n, dtype=torch.float64, generator=rng).to(self.device)
 
+    @override
     def loss(self, model: nn.Module, batch: Tensor) -> Tensor:
         """f_t(x)."""
         costs: Tensor = model(batch)
         return costs.mean()
 
+    @override
     def project(self, model: nn.Module) -> None:
         """Back to the nearest point of [-1, 1]."""
         with torch.no_grad():
             model.x.clamp_(-1, 1)  # type: ignore[operator]
 
     @property
+    @override
     def start_loss(self) -> float:
         """None to compare with: an interval has no way to diverge."""
         return float("inf")
 
     # -- judging
+    @override
     def cards(self) -> dict[str, Card]:
-        """Regret and place."""
         return {"regret": Regret().card(), "distance": Distance().card()}
 
-    def parts(self) -> list[tuple[str, str]]:
-        """The metrics."""
+    @override
+    def components(self) -> list[tuple[str, str]]:
         return [("metric", "regret"), ("metric", "distance")]
 
+    @override
     def measure(self, model: nn.Module, split: Split) -> Scores:
         """The average regret of the training so far (before it, that of a round at the start), and where the player stands."""
         assert isinstance(model, _Player)
@@ -96,6 +103,7 @@ class _Player(nn.Module):
         self.register_buffer("t", torch.zeros((), dtype=torch.int64))
         self.register_buffer("lost", torch.zeros((), dtype=torch.float64))
 
+    @override
     def forward(self, chance: Tensor) -> Tensor:
         rises = (self.t % self.period == 0).expand(len(chance)) if self.period else chance < _CHANCE
         slopes = torch.where(rises, self.steep, -self.gentle).to(self.x)

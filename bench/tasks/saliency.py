@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.cards import Card
@@ -24,8 +25,8 @@ from bench.offers import Capability
 from bench.stream import mix
 from bench.task import Scores
 from bench.tasks._metrics import usable
-from bench.tasks._picture_task import EXAM_SEED, PictureTask
-from bench.tasks._pictures import Exam, exam
+from bench.tasks._picture_task import EVALUATION_SEED, PictureTask
+from bench.tasks._pictures import EvaluationSet, evaluation_set
 from bench.tasks._splits import open_or_instead, refuse_empty
 from bench.tasks._truth import Truth, named, resized
 from datasets.reading.saliency import Seen
@@ -62,28 +63,32 @@ class Saliency(PictureTask):
 
     # -- what decides a result
     @property
+    @override
     def offers(self) -> frozenset[Capability]:
         """Maps to learn from, and the pictures without noise."""
         return frozenset({"saliency", "clean"})
 
-    def parts(self) -> list[tuple[str, str]]:
-        """The data set and all metrics."""
-        return [*super().parts(), *(("metric", name) for name in _DENOISED if self.sigma)]
+    @override
+    def components(self) -> list[tuple[str, str]]:
+        return [*super().components(), *(("metric", name) for name in _DENOISED if self.sigma)]
 
+    @override
     def cards(self) -> dict[str, Card]:
         """The metrics that can be computed; of noisy pictures, also how well they were denoised by those that do so on their way."""
         return super().cards() | {column: metric.card() for column, metric in self._denoised.items()}
 
-    def remarks(self) -> dict[str, str]:
+    @override
+    def notes(self) -> dict[str, str]:
         """And which pictures have no truth."""
         splits: tuple[Split, ...] = ("validation", "test")
         found = [(split, len(self._split(split)), self._truth(split).without) for split in splits]
         lines = [
             f"{len(out)} of {n} {split} pictures have no truth and are left out of every measure: {named(out)}" for split, n, out in found if out
         ]
-        return super().remarks() | ({"without_truth": "; ".join(lines)} if lines else {})
+        return super().notes() | ({"without_truth": "; ".join(lines)} if lines else {})
 
     # -- training
+    @override
     def batch(self, n: int, rng: torch.Generator) -> Batch:
         """N random training pictures, mirrored at random, shrunk to `size`, with their maps."""
         pairs = []
@@ -95,12 +100,13 @@ class Saliency(PictureTask):
         return self._observe(clean, target, noise)
 
     # -- judging
+    @override
     def validate(self, method: Method) -> dict[str, float]:
-        """The first metric on the validation pictures."""
         column, metric = next(iter(self._metrics[0].items()))
         (values,) = self._judge(method, "validation", {column: metric}).values()
         return {column: float(values.mean())}
 
+    @override
     def score(self, method: Method, progress: Callable[[int, int], None]) -> Scores:
         """Every metric on the test pictures, at the size of the truth."""
         names = self._test.names
@@ -114,7 +120,7 @@ class Saliency(PictureTask):
     ) -> dict[str, Tensor]:
         """Column -> one value a picture."""
         values: dict[str, list[Tensor]] = {column: [] for column in metrics}
-        judged = self._exam(split)
+        judged = self._evaluation_set(split)
         names = iter(judged.names)
         kinds = frozenset(kind for metric in metrics.values() for kind in metric.reads)
         for _, predicted in judged.restore(method, progress):
@@ -142,6 +148,7 @@ class Saliency(PictureTask):
             yield resized(predicted[rows], shape), truth
 
     # -- data, read when first needed
+    @override
     def _split(self, split: Split) -> PictureSet:
         return refuse_empty(self._open(self.data, split), self.data, self.root, split, self.on_corrupt)
 
@@ -176,20 +183,21 @@ class Saliency(PictureTask):
         return torch.stack([self._training(i)[1].cpu() for i in chosen]).mean(0)
 
     @property
-    def _test(self) -> Exam:
-        return self._exam("test")
+    @override
+    def _test(self) -> EvaluationSet:
+        return self._evaluation_set("test")
 
     @functools.cache  # noqa: B019
-    def _exam(self, split: Split) -> Exam:
+    def _evaluation_set(self, split: Split) -> EvaluationSet:
         pictures, judged = self._split(split), self._truth(split).judged
-        chosen = [judged[i] for i in self._thinned(len(judged))] if split == "test" else judged
+        chosen = [judged[i] for i in self._subsample(len(judged))] if split == "test" else judged
 
         def observe(seen: object, i: int) -> Batch:
             assert isinstance(seen, Seen)
-            rng = torch.Generator().manual_seed(mix(EXAM_SEED, SPLITS.index(split), i))
+            rng = torch.Generator().manual_seed(mix(EVALUATION_SEED, SPLITS.index(split), i))
             return self._observe(seen.photograph[None], seen.target[None], rng)
 
-        return exam((self._shown(pictures[i], split) for i in chosen), observe, self.device)
+        return evaluation_set((self._shown(pictures[i], split) for i in chosen), observe, self.device)
 
     def _shown(self, seen: object, split: Split) -> Seen:
         """A picture as methods see it."""
@@ -211,10 +219,11 @@ class Saliency(PictureTask):
         return {f"denoised_{name}": registry.make("metric", name) for name in _DENOISED if self.sigma}
 
     @functools.cached_property
+    @override
     def _metrics(self) -> tuple[dict[str, SaliencyMetric], dict[str, str]]:
         def with_truth(metric: SaliencyMetric) -> SaliencyMetric:
             if lacking := [kind for kind in metric.reads if kind not in self._truth("test").kinds]:
                 raise Unavailable(f"the data set {self.data} brings no {lacking[0]}")
             return metric
 
-        return usable(self.metric_specs(), SaliencyMetric, "saliency maps", told=with_truth)
+        return usable(self.metric_specs(), SaliencyMetric, "saliency maps", configure=with_truth)

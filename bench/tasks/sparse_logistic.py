@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.dataset import SPLITS, Split
 from bench.method import Samples
@@ -35,11 +36,13 @@ class SparseLogistic(Classification):
     power: float = 1.0  # how fast frequencies fall
     data_seed: int = 0
 
+    @override
     def __post_init__(self) -> None:
         super().__post_init__()
         if min(self.features, self.count) < 1 or self.power < 0:
             raise ValueError("features and count must be >= 1, power >= 0")
 
+    @override
     def model(self) -> nn.Module:
         """N x features to N x 2 logits; all weights 0."""
         line = nn.Linear(self.features, self.classes)
@@ -47,6 +50,7 @@ class SparseLogistic(Classification):
         nn.init.zeros_(line.bias)
         return line
 
+    @override
     def batch(self, n: int, rng: torch.Generator) -> Samples:
         """N training examples, drawn with replacement."""
         train = self.examples("train")
@@ -55,16 +59,17 @@ class SparseLogistic(Classification):
         return Samples(train.x[index], train.labels[index])
 
     @property
+    @override
     def classes(self) -> int:
-        """Two."""
         return 2
 
+    @override
     def fingerprint(self) -> dict[str, str]:
-        """Content of every split."""
         splits = {split: self.examples(split) for split in SPLITS}
         return {split: hashlib.sha256(s.x.cpu().numpy().tobytes() + s.labels.cpu().numpy().tobytes()).hexdigest()[:16] for split, s in splits.items()}  # type: ignore[union-attr]
 
     @functools.cache  # noqa: B019 (a task lives as long as its process)
+    @override
     def examples(self, split: Split) -> Samples:
         """Features of 0 and 1 (n x features, float32) and labels."""
         rng = torch.Generator().manual_seed(mix(self.data_seed, SPLITS.index(split)))

@@ -11,13 +11,14 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.dataset import Picture
 from bench.errors import UsageError
 from bench.method import Batch
 from bench.offers import Capability
 from bench.spec import parse
-from bench.tasks._pictures import Exam, exam
+from bench.tasks._pictures import EvaluationSet, evaluation_set
 from bench.tasks._restoration import Restoration
 from datasets.degrade.bicubic import Bicubic
 
@@ -35,6 +36,7 @@ class SuperResolution(Restoration):
     profile: str = "srgan_daala"
     metrics: tuple[str, ...] = ()  # empty: the profile's PSNR and SSIM, those of the literature with a border of `scale`, GMSD, LPIPS
 
+    @override
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.crop % self.scale:
@@ -43,14 +45,16 @@ class SuperResolution(Restoration):
         self.metrics = self.metrics or ("psnr", "ssim", f"psnr{luma}", f"ssim{luma}", "gmsd", "lpips")
 
     @property
+    @override
     def offers(self) -> frozenset[Capability]:
         """Pairs of a small and a large picture. Not "paired": methods that keep the size cannot take them."""
         return frozenset({"scale"})
 
-    def parts(self) -> list[tuple[str, str]]:
-        """Data sets, metrics, the shrinking."""
-        return [*super().parts(), ("dataset", self.train_data), ("degradation", "bicubic")]
+    @override
+    def components(self) -> list[tuple[str, str]]:
+        return [*super().components(), ("dataset", self.train_data), ("degradation", "bicubic")]
 
+    @override
     def degrade(self, x: Tensor, rng: torch.Generator) -> Batch:
         """Large pictures without the rows and columns that `scale` does not divide, and what is left of them when shrunk."""
         large = self._shrink.crop(x)
@@ -61,12 +65,14 @@ class SuperResolution(Restoration):
         return Bicubic(scale=self.scale)
 
     @property
+    @override
     def _instead(self) -> str:
         return self.train_data
 
-    def _exam(self, pictures: list[Picture], part: int) -> Exam:
+    @override
+    def _evaluation_set(self, pictures: list[Picture], part: int) -> EvaluationSet:
         """Shrink every picture that did not come with its small version."""
-        return exam(pictures, lambda picture, _: self._observe(picture), self.device)
+        return evaluation_set(pictures, lambda picture, _: self._observe(picture), self.device)
 
     def _observe(self, picture: Picture) -> Batch:
         if picture.small is None:

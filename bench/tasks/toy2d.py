@@ -14,21 +14,22 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench import registry
 from bench.dataset import SPLITS, Split
 from bench.errors import Unavailable, UsageError
 from bench.method import Method, Samples
-from bench.offers import FeatureCritic
 from bench.metric import SampleMetric
 from bench.metrics.modes import Modes
+from bench.offers import FeatureCritic
 from bench.stream import mix
 from bench.tasks._generation import Generation
 from bench.tasks._sheets import Film, fixed_latents, pixel_centres, sheet, write_item
 from datasets.reading.points import PointSource
 from methods.networks.backbones import MLPGenerator, mlp_critic
 
-_EXAM_SEED = 1611  # of the real points that samples are compared with
+_EVALUATION_SEED = 1611  # of the real points that samples are compared with
 _SIDE, _POINTS = 160, 500  # of a frame of the film: pixels, points
 
 
@@ -55,6 +56,7 @@ class Toy2D(Generation):
     critic_layers: int = 2
     critic_scale: float = 1.0  # the critic sees points divided by this
 
+    @override
     def __post_init__(self) -> None:
         super().__post_init__()
         if min(self.width, self.generator_layers, self.critic_layers) < 1 or self.critic_scale <= 0:
@@ -62,41 +64,49 @@ class Toy2D(Generation):
         self._films: WeakKeyDictionary[Method, list[Tensor]] = WeakKeyDictionary()
 
     @property
+    @override
     def shape(self) -> tuple[int, ...]:
         """(d,): 2, or 1 for a mixture on a line."""
         return (self._source.components().shape[1],)
 
     @property
+    @override
     def classes(self) -> int:
         """The modes, or the curves."""
         return int(self._draw("validation", 1000).labels.max()) + 1  # type: ignore[union-attr]
 
+    @override
     def fingerprint(self) -> dict[str, str]:
         """The distribution with its options."""
         return {self.data: self._source.fingerprint()}
 
     # -- networks
+    @override
     def generator(self) -> nn.Module:
         """Hidden ReLU layers."""
         return MLPGenerator(self.z_dim, self.shape, (self.width,) * self.generator_layers)
 
+    @override
     def critic(self, outputs: int = 1) -> FeatureCritic:
         """Hidden ReLU layers."""
         return mlp_critic(self.shape, (self.width,) * self.critic_layers, outputs, self.critic_scale)
 
     # -- data
+    @override
     def batch(self, n: int, rng: torch.Generator) -> Samples:
         """N fresh points: n x d."""
         drawn = self._source.draw(n, rng)
         assert drawn.labels is not None
         return Samples(drawn.x.to(self.device), drawn.labels.to(self.device))
 
+    @override
     def real(self, split: Split, n: int) -> Tensor:
         """N points, others for every split."""
         return self._draw(split, n).x.to(self.device)
 
-    def known(self, metric: SampleMetric) -> SampleMetric:
-        """`modes` is told where they are."""
+    @override
+    def bind_metric(self, metric: SampleMetric) -> SampleMetric:
+        """`modes` gets the centres and the deviation of the modes."""
         if not isinstance(metric, Modes):
             return metric
         centres, sizes = self._source.centres(), set(self._source.deviations().tolist())
@@ -105,6 +115,7 @@ class Toy2D(Generation):
         return metric.with_centres(centres, *sizes)
 
     # -- pictures
+    @override
     def validate(self, method: Method) -> dict[str, float]:
         """The watched metrics; and a frame for the film."""
         values = super().validate(method)
@@ -113,6 +124,7 @@ class Toy2D(Generation):
                 self._films.setdefault(method, []).append(self._film.frame(self.draw_from(method, _POINTS)))
         return values
 
+    @override
     def gallery(self, method: Method, folder: Path) -> None:
         """The film of training (from where it was last resumed), beside real points."""
         if frames := self._films.get(method):
@@ -128,7 +140,7 @@ class Toy2D(Generation):
         return source
 
     def _draw(self, split: Split, n: int) -> Samples:
-        return self._source.draw(n, torch.Generator().manual_seed(mix(_EXAM_SEED, SPLITS.index(split))))
+        return self._source.draw(n, torch.Generator().manual_seed(mix(_EVALUATION_SEED, SPLITS.index(split))))
 
     @functools.cached_property
     def _film(self) -> Film:

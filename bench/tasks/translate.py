@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.cards import Card
@@ -25,7 +26,7 @@ from bench.offers import Capability
 from bench.spec import Spec, parse
 from bench.task import Scores
 from bench.tasks._metrics import usable
-from bench.tasks._pictures import Crops, Exam, cut, exam
+from bench.tasks._pictures import Crops, EvaluationSet, cut, evaluation_set
 from bench.tasks._restoration import Restoration
 from bench.tasks._splits import open_split, refuse_empty
 
@@ -47,6 +48,7 @@ class Translate(Restoration):
     set_metrics: tuple[str, ...] = ("fd[net=squeezenet1_0]", "sliced_wasserstein")  # the made pictures as a set beside the true ones
     segmentation: str = ""  # "fcn_score[...]": read labels in the made pictures
 
+    @override
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.load and self.load < self.crop:
@@ -63,17 +65,19 @@ class Translate(Restoration):
 
     # -- what decides a result
     @property
+    @override
     def offers(self) -> frozenset[Capability]:
         """Pairs serve methods that need none, too."""
         return frozenset({"paired", "unpaired"} if self.paired else {"unpaired"})
 
-    def parts(self) -> list[tuple[str, str]]:
-        """The data set, all metrics and what they look through."""
+    @override
+    def components(self) -> list[tuple[str, str]]:
         sets = [part for spec, metric in self._set_metrics[0].items() for part in (("metric", spec), *metric.parts())]
         readers = [("metric", spec) for spec in self._readers[0]]
         readers += [("segmenter", name) for reader in self._readers[0].values() for name in (reader.segmenter, reader.truth)]
-        return [*super().parts(), *sets, *readers]
+        return [*super().components(), *sets, *readers]
 
+    @override
     def cards(self) -> dict[str, Card]:
         """Metrics of pictures, of sets, of labels; those that are available."""
         n = len(self._test)
@@ -81,11 +85,12 @@ class Translate(Restoration):
         labels = {column: dataclasses.replace(reader.card(), metric=column) for reader in self._readers[0].values() for column in reader.columns}
         return super().cards() | sets | labels
 
-    def remarks(self) -> dict[str, str]:
-        """Metrics that cannot be computed; pictures left out."""
-        return super().remarks() | {f"unavailable.{spec}": reason for spec, reason in (self._set_metrics[1] | self._readers[1]).items()}
+    @override
+    def notes(self) -> dict[str, str]:
+        return super().notes() | {f"unavailable.{spec}": reason for spec, reason in (self._set_metrics[1] | self._readers[1]).items()}
 
     # -- training
+    @override
     def batch(self, n: int, rng: torch.Generator) -> Batch:
         """N random crops of A and of B: of the same pictures where they are pairs."""
         draws = torch.rand(n, 8, generator=rng).tolist()
@@ -103,15 +108,15 @@ class Translate(Restoration):
         return Batch(a, b) if self.direction == "AtoB" else Batch(b, a)
 
     # -- judging
+    @override
     def validate(self, method: Method) -> dict[str, float]:
-        """The first metric on the validation pictures."""
         if self.metrics:
             return super().validate(method)
         judged, (column, metric) = list(self._validation.restore(method)), next(iter(self._set_metrics[0].items()))
         return {column: _as_sets(metric, judged)}
 
+    @override
     def score(self, method: Method, progress: Callable[[int, int], None]) -> Scores:
-        """All metrics on the test pictures."""
         judged = list(self._test.restore(method, lambda done: progress(done, len(self._test))))
         values = {column: _as_sets(metric, judged) for column, metric in self._set_metrics[0].items()}
         for reader in self._readers[0].values():
@@ -121,6 +126,7 @@ class Translate(Restoration):
 
     # -- data, read when first needed
     @functools.cache  # noqa: B019 (a task lives as long as its process)
+    @override
     def _split(self, split: Split) -> PictureSet:
         """Pairs; of two domains the i-th of either, as many as the smaller one has: the others are noted, and train all the same."""
         if self.paired:
@@ -141,6 +147,7 @@ class Translate(Restoration):
         return refuse_empty(open_split(str(spec), self.root, split, self.on_corrupt), str(spec), self.root, split, self.on_corrupt)
 
     @functools.cached_property
+    @override
     def _crops(self) -> Crops:
         return self._crops_of(_squeezed(self._split("train"), self.load))
 
@@ -148,21 +155,24 @@ class Translate(Restoration):
     def _domain_crops(self, domain: str) -> Crops:
         return self._crops_of(_squeezed(self._opened("train", domain), self.load))
 
+    @override
     def _whole(self, split: Split) -> PictureSet:
         """Whole pictures squeezed to a tile where training squeezes, too."""
         return _squeezed(self._split(split), self.tile if self.load else 0)
 
+    @override
     def _tiles(self, picture: Picture) -> Iterator[Picture]:
         """Tiles of both sides, unless pictures were squeezed to one."""
         return cut(picture, self.tile, self.least_contrast) if self.tile and not self.load else iter([picture])
 
-    def _exam(self, pictures: list[Picture], part: int) -> Exam:
+    @override
+    def _evaluation_set(self, pictures: list[Picture], part: int) -> EvaluationSet:
         def pair(picture: Picture, i: int) -> Batch:
             if picture.observed is None or picture.observed.shape != picture.target.shape:
                 raise UsageError(f"{self.data}: {picture.name} is no pair of pictures of one size; give load and tile to squeeze them")
             return self._directed(picture.observed[None], picture.target[None])
 
-        return exam(pictures, pair, self.device)
+        return evaluation_set(pictures, pair, self.device)
 
     # -- metrics
     @functools.cached_property
@@ -173,7 +183,7 @@ class Translate(Restoration):
             return metric
 
         specs = {spec: spec for spec in self.set_metrics}
-        return usable(specs, SampleMetric, "sets of samples", told=one_number, optional=bool(self.metrics))
+        return usable(specs, SampleMetric, "sets of samples", configure=one_number, optional=bool(self.metrics))
 
     @functools.cached_property
     def _readers(self) -> tuple[dict[str, FCNScore], dict[str, str]]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import Unavailable, UsageError
-from bench.evaluation import judging
+from bench.evaluation import evaluation_mode
 from bench.method import Logs, Method
 from bench.store import checkpoint
 from bench.store.record import Point
@@ -85,7 +85,7 @@ class Training:
         """
         if not self._resume():
             self.method.prepare(self.stream)
-            self.method.calibrate(self.stream)
+            self.method.data_dependent_init(self.stream)
             self._validate()
         if self.spent > self.plan.max_seconds:  # it was stopped while it was judged
             self.capped = True
@@ -220,7 +220,7 @@ class Training:
     def _validate(self) -> None:
         if self.pending:
             self._flush()
-        with judging(self.method):
+        with evaluation_mode(self.method):
             scores = self.validate()
         directions = {**self.plan.directions, next(iter(scores)): self.plan.higher_is_better}
         for key, value in scores.items():

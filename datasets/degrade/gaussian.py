@@ -6,6 +6,7 @@ import dataclasses
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.operators.noise import LevelledNoise, normal
 
@@ -15,10 +16,11 @@ class Gaussian(LevelledNoise):
     """x + N(0, (sigma / 255)^2), every pixel and channel by itself."""
 
     @property
+    @override
     def std(self) -> float:
         """Sigma / 255 where it is one number."""
         return 0.0 if isinstance(self.sigma, tuple) else self.sigma / 255
 
+    @override
     def corrupt(self, x: Tensor, level: Tensor, rng: torch.Generator | None) -> Tensor:
-        """See the base class."""
         return x + level * normal(tuple(x.shape), x, rng)

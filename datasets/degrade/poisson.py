@@ -6,6 +6,7 @@ import dataclasses
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.operators.noise import LevelledNoise
 
@@ -14,8 +15,8 @@ from bench.operators.noise import LevelledNoise
 class Poisson(LevelledNoise):
     """Counts of mean x P, divided by P. Its standard deviation is sqrt(x / P): `sigma` / 255 at white, so P = (255 / sigma)^2 photons."""
 
+    @override
     def corrupt(self, x: Tensor, level: Tensor, rng: torch.Generator | None) -> Tensor:
-        """See the base class."""
         photons = level.clamp_min(1e-3).square().reciprocal()  # a million at most: beyond that nothing is to be seen
         rate = (x.clamp_min(0) * photons).to(rng.device if rng else x.device)
         return torch.poisson(rate, generator=rng).to(x) / photons

@@ -6,6 +6,7 @@ import dataclasses
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.errors import UsageError
 from bench.operators.noise import Noise
@@ -15,6 +16,7 @@ from bench.operators.noise import Noise
 class Real(Noise):
     """Nothing is added: the data set brings its noisy pictures, to train on too."""
 
+    @override
     def apply(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """Never.
 

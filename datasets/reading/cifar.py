@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from typing_extensions import override
 
 from bench.errors import UsageError
 
@@ -66,6 +67,7 @@ def _batch(path: Path) -> Part:
 class _ArraysOnly(pickle.Unpickler):
     """Reads what the official batches hold, lists and byte arrays, and refuses to look up anything else: nothing that the file names is run."""
 
+    @override
     def find_class(self, module: str, name: str) -> Any:
         known: dict[tuple[str, str], Any] = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype}
         known |= {(f"numpy.{core}.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0] for core in ("core", "_core")}

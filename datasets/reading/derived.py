@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.dataset import Picture, PictureSet, Source, Split
@@ -27,14 +28,15 @@ class Derived(Source):
         """A from B; both 3 x H x W in [0, 1]."""
         raise NotImplementedError
 
+    @override
     def find(self, root: Path | None) -> Path | None:
-        """Where the photographs lie."""
         return self._photographs.find(root)
 
+    @override
     def count(self, root: Path | None, split: Split) -> int:
-        """As many as there are photographs."""
         return self._photographs.count(root, split)
 
+    @override
     def open(self, root: Path | None, split: Split) -> PictureSet:
         """The photographs of a split with what is derived from them."""
         photographs = self._photographs.open(root, split)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench.dataset import EMPTY, Picture, PictureSet, Source, Split
 from bench.errors import Unavailable, UsageError
@@ -39,16 +40,17 @@ class FileSource(Source):
         """Read one picture."""
         return Picture(name=entry.name, target=self.read(entry.files[0]))
 
+    @override
     def find(self, root: Path | None) -> Path:
-        """The folder of this set below the data root."""
         return self._below(root, *self.folders)
 
+    @override
     def open(self, root: Path | None, split: Split) -> PictureSet:
         """The pictures of a split. Files are checked here, except in sets beyond 256 MiB, whose files are checked when they are read."""
         return self._opened(self.entries(self.find(root), split))
 
+    @override
     def count(self, root: Path | None, split: Split) -> int:
-        """How many pictures a split lists."""
         return sum(not entry.left_out for entry in self.entries(self.find(root), split))
 
     def _opened(

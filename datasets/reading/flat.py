@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
+from typing_extensions import override
+
 from bench.dataset import Split
 from datasets.reading.files import FileSource
 from datasets.reading.folders import image_files
@@ -18,8 +20,8 @@ class FlatSource(FileSource):
 
     training: ClassVar[tuple[str, ...]] = ()  # folders below the data root, best first
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
-        """The pictures in the order of their names."""
         if split == "test":
             return [Entry(path.stem, (path,)) for path in image_files(folder)]
         beside = [root / name for name in self.training for root in folder.parents[:2] if (root / name).is_dir()] if split == "train" else []

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from bench.dataset import Split
 from bench.errors import UsageError
@@ -29,17 +30,17 @@ class IdxFiles(SampleSource):
 
     size: Literal[28, 32] = 32  # pixels: 28 as published, 32 with a border of two black ones
 
+    @override
     def find(self, root: Path | None) -> Path:
-        """The folder of the four files below the data root."""
         return self._below(root, *self.folders)
 
+    @override
     def count(self, root: Path | None, split: Split) -> int:
-        """How many pictures a split has."""
         labels = _read(self.find(root), f"{_part(split)}-labels-idx1-ubyte", 1)
         return len(labels[without_last_tenth(len(labels), split)])
 
+    @override
     def open(self, root: Path | None, split: Split) -> SampleSet:
-        """The pictures of a split."""
         folder = self.find(root)
         x, labels = _read(folder, f"{_part(split)}-images-idx3-ubyte", 3), _read(folder, f"{_part(split)}-labels-idx1-ubyte", 1)
         if len(x) != len(labels) or x.shape[1:] != (28, 28):

@@ -7,6 +7,8 @@ import functools
 from collections.abc import Callable
 from pathlib import Path
 
+from typing_extensions import override
+
 from bench.dataset import Picture, Split
 from bench.errors import UsageError
 from datasets.reading.files import FileSource
@@ -28,11 +30,13 @@ class Pairs(FileSource):
         if not 0 <= self.held_out < 1:
             raise ValueError(f"held_out must be in [0, 1), not {self.held_out}")
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
         """Pictures that hold both, or pairs of files with one name below A and B."""
         listed = _pairs_below if (folder / "A").is_dir() else images_below
         return of_split(functools.partial(listed, folder), split, self.held_out)
 
+    @override
     def load(self, entry: Entry) -> Picture:
         """Read one pair.
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.dataset import DataSource, Split
 from bench.method import Samples
@@ -26,8 +27,8 @@ class PointSource(DataSource):
     licence: ClassVar[str] = "none needed"
     layout: ClassVar[str] = "nothing"
 
+    @override
     def count(self, root: Path | None, split: Split) -> int | None:
-        """As many as are asked for."""
         return None
 
     def fingerprint(self) -> str:
@@ -70,10 +71,12 @@ class PointSource(DataSource):
 class Mixture(PointSource):
     """Gaussians around a few centres."""
 
+    @override
     def centres(self) -> Tensor:
         """Where the modes are, K x d, float32."""
         return self.components().float()
 
+    @override
     def draw(self, n: int, rng: torch.Generator) -> Samples:
         """N points, and which mode each belongs to."""
         means = self.components()
@@ -92,8 +95,8 @@ class Equal(PointSource):
         if not self.std > 0:
             raise ValueError(f"std must be positive, not {self.std}")
 
+    @override
     def deviations(self) -> Tensor:
-        """The same for all."""
         return torch.full((len(self.components()),), self.std, dtype=torch.float64)
 
 
@@ -110,11 +113,13 @@ class Curves(Equal):
         """The places of u (n, float64) on each of the C curves: C x n x 2."""
         raise NotImplementedError
 
+    @override
     def components(self) -> Tensor:
         """Midpoints of equal steps of u on every curve."""
         u = (torch.arange(_NODES, dtype=torch.float64) + 0.5) / _NODES
         return self.curves(u).flatten(0, 1)
 
+    @override
     def draw(self, n: int, rng: torch.Generator) -> Samples:
         """N points, and which curve each belongs to."""
         u, noise = torch.rand(n, generator=rng, dtype=torch.float64), torch.randn(n, 2, generator=rng, dtype=torch.float64)

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+from typing_extensions import override
 
 from bench.dataset import DataSource, Split
 from bench.errors import UsageError
@@ -76,8 +77,8 @@ class SampleSource(DataSource):
         """
         raise NotImplementedError
 
+    @override
     def count(self, root: Path | None, split: Split) -> int:
-        """How many pictures a split has. See the base class."""
         return len(self.open(root, split))
 
 
@@ -113,14 +114,15 @@ class ImageFiles(SampleSource):
         """The names of the classes; none by default."""
         return []
 
+    @override
     def find(self, root: Path | None) -> Path:
-        """The folder of this set below the data root."""
         return self._below(root, *self.folders)
 
+    @override
     def count(self, root: Path | None, split: Split) -> int:
-        """How many pictures a split lists."""
         return min(self.limit, sum(not item.left_out for item in self.listed(self.find(root), split)))
 
+    @override
     def open(self, root: Path | None, split: Split) -> SampleSet:
         """The pictures of a split, cut to a central square and resized by PIL's bicubic filter."""
         folder = self.find(root)

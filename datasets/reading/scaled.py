@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from typing_extensions import override
+
 from bench.dataset import Picture, Split
 from bench.errors import Unavailable
 from datasets.reading.files import FileSource
@@ -26,10 +28,11 @@ class ScaledSet(FileSource):
 
     scale: Literal[2, 3, 4] = 4  # which of the published factors
 
+    @override
     def find(self, root: Path | None) -> Path:
-        """The folder of this set below the data root."""
         return self._below(root, *(folder.format(scale=self.scale) for folder in self.folders))
 
+    @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
         """Pairs (large, small) by number.
 
@@ -44,7 +47,7 @@ class ScaledSet(FileSource):
             raise Unavailable(f"no pictures *{end}.png in {folder}: get them from {self.origin}")
         return [Entry(path.stem.removesuffix(end), (path, path.with_stem(path.stem[:-2] + "LR"))) for path in large]
 
+    @override
     def load(self, entry: Entry) -> Picture:
-        """Read one pair."""
         target, small = (read_image(file) for file in entry.files)
         return Picture(name=entry.name, target=target, small=small)

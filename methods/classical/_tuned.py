@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import AnyTask, Batch, Logs, Method
 from bench.offers import Capability, RestorationTask, TomographyTask
@@ -49,8 +50,8 @@ class Tuned(Method[AnyTask]):
     needs: ClassVar[frozenset[Capability]] = frozenset({"paired"})
     HP: ClassVar[Any] = TunedHP
 
+    @override
     def build(self, task: AnyTask) -> None:
-        """Nothing was tried yet."""
         self.errors = torch.zeros(0)  # of the candidates so far
 
     def attempt(self, batch: Batch, hp: Candidate) -> Tensor:
@@ -66,10 +67,12 @@ class Tuned(Method[AnyTask]):
         """Pictures as their errors count."""
         return x
 
+    @override
     def prepare(self, data: Iterator[Batch]) -> None:
         """Keep some training pictures."""
         self.kept = {name: value for name, value in vars(self.examples(data)).items() if value is not None}
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """Try one candidate an update."""
         batch = Batch(**self.kept)
@@ -98,6 +101,7 @@ class Filter(Tuned[RestorationTask]):
         """Restore N x C x H x W pictures whose noise has the standard deviations `sigma`, N x 1 x 1 x 1 on [0, 1], with one candidate."""
         raise NotImplementedError
 
+    @override
     def attempt(self, batch: Batch, hp: Candidate) -> Tensor:
         """With the level that is told, or else estimated."""
         return self.filter(batch.observed, noise_level(batch.observed, batch.sigma), hp)
@@ -108,11 +112,12 @@ class Reconstruction(Tuned[TomographyTask]):
 
     needs: ClassVar[frozenset[Capability]] = frozenset({"sinogram"})
 
+    @override
     def build(self, task: TomographyTask) -> None:
-        """The geometry."""
         super().build(task)
         self.scanner = task.scanner
 
+    @override
     def examples(self, data: Iterator[Batch]) -> Batch:
         """Crops have no sinograms: the task hands out whole scans."""
         return self.task.scans(_SCANS)
@@ -122,6 +127,7 @@ class Reconstruction(Tuned[TomographyTask]):
         assert batch.sinogram is not None
         return batch.sinogram
 
+    @override
     def shown(self, x: Tensor) -> Tensor:
         """Through the window of the belly."""
         return ct.windowed(x, "abdomen")

@@ -18,6 +18,7 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import param
 from methods.classical._tuned import Candidate, Filter, TunedHP
@@ -37,8 +38,8 @@ class Bilateral(Filter):
 
     hp: HP
 
+    @override
     def filter(self, y: Tensor, sigma: Tensor, hp: Candidate) -> Tensor:
-        """See the base class."""
         reach, (h, w) = math.ceil(_REACH * hp.radius), y.shape[-2:]
         mirrored = F.pad(y, [reach] * 4, mode="reflect")
         scale = -0.5 / (hp.similarity * sigma.clamp_min(1e-6)).square() / y.shape[1]

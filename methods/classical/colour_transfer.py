@@ -19,6 +19,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import Batch, Logs, Method, param
 from bench.offers import Capability, RestorationTask
@@ -38,10 +39,12 @@ class ColourTransfer(Method[RestorationTask]):
 
     hp: HP
 
+    @override
     def prepare(self, data: Iterator[Batch]) -> None:
         """Start with the moments of one batch."""
         self.moments = _moments(next(data))
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """Running means of the first and second moments."""
         while self.t < self.hp.steps:

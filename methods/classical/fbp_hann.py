@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import Batch, param
 from bench.operators import ct
@@ -35,6 +36,7 @@ class FBPHann(Reconstruction):
 
     hp: HP
 
+    @override
     def attempt(self, batch: Batch, hp: Candidate) -> Tensor:
         """N x 1 x S x S: nothing passes beyond the cut-off."""
         return ct.picture(self.scanner.fbp(self.rays(batch), batch.observed.shape[-1], "hann", hp.cutoff))

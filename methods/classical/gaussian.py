@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import param
 from bench.operators.psf import convolve, gaussian
@@ -31,6 +32,7 @@ class Gaussian(Filter):
 
     hp: HP
 
+    @override
     def filter(self, y: Tensor, sigma: Tensor, hp: Candidate) -> Tensor:
-        """See the base class; the level only decides which `radius` is best."""
+        """The level only decides which `radius` is best."""
         return convolve(y, gaussian(hp.radius, reach=4), "reflect")

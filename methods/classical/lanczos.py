@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import Batch, Method
 from bench.offers import Capability, EnlargementTask
@@ -25,8 +26,8 @@ class Lanczos(Method[EnlargementTask]):
 
     needs: ClassVar[frozenset[Capability]] = frozenset({"scale"})
 
+    @override
     def build(self, task: EnlargementTask) -> None:
-        """The factor."""
         self.scale = task.scale
 
     def restore(self, batch: Batch) -> Tensor:

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import Batch, Logs, Method, param
 from bench.offers import Capability, RestorationTask
@@ -30,10 +31,12 @@ class MeanImage(Method[RestorationTask]):
 
     hp: HP
 
+    @override
     def prepare(self, data: Iterator[Batch]) -> None:
         """Start with the mean of one batch."""
         self.mean, self.scale = _look(next(data))
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """A running mean."""
         while self.t < self.hp.steps:

@@ -15,6 +15,7 @@ import dataclasses
 
 import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import param
 from methods.classical._tuned import Candidate, Filter, TunedHP
@@ -35,7 +36,8 @@ class Median(Filter):
 
     hp: HP
 
+    @override
     def filter(self, y: Tensor, sigma: Tensor, hp: Candidate) -> Tensor:
-        """See the base class; the level only decides which `size` is best."""
+        """The level only decides which `size` is best."""
         mirrored = F.pad(y, [hp.size // 2] * 4, mode="reflect")
         return mirrored.unfold(-2, hp.size, 1).unfold(-2, hp.size, 1).flatten(-2).median(-1).values

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import Batch, Method
 from bench.offers import Capability, EnlargementTask
@@ -22,8 +23,8 @@ class Nearest(Method[EnlargementTask]):
 
     needs: ClassVar[frozenset[Capability]] = frozenset({"scale"})
 
+    @override
     def build(self, task: EnlargementTask) -> None:
-        """The factor."""
         self.scale = task.scale
 
     def restore(self, batch: Batch) -> Tensor:

@@ -18,6 +18,7 @@ import dataclasses
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import param
 from methods.classical._tuned import Candidate, Filter, TunedHP
@@ -40,8 +41,8 @@ class NLMeans(Filter):
 
     hp: HP
 
+    @override
     def filter(self, y: Tensor, sigma: Tensor, hp: Candidate) -> Tensor:
-        """See the base class."""
         (height, width), half, distance = y.shape[-2:], hp.patch // 2, hp.distance
         mirrored = F.pad(y, [distance + half] * 4, mode="reflect")
         here = mirrored[..., distance : distance + height + 2 * half, distance : distance + width + 2 * half]

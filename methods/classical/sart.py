@@ -19,6 +19,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import Batch, param
 from bench.operators import ct
@@ -42,9 +43,9 @@ class SART(Reconstruction):
 
     hp: HP
 
+    @override
     @torch.no_grad()
     def attempt(self, batch: Batch, hp: Candidate) -> Tensor:
-        """N x 1 x S x S."""
         size, p = batch.observed.shape[-1], self.rays(batch)
         disc = ct.inscribed(size, p.device).float()[None, None]
         length = self.scanner.project(disc)  # 1 x V x D, mm

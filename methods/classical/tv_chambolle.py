@@ -19,6 +19,7 @@ import dataclasses
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import param
 from methods.classical._tuned import Candidate, Filter, TunedHP
@@ -40,8 +41,8 @@ class TVChambolle(Filter):
 
     hp: HP
 
+    @override
     def filter(self, y: Tensor, sigma: Tensor, hp: Candidate) -> Tensor:
-        """See the base class."""
         lam = hp.weight * sigma.clamp_min(1e-6)
         down, right = torch.zeros_like(y), torch.zeros_like(y)  # the dual field, -p
         step_down, step_right = torch.zeros_like(y), torch.zeros_like(y)  # the last row and column stay 0

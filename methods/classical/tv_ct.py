@@ -20,6 +20,7 @@ import dataclasses
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import Batch, param
 from bench.operators import ct
@@ -42,6 +43,7 @@ class TVCT(Reconstruction):
 
     hp: HP
 
+    @override
     @torch.no_grad()
     def attempt(self, batch: Batch, hp: Candidate) -> Tensor:
         """N x 1 x S x S. Inside, x is attenuation a pixel and a ray's integral the sum of its samples."""

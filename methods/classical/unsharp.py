@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import Batch, param
 from bench.offers import RestorationTask
@@ -38,7 +39,7 @@ class Unsharp(Tuned[RestorationTask]):
 
     hp: HP
 
+    @override
     def attempt(self, batch: Batch, hp: Candidate) -> Tensor:
-        """N x C x H x W."""
         y = batch.observed
         return y + hp.amount * (y - convolve(y, gaussian(hp.radius, reach=3), "replicate"))

@@ -33,7 +33,7 @@ class UnsupervisedWiener(Method[RestorationTask]):
     """Gibbs sampling of noise and prior precision in the Fourier domain, all pictures and channels at once."""
 
     needs: ClassVar[frozenset[Capability]] = frozenset({"psf"})
-    chancy = True
+    stochastic_inference = True
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from methods.gan._pictures import coarsest
 from methods.networks.backbones import Critic
@@ -20,6 +21,7 @@ class ResNetGenerator(nn.Module):
             nn.BatchNorm2d(dim), nn.ReLU(), nn.Conv2d(dim, shape[0], 3, padding=1), nn.Tanh(),
         )  # fmt: skip
 
+    @override
     def forward(self, z: Tensor) -> Tensor:
         y: Tensor = self.net(z)
         return (y + 1) / 2
@@ -41,6 +43,7 @@ class _Up(nn.Module):
         self.norm2, self.conv2 = nn.BatchNorm2d(dim), nn.Conv2d(dim, dim, 3, padding=1)
         self.shortcut = nn.Conv2d(dim, dim, 1)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv1(F.interpolate(F.relu(self.norm1(x)), scale_factor=2))
         y = self.conv2(F.relu(self.norm2(y)))
@@ -58,6 +61,7 @@ class _Same(nn.Module):
         y: Tensor = self.conv2(F.relu(self.conv1(F.relu(x))))
         return y
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         return x + self.residual(x)
 
@@ -69,6 +73,7 @@ class _Down(_Same):
         super().__init__(dim)
         self.shortcut = nn.Conv2d(dim, dim, 1)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         return F.avg_pool2d(self.residual(x) + self.shortcut(x), 2)
 
@@ -81,5 +86,6 @@ class _FirstDown(nn.Module):
         self.conv1, self.conv2 = nn.Conv2d(channels, dim, 3, padding=1), nn.Conv2d(dim, dim, 3, padding=1)
         self.shortcut = nn.Conv2d(channels, dim, 1)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         return F.avg_pool2d(self.conv2(F.relu(self.conv1(x))), 2) + self.shortcut(F.avg_pool2d(x, 2))

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Logs, Samples, param
@@ -41,8 +42,8 @@ class ConsensusGAN(TwoPlayer):
 
     hp: HP
 
+    @override
     def build(self, task: GenerationTask) -> None:
-        """Networks, optimisers, the game."""
         super().build(task)
         self.adversarial: AdversarialLoss = registry.make("adversarial", self.hp.adversarial)
 
@@ -60,6 +61,7 @@ class ConsensusGAN(TwoPlayer):
         v += torch.autograd.grad(generator, list(self.G.parameters()), create_graph=True)
         return v, torch.stack([g.square().sum() for g in v]).sum() / 2
 
+    @override
     def losses(self, batch: Samples) -> tuple[Tensor, Tensor]:
         """-f + gamma L and -g + gamma L, of which `step` takes the gradients."""
         y = self.fake(len(batch))
@@ -78,6 +80,7 @@ class ConsensusGAN(TwoPlayer):
         self.opt_g.step()
         return energy.detach()
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """Algorithm 2: one batch and one set of fakes an update."""
         while self.t < self.hp.steps:

@@ -22,6 +22,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Logs, Samples, param
@@ -55,27 +56,30 @@ class DCGAN(TwoPlayer):
 
     hp: HP
 
+    @override
     def build(self, task: GenerationTask) -> None:
-        """The paper's networks and the game."""
         h = self.hp
         self.G, self.D = _Generator(h.z_dim, task.shape, h.ngf, h.kernel, h.unit_norm), _critic(task.shape, h.ndf, h.kernel)
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D, spec=h.optimizer_d or h.optimizer)
         self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
+    @override
     def z(self, n: int) -> Tensor:
         """Latents: n x z_dim, U(-1, 1)."""
         return 2 * torch.rand(n, self.hp.z_dim, device=self.device) - 1
 
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
         """-E log D(x) - E log(1 - D(G(z)))."""
         return self.adversarial.critic(self.D, batch.x, self.fake(len(batch)).detach())
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
         """-E log D(G(z))."""
         return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
-        """One step each."""
         yield from alternate(self, data, self.critic_loss, self.generator_loss, constrain=self.adversarial.constrain)
 
 
@@ -93,6 +97,7 @@ class _Generator(nn.Module):
             layers += [_doubled(i, o, kernel), nn.BatchNorm2d(o), nn.ReLU()]
         self.net = nn.Sequential(*layers, _doubled(widths[-1], shape[0], kernel), nn.Tanh())
 
+    @override
     def forward(self, z: Tensor) -> Tensor:
         y: Tensor = self.net(z)
         return (y + 1) / 2

@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Logs, Samples, param
@@ -57,8 +58,8 @@ class DCGANKeras(TwoPlayer):
 
     hp: HP
 
+    @override
     def build(self, task: GenerationTask) -> None:
-        """The article's networks, optimisers and the game."""
         h = self.hp
         self.G, self.D = _Generator(h.z_dim, task.shape, h.depth, h.dropout), _critic(task.shape, h.depth_d, h.dropout)
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D, spec=h.optimizer_d or h.optimizer)
@@ -66,20 +67,23 @@ class DCGANKeras(TwoPlayer):
             opt.register_step_pre_hook(self._clip)
         self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
+    @override
     def z(self, n: int) -> Tensor:
         """Latents: n x z_dim, U(-1, 1)."""
         return 2 * torch.rand(n, self.hp.z_dim, device=self.device) - 1
 
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
         """The mean cross-entropy over both halves."""
         return self.adversarial.critic(self.D, batch.x, self.fake(len(batch)).detach()) / 2
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
         """Cross-entropy with the label 1."""
         return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
-        """One step each."""
         yield from alternate(self, data, self.critic_loss, self.generator_loss, constrain=self.adversarial.constrain)
 
     def _clip(self, opt: torch.optim.Optimizer, *_: Any) -> None:

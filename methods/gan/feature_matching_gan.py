@@ -17,6 +17,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Logs, Samples, param
@@ -39,20 +40,22 @@ class FeatureMatchingGAN(TwoPlayer):
     hp: HP
     D: FeatureCritic
 
+    @override
     def build(self, task: GenerationTask) -> None:
-        """The task's networks and the critic's game."""
         super().build(task)
         self.adversarial: AdversarialLoss = registry.make("adversarial", self.hp.adversarial)
 
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
         """-E log D(x) - E log(1 - D(G(z)))."""
         return self.adversarial.critic(self.D, batch.x, self.fake(len(batch)).detach())
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
         """|E f(x) - E f(G(z))|^2."""
         real = self.D.represent(batch.x).mean(0).detach()
         return (real - self.D.represent(self.fake(len(batch))).mean(0)).square().sum()
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
-        """One step each."""
         yield from alternate(self, data, self.critic_loss, self.generator_loss, constrain=self.adversarial.constrain)

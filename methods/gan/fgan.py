@@ -20,6 +20,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench.errors import UsageError
 from bench.method import Logs, Samples, param
@@ -45,11 +46,12 @@ class FGAN(TwoPlayer):
 
     hp: HP
 
+    @override
     def build(self, task: GenerationTask) -> None:
-        """The task's networks and the divergence."""
         super().build(task)
         self.divergence = self._chosen()
 
+    @override
     def losses(self, batch: Samples) -> tuple[Tensor, Tensor]:
         """-F and the generator's F (its part that depends on it), from one pass through both networks."""
         d = self.divergence
@@ -57,6 +59,7 @@ class FGAN(TwoPlayer):
         conjugate = d.composed(v_fake).mean()
         return conjugate - d.activation(v_real).mean(), -d.activation(v_fake).mean() if self.hp.surrogate else -conjugate
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """Algorithm 1."""
         while self.t < self.hp.steps:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Logs, Samples, param
@@ -43,21 +44,23 @@ class GradientRegularizedGAN(TwoPlayer):
 
     hp: HP
 
+    @override
     def build(self, task: GenerationTask) -> None:
-        """Networks, optimisers, the game."""
         super().build(task)
         self.adversarial: AdversarialLoss = registry.make("adversarial", self.hp.adversarial)
 
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
         """-V."""
         return self.adversarial.critic(self.D, batch.x, self.fake(len(batch)).detach())
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
         """V + eta |dV / d theta_D|^2."""
         v = -self.adversarial.critic(self.D, batch.x, self.fake(len(batch)))
         gradients = torch.autograd.grad(v, list(self.D.parameters()), create_graph=True)
         return v + self.hp.eta * torch.stack([g.square().sum() for g in gradients]).sum()
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
-        """One critic step, one generator step."""
         yield from alternate(self, data, self.critic_loss, self.generator_loss, constrain=self.adversarial.constrain)

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Logs, Samples, param
@@ -41,12 +42,14 @@ class HistoricalAveragingGAN(TwoPlayer):
 
     hp: HP
 
+    @override
     def build(self, task: GenerationTask) -> None:
         """The task's networks, the game, averages of nothing yet."""
         super().build(task)
         self.adversarial: AdversarialLoss = registry.make("adversarial", self.hp.adversarial)
         self.average_g, self.average_d = (torch.zeros_like(_vector(network)) for network in (self.G, self.D))
 
+    @override
     def prepare(self, data: Iterator[Samples]) -> None:
         """The averages start at the first parameters."""
         self.remember()
@@ -60,14 +63,17 @@ class HistoricalAveragingGAN(TwoPlayer):
         for network, average in ((self.G, self.average_g), (self.D, self.average_d)):
             average += (_vector(network) - average) / (self.t + 1)
 
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
         """-E log D(x) - E log(1 - D(G(z))) + drift."""
         return self.adversarial.critic(self.D, batch.x, self.fake(len(batch)).detach()) + self.drift(self.D, self.average_d)
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
         """-E log D(G(z)) + drift."""
         return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x) + self.drift(self.G, self.average_g)
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """One step each, then the averages'."""
         for logs in alternate(self, data, self.critic_loss, self.generator_loss, constrain=self.adversarial.constrain):

@@ -25,6 +25,7 @@ from typing import Any, ClassVar, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Logs, Samples, param
@@ -62,8 +63,8 @@ class InfoGAN(TwoPlayer):
     hp: HP
     D: FeatureCritic
 
+    @override
     def build(self, task: GenerationTask) -> None:
-        """The paper's networks and the game."""
         h = self.hp
         z_dim = h.noise + h.categories + h.continuous
         if len(task.shape) == 1:
@@ -75,6 +76,7 @@ class InfoGAN(TwoPlayer):
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D, self.Q, spec=h.optimizer_d or h.optimizer)
         self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
+    @override
     def z(self, n: int) -> Tensor:
         """Latents: noise U(-1, 1), a one-hot code, continuous codes U(-1, 1)."""
         h = self.hp
@@ -90,12 +92,14 @@ class InfoGAN(TwoPlayer):
         log_q = -F.cross_entropy(logits, category) - (((c - mean) / log_std.exp()).square() / 2 + log_std + math.log(2 * math.pi) / 2).sum(1).mean()
         return log_q + math.log(h.categories) + h.continuous * math.log(2)
 
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
         """-V - lambda L_I; the body sees each batch once, for both heads."""
         z = self.z(len(batch))
         real, fake = self.D.represent(batch.x), self.D.represent(self.G(z).detach())
         return self.adversarial.critic(self.D.head, real, fake) - self.hp.info * self.information(self.Q(fake), z)
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
         """-E log D(G(z, c)) - lambda L_I."""
         z = self.z(len(batch))
@@ -104,8 +108,8 @@ class InfoGAN(TwoPlayer):
         game = self.adversarial.generator(lambda x: self.D.head(fake if x is y else self.D.represent(x)), y, batch.x)
         return game - self.hp.info * self.information(self.Q(fake), z)
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
-        """One step each."""
         yield from alternate(self, data, self.critic_loss, self.generator_loss)
 
     def sheets(self, columns: int) -> dict[str, Tensor]:

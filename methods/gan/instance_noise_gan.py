@@ -18,6 +18,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Logs, Samples, param
@@ -41,8 +42,8 @@ class InstanceNoiseGAN(TwoPlayer):
 
     hp: HP
 
+    @override
     def build(self, task: GenerationTask) -> None:
-        """Networks, optimisers, the game."""
         super().build(task)
         self.adversarial: AdversarialLoss = registry.make("adversarial", self.hp.adversarial)
 
@@ -55,14 +56,16 @@ class InstanceNoiseGAN(TwoPlayer):
         """The critic's scores of x + e."""
         return self.D(x + self.sigma * torch.randn_like(x))
 
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
         """The game on noisy samples."""
         return self.adversarial.critic(self.noisy, batch.x, self.fake(len(batch)).detach())
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
         """The game on noisy fakes."""
         return self.adversarial.generator(self.noisy, self.fake(len(batch)), batch.x)
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
-        """One critic step, one generator step."""
         yield from alternate(self, data, self.critic_loss, self.generator_loss, constrain=self.adversarial.constrain)

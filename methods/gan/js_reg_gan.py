@@ -18,6 +18,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Logs, Samples, param
@@ -43,8 +44,8 @@ class JSRegGAN(TwoPlayer):
 
     hp: HP
 
+    @override
     def build(self, task: GenerationTask) -> None:
-        """Networks, optimisers, the game."""
         super().build(task)
         self.adversarial: AdversarialLoss = registry.make("adversarial", "nonsaturating")
 
@@ -53,15 +54,17 @@ class JSRegGAN(TwoPlayer):
         """The penalty's weight at update t."""
         return self.hp.gamma * self.hp.decay ** (self.t / max(self.hp.steps - 1, 1))
 
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
         """-F_gamma."""
         y = self.fake(len(batch)).detach()
         return self.adversarial.critic(self.D, batch.x, y) + self.gamma / 2 * js_penalty(self.D, batch.x, y)
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
         """-E ln p(fake)."""
         return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
-        """One critic step, one generator step."""
         yield from alternate(self, data, self.critic_loss, self.generator_loss)

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 
 import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import Logs, Samples, param
 from methods.gan._improved import ImprovedHP
@@ -35,15 +36,17 @@ class LabelSmoothingGAN(TwoPlayer):
 
     hp: HP
 
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
         """-E [alpha log D(x) + (1 - alpha) log(1 - D(x))] - E log(1 - D(G(z)))."""
         real, fake = self.D(batch.x), self.D(self.fake(len(batch)).detach())
         return F.binary_cross_entropy_with_logits(real, real.new_tensor(self.hp.alpha).expand_as(real)) + F.softplus(fake).mean()
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
         """-E log D(G(z))."""
         return F.softplus(-self.D(self.fake(len(batch)))).mean()
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
-        """One step each."""
         yield from alternate(self, data, self.critic_loss, self.generator_loss)

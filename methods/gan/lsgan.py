@@ -17,6 +17,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import Logs, Samples, param
 from methods.procedures import alternate
@@ -38,15 +39,17 @@ class LSGAN(TwoPlayer):
 
     hp: HP
 
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
         """Eq. 2: (E (D(x) - b)^2 + E (D(G(z)) - a)^2) / 2."""
         real, fake = self.D(batch.x), self.D(self.fake(len(batch)).detach())
         return ((real - self.hp.b).square().mean() + (fake - self.hp.a).square().mean()) / 2
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
         """Eq. 2: E (D(G(z)) - c)^2 / 2."""
         return (self.D(self.fake(len(batch))) - self.hp.c).square().mean() / 2
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
-        """One step each."""
         yield from alternate(self, data, self.critic_loss, self.generator_loss)

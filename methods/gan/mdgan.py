@@ -20,6 +20,7 @@ from collections.abc import Iterator
 
 import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Logs, Samples, param
@@ -44,6 +45,7 @@ class MDGAN(TwoPlayer):
 
     hp: HP
 
+    @override
     def build(self, task: GenerationTask) -> None:
         """Generator, encoder and two critics, an optimiser for each of the four steps."""
         super().build(task)
@@ -65,14 +67,17 @@ class MDGAN(TwoPlayer):
         y = self.reconstruct(batch.x)
         return F.mse_loss(y, batch.x) + self.hp.lam * self.adversarial.generator(self.M, y, batch.x)
 
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
         """D2: reconstructed, which counts as real, against G(z)."""
         return self.adversarial.critic(self.D, self.reconstruct(batch.x).detach(), self.fake(len(batch)).detach())
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
         """G: deceive D2."""
         return self.adversarial.generator(self.D, self.fake(len(batch)), self.reconstruct(batch.x).detach())
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """Algorithm 1: the four steps on one batch."""
         while self.t < self.hp.steps:

@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Logs, Samples, param
@@ -46,6 +47,7 @@ class MinibatchDiscriminationGAN(TwoPlayer):
     hp: HP
     D: FeatureCritic
 
+    @override
     def build(self, task: GenerationTask) -> None:
         """The task's networks, the critic's head replaced."""
         h = self.hp
@@ -54,16 +56,18 @@ class MinibatchDiscriminationGAN(TwoPlayer):
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D, spec=h.optimizer_d or h.optimizer)
         self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
         """-E log D(x) - E log(1 - D(G(z))), each batch by itself."""
         return self.adversarial.critic(self.D, batch.x, self.fake(len(batch)).detach())
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
         """-E log D(G(z))."""
         return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
-        """One step each."""
         yield from alternate(self, data, self.critic_loss, self.generator_loss, constrain=self.adversarial.constrain)
 
 
@@ -81,6 +85,7 @@ class _Minibatch(nn.Module):
         m = self.T(f).unflatten(1, (self.kernels, -1)).transpose(0, 1)  # B x N x C
         return torch.exp(-torch.cdist(m, m, p=1)).sum(2).T - 1  # B x N x N summed over j, without j = i
 
+    @override
     def forward(self, f: Tensor) -> Tensor:
         y: Tensor = self.score(torch.cat([f, self.closeness(f)], 1))
         return y

@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Logs, Samples, param
@@ -67,6 +68,7 @@ class MIXGAN(TwoPlayer):
     G: _Mixture
     D: _Mixture
 
+    @override
     def build(self, task: GenerationTask) -> None:
         """T networks of each kind, one optimiser a side, the game."""
         h = self.hp
@@ -74,6 +76,7 @@ class MIXGAN(TwoPlayer):
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D, spec=h.optimizer_d or h.optimizer)
         self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
+    @override
     def generate(self, z: Tensor) -> Tensor:
         """Samples from latents, each by a generator drawn by the weights."""
         y = torch.empty(len(z), *self.task.shape, device=self.device)
@@ -88,16 +91,19 @@ class MIXGAN(TwoPlayer):
         fakes = [generator(self.z(n)) for generator in self.G.players]
         return torch.stack([torch.stack([loss(critic, y) for critic in self.D.players]) for y in fakes])
 
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
         """The critics' expected loss and the entropy of their weights."""
         losses = self.payoff(lambda D, y: self.adversarial.critic(D, batch.x, y.detach()), len(batch))
         return self._expected(losses) + self.hp.entropy * self.D.entropy()
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
         """The generators' expected loss and the entropy of their weights."""
         losses = self.payoff(lambda D, y: self.adversarial.generator(D, y, batch.x), len(batch))
         return self._expected(losses) + self.hp.entropy * self.G.entropy()
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """One step of all critics, one of all generators."""
         yield from alternate(self, data, self.critic_loss, self.generator_loss, constrain=self._constrain)

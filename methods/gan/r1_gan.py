@@ -18,6 +18,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Logs, Samples, param
@@ -44,11 +45,12 @@ class R1GAN(TwoPlayer):
 
     hp: HP
 
+    @override
     def build(self, task: GenerationTask) -> None:
-        """Networks, optimisers, the game."""
         super().build(task)
         self.adversarial: AdversarialLoss = registry.make("adversarial", self.hp.adversarial)
 
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
         """The game and the penalty."""
         y = self.fake(len(batch)).detach()
@@ -58,10 +60,10 @@ class R1GAN(TwoPlayer):
         """Where the critic's gradient is to vanish: on real samples x (R1)."""
         return x
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
-        """The game alone."""
         return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
-        """One critic step, one generator step."""
         yield from alternate(self, data, self.critic_loss, self.generator_loss, constrain=self.adversarial.constrain)

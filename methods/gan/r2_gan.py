@@ -13,6 +13,7 @@ Departures: as R1.
 from __future__ import annotations
 
 from torch import Tensor
+from typing_extensions import override
 
 from methods.gan.r1_gan import R1GAN
 
@@ -20,6 +21,7 @@ from methods.gan.r1_gan import R1GAN
 class R2GAN(R1GAN):
     """A zero-centred gradient penalty on fakes."""
 
+    @override
     def penalised(self, x: Tensor, y: Tensor) -> Tensor:
         """On fakes y."""
         return y

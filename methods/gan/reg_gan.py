@@ -19,6 +19,7 @@ from collections.abc import Iterator
 
 import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Logs, Samples, param
@@ -44,6 +45,7 @@ class RegGAN(TwoPlayer):
 
     hp: HP
 
+    @override
     def build(self, task: GenerationTask) -> None:
         """Networks; the generator's optimiser moves the encoder too, as T_G and T_E have the same gradient in E."""
         super().build(task)
@@ -51,6 +53,7 @@ class RegGAN(TwoPlayer):
         self.opt_g = self.optimizer(self.G, self.E)
         self.adversarial: AdversarialLoss = registry.make("adversarial", self.hp.adversarial)
 
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
         """Real against G(z); reconstructions take no part."""
         return self.adversarial.critic(self.D, batch.x, self.fake(len(batch)).detach())
@@ -60,10 +63,12 @@ class RegGAN(TwoPlayer):
         y = self.G(self.E(batch.x).reshape(len(batch), -1))  # N x z_dim, also where z_dim is 1
         return self.hp.lambda1 * F.mse_loss(y, batch.x) + self.hp.lambda2 * self.adversarial.generator(self.D, y, batch.x)
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
         """T_G."""
         return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x) + self.encoder_loss(batch)
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """One critic step, one step of generator and encoder."""
         yield from alternate(self, data, self.critic_loss, self.generator_loss, constrain=self.adversarial.constrain)

@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Logs, Samples, param
@@ -39,6 +40,7 @@ class _RFCritic(nn.Module):
         self.encoder, self.critic = encoder, critic
         self.critic.head = nn.Linear(encoder.features + critic.features, 1)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.critic.head(torch.cat([self.encoder.represent(x), self.critic.represent(x)], 1))
         return y.squeeze(1)
@@ -64,6 +66,7 @@ class RFGAN(TwoPlayer):
     hp: HP
     D: _RFCritic
 
+    @override
     def build(self, task: GenerationTask) -> None:
         """Generator, critic with two bodies, decoder; an optimiser for each of the three trainings."""
         h = self.hp
@@ -83,14 +86,15 @@ class RFGAN(TwoPlayer):
         """The encoder becomes a fixed function, batch statistics included."""
         self.D.encoder.eval().requires_grad_(False)
 
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
-        """The game."""
         return self.adversarial.critic(self.D, batch.x, self.fake(len(batch)).detach())
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
-        """The game."""
         return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """The autoencoder, then the game: one critic step, two generator steps."""
         yield from regress(self, data, self.autoencoder_loss, round(self.hp.pretrain * self.hp.steps), self.opt_a)

@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import override
 
 from bench.errors import UsageError
 from bench.method import Logs, Samples, param
@@ -47,11 +48,13 @@ class SemiSupervisedGAN(TwoPlayer):
     hp: HP
     D: FeatureCritic
 
+    @override
     def build(self, task: GenerationTask) -> None:
         """The task's networks; the critic has a logit a class."""
         self.G, self.D = task.generator(), task.critic(outputs=task.classes)
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D, spec=self.hp.optimizer_d or self.hp.optimizer)
 
+    @override
     def prepare(self, data: Iterator[Samples]) -> None:
         """Keep the first `labelled` samples of every class, with their labels.
 
@@ -79,19 +82,21 @@ class SemiSupervisedGAN(TwoPlayer):
         """-(E log D(x) + E log(1 - D(G(z)))) / 2 on N x K logits."""
         return (F.softplus(-real.logsumexp(1)).mean() + F.softplus(fake.logsumexp(1)).mean()) / 2
 
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
         """Both, on fresh draws from the labelled set, the stream and the generator."""
         some = torch.randint(len(self.labels), (len(batch),), device=self.device)
         supervised = self.supervised(self.D(self.x[some]), self.labels[some])
         return supervised + self.unsupervised(self.D(batch.x), self.D(self.fake(len(batch)).detach()))
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
         """|E f(x) - E f(G(z))|^2, f what the critic's head reads."""
         real = self.D.represent(batch.x).mean(0).detach()
         return (real - self.D.represent(self.fake(len(batch))).mean(0)).square().sum()
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
-        """One step each."""
         yield from alternate(self, data, self.critic_loss, self.generator_loss)
 
     @torch.no_grad()

@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 from torch.nn.utils import parameters_to_vector
+from typing_extensions import override
 
 from bench import registry
 from bench.errors import UsageError
@@ -52,6 +53,7 @@ class UnrolledGAN(TwoPlayer):
 
     hp: HP
 
+    @override
     def build(self, task: GenerationTask) -> None:
         """Networks, optimisers, the game.
 
@@ -83,11 +85,13 @@ class UnrolledGAN(TwoPlayer):
         """f(theta_G, theta_D^K): its term on real samples counts too, as theta_D^K depends on the fakes."""
         return -self._critic_loss(self.unroll(batch.x, y), batch.x, y)
 
+    @override
     def losses(self, batch: Samples) -> tuple[Tensor, Tensor]:
         """Eq. 9 and 10, on the same fakes."""
         y = self.fake(len(batch))
         return self.critic_loss_on(batch, y), self.generator_loss_on(batch, y)
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """One step of each player from the same point: the generator is first, and the critic sees the fakes from before."""
         while self.t < self.hp.steps:

@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench import registry
 from bench.errors import Unavailable
@@ -45,6 +46,7 @@ class VirtualBatchNormGAN(TwoPlayer):
 
     hp: HP
 
+    @override
     def build(self, task: GenerationTask) -> None:
         """The task's networks, the generator's batch norms replaced, and the game."""
         h = self.hp
@@ -54,25 +56,29 @@ class VirtualBatchNormGAN(TwoPlayer):
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D, spec=h.optimizer_d or h.optimizer)
         self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
+    @override
     def prepare(self, data: Iterator[Samples]) -> None:
         """Fix the latents of the reference batch."""
         self.reference_z = self.z(self.hp.reference)
 
+    @override
     def generate(self, z: Tensor) -> Tensor:
         """Samples from latents, normalised beside the reference batch."""
         y: Tensor = self.G(torch.cat([self.reference_z, z]))
         return y[self.hp.reference :]
 
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
         """-E log D(x) - E log(1 - D(G(z)))."""
         return self.adversarial.critic(self.D, batch.x, self.fake(len(batch)).detach())
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
         """-E log D(G(z))."""
         return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
-        """One step each."""
         yield from alternate(self, data, self.critic_loss, self.generator_loss, constrain=self.adversarial.constrain)
 
 
@@ -84,6 +90,7 @@ class _VirtualBatchNorm(nn.Module):
         self.n, self.eps = n, eps
         self.weight, self.bias = nn.Parameter(torch.empty(channels).normal_(1, 0.02)), nn.Parameter(torch.zeros(channels))  # [code]
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         v = x.flatten(2) if x.dim() > 2 else x[..., None]  # N x C x pixels
         mean, square = self._mixed(v.mean(2)), self._mixed(v.square().mean(2))

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Logs, Samples, param
@@ -48,15 +49,17 @@ class WGAN(TwoPlayer):
 
     hp: HP
 
+    @override
     def build(self, task: GenerationTask) -> None:
-        """The task's networks and the game."""
         super().build(task)
         self.adversarial: AdversarialLoss = registry.make("adversarial", self.hp.adversarial)
 
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
         """E f(G(z)) - E f(x)."""
         return self.adversarial.critic(self.D, batch.x, self.fake(len(batch)).detach())
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
         """-E f(G(z))."""
         return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
@@ -65,6 +68,7 @@ class WGAN(TwoPlayer):
         """How many critic steps update `t` (0, 1, ...) makes."""
         return self.hp.n_long if t < self.hp.warmup or t % self.hp.long_every == 0 else self.hp.n_critic
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """Algorithm 1."""
         yield from alternate(self, data, self.critic_loss, self.generator_loss, self.critic_steps, self.adversarial.constrain)

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Logs, Samples, param
@@ -50,8 +51,8 @@ class WGANGP(TwoPlayer):
 
     hp: HP
 
+    @override
     def build(self, task: GenerationTask) -> None:
-        """The networks and the game."""
         h = self.hp
         if h.network == "resnet":
             self.G, self.D = ResNetGenerator(task.z_dim, task.shape, h.dim), resnet_critic(task.shape, h.dim)
@@ -60,14 +61,17 @@ class WGANGP(TwoPlayer):
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D, spec=h.optimizer_d or h.optimizer)
         self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
+    @override
     def critic_loss(self, batch: Samples) -> Tensor:
         """Eq. 3."""
         return self.adversarial.critic(self.D, batch.x, self.fake(len(batch)).detach())
 
+    @override
     def generator_loss(self, batch: Samples) -> Tensor:
         """-E D(G(z))."""
         return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """Algorithm 1."""
         yield from alternate(self, data, self.critic_loss, self.generator_loss, self.hp.n_critic, self.adversarial.constrain)

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.method import Logs, Method, TrainHP, param
 from bench.offers import MinimisationTask
@@ -35,8 +36,8 @@ class Descent(Method[MinimisationTask]):
 
     hp: HP
 
+    @override
     def build(self, task: MinimisationTask) -> None:
-        """The task's model and the optimiser."""
         self.model: nn.Module = task.model()
         self.opt = self.optimizer(self.model)
 
@@ -45,6 +46,7 @@ class Descent(Method[MinimisationTask]):
         value: Tensor = self.task.loss(self.model, batch)
         return value
 
+    @override
     def train(self, data: Iterator[Any]) -> Iterator[Logs]:
         """Gradient, rule, projection. A loss above the task's limit is logged as infinite, which the harness calls a divergence."""
         limit = self.task.limit

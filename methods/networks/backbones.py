@@ -10,6 +10,7 @@ import math
 from itertools import pairwise
 
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.offers import FeatureCritic
 
@@ -22,6 +23,7 @@ class MLPGenerator(nn.Module):
         self.shape = shape
         self.net = nn.Sequential(*_relu_layers(z_dim, *hidden), nn.Linear(hidden[-1], math.prod(shape)))
 
+    @override
     def forward(self, z: Tensor) -> Tensor:
         y: Tensor = self.net(z).reshape(-1, *self.shape)
         return y if len(self.shape) == 1 else y.sigmoid()
@@ -34,11 +36,12 @@ class Critic(FeatureCritic):
         super().__init__()
         self.body, self.head, self.features, self.scale = body, nn.Linear(features, outputs), features, scale
 
+    @override
     def represent(self, x: Tensor) -> Tensor:
-        """The features before the head: N x features."""
         y: Tensor = self.body(2 * x - 1 if x.dim() == 4 else x / self.scale)
         return y
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.head(self.represent(x))
         return y.squeeze(1) if y.shape[1] == 1 else y
@@ -61,6 +64,7 @@ class ConvGenerator(nn.Module):
         ups = [nn.Sequential(nn.ConvTranspose2d(i, o, 4, 2, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU()) for i, o in pairwise([self.width, *widths])]
         self.net = nn.Sequential(*ups[:-1], nn.ConvTranspose2d([self.width, *widths][-2], channels, 4, 2, 1), nn.Tanh())
 
+    @override
     def forward(self, z: Tensor) -> Tensor:
         y: Tensor = self.net(self.project(z))
         return (y + 1) / 2

@@ -9,6 +9,7 @@ from itertools import pairwise
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 Norm = Callable[[int], nn.Module]
 
@@ -56,6 +57,7 @@ class ResNetGenerator(nn.Module):
             nn.Tanh(),
         )
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.net(x)
         return (x + y).clamp(-1, 1) if self.residual else y
@@ -71,6 +73,7 @@ class _ResBlock(nn.Module):
         second = [] if single_conv else [nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect"), norm(width)]
         self.net = nn.Sequential(*first, *noise, *second)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = x + self.net(x)
         return y
@@ -83,6 +86,7 @@ class Dropout(nn.Module):
         super().__init__()
         self.p, self.always = p, always
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.p, self.training or self.always) if self.p else x
 
@@ -105,6 +109,7 @@ class PatchGAN(nn.Module):
             layers += [nn.Conv2d(widths[i - 1], widths[i], 4, stride=stride, padding=padding, bias=bias), norm(widths[i]), nn.LeakyReLU(0.2)]
         self.net = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4, stride=1, padding=padding))
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.net(x)
         return y
@@ -132,6 +137,7 @@ class UNet(nn.Module):
         for p in self.leave.parameters():
             nn.init.zeros_(p)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         a = self.enter(F.pixel_unshuffle(x, 2))  # N x w1 x H/2 x W/2
         b = self.middle1(self.down1(a))  # N x w2 x H/4 x W/4

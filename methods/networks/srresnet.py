@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from torch import Tensor, nn
+from typing_extensions import override
 
 from methods.networks.image_nets import Norm
 
@@ -23,6 +24,7 @@ class Generator(nn.Module):
             nn.Conv2d(width, 3, 9, padding=4),
         )
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         a = self.enter(x)
         y: Tensor = self.leave(a + self.body(a))
@@ -35,6 +37,7 @@ class _Block(nn.Module):
         first, second = (nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
         self.net = nn.Sequential(first, norm(width), nn.PReLU(), second, norm(width))
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = x + self.net(x)
         return y

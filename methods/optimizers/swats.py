@@ -41,12 +41,12 @@ def swats(
 class _SWATS(Rule):
     buffers = ("m", "v")  # m is the velocity u after the switch
 
-    def remarks(self) -> dict[str, float]:
+    def extra_metrics(self) -> dict[str, float]:
         """The criterion and the switch: "rate", or "rate.0", "rate.1", ... where there are several groups."""
         told = ("gamma", "estimate", "switched", "rate")
         many = len(self.param_groups) > 1
         numbers = {f"{name}.{i}" if many else name: float(group[name]) for i, group in enumerate(self.param_groups) for name in told}
-        return super().remarks() | numbers
+        return super().extra_metrics() | numbers
 
     def update(self, w: list[Tensor], g: list[Tensor], s: Buffers, group: dict[str, Any]) -> None:
         b1 = group["betas"][0]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.errors import UsageError
 from bench.external import weights
@@ -35,6 +36,7 @@ class DnCNNHP(TrainHP):
     layers: int = param(17, "Sec. III-A: 17 for one level, 20 for a range")
     width: int = param(64, "Sec. III-A: channels")
 
+    @override
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.layers < 2 or self.width < 1:

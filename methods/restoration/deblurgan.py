@@ -28,6 +28,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Batch, Logs, Method, TrainHP, param
@@ -69,8 +70,8 @@ class DeblurGAN(Method[RestorationTask]):
 
     hp: HP
 
+    @override
     def build(self, task: RestorationTask) -> None:
-        """Networks, optimisers, losses."""
         h = self.hp
         self.G = ResNetGenerator(
             task.channels, h.ngf, h.blocks, NORMS[h.norm], dropout=h.dropout, mc_dropout=h.mc_dropout, residual=True, single_conv=h.single_conv
@@ -92,14 +93,16 @@ class DeblurGAN(Method[RestorationTask]):
         """L_GAN + lambda L_X."""
         return self.adversarial.generator(self.D, y, 2 * batch.truth - 1) + self.hp.content_weight * self.content(y, 2 * batch.truth - 1)
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """Five critic steps, then one of the generator."""
         constrain = self.adversarial.constrain
         yield from alternate_on_batch(self, data, self.fake, self.critic_loss, self.generator_loss, self.hp.n_critic, constrain)
 
     @property
-    def chancy(self) -> bool:
-        """With the dropout of tests."""
+    @override
+    def stochastic_inference(self) -> bool:
+        """Yes, where dropout stays active in tests."""
         return self.hp.mc_dropout and self.hp.dropout > 0
 
     @torch.no_grad()

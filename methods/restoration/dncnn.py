@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.errors import UsageError
 from bench.method import Batch, Logs, Method, param
@@ -44,6 +45,7 @@ class DnCNN(Method[RestorationTask]):
 
         weights: str = param("", "a checkpoint to use in place of training; layers and width then are its own")
 
+        @override
         def __post_init__(self) -> None:
             super().__post_init__()
             if self.weights:
@@ -52,6 +54,7 @@ class DnCNN(Method[RestorationTask]):
 
     hp: HP
 
+    @override
     def build(self, task: RestorationTask) -> None:
         """The network and its optimiser.
 
@@ -68,8 +71,8 @@ class DnCNN(Method[RestorationTask]):
         """Eq. 1."""
         return residual_loss(self.G, batch.observed, batch.truth)
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
-        """Regression."""
         yield from regress(self, data, self.loss, self.hp.steps)
 
     @torch.no_grad()

@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.method import Batch, Logs, Method, TrainHP, param
 from bench.offers import Capability, EnlargementTask
@@ -49,8 +50,8 @@ class ESPCN(Method[EnlargementTask]):
 
     hp: HP
 
+    @override
     def build(self, task: EnlargementTask) -> None:
-        """The network and its optimiser."""
         h, self.scale = self.hp, task.scale
         body = nn.Sequential(nn.Conv2d(1, h.n1, 5, padding=2), nn.Tanh(), nn.Conv2d(h.n1, h.n2, 3, padding=1), nn.Tanh())
         last = nn.Conv2d(h.n2, self.scale**2, 3, padding=1)
@@ -61,8 +62,8 @@ class ESPCN(Method[EnlargementTask]):
         """Eq. 5."""
         return F.mse_loss(self.G(luma(batch.observed)), luma(batch.truth))
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
-        """Regression."""
         yield from regress(self, data, self.loss, self.hp.steps)
 
     @torch.no_grad()

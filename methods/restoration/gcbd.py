@@ -27,6 +27,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.errors import UsageError
@@ -68,6 +69,7 @@ class GCBD(Method[RestorationTask]):
         ngf: int = param(64, "channels of the noise generator's last layer")
         ndf: int = param(64, "channels of the noise critic's first layer")
 
+        @override
         def __post_init__(self) -> None:
             super().__post_init__()
             if self.patch < 8 or self.patch & (self.patch - 1) or self.patch % self.local:
@@ -77,6 +79,7 @@ class GCBD(Method[RestorationTask]):
 
     hp: HP
 
+    @override
     def build(self, task: RestorationTask) -> None:
         """The denoiser, and where there is a noise model its generator and critic."""
         h, shape = self.hp, (task.channels, self.hp.patch, self.hp.patch)
@@ -91,6 +94,7 @@ class GCBD(Method[RestorationTask]):
             self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
     # -- step 1: noise blocks
+    @override
     def prepare(self, data: Iterator[Batch]) -> None:
         """Collect `blocks` noise blocks, C x d x d with mean 0.
 
@@ -140,6 +144,7 @@ class GCBD(Method[RestorationTask]):
             blocks[: n // 2] = _centred((self._generate(n // 2) - 0.5) * (_SPREAD * self.std))
         return blocks
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """The noise model, then the denoiser."""
         if self.hp.noise == "gan":

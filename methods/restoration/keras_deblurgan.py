@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench import registry
 from bench.errors import UsageError
@@ -59,6 +60,7 @@ class KerasDeblurGAN(Method[RestorationTask]):
 
     hp: HP
 
+    @override
     def build(self, task: RestorationTask) -> None:
         """Networks, optimisers, content loss. The critic is made for crops of `task.crop` pixels, at least 16."""
         h = self.hp
@@ -85,6 +87,7 @@ class KerasDeblurGAN(Method[RestorationTask]):
         """Label +1, and the weighted content loss."""
         return self.D(y).mean() + self.hp.content_weight * self.content(y, 2 * batch.truth - 1)
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """Five critic steps, then one of the generator."""
         yield from alternate_on_batch(self, data, self.fake, self.critic_loss, self.generator_loss, self.hp.n_critic)

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench.method import Batch, Logs, Method
 from bench.offers import Capability, DenoisingTask
@@ -35,8 +36,8 @@ class Noise2Noise(Method[DenoisingTask]):
     HP: ClassVar[Any] = DnCNNHP
     hp: DnCNNHP
 
+    @override
     def build(self, task: DenoisingTask) -> None:
-        """The network and its optimiser."""
         self.G = DnCNNNetwork(task.channels, self.hp.layers, self.hp.width)
         self.opt = self.optimizer(self.G)
 
@@ -44,8 +45,8 @@ class Noise2Noise(Method[DenoisingTask]):
         """L2 to a second measurement."""
         return residual_loss(self.G, batch.observed, self.task.corrupt(batch.truth))
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
-        """Regression."""
         yield from regress(self, data, self.loss, self.hp.steps)
 
     @torch.no_grad()

@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.method import Batch, Logs, Method, TrainHP, param
 from bench.offers import Capability, RestorationTask
@@ -44,6 +45,7 @@ class REDCNN(Method[RestorationTask]):
         width: int = param(96, "Fig. 1: filters of every layer but the last")
         size: int = param(5, "Fig. 1: side of a filter")
 
+        @override
         def __post_init__(self) -> None:
             super().__post_init__()
             if self.size % 2 == 0 or self.width < 1:
@@ -51,8 +53,8 @@ class REDCNN(Method[RestorationTask]):
 
     hp: HP
 
+    @override
     def build(self, task: RestorationTask) -> None:
-        """The network and its optimiser."""
         self.G = _Network(task.channels, self.hp.width, self.hp.size)
         self.opt = self.optimizer(self.G)
 
@@ -60,8 +62,8 @@ class REDCNN(Method[RestorationTask]):
         """Mean squared error."""
         return F.mse_loss(self.G(batch.observed), batch.truth)
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
-        """Regression."""
         yield from regress(self, data, self.loss, self.hp.steps)
 
     @torch.no_grad()
@@ -78,6 +80,7 @@ class _Network(nn.Module):
         self.down = nn.ModuleList(nn.Conv2d(i, o, size) for i, o in pairwise([channels] + [width] * 5))
         self.up = nn.ModuleList(nn.ConvTranspose2d(i, o, size) for i, o in pairwise([width] * 5 + [channels]))
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         kept = [x]  # what goes into convolutions 1, 2, ..., and what the last one makes
         for conv in self.down:

@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.errors import UsageError
 from bench.method import Batch, Logs, Method, TrainHP, param
@@ -54,8 +55,8 @@ class SRCNN(Method[EnlargementTask]):
 
     hp: HP
 
+    @override
     def build(self, task: EnlargementTask) -> None:
-        """The network, its weights, its optimiser."""
         h, self.scale, self.margin = self.hp, task.scale, 9 // 2 + self.hp.f2 // 2 + 5 // 2
         if task.crop <= 2 * self.margin:
             raise UsageError(f"srcnn: no pixel of a crop of {task.crop} is away from its edge: give --set crop={8 * self.margin} or more")
@@ -76,8 +77,8 @@ class SRCNN(Method[EnlargementTask]):
         error = self.G(luma(enlarge(batch.observed, self.scale))) - luma(batch.truth)
         return (_PAPER_CROP - 2 * self.margin) ** 2 * error[..., inner, inner].square().mean()  # summed over a crop of the paper
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
-        """Regression."""
         yield from regress(self, data, self.loss, self.hp.steps)
 
     @torch.no_grad()

@@ -25,6 +25,7 @@ from typing import Any, ClassVar, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Batch, Logs, Method, TrainHP, param
@@ -58,6 +59,7 @@ class SRGAN(Method[EnlargementTask]):
         blocks: int = param(16, "Sec. 3.2: residual blocks")
         norm: Literal["batch", "identity"] = param("batch", "Sec. 2.1.1: of the generator, after each convolution of the blocks")
 
+        @override
         def __post_init__(self) -> None:
             super().__post_init__()
             if not 0 <= self.pretrain <= 1:
@@ -65,6 +67,7 @@ class SRGAN(Method[EnlargementTask]):
 
     hp: HP
 
+    @override
     def build(self, task: EnlargementTask) -> None:
         """Networks, optimisers (one for each stage of the generator), losses. The critic is made for crops of `task.crop` pixels."""
         h = self.hp
@@ -90,6 +93,7 @@ class SRGAN(Method[EnlargementTask]):
         """Eq. 3: content and 0.001 times the adversarial loss."""
         return self.content(y, 2 * batch.truth - 1) + self.hp.adversarial_weight * self.adversarial.generator(self.D, y, 2 * batch.truth - 1)
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """SRResNet-MSE first, then the game."""
         yield from regress(self, data, self.pretrain_loss, round(self.hp.pretrain * self.hp.steps))

@@ -22,6 +22,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Batch, Logs, Method, TrainHP, param
@@ -52,8 +53,8 @@ class SRResNet(Method[EnlargementTask]):
 
     hp: HP
 
+    @override
     def build(self, task: EnlargementTask) -> None:
-        """The network, its optimiser, its loss."""
         h = self.hp
         self.G = Generator(task.scale, h.width, h.blocks, NORMS[h.norm])
         self.opt = self.optimizer(self.G)
@@ -63,8 +64,8 @@ class SRResNet(Method[EnlargementTask]):
         """The content loss on [-1, 1]."""
         return self.content(self.G(batch.observed), 2 * batch.truth - 1)
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
-        """Regression."""
         yield from regress(self, data, self.loss, self.hp.steps)
 
     @torch.no_grad()

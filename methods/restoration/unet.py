@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Batch, Logs, Method, TrainHP, param
@@ -47,8 +48,8 @@ class UNet(Method[RestorationTask]):
 
     hp: HP
 
+    @override
     def build(self, task: RestorationTask) -> None:
-        """The network, its optimiser and the loss."""
         self.G = Network(task.channels, self.hp.width)
         self.opt = self.optimizer(self.G)
         self.content: ContentLoss = registry.make("content", self.hp.content)
@@ -57,8 +58,8 @@ class UNet(Method[RestorationTask]):
         """The content loss on [-1, 1]."""
         return self.content(self.G(2 * batch.observed - 1), 2 * batch.truth - 1)
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
-        """Regression."""
         yield from regress(self, data, self.loss, self.hp.steps)
 
     @torch.no_grad()

@@ -32,6 +32,7 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench import registry
 from bench.errors import UsageError
@@ -65,6 +66,7 @@ class WGANVGG(Method[RestorationTask]):
         ndf: int = param(64, "Fig. 1: filters of the critic's first layer")
         hidden: int = param(1024, "Fig. 1: units of the critic's first dense layer")
 
+        @override
         def __post_init__(self) -> None:
             super().__post_init__()
             if not self.adversarial and not self.content:
@@ -72,6 +74,7 @@ class WGANVGG(Method[RestorationTask]):
 
     hp: HP
 
+    @override
     def build(self, task: RestorationTask) -> None:
         """Networks, optimisers, losses. The critic is made for crops of `task.crop` pixels less what the generator loses."""
         h = self.hp
@@ -105,6 +108,7 @@ class WGANVGG(Method[RestorationTask]):
         game = self.adversarial.generator(self.D, y, _inner(batch.truth))
         return game + self.hp.content_weight * self.content_loss(batch, y) if self.content is not None else game
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """Algorithm 1: four critic steps on batches of their own, then one of the generator; without a critic, regression."""
         if self.adversarial is not None:

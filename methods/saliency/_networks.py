@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.external import weights
 from bench.operators.colour import IMAGENET_MEAN, IMAGENET_STD
@@ -40,6 +41,7 @@ class EncoderDecoder(nn.Module):
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.leave(self.decoder(self.features((x - self.mean) / self.std)))
         return y
@@ -76,6 +78,7 @@ class MapCritic(nn.Module):
             *(nn.Flatten(), nn.Linear(flat, 100), nn.Tanh(), nn.Linear(100, 2), nn.Tanh(), nn.Linear(2, 1), nn.Flatten(0)),
         )
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.net(x)
         return y

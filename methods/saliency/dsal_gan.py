@@ -26,6 +26,7 @@ from typing import Any, ClassVar, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Batch, Logs, Method, TrainHP, param
@@ -60,6 +61,7 @@ class DSALGAN(Method[SaliencyTask]):
         denoiser_width: int = param(24, "ours: channels of the U-Net's first layer")
         ndf: int = param(64, "channels of the discriminators")
 
+        @override
         def __post_init__(self) -> None:
             super().__post_init__()
             if self.encoder == "vgg16" and self.init != "default":
@@ -67,6 +69,7 @@ class DSALGAN(Method[SaliencyTask]):
 
     hp: HP
 
+    @override
     def build(self, task: SaliencyTask) -> None:
         """Two generators, two critics, one optimiser a side."""
         h = self.hp
@@ -106,6 +109,7 @@ class DSALGAN(Method[SaliencyTask]):
         loss = loss + h.denoise_weight * F.mse_loss(x, clean) + h.adversarial_weight * game
         return loss + h.cycle_weight * (y - self.predict(clean)).abs().mean() if h.ablation == "joint" else loss
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """The critics, then the generators, on each batch."""
         yield from alternate(self, data, self.critic_loss, self.generator_loss, constrain=self.adversarial.constrain)

@@ -25,6 +25,7 @@ from typing import Any, ClassVar, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Batch, Logs, Method, TrainHP, param
@@ -59,6 +60,7 @@ class SalGAN(Method[SaliencyTask]):
         ndf: int = param(64, "Table 1: channels of the discriminator's last layers")
         first_pool: Literal[2, 4] = param(4, "[code] the discriminator's first pooling; 2 in Table 1")
 
+        @override
         def __post_init__(self) -> None:
             super().__post_init__()
             if self.encoder == "vgg16" and self.init != "default":
@@ -68,8 +70,8 @@ class SalGAN(Method[SaliencyTask]):
 
     hp: HP
 
+    @override
     def build(self, task: SaliencyTask) -> None:
-        """Networks, optimisers, the game."""
         h = self.hp
         self.G = EncoderDecoder(VGG16 if h.encoder == "vgg16" else small(h.width))
         if h.encoder == "vgg16":
@@ -100,6 +102,7 @@ class SalGAN(Method[SaliencyTask]):
         game = self.adversarial.generator(self.D, torch.cat([x, y], 1), torch.cat([x, batch.truth], 1))
         return self.hp.content_weight * self._bce(y, batch.truth) + game
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """Regression, then the game."""
         yield from regress(self, data, self.content_loss, round(self.hp.pretrain * self.hp.steps))

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.method import Batch, Logs, Method, TrainHP, param
 from bench.offers import Capability, SaliencyTask
@@ -44,8 +45,8 @@ class SaliencyUNet(Method[SaliencyTask]):
 
     hp: HP
 
+    @override
     def build(self, task: SaliencyTask) -> None:
-        """The network and its optimiser."""
         self.G = nn.Sequential(UNet(width=self.hp.width), nn.Conv2d(3, 1, 1))
         self.opt = self.optimizer(self.G)
 
@@ -53,8 +54,8 @@ class SaliencyUNet(Method[SaliencyTask]):
         """Cross entropy a pixel."""
         return F.binary_cross_entropy_with_logits(self.G(2 * batch.observed - 1), batch.truth)
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
-        """Regression."""
         yield from regress(self, data, self.loss, self.hp.steps)
 
     @torch.no_grad()

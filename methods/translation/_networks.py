@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from methods.networks.image_nets import Dropout, PatchGAN
 
@@ -18,6 +19,7 @@ class OwnStatistics(nn.BatchNorm2d):
     def __init__(self, channels: int) -> None:
         super().__init__(channels, track_running_stats=False)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         if self.training:
             return super().forward(x)
@@ -42,6 +44,7 @@ class EncoderDecoder(nn.Module):
         ups = [_up(inputs[i], widths[i - 1], noise[i], mc_dropout) for i in reversed(range(1, depth))]
         self.up = nn.ModuleList([*ups, nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(inputs[0], channels, 4, 2, 1), nn.Tanh())])
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         levels: list[Tensor] = []
         for down in self.down:

@@ -27,6 +27,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from bench import registry
 from bench.method import Batch, Logs, Method, TrainHP, param
@@ -60,6 +61,7 @@ class CycleGAN(Method[RestorationTask]):
         ndf: int = param(64, "Sec. 7.2: channels of a critic's first layer")
         blocks: int = param(9, "Sec. 4: residual blocks; 6 for 128 x 128, 9 from 256 x 256 on")
 
+        @override
         def __post_init__(self) -> None:
             super().__post_init__()
             if min(self.pool, self.cycle, self.identity) < 0:
@@ -67,8 +69,8 @@ class CycleGAN(Method[RestorationTask]):
 
     hp: HP
 
+    @override
     def build(self, task: RestorationTask) -> None:
-        """Networks, one optimiser of each kind, histories."""
         h = self.hp
         self.G, self.F = (ResNetGenerator(task.channels, h.ngf, h.blocks) for _ in range(2))
         self.D_X, self.D_Y = (PatchGAN(task.channels, h.ndf) for _ in range(2))
@@ -88,6 +90,7 @@ class CycleGAN(Method[RestorationTask]):
         """Each critic on its domain and its history; the halves of least squares are in `adversarial`."""
         return self.adversarial.critic(self.D_X, x, fake_x) + self.adversarial.critic(self.D_Y, y, fake_y)
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """A step of both generators, then one of both critics."""
         while self.t < self.hp.steps:

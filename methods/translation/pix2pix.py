@@ -27,6 +27,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench import registry
 from bench.errors import UsageError
@@ -65,6 +66,7 @@ class Pix2Pix(Method[RestorationTask]):
         dropout: float = param(0.5, "Sec. 6.1.1: in the first three decoder layers")
         mc_dropout: bool = param(True, "Sec. 3.3: keep dropout when testing")
 
+        @override
         def __post_init__(self) -> None:
             super().__post_init__()
             if self.depth < 1 or not 0 <= self.dropout < 1:
@@ -72,8 +74,8 @@ class Pix2Pix(Method[RestorationTask]):
 
     hp: HP
 
+    @override
     def build(self, task: RestorationTask) -> None:
-        """Networks, optimisers, losses."""
         h = self.hp
         if task.crop % 2**h.depth:
             raise UsageError(f"pix2pix: {h.depth} halvings want crops of a multiple of {2**h.depth} pixels, not {task.crop}: set depth or crop")
@@ -104,6 +106,7 @@ class Pix2Pix(Method[RestorationTask]):
         game = self.adversarial.generator(lambda y: self.judge(batch, y), y, 2 * batch.truth - 1)
         return self.hp.adversarial_weight * game + self.content_loss(batch, y)
 
+    @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:
         """A step of the critic, then one of the generator; without a game, the generator alone."""
         if not self.hp.adversarial_weight:
@@ -112,8 +115,9 @@ class Pix2Pix(Method[RestorationTask]):
         yield from alternate_on_batch(self, data, self.fake, self.critic_loss, self.generator_loss, constrain=constrain)
 
     @property
-    def chancy(self) -> bool:
-        """With the dropout of tests."""
+    @override
+    def stochastic_inference(self) -> bool:
+        """Yes, where dropout stays active in tests."""
         return self.hp.mc_dropout and self.hp.dropout > 0
 
     @torch.no_grad()

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.method import Logs, Method, Samples, TrainHP, param
 from bench.offers import GenerationTask
@@ -31,6 +32,7 @@ class _Posterior(nn.Module):
         super().__init__()
         self.mean, self.log_variance = nn.Linear(d, latent), nn.Parameter(torch.zeros(latent))
 
+    @override
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         mean = self.mean(x)
         return mean, self.log_variance.expand_as(mean)
@@ -53,8 +55,8 @@ class LinearVAE(Method[GenerationTask]):
 
     hp: HP
 
+    @override
     def build(self, task: GenerationTask) -> None:
-        """Encoder, decoder, variance and one optimiser."""
         d = math.prod(task.shape)
         self.E, self.G, self.likelihood = _Posterior(d, self.hp.latent), nn.Linear(self.hp.latent, d), Gaussian()
         self.opt = self.optimizer(self.E, self.G, self.likelihood)
@@ -66,6 +68,7 @@ class LinearVAE(Method[GenerationTask]):
         spread = self.G.weight.square().sum(0) @ log_variance[0].exp()  # tr W D W'
         return self.likelihood(x, self.G(mean)) - spread / (2 * self.likelihood.log_variance.exp()), kl(mean, log_variance)
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """Gradient ascent on the bound."""
         yield from maximise(self, data, self.bound)

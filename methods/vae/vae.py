@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from bench.errors import UsageError
 from bench.method import Logs, Method, Samples, TrainHP, param
@@ -50,8 +51,8 @@ class VAE(Method[GenerationTask]):
     G: nn.Module  # N x latent to N x shape
     likelihood: Bernoulli | Gaussian
 
+    @override
     def build(self, task: GenerationTask) -> None:
-        """Encoder, decoder, likelihood and one optimiser."""
         h, points = self.hp, len(task.shape) == 1
         if points and h.likelihood == "bernoulli":
             raise UsageError("vae: likelihood=bernoulli is for pictures in [0, 1]; points want gaussian")
@@ -70,6 +71,7 @@ class VAE(Method[GenerationTask]):
         z = mean + (log_variance / 2).exp() * torch.randn_like(mean)
         return self.likelihood(x, self.G(z)), kl(mean, log_variance)
 
+    @override
     def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
         """Algorithm 1."""
         yield from maximise(self, data, self.bound)

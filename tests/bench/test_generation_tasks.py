@@ -12,7 +12,7 @@ from PIL import Image
 from bench import registry
 from bench.conformance.checks import Silent
 from bench.errors import UsageError
-from bench.evaluation import judging
+from bench.evaluation import evaluation_mode
 from bench.method import Samples
 from bench.spec import parse
 from bench.stream import Stream
@@ -218,8 +218,8 @@ def test_columns_have_cards_and_options_in_their_names():
     assert scores.values.keys() == task.cards().keys() == {f"{c}[net=pixels]" for c in ("fd", "precision", "recall", "density", "coverage")}
     assert seen == [(60, 62), (61, 62), (62, 62)]
     assert task.cards()["fd[net=pixels]"].protocol["fake"] == task.cards()["fd[net=pixels]"].protocol["real"] == 60
-    assert ("dataset", "digits") in task.parts()
-    assert ("feature", "pixels") in task.parts()
+    assert ("dataset", "digits") in task.components()
+    assert ("feature", "pixels") in task.components()
     assert next(iter(task.validate(perfect(task)))) == "fd[net=pixels]"
 
 
@@ -235,10 +235,10 @@ def test_metrics_that_cannot_be_computed_are_told(monkeypatch, tmp_path):
     for variable in ("GANBENCH_WEIGHTS", "TORCH_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(variable, str(tmp_path))
     task = task_of('generate[samples=20,metrics=("fid","fd[net=pixels]")]')
-    assert list(task.remarks()) == ["unavailable.fid"]
+    assert list(task.notes()) == ["unavailable.fid"]
     assert list(task.cards()) == ["fd[net=pixels]"]
     curve = task_of("toy2d[data=spiral]")
-    assert "no modes" in curve.remarks()["unavailable.modes"]
+    assert "no modes" in curve.notes()["unavailable.modes"]
     assert list(curve.cards()) == ["c2st_1nn", "sliced_wasserstein"]
 
 
@@ -286,7 +286,7 @@ def test_the_gallery_can_be_shown(spec, tmp_path):
     task, folder = task_of(spec), tmp_path / "gallery"
     folder.mkdir()
     method = trained(task, tmp_path)
-    with judging(method):
+    with evaluation_mode(method):
         task.gallery(method, folder)
     found = items(folder)
     assert len(found) == (1 if spec.startswith("toy2d") else 3)

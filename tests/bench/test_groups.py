@@ -10,7 +10,7 @@ from bench.dataset import Picture
 from bench.method import Batch
 from bench.suites import expand, read
 from bench.task import Scores
-from bench.tasks._pictures import evenly, exam, tiles
+from bench.tasks._pictures import evaluation_set, evenly, tiles
 from bench.training.build import open_task
 from datasets.photos import Photos
 
@@ -25,7 +25,7 @@ def test_tiles_belong_to_their_photo_or_to_what_it_was_taken_from():
 
 
 def test_an_exam_keeps_units_and_a_picture_of_its_own_is_one():
-    shown = exam(
+    shown = evaluation_set(
         [picture("a"), picture("b", group="v"), picture("c", group="v")], lambda p, _: Batch(p.target[None], p.target[None]), torch.device("cpu")
     )
     assert shown.groups == {"a": "a", "b": "v", "c": "v"}

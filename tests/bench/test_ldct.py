@@ -1,4 +1,4 @@
-"""The task of low-dose CT: pairs, sinograms, the exam, the gallery."""
+"""The task of low-dose CT: pairs, sinograms, the evaluation set, the gallery."""
 
 import dataclasses
 import json
@@ -54,7 +54,7 @@ def test_the_exam_is_the_same_for_everyone(task):
 
 def test_each_slice_has_noise_of_its_own(task):
     slice_ = task._split("test")[0]
-    seen = [task._exam([slice_, dataclasses.replace(slice_, name="again")], part).batches[0].observed for part in (0, 1)]
+    seen = [task._evaluation_set([slice_, dataclasses.replace(slice_, name="again")], part).batches[0].observed for part in (0, 1)]
     seen.append(task._observe(slice_, ldct._TRAIN_PART, 0).observed)
     every = torch.cat(seen)
     assert len({tuple(x.flatten().tolist()) for x in every}) == len(every) == 5
@@ -94,7 +94,7 @@ def test_scores_have_a_column_and_a_card_for_each_window(task):
 
 
 def test_the_dose_is_part_of_the_protocol(task):
-    assert ("degradation", task.dose) in task.parts()
+    assert ("degradation", task.dose) in task.components()
     poor, rich = (exam_of(opened(SMALL.replace("5e3", photons))) for photons in ("1e3", "1e6"))
     assert (poor.observed - poor.target).square().mean() > 3 * (rich.observed - rich.target).square().mean()
 

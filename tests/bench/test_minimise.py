@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from bench import registry
 from bench.conformance import checks
 from bench.errors import UsageError
-from bench.evaluation import judging
+from bench.evaluation import evaluation_mode
 from bench.method import Samples
 from bench.stream import Stream, mix
 from bench.tasks._contours import Contours, Trail
@@ -54,7 +54,7 @@ def ran(spec, optimizer, steps, folder, *, batch_size=1, schedule="constant", se
 
 
 def scores(method):
-    with judging(method):
+    with evaluation_mode(method):
         return method.task.score(method, lambda done, total: None)
 
 
@@ -220,7 +220,7 @@ def test_regret_by_hand(tmp_path):
     found = scores(method)
     assert found.values == pytest.approx({"regret": lost / 20, "distance": x + 1})
     assert found.summary == pytest.approx({"x": x})
-    with judging(method):
+    with evaluation_mode(method):
         method.model(torch.zeros(3))
     assert method.model.t == 20  # judging is no round
     assert scores(method) == found
@@ -335,7 +335,7 @@ def test_scores_are_the_means_of_every_example(tmp_path):
     for column, (names, values) in found.per_image.items():
         assert len(names) == len(set(names)) == len(values) == 497
         assert np.mean(values) == pytest.approx(found.values[column])
-    with judging(method):
+    with evaluation_mode(method):
         assert task.validate(method) != pytest.approx(found.values)  # another split
     assert found.values["accuracy"] > 0.5
 
@@ -398,10 +398,10 @@ def test_the_seed_decides_all_and_a_resumed_run_ends_alike(spec, tmp_path):
 def test_a_task_says_what_decides_its_numbers(spec):
     task = opened(spec)
     method = descent(task, "sgd", 1)
-    with judging(method):
+    with evaluation_mode(method):
         assert list(task.validate(method)) == list(task.cards()) == list(scores(method).values)
-    assert {kind for kind, _ in task.parts()} >= {"metric"}
-    assert all(registry.make(*part) for part in task.parts())
+    assert {kind for kind, _ in task.components()} >= {"metric"}
+    assert all(registry.make(*part) for part in task.components())
     assert (task.sample(), task.offers) == (None, frozenset())
 
 

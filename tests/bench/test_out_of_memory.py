@@ -14,7 +14,7 @@ from bench import registry
 from bench.commands import run as main
 from bench.conformance import checks
 from bench.errors import UsageError
-from bench.evaluation import judging
+from bench.evaluation import evaluation_mode
 from bench.method import Method, TrainHP
 from bench.running import trial as life
 from bench.store import identity
@@ -347,10 +347,10 @@ def test_evaluating_and_rehearsing_leave_no_gradient_behind():
     plain, disturbed = (_Linear(None, steps=3, optimizer="adam") for _ in range(2))
     for method in (plain, disturbed):
         accumulate(method, 3)
-    disturbed._rehearse(batches(1, 3))
+    disturbed._dry_run(batches(1, 3))
     list(plain.train(batches(3, 3)))
     for _ in disturbed.train(batches(3, 3)):
-        with judging(disturbed):
+        with evaluation_mode(disturbed):
             copy.deepcopy(disturbed.state())
     assert checks.fingerprint(plain) == checks.fingerprint(disturbed)
 

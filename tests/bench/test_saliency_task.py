@@ -178,7 +178,7 @@ def _folder_of_masks(tmp_path):
 def test_masks_without_fixations(tmp_path):
     task = _open(_folder_of_masks(tmp_path), data="sod[pictures=pred_X]", whole=True)
     assert "nss" not in task.cards()
-    assert "brings no fixations" in task.remarks()["unavailable.nss"]
+    assert "brings no fixations" in task.notes()["unavailable.nss"]
     scores = _score(task, "brightness")
     assert scores.values["mae"] == pytest.approx(0.2 / 40, abs=1e-6)
     assert scores.values["f_beta"] == pytest.approx(1)
@@ -249,14 +249,14 @@ def test_pictures_without_truth_are_named_and_no_measure_judges_them(tmp_path):
     """A black density would be a perfect KL, and one picture without fixations would stop the suite."""
     some = {"data": "mit1003[split=test]", "metrics": _MEASURES}
     task = _open(_seen_by_people(tmp_path / "all", "abcd", dark="b", unseen="d"), **some)
-    assert task.remarks()["without_truth"] == (
+    assert task.notes()["without_truth"] == (
         "2 of 4 test pictures have no truth and are left out of every measure: b (its density is black everywhere), d (no fixation)"
     )
     found = _score(task, "spectral_residual")
     assert all(names == ["a", "c"] and all(map(np.isfinite, values)) for names, values in found.per_image.values())
     expected = _score(_open(_seen_by_people(tmp_path / "some", "ac"), **some), "spectral_residual")
     assert found.values == pytest.approx(expected.values, abs=1e-12)
-    assert "without_truth" not in _open(tmp_path / "some", **some).remarks()
+    assert "without_truth" not in _open(tmp_path / "some", **some).notes()
 
 
 def test_a_split_without_any_truth_is_refused_before_anything_runs(tmp_path):
@@ -275,7 +275,7 @@ def test_a_mask_without_an_object_is_no_truth(tmp_path):
         Image.fromarray(mask).save(root / "gt" / f"{name}.png")
         Image.fromarray(np.full((40, 50, 3), 90, np.uint8)).save(root / "images" / f"{name}.jpg")
     task = _open(tmp_path, data="sod", metrics=("f_beta", "mae"))
-    assert task.remarks()["without_truth"].endswith(": 2 (no object in its mask)")
+    assert task.notes()["without_truth"].endswith(": 2 (no object in its mask)")
     assert _score(task, "brightness").per_image["f_beta"][0] == ["1"]
 
 

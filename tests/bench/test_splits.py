@@ -13,7 +13,7 @@ from bench.errors import UsageError
 from bench.spec import Spec
 from bench.task import Scores
 from bench.tasks import _pictures
-from bench.tasks._pictures import Crops, exam
+from bench.tasks._pictures import Crops, evaluation_set
 from bench.tasks._splits import open_or_instead, refuse_empty
 from datasets.reading.files import split_of
 
@@ -50,7 +50,7 @@ def test_an_empty_test_split_says_why(task, tmp_path):
     data = Spec("photo_grey", {"of": str(data)}) if task == "translate" else data
     said = refusal(opened(task, data=str(data), **TASKS[task]).fingerprint)
     assert re.search(r"the (test|validation) split of .* is empty \(listed: train 1, validation 0, test 0\)", said)
-    for ask in ("remarks", "sample"):
+    for ask in ("notes", "sample"):
         assert "is empty" in refusal(getattr(opened(task, data=str(data), **TASKS[task]), ask))
     if task == "deblur":
         for ask in (lambda task: task.offers, lambda task: task.cards()):
@@ -105,7 +105,7 @@ def test_what_was_left_out_stays_said_where_others_stand_in(tmp_path):
     train = open_or_instead(data, "photos", None, "train", "skip")
     assert train.names == open_or_instead("photos", "photos", None, "train", "skip").names
     assert NAME in train.skipped[0]
-    assert NAME in opened("denoise", data=data, on_corrupt="skip").remarks()["skipped_files"]
+    assert NAME in opened("denoise", data=data, on_corrupt="skip").notes()["skipped_files"]
 
 
 def test_one_picture_of_another_split_is_told_on_the_command_line(tmp_path, tiny, capsys):
@@ -131,9 +131,9 @@ def test_pictures_without_a_tile_are_named(tmp_path):
     paint(tmp_path / "good.png")
     paint(tmp_path / "flat.png", flat=True)
     task = opened("denoise", data=f"folder[path={tmp_path},split=test]", tile=32)
-    assert "skipped_files" not in task.remarks()
+    assert "skipped_files" not in task.notes()
     assert {name.partition("@")[0] for name in task._test.names} == {"good.png"}
-    assert task.remarks()["skipped_files"] == "1: the test picture flat.png is left out: no tile of 32 x 32 pixels has a contrast of 0.0784 or more"
+    assert task.notes()["skipped_files"] == "1: the test picture flat.png is left out: no tile of 32 x 32 pixels has a contrast of 0.0784 or more"
     (tmp_path / "good.png").unlink()
     said = refusal(lambda: opened("denoise", data=f"folder[path={tmp_path},split=test]", tile=32)._test)
     assert said.startswith("nothing is left of the 1 test pictures of folder")
@@ -147,7 +147,7 @@ def test_pairs_smaller_than_a_tile_are_named(tmp_path):
         paint(tmp_path / side / "test" / "small.png", size=16)
     task = opened("translate", data=f"folder_pair[path={tmp_path}]", tile=32, crop=16, set_metrics=())
     assert {name.partition("@")[0] for name in task._test.names} == {"large"}
-    assert "the test picture small is left out" in task.remarks()["skipped_files"]
+    assert "the test picture small is left out" in task.notes()["skipped_files"]
 
 
 def test_pictures_of_the_larger_domain_are_named(tmp_path):
@@ -168,7 +168,7 @@ def test_two_pictures_to_judge_have_two_names():
 
     pictures = [Picture(name="x@0,0", target=torch.rand(3, 8, 8)), Picture(name="x@0,0", target=torch.rand(3, 8, 8))]
     with pytest.raises(UsageError, match="two pictures to judge are called x@0,0: rename"):
-        exam(pictures, lambda picture, i: opened("denoise").degrade(picture.target[None], torch.Generator()), CPU)
+        evaluation_set(pictures, lambda picture, i: opened("denoise").degrade(picture.target[None], torch.Generator()), CPU)
 
 
 def test_scores_have_one_value_a_name():

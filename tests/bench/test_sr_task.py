@@ -71,7 +71,7 @@ def test_training_data_of_another_set(pairs, tmp_path):
         Image.new("RGB", (40, 40), (n, 0, 0)).save(tmp_path / f"{n}.png")
     made = task(f"sr[data=set5,train_data='folder[path={tmp_path},recursive=false]',crop=16]", pairs)
     assert made.batch(2, torch.Generator().manual_seed(0)).target.max() < 12 / 255
-    assert ("dataset", made.train_data) in made.parts()
+    assert ("dataset", made.train_data) in made.components()
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

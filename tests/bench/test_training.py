@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.errors import UsageError
-from bench.evaluation import judging
+from bench.evaluation import evaluation_mode
 from bench.method import Method as Base
 from bench.method import TrainHP
 from bench.store import checkpoint
@@ -422,7 +422,7 @@ def test_judging_restores_modes_and_random_numbers():
     method = Method()
     method.net[0].train(False)  # a part that was frozen on purpose
     before, modes = torch.get_rng_state(), [m.training for m in method.net.modules()]
-    with judging(method, seed=3):
+    with evaluation_mode(method, seed=3):
         assert not any(m.training for m in method.net.modules())
         assert not torch.is_grad_enabled()
         first = torch.rand(2)
@@ -431,16 +431,16 @@ def test_judging_restores_modes_and_random_numbers():
     assert [m.training for m in method.net.modules()] == modes == [True, False, True]
     assert torch.is_grad_enabled()
     torch.rand(100)
-    with judging(method, seed=3):
+    with evaluation_mode(method, seed=3):
         assert torch.equal(torch.rand(2), first)  # wherever training stands
-    with judging(method, seed=4):
+    with evaluation_mode(method, seed=4):
         assert not torch.equal(torch.rand(2), first)
 
 
 def test_judging_restores_when_the_body_raises():
     method = Method()
     before = torch.get_rng_state()
-    with pytest.raises(ZeroDivisionError), judging(method):
+    with pytest.raises(ZeroDivisionError), evaluation_mode(method):
         torch.rand(7).tolist()[0] / 0
     assert torch.equal(torch.get_rng_state(), before)
     assert all(m.training for m in method.net.modules())

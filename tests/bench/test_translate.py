@@ -11,7 +11,7 @@ from PIL import Image
 
 from bench import registry
 from bench.errors import UsageError
-from bench.evaluation import judging
+from bench.evaluation import evaluation_mode
 from bench.segmenters.palette import FACADES
 from bench.spec import parse
 from bench.stream import Stream
@@ -150,7 +150,7 @@ def test_labels_are_read_on_the_side_that_holds_them(labels):
     assert back.score(Same(), lambda done, total: None).values["pixel_accuracy"] == 1
     assert back.cards().keys() == {"l1", "psnr", SETS[0], "pixel_accuracy", "class_accuracy", "iou"}
     assert len({card.hash for card in back.cards().values()}) == 6
-    assert ("segmenter", "palette") in back.parts()
+    assert ("segmenter", "palette") in back.components()
 
 
 # -- two domains
@@ -220,7 +220,7 @@ def test_pix2pix_beats_the_mean_image_on_facades():
         method.prepare(data)
         for _ in method.train(data):
             pass
-        with judging(method):
+        with evaluation_mode(method):
             return task.score(method, lambda done, total: None).values
 
     mean, game = scores("mean_image[steps=100]"), scores(f"pix2pix[{small}]")
@@ -272,7 +272,7 @@ def test_missing_weights_are_remarked(monkeypatch):
 
     monkeypatch.setattr(SqueezeNet, "require", missing)
     task = opened(set_metrics=("fd[net=squeezenet1_0]", *SETS))
-    assert task.remarks() == {"unavailable.fd[net=squeezenet1_0]": "no file"}
+    assert task.notes() == {"unavailable.fd[net=squeezenet1_0]": "no file"}
     assert task.cards().keys() == {"l1", "psnr", *SETS}
 
 

@@ -13,12 +13,12 @@ from bench import feature, registry
 from bench.conformance import checks
 from bench.dataset import SPLITS, Picture
 from bench.errors import Unavailable, UsageError
-from bench.evaluation import judging
+from bench.evaluation import evaluation_mode
 from bench.metrics import _kernel, _samples
 from bench.spec import Spec
 from bench.suites import expand, read
 from bench.tasks import _classification, _generation, _pictures
-from bench.tasks._pictures import Exam
+from bench.tasks._pictures import EvaluationSet
 from datasets.reading.files import FileSource
 from datasets.reading.samples import ImageFiles
 
@@ -69,7 +69,7 @@ def score(name):
     torch.manual_seed(3)
     spec = row.spec if row else Spec("descent")
     method = Pool(task) if task.verb == "sample" else registry.find("method", spec.name)(task, **spec.options)
-    with judging(method):
+    with evaluation_mode(method):
         scores = task.score(method, lambda done, total: None)
     columns = {column: dict(zip(names, values, strict=True)) for column, (names, values) in scores.per_image.items()}
     return scores.values | {f"{column}/{name}": value for column, values in columns.items() for name, value in values.items()}
@@ -124,9 +124,9 @@ def test_a_picture_is_restored_alone_as_in_company(name, tmp_path):
     checks.train(method, tmp_path)
     batch = method.task.batch(3, torch.Generator().manual_seed(5))
     pictures = [Picture(name=str(i), target=x) for i, x in enumerate(batch.target)]
-    exams = [Exam(["a", "b", "c"], batches, pictures) for batches in ([batch], [batch.pick(i) for i in range(3)])]
-    with judging(method):
-        together, alone = (torch.cat([y for _, y in exam.restore(method)]) for exam in exams)
+    sets = [EvaluationSet(["a", "b", "c"], batches, pictures) for batches in ([batch], [batch.pick(i) for i in range(3)])]
+    with evaluation_mode(method):
+        together, alone = (torch.cat([y for _, y in one.restore(method)]) for one in sets)
     # a fortieth of a grey level: iterations that divide (Richardson-Lucy) carry the last place of a float32 on a hundredfold
     torch.testing.assert_close(alone, together, rtol=0, atol=1e-4)
 

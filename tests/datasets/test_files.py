@@ -124,7 +124,7 @@ def test_small_squares_name_what_was_left_out(tmp_path):
     assert beyond[0] == f"{Images(path=str(tmp_path)).count(None, 'train') - 5} train pictures are left out: limit=5"
     task = registry.make("task", f'generate[data="images[path={tmp_path},limit=5]",metrics=("sliced_wasserstein",)]')
     task.open(None, torch.device("cpu"))
-    assert task.remarks()["skipped_files"].startswith("4")
+    assert task.notes()["skipped_files"].startswith("4")
 
 
 def test_deep_folders_of_lsun_follow_links(tmp_path):

@@ -5,7 +5,7 @@ import torch
 
 from bench.conformance import checks
 from bench.errors import UsageError
-from bench.evaluation import judging
+from bench.evaluation import evaluation_mode
 from bench.stream import Stream
 
 
@@ -36,21 +36,21 @@ def test_training_is_the_same_and_samples_are_the_average():
     assert plain.average == {}
     mine, theirs = method.G.state_dict(), plain.G.state_dict()
     assert all(torch.equal(mine[k], theirs[k]) for k in mine)
-    with judging(method):
+    with evaluation_mode(method):
         y = method.sample(4)
     assert all(torch.equal(method.G.state_dict()[k], theirs[k]) for k in mine)  # put back
-    with judging(plain):
+    with evaluation_mode(plain):
         assert not torch.equal(plain.sample(4), y)
     plain.G.load_state_dict({**theirs, **method.average})
-    with judging(plain):
+    with evaluation_mode(plain):
         assert torch.equal(plain.sample(4), y)
 
 
 def test_before_the_first_update_samples_come_from_the_weights():
     method, plain = checks.make("wgan_gp", ema=0.5), checks.make("wgan_gp")
-    with judging(method):
+    with evaluation_mode(method):
         y = method.sample(2)
-    with judging(plain):
+    with evaluation_mode(plain):
         assert torch.equal(y, plain.sample(2))
 
 

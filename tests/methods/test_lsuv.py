@@ -112,7 +112,7 @@ def test_in_a_method_every_layer_sees_real_data_before_the_first_update(name, ne
     method.prepare(stream)
     drawn, rng = stream.drawn, torch.get_rng_state()
     before = method.state()
-    method.calibrate(stream)
+    method.data_dependent_init(stream)
     after = method.state()
     assert after["t"] == 0
     assert before.keys() == after.keys()
@@ -129,7 +129,7 @@ def test_what_an_update_invents_is_forgotten(plugin):
     plugin("inventor", INVENTOR)
     method = registry.find("method", "inventor")(ToyGeneration(), init="lsuv")
     before = method.state()
-    method.calibrate(iter(lambda: Samples(torch.rand(4, 1, 16, 16)), None))
+    method.data_dependent_init(iter(lambda: Samples(torch.rand(4, 1, 16, 16)), None))
     assert method.state().keys() == before.keys()
     assert not hasattr(method, "memory")
 
@@ -170,7 +170,7 @@ def test_resume_is_exact_and_data_are_seen_once(name, tmp_path, monkeypatch):
 
 def test_other_initialisers_draw_no_data():
     method = checks.make("wgan_gp", init="he")
-    method.calibrate(iter(()))
+    method.data_dependent_init(iter(()))
 
 
 @pytest.mark.parametrize("options", ["tolerance=0", "attempts=0"])

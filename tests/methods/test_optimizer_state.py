@@ -102,7 +102,7 @@ def test_a_narrow_step_keeps_the_memory_and_the_gradients():
 def test_a_rule_tells_whether_it_runs_fused(name):
     _, opt = _seeded(torch.float32, name)
     fused = {"sgd", "sgdm", "sgdm_ema", "nag", "adam", "adamw", "amsgrad_torch", "adagrad"}  # those torch has a kernel of
-    assert opt.remarks()["fused"] == (name in fused) == bool(opt.param_groups[0].get("fused"))
+    assert opt.extra_metrics()["fused"] == (name in fused) == bool(opt.param_groups[0].get("fused"))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -150,11 +150,11 @@ def test_parameters_without_a_gradient_stay(name):
 
 def test_a_method_passes_on_what_its_optimizers_tell():
     m = checks.make("wgan", optimizer="swats")
-    assert m.remarks() == {f"{opt}.{k}": 0 for opt in ("opt_d", "opt_g") for k in ("fused", "gamma", "estimate", "switched", "rate")}
+    assert m.extra_metrics() == {f"{opt}.{k}": 0 for opt in ("opt_d", "opt_g") for k in ("fused", "gamma", "estimate", "switched", "rate")}
     m.opt_d.param_groups[0]["switched"] = 7
-    assert (m.remarks()["opt_d.switched"], m.remarks()["opt_g.switched"]) == (7, 0)
+    assert (m.extra_metrics()["opt_d.switched"], m.extra_metrics()["opt_g.switched"]) == (7, 0)
     m.opt_g = torch.optim.SGD(m.G.parameters())  # of another's making
-    assert "opt_g.fused" not in m.remarks()
+    assert "opt_g.fused" not in m.extra_metrics()
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -116,13 +116,13 @@ def test_1_4_the_scope_of_the_criterion_may_be_a_tensor():
     for i, (group, part) in enumerate(zip(opt.param_groups, parts, strict=True)):
         assert group["switched"] == 2
         assert group["rate"] == pytest.approx(len(part) * 1e-3 / part.abs().sum().item(), rel=1e-5)
-        assert opt.remarks()[f"rate.{i}"] == group["rate"]
+        assert opt.extra_metrics()[f"rate.{i}"] == group["rate"]
     shares = (w[10] - w[11]) / c
     assert (shares[1] / shares[0]).item() == pytest.approx((2 / 7) / (1 / 1), rel=1e-5)
 
 
 def test_the_switch_is_told():
-    before, after = _slope("swats", 1)[0].remarks(), _slope("swats", 9)[0].remarks()
+    before, after = _slope("swats", 1)[0].extra_metrics(), _slope("swats", 9)[0].extra_metrics()
     assert before.keys() == after.keys() == {"fused", "gamma", "estimate", "switched", "rate"}
     assert (before["switched"], before["rate"]) == (0, 0)
     assert before["gamma"] == pytest.approx(3.75e-4, rel=1e-5)

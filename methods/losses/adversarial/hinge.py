@@ -6,6 +6,7 @@ import dataclasses
 
 import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import override
 
 from methods.losses.contracts import AdversarialLoss
 from methods.penalties import Critic
@@ -15,10 +16,12 @@ from methods.penalties import Critic
 class Hinge(AdversarialLoss):
     """Critic E max(0, 1 - D(real)) + E max(0, 1 + D(fake)), generator -E D(fake)."""
 
+    @override
     def critic(self, D: Critic, real: Tensor, fake: Tensor) -> Tensor:
         """Samples beyond the margin cost nothing."""
         return F.relu(1 - D(real)).mean() + F.relu(1 + D(fake)).mean()
 
+    @override
     def generator(self, D: Critic, fake: Tensor, real: Tensor) -> Tensor:
         """Unbounded, as WGAN's."""
         return -D(fake).mean()

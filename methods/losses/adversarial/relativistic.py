@@ -12,6 +12,7 @@ from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import override
 
 from methods.losses.contracts import AdversarialLoss
 from methods.penalties import Critic
@@ -23,10 +24,12 @@ class Relativistic(AdversarialLoss):
 
     form: Literal["sgan", "lsgan"] = "sgan"
 
+    @override
     def critic(self, D: Critic, real: Tensor, fake: Tensor) -> Tensor:
         """Real samples are to be more real than fakes are on average, fakes less than real ones."""
         return self._loss(D(real), D(fake))
 
+    @override
     def generator(self, D: Critic, fake: Tensor, real: Tensor) -> Tensor:
         """The reverse; the real samples' scores move with the mean of the fakes'."""
         return self._loss(D(fake), D(real))

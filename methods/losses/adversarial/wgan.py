@@ -6,6 +6,7 @@ import dataclasses
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from methods.losses.contracts import AdversarialLoss
 from methods.penalties import Critic
@@ -17,14 +18,17 @@ class WGAN(AdversarialLoss):
 
     clip: float = 0.01
 
+    @override
     def critic(self, D: Critic, real: Tensor, fake: Tensor) -> Tensor:
         """Algorithm 1, line 5, negated to be minimised."""
         return D(fake).mean() - D(real).mean()
 
+    @override
     def generator(self, D: Critic, fake: Tensor, real: Tensor) -> Tensor:
         """Algorithm 1, line 10."""
         return -D(fake).mean()
 
+    @override
     @torch.no_grad()
     def constrain(self, D: nn.Module) -> None:
         """Algorithm 1, line 7: clip every parameter, those of normalisation layers too."""

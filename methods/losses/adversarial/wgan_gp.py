@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from torch import Tensor
+from typing_extensions import override
 
 from methods.losses.contracts import AdversarialLoss
 from methods.penalties import Critic, gradient_penalty
@@ -16,10 +17,12 @@ class WGANGP(AdversarialLoss):
 
     gp: float = 10.0
 
+    @override
     def critic(self, D: Critic, real: Tensor, fake: Tensor) -> Tensor:
         """Eq. 3."""
         return D(fake).mean() - D(real).mean() + self.gp * gradient_penalty(D, real, fake)
 
+    @override
     def generator(self, D: Critic, fake: Tensor, real: Tensor) -> Tensor:
         """Algorithm 1, line 12."""
         return -D(fake).mean()

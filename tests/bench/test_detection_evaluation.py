@@ -10,9 +10,9 @@ from bench.dataset import Picture
 from bench.detector import Detections, Detector
 from bench.method import Batch
 from bench.metrics.detection import Detection
-from bench.tasks._detection import DetectionExam
+from bench.tasks._detection import DetectionEvaluation
 from bench.tasks._metrics import ENOUGH, few
-from bench.tasks._pictures import exam
+from bench.tasks._pictures import evaluation_set
 from bench.tasks.deblur import Deblur
 from bench.tasks.generate import Generate
 
@@ -67,9 +67,9 @@ class Hands:
 
 def scored(method):
     def scenes():
-        return exam(SCENES, lambda picture, i: Batch(picture.target[None], picture.target[None]), torch.device("cpu"))
+        return evaluation_set(SCENES, lambda picture, i: Batch(picture.target[None], picture.target[None]), torch.device("cpu"))
 
-    return DetectionExam(Sees(), ["lamp"], scenes, torch.device("cpu")).score(method, lambda done: None)
+    return DetectionEvaluation(Sees(), ["lamp"], scenes, torch.device("cpu")).score(method, lambda done: None)
 
 
 def test_nothing_to_find_and_nothing_found_is_right():
@@ -96,8 +96,8 @@ def test_a_record_says_where_shares_rest_on_little():
     for scenes, said in ((8, text), (300, None), (0, None)):
         task = Deblur(scenes=scenes, scene_share=0, metrics=("psnr",))
         task.open(None, torch.device("cpu"))
-        assert task.remarks().get("few") == said
+        assert task.notes().get("few") == said
     for samples, metrics, said in ((40, ("prdc",), True), (200, ("prdc",), False), (40, ("fd[net=digits_cnn]",), False)):
         task = Generate(samples=samples, metrics=metrics)
         task.open(None, torch.device("cpu"))
-        assert ("few" in task.remarks()) == said
+        assert ("few" in task.notes()) == said
