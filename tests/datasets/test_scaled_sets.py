@@ -20,6 +20,7 @@ def lay_out(folder, scale, numbers=(1, 2)):
         Image.new("RGB", (12 * scale, 8 * scale)).save(folder / f"img_{n:03}_SRF_{scale}_bicubic.png")  # the authors' results lie there, too
 
 
+@pytest.mark.oracle("dataset", "set5", "set14", "bsd100", "urban100")
 @pytest.mark.parametrize("name", ["set5", "set14", "bsd100", "urban100"])
 @pytest.mark.parametrize("nested", [True, False])
 def test_layouts(tmp_path, name, nested):
