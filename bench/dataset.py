@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import Unavailable, UsageError
+from bench.method import param
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -22,11 +23,11 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 class Picture:
     """One picture: float32, 3 x H x W, [0, 1], RGB; CT slices 1 x H x W (see `bench.operators.ct`).
 
-    The words are those of `bench.method.Batch`. `target` is the truth, what a method is to return: a sharp, clean or large picture, the other
-    domain, a saliency map (1 x H x W). `observed` is what a method sees, of the same height and width: the blurred or noisy picture, the label map,
-    the photograph. Where a set brings none, the task degrades `target`. Some bring their `psf` (K x K, sum 1), sets for super-resolution `small`
-    (3 x H / scale x W / scale), detection sets `boxes` (n x 4, x0 y0 x1 y1 in pixels) and `labels` (n, int64), some `crowds` and `crowd_labels`
-    like them: regions with many objects of a class.
+    The words are those of `bench.method.Batch`. `target` is the truth, what a method is to return: a sharp, clean or large picture, the
+    other domain, a saliency map (1 x H x W). `observed` is what a method sees, of the same height and width: the blurred or noisy picture,
+    the label map, the photograph. Where a set brings none, the task degrades `target`. Some bring their `psf` (K x K, sum 1), sets for
+    super-resolution `small` (3 x H / scale x W / scale), detection sets `boxes` (n x 4, x0 y0 x1 y1 in pixels) and `labels` (n, int64),
+    some `crowds` and `crowd_labels` like them: regions with many objects of a class.
     `group` is what the picture was taken from: a photograph, a patient, a video, the background of a scene. Pictures of one group are not
     independent of each other; empty: the picture itself.
     """
@@ -58,7 +59,12 @@ class PictureSet(Sequence[Picture]):
     """
 
     def __init__(
-        self, names: Sequence[str], load: Callable[[int], Picture], fingerprint: str, skipped: Sequence[str] = (), classes: Sequence[str] = ()
+        self,
+        names: Sequence[str],
+        load: Callable[[int], Picture],
+        fingerprint: str,
+        skipped: Sequence[str] = (),
+        classes: Sequence[str] = (),
     ) -> None:
         self.names, self.fingerprint, self.skipped, self.classes = list(names), fingerprint, list(skipped), list(classes)
         self._load = load
@@ -125,7 +131,7 @@ class DataSource:
 class Source(DataSource):
     """A data set of pictures, read when asked for."""
 
-    on_corrupt: Literal["refuse", "skip"] = "refuse"
+    on_corrupt: Literal["refuse", "skip"] = param("refuse", "refuse: stop at a corrupt file, by name; skip: leave it out, which the record says")
 
     def open(self, root: Path | None, split: Split) -> PictureSet:
         """The pictures of a split; `EMPTY` where the authors publish none.

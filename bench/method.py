@@ -156,8 +156,8 @@ class Method(Generic[AnyTask]):
     def train(self, data: Iterator[Any]) -> Iterator[Logs]:
         """The paper's algorithm, as a generator that yields once per update; a method that needs no training yields nothing.
 
-        It may be abandoned at any yield and called again with `t` and all state put back, so loops are `while self.t < self.hp.steps`, `self.t` grows
-        before the yield, and nothing is kept in local variables from one update to the next.
+        It may be abandoned at any yield and called again with `t` and all state put back, so loops are `while self.t < self.hp.steps`,
+        `self.t` grows before the yield, and nothing is kept in local variables from one update to the next.
 
         Args:
             data: as in `prepare`; on the task's device.
@@ -195,7 +195,9 @@ class Method(Generic[AnyTask]):
 
     @property
     def stochastic_inference(self) -> bool:
-        """Whether `restore` draws random numbers (dropout, sampling): pictures are then restored one by one, each under a seed of its own."""
+        """Whether `restore` draws random numbers (dropout, sampling): pictures are then restored one by one,
+        each under a seed of its own.
+        """
         return False
 
     @property
@@ -205,7 +207,9 @@ class Method(Generic[AnyTask]):
 
     # -- what the runner uses
     def extra_metrics(self) -> dict[str, float]:
-        """Numbers for the summary of the record: those of every optimiser that has `extra_metrics`, such as "opt_d.fused", by attribute name."""
+        """Numbers for the summary of the record: those of every optimiser that has `extra_metrics`, such as "opt_d.fused", by attribute
+        name.
+        """
         found = {k: opt.extra_metrics() for k, opt in self._of_type(torch.optim.Optimizer).items() if hasattr(opt, "extra_metrics")}
         return {f"{k}.{name}": value for k, metrics in found.items() for name, value in metrics.items()}
 

@@ -1,7 +1,7 @@
 """What a task offers to a method: the abilities that `Method.needs` asks for by name, and the attributes that `Method.build` may read.
 
-A method states the kind of its task, `class DCGAN(Method[GenerationTask])`. The protocols say what such tasks have in common, whichever file they
-are in; the tasks of the registry and the toys of the contract's checks keep them (see `tests/bench/test_offers.py`).
+A method states the kind of its task, `class DCGAN(Method[GenerationTask])`. The protocols say what such tasks have in common, whichever
+file they are in; the tasks of the registry and the toys of the contract's checks keep them (see `tests/bench/test_offers.py`).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 Capability = Literal["paired", "unpaired", "psf", "sinogram", "labels", "noise", "scale", "saliency", "clean"]
 """What a task may offer and a method may need.
 
-paired: `Batch.observed` and `Batch.target` of one size belong together. unpaired: the observed of one batch and the targets of another are two
-domains. psf: `Batch.psf`. sinogram: `Batch.sinogram`, and the task is a `TomographyTask`. labels: `Samples.labels`. noise: the task is a
-`DenoisingTask`. scale: the target is `scale` times larger, and the task is an `EnlargementTask`. saliency: the target is a map, and the task is a
-`SaliencyTask`. clean: `Batch.clean`.
+paired: `Batch.observed` and `Batch.target` of one size belong together. unpaired: the observed of one batch and the targets of another are
+two domains. psf: `Batch.psf`. sinogram: `Batch.sinogram`, and the task is a `TomographyTask`. labels: `Samples.labels`. noise: the task is
+a `DenoisingTask`. scale: the target is `scale` times larger, and the task is an `EnlargementTask`. saliency: the target is a map, and the
+task is a `SaliencyTask`. clean: `Batch.clean`.
 """
 
 

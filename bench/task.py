@@ -51,8 +51,8 @@ class Scores:
 class Task:
     """Base of every task: data streams, default networks, and the evaluation of a method.
 
-    Options are dataclass fields; a task is made from its spec, then `open` attaches the data root and the device. What methods may read of a task
-    is in `bench.offers`. Methods are evaluated in `bench.evaluation.evaluation_mode`.
+    Options are dataclass fields; a task is made from its spec, then `open` attaches the data root and the device. What methods may read of
+    a task is in `bench.offers`. Methods are evaluated in `bench.evaluation.evaluation_mode`.
     """
 
     verb: ClassVar[str]  # what a method must be able to do: "restore", "sample", ...

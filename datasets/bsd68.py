@@ -11,7 +11,9 @@ from datasets.train400 import Train400
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BSD68(FlatSource):
-    """Roth and Black, "Fields of experts", IJCV 2009: 321 x 481, from the Berkeley set. Trained on `train400`, as DnCNN is, where it is found."""
+    """Roth and Black, "Fields of experts", IJCV 2009: 321 x 481, from the Berkeley set.
+    Trained on `train400`, as DnCNN is, where it is found.
+    """
 
     origin: ClassVar[str] = "https://github.com/cszn/DnCNN (testsets/BSD68)"
     licence: ClassVar[str] = "research and education only"

@@ -18,8 +18,8 @@ from datasets.reading.names import Entry
 class BSDS(FileSource):
     """Arbelaez, Maire, Fowlkes and Malik, "Contour detection and hierarchical image segmentation", PAMI 2011.
 
-    The authors' layout holds the three splits. In the small one (train, val) the test split is the part of val that `CBSD68.txt` lists (without
-    that file: two thirds of val, sorted by name), validation the rest of val.
+    The authors' layout holds the three splits. In the small one (train, val) the test split is the part of val that `CBSD68.txt` lists
+    (without that file: two thirds of val, sorted by name), validation the rest of val.
     """
 
     origin: ClassVar[str] = "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/resources.html (BSR_bsds500.tgz)"

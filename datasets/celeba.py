@@ -9,6 +9,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from bench.dataset import Split
+from bench.method import param
 from datasets.reading.folders import image_files
 from datasets.reading.samples import ImageFiles, Listed
 
@@ -24,8 +25,8 @@ class CelebA(ImageFiles):
     layout: ClassVar[str] = "celeba/img_align_celeba/000001.jpg .. 202599.jpg"
     folders: ClassVar[tuple[str, ...]] = ("celeba/img_align_celeba", "img_align_celeba", "CelebA/img_align_celeba")
 
-    size: int = 64
-    crop: int = 108
+    size: int = param(64, "pixels: the side after resizing")
+    crop: int = param(108, "pixels: the side of the central square that is kept")
 
     @override
     def listed(self, folder: Path, split: Split) -> list[Listed]:

@@ -17,7 +17,9 @@ _CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hor
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CIFAR10(SampleSource):
-    """The authors' binary version, their Python version (nothing in it is run), or lossless mosaics. A tenth of the training set validates."""
+    """The authors' binary version, their Python version (nothing in it is run), or lossless mosaics.
+    A tenth of the training set validates.
+    """
 
     origin: ClassVar[str] = "https://www.cs.toronto.edu/~kriz/cifar.html"
     licence: ClassVar[str] = "none stated by the authors: research"

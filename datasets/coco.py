@@ -29,10 +29,11 @@ _Object = tuple[int, tuple[float, float, float, float], bool]  # class, box, whe
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Coco(FileSource):
-    """Lin et al., "Microsoft COCO: common objects in context", ECCV 2014; test only. Crowds are kept apart from boxes; pictures without a box stay.
+    """Lin et al., "Microsoft COCO: common objects in context", ECCV 2014; test only. Crowds are kept apart from boxes;
+    pictures without a box stay.
 
-    Reads the authors' JSON or YOLO text files; either way boxes are in pixels, clipped to the picture, and labels count from 0 in the order of
-    `classes`. Boxes without area, of which the published annotations have a few, are left out.
+    Reads the authors' JSON or YOLO text files; either way boxes are in pixels, clipped to the picture, and labels count from 0 in the order
+    of `classes`. Boxes without area, of which the published annotations have a few, are left out.
     """
 
     origin: ClassVar[str] = "https://cocodataset.org (val2017.zip, annotations_trainval2017.zip)"

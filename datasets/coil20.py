@@ -10,6 +10,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from bench.dataset import Split
+from bench.method import param
 from datasets.reading.folders import image_files
 from datasets.reading.samples import ImageFiles, Listed
 
@@ -25,8 +26,8 @@ class COIL20(ImageFiles):
     layout: ClassVar[str] = "coil20/ or coil-20-proc/ with obj1__0.png .."
     folders: ClassVar[tuple[str, ...]] = ("coil20", "coil-20-proc")
 
-    gray: bool = True
-    object: int = 0  # 1 .. 20; 0: all
+    gray: bool = param(True, "one channel; else three alike")
+    object: int = param(0, "1 to 20: the views of that object alone; 0: all")
 
     @override
     def listed(self, folder: Path, split: Split) -> list[Listed]:

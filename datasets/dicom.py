@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from bench.dataset import Split
 from bench.errors import UsageError
+from bench.method import param
 from datasets.reading.dicom import ENDINGS, patient_of, read_slice, unnamed_slices
 from datasets.reading.files import FileSource, split_of
 from datasets.reading.folders import files_in, once, with_endings
@@ -32,9 +33,9 @@ class DICOM(FileSource):
     layout: ClassVar[str] = "any .dcm or .IMA files in dicom[path=...], dicom/ or ct_siim16_dicom/"
     folders: ClassVar[tuple[str, ...]] = ("dicom", "ct_siim16_dicom")
 
-    path: str | None = None  # a folder, below the data root if it is there
-    split: Literal["hash", "test"] = "hash"
-    size: int = 0  # shrink to size x size by the mean over areas; 0: as they are
+    path: str | None = param(None, "folder, below the data root if it is there")
+    split: Literal["hash", "test"] = param("hash", "hash: by a hash of the patient; test: all of it")
+    size: int = param(0, "shrink to size x size by the mean over areas; 0: as they are")
 
     def __post_init__(self) -> None:
         if self.size < 0:

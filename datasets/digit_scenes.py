@@ -15,6 +15,7 @@ from PIL import Image
 from typing_extensions import override
 
 from bench.dataset import SPLITS, Picture, PictureSet, Source, Split
+from bench.method import param
 from bench.operators.colour import BT601
 from datasets.photos import Photos
 from datasets.reading.files import bundled, hash_files
@@ -22,7 +23,11 @@ from datasets.reading.files import bundled, hash_files
 Array = NDArray[np.float32]
 
 _RECIPE = 1  # to be raised by whatever changes a scene
-_DIGITS: dict[Split, slice] = {"train": slice(0, 1200), "validation": slice(1200, 1300), "test": slice(1300, None)}  # no writing is seen twice
+_DIGITS: dict[Split, slice] = {
+    "train": slice(0, 1200),
+    "validation": slice(1200, 1300),
+    "test": slice(1300, None),
+}  # no writing is seen twice
 _SIDES = (24, 44)  # pixels, both included
 _COUNTS = (3, 6)
 _CONTRAST = 0.3  # least difference of luminance to the photo below
@@ -34,19 +39,19 @@ _TRIES = 64
 class DigitScenes(Source):
     """Scenes of three to six scikit-learn digits in random colours on crops of the bundled photos; no digit or photo is in two splits.
 
-    Scene i of a split is a function of (seed, split, i) alone and is made when asked for. Boxes bound the pixels whose opacity is above one half.
-    The group of a scene is its photo.
+    Scene i of a split is a function of (seed, split, i) alone and is made when asked for. Boxes bound the pixels whose opacity is above one
+    half. The group of a scene is its photo.
     """
 
     origin: ClassVar[str] = "made from the digits of scikit-learn and the bundled photos"
     licence: ClassVar[str] = Photos.licence
     layout: ClassVar[str] = "nothing: found in the installed packages"
 
-    train: int = 6000  # scenes
-    validation: int = 100
-    test: int = 300
-    size: int = 128  # pixels
-    seed: int = 0
+    train: int = param(6000, "training scenes")
+    validation: int = param(100, "validation scenes")
+    test: int = param(300, "test scenes")
+    size: int = param(128, "side of a scene, pixels")
+    seed: int = param(0, "of the random numbers that make the pictures")
 
     def __post_init__(self) -> None:
         if min(self.train, self.validation, self.test) < 0 or not 96 <= self.size <= 300:
@@ -132,7 +137,9 @@ def _layout(ink: Array, labels: NDArray[np.int64], size: int, rng: np.random.Gen
 
 
 def _enlarged(ink: Array, side: int) -> Array:
-    """The opacity of a digit whose 8 x 8 cell becomes `side` pixels wide, with its soft outline (hence the margin), cropped to what can be seen."""
+    """The opacity of a digit whose 8 x 8 cell becomes `side` pixels wide, with its soft outline (hence the margin), cropped to what can be
+    seen.
+    """
     whole = round(side * 10 / 8)
     alpha = np.asarray(Image.fromarray(np.pad(ink, 1)).resize((whole, whole), Image.Resampling.BICUBIC)).clip(0, 1)
     rows, columns = (np.flatnonzero((alpha > 1 / 255).any(axis)) for axis in (1, 0))

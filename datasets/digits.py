@@ -1,4 +1,6 @@
-"""1,797 handwritten digits that ship inside scikit-learn (Alpaydin and Kaynak, UCI "Optical Recognition of Handwritten Digits", its test set)."""
+"""1,797 handwritten digits that ship inside scikit-learn (Alpaydin and Kaynak, UCI "Optical Recognition of Handwritten Digits", its test
+set).
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,15 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from bench.dataset import Split
+from bench.method import param
 from datasets.reading.files import bundled
 from datasets.reading.samples import SampleSet, SampleSource, resized, sample_set
 
-_ROWS: dict[Split, slice] = {"train": slice(0, 1000), "validation": slice(1000, 1300), "test": slice(1300, None)}  # in the file's order, by writer
+_ROWS: dict[Split, slice] = {
+    "train": slice(0, 1000),
+    "validation": slice(1000, 1300),
+    "test": slice(1300, None),
+}  # in the file's order, by writer
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,7 +33,7 @@ class Digits(SampleSource):
     licence: ClassVar[str] = "CC BY 4.0 (UCI)"
     layout: ClassVar[str] = "nothing: found in the installed packages"
 
-    size: int = 16  # pixels
+    size: int = param(16, "side of a picture, pixels")
 
     def __post_init__(self) -> None:
         if self.size < 8:

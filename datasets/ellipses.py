@@ -17,6 +17,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench.dataset import SPLITS, Picture, PictureSet, Source, Split
+from bench.method import param
 from bench.operators import ct
 from bench.stream import mix
 
@@ -38,10 +39,10 @@ class Ellipses(Source):
     licence: ClassVar[str] = "free"
     layout: ClassVar[str] = "nothing: computed"
 
-    size: int = 128
-    train: int = 256
-    validation: int = 8
-    test: int = 16
+    size: int = param(128, "side of a slice, pixels")
+    train: int = param(256, "training phantoms")
+    validation: int = param(8, "validation phantoms")
+    test: int = param(16, "test phantoms")
 
     def __post_init__(self) -> None:
         if self.size < 16 or min(self.train, self.validation, self.test) < 1:
@@ -69,7 +70,10 @@ class Ellipses(Source):
 
         a, b, turn = uniform(0.70, 0.92), uniform(0.52, 0.70), uniform(-0.2, 0.2)
         skin, zero = uniform(0.86, 0.94), torch.zeros(1, dtype=torch.float64)
-        rows = [torch.stack([zero, zero, a, b, turn, uniform(-120, -80)], 1), torch.stack([zero, zero, a * skin, b * skin, turn, uniform(30, 60)], 1)]
+        rows = [
+            torch.stack([zero, zero, a, b, turn, uniform(-120, -80)], 1),
+            torch.stack([zero, zero, a * skin, b * skin, turn, uniform(30, 60)], 1),
+        ]
         for most, reach, least, largest, low, high in _ORGANS:
             n = 1 + int(uniform(0, most))
             radius, angle = reach * uniform(0, 1, n).sqrt(), uniform(0, 2 * math.pi, n)

@@ -10,7 +10,8 @@ from datasets.reading.pairs import Pairs
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Facades(Pairs):
-    """Tylecek and Sara, "Spatial pattern templates for recognition of objects with regular structure", GCPR 2013, as pix2pix distributes it.
+    """Tylecek and Sara, "Spatial pattern templates for recognition of objects with regular structure", GCPR 2013, as pix2pix distributes
+    it.
 
     A is the photograph, B its labels (twelve colours), so labels -> photo is BtoA. 400 pairs to train on, 100 to validate, 106 to test;
     the small layout has 160 and 40.

@@ -10,10 +10,15 @@ import numpy as np
 from typing_extensions import override
 
 from bench.dataset import Split
+from bench.method import param
 from datasets.reading.files import bundled
 from datasets.reading.samples import SampleSet, SampleSource, resized, sample_set
 
-_ROWS: dict[Split, slice] = {"train": slice(0, 70), "validation": slice(70, 80), "test": slice(80, 100)}  # the file's second hundred are no faces
+_ROWS: dict[Split, slice] = {
+    "train": slice(0, 70),
+    "validation": slice(70, 80),
+    "test": slice(80, 100),
+}  # the file's second hundred are no faces
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,7 +29,7 @@ class Faces(SampleSource):
     licence: ClassVar[str] = "that of Labeled Faces in the Wild: research"
     layout: ClassVar[str] = "nothing: found in the installed packages"
 
-    size: int = 32  # pixels
+    size: int = param(32, "side of a picture, pixels")
 
     def __post_init__(self) -> None:
         if self.size < 8:

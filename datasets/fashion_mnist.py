@@ -16,4 +16,15 @@ class FashionMNIST(IdxFiles):
     licence: ClassVar[str] = "MIT"
     folders: ClassVar[tuple[str, ...]] = ("fashion_mnist", "fashion-mnist", "FashionMNIST/raw", "FashionMNIST")
     layout: ClassVar[str] = f"fashion_mnist/ or FashionMNIST/raw/ with {IdxFiles.layout}"
-    names: ClassVar[tuple[str, ...]] = ("T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+    names: ClassVar[tuple[str, ...]] = (
+        "T-shirt/top",
+        "trouser",
+        "pullover",
+        "dress",
+        "coat",
+        "sandal",
+        "shirt",
+        "sneaker",
+        "bag",
+        "ankle boot",
+    )

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from typing_extensions import override
 
 from bench.dataset import Split
+from bench.method import param
 from datasets.reading.files import FileSource, split_of
 from datasets.reading.names import Entry
 from datasets.reading.own_folder import BY_HASH, OR_TEST, own_folder, own_images
@@ -18,9 +19,9 @@ from datasets.reading.own_folder import BY_HASH, OR_TEST, own_folder, own_images
 class Folder(FileSource):
     """The images of a folder, all of them to test on, or split by a hash of their names: 80 % train, 10 % validation, 10 % test.
 
-    A file keeps its split when others come or go. Where pictures of one folder are not independent (frames of a video, crops of a photograph),
-    `group=folder` makes each folder one group and keeps it within one split. Links are followed: a file or folder that can be reached twice
-    counts once.
+    A file keeps its split when others come or go. Where pictures of one folder are not independent (frames of a video, crops of a
+    photograph), `group=folder` makes each folder one group and keeps it within one split. Links are followed: a file or folder that
+    can be reached twice counts once.
     """
 
     origin: ClassVar[str] = "your own images"
@@ -28,10 +29,10 @@ class Folder(FileSource):
     layout: ClassVar[str] = "any image files in folder[path=...], or in the data root"
     parted: ClassVar[str] = BY_HASH + OR_TEST
 
-    path: str | None = None  # None: the data root itself; else a folder, below the data root if it is there
-    recursive: bool = True
-    split: Literal["hash", "test"] = "hash"
-    group: Literal["picture", "folder"] = "picture"
+    path: str | None = param(None, "folder, below the data root if it is there; None: the data root itself")
+    recursive: bool = param(True, "read the folders below it, too")
+    split: Literal["hash", "test"] = param("hash", "hash: 80 % train, 10 % validation, 10 % test by a hash of the name; test: all of it")
+    group: Literal["picture", "folder"] = param("picture", "what is independent of each other: pictures, or the folders that they lie in")
 
     @override
     def find(self, root: Path | None) -> Path:

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from bench.dataset import Split
 from bench.errors import UsageError
+from bench.method import param
 from datasets.reading.names import Entry
 from datasets.reading.own_folder import own_folder
 from datasets.reading.pairs import Pairs
@@ -23,7 +24,7 @@ class FolderPair(Pairs):
     licence: ClassVar[str] = "that of your images"
     layout: ClassVar[str] = "{train,val,test}/* with A left and B right, or {A,B}/{train,val,test}/* with the same names (val may be missing)"
 
-    path: str | None = None  # None: the data root itself; else a folder, below the data root if it is there
+    path: str | None = param(None, "folder, below the data root if it is there; None: the data root itself")
 
     @override
     def find(self, root: Path | None) -> Path:

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from bench.dataset import Split
 from bench.errors import UsageError
+from bench.method import param
 from datasets.reading.files import FileSource
 from datasets.reading.names import Entry
 from datasets.reading.own_folder import own_folder
@@ -27,9 +28,9 @@ class FolderUnpaired(FileSource):
     licence: ClassVar[str] = "that of your images"
     layout: ClassVar[str] = "{trainA,trainB,testA,testB}/*, and valA, valB where you have them (horse2zebra and its siblings)"
 
-    path: str | None = None  # None: the data root itself; else a folder, below the data root if it is there
-    domain: Literal["A", "B"] = "A"
-    held_out: float = 0.1
+    path: str | None = param(None, "folder, below the data root if it is there; None: the data root itself")
+    domain: Literal["A", "B"] = param("A", "which of the two is opened")
+    held_out: float = param(0.1, "share of the training pictures that validates where there is no folder val")
 
     def __post_init__(self) -> None:
         if not 0 <= self.held_out < 1:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from bench.method import param
 from datasets.reading.points import Mixture
 
 
@@ -18,9 +19,9 @@ from datasets.reading.points import Mixture
 class GaussMixture(Mixture):
     """One Gaussian for each mean; `stds` and `shares` (any positive numbers) follow the means."""
 
-    means: tuple[tuple[float, ...], ...] = ((-1.0,), (2.0,))
-    stds: tuple[float, ...] = (0.065**0.5, 2.0**0.5)
-    shares: tuple[float, ...] = (0.33, 0.67)
+    means: tuple[tuple[float, ...], ...] = param(((-1.0,), (2.0,)), "of the components, one point each")
+    stds: tuple[float, ...] = param((0.065**0.5, 2.0**0.5), "standard deviation of each component")
+    shares: tuple[float, ...] = param((0.33, 0.67), "of the components; made to sum to 1")
 
     def __post_init__(self) -> None:
         if not len(self.means) == len(self.stds) == len(self.shares) > 0 or len({len(m) for m in self.means}) != 1:

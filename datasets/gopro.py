@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 from typing_extensions import override
 
 from bench.dataset import Picture, Split
+from bench.method import param
 from datasets.reading.files import FileSource
 from datasets.reading.folders import folders_in, image_files
 from datasets.reading.names import Entry
@@ -30,8 +31,10 @@ class GoPro(FileSource):
     layout: ClassVar[str] = "GOPRO_Large/{train,test}/SEQUENCE/{blur,blur_gamma,sharp}/*.png, or gopro_pairs/NAME_{blur,sharp}1.png"
     folders: ClassVar[tuple[str, ...]] = ("GOPRO_Large", "gopro", "gopro_pairs")
 
-    subset: Literal["blur", "blur_gamma"] = "blur_gamma"  # frames averaged as stored, or in linear light (gamma 2.2): papers use either
-    held_out: int = 2  # training sequences kept for validation
+    subset: Literal["blur", "blur_gamma"] = param(
+        "blur_gamma", "blur: frames averaged as stored; blur_gamma: in linear light (gamma 2.2). Papers use either"
+    )
+    held_out: int = param(2, "training sequences kept for validation")
 
     def __post_init__(self) -> None:
         if self.held_out < 0:

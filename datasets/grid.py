@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from bench.method import param
 from datasets.reading.points import EqualMixture
 
 
@@ -18,9 +19,9 @@ from datasets.reading.points import EqualMixture
 class Grid(EqualMixture):
     """`side` x `side` equal Gaussians, centred on 0."""
 
-    side: int = 5
-    spacing: float = 2.0
-    std: float = 0.05
+    side: int = param(5, "modes along each axis")
+    spacing: float = param(2.0, "distance of neighbours")
+    std: float = param(0.05, "standard deviation of a mode")
 
     @override
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from bench.dataset import Split
+from bench.method import param
 from datasets.reading.files import split_of
 from datasets.reading.own_folder import BY_HASH, own_folder, own_images
 from datasets.reading.samples import ImageFiles, Listed
@@ -23,7 +24,7 @@ class Images(ImageFiles):
     layout: ClassVar[str] = "any image files in images[path=...], or in the data root"
     parted: ClassVar[str] = BY_HASH + ": add pictures"
 
-    path: str | None = None  # None: the data root itself; else a folder, below the data root if it is there
+    path: str | None = param(None, "folder, below the data root if it is there; None: the data root itself")
 
     @override
     def find(self, root: Path | None) -> Path:

@@ -9,6 +9,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from bench.dataset import Split
+from bench.method import param
 from datasets.reading.files import split_of
 from datasets.reading.folders import image_files
 from datasets.reading.own_folder import BY_HASH
@@ -17,7 +18,9 @@ from datasets.reading.samples import ImageFiles, Listed
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LSUN(ImageFiles):
-    """One category, exported from its LMDB to image files; the training set is split by a hash of names, as its test set has no use here."""
+    """One category, exported from its LMDB to image files; the training set is split by a hash of names,
+    as its test set has no use here.
+    """
 
     origin: ClassVar[str] = "https://github.com/fyu/lsun (download.py, then data.py export)"
     licence: ClassVar[str] = "none stated by the authors: research"
@@ -25,8 +28,8 @@ class LSUN(ImageFiles):
     parted: ClassVar[str] = BY_HASH + ": add pictures"
     folders: ClassVar[tuple[str, ...]] = ("lsun", "LSUN")
 
-    category: str = "bedroom"
-    size: int = 64
+    category: str = param("bedroom", "whose pictures are read, such as bedroom or church_outdoor")
+    size: int = param(64, "pixels: the side after resizing")
 
     @override
     def listed(self, folder: Path, split: Split) -> list[Listed]:

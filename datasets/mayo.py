@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from bench.dataset import Picture, Split
 from bench.errors import UsageError
+from bench.method import param
 from datasets.reading.dicom import read_slice, slice_files
 from datasets.reading.files import FileSource
 from datasets.reading.names import Entry, refuse_second
@@ -21,11 +22,11 @@ _Key = tuple[str, int]  # patient, number of the slice from the first
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mayo(FileSource):
-    """McCollough et al., "Low-dose CT for the detection and classification of metastatic liver lesions: results of the 2016 low dose CT grand
-    challenge", Medical Physics 44(10), 2017. Ten patients of 512 x 512 slices.
+    """McCollough et al., "Low-dose CT for the detection and classification of metastatic liver lesions: results of the 2016 low dose CT
+    grand challenge", Medical Physics 44(10), 2017. Ten patients of 512 x 512 slices.
 
-    By name the last patient is tested on (L506 of the ten, as is common), the one before validates. Slices of one patient are one group: what is
-    better on them need not be on another's.
+    By name the last patient is tested on (L506 of the ten, as is common), the one before validates. Slices of one patient are one group:
+    what is better on them need not be on another's.
     """
 
     origin: ClassVar[str] = "https://www.aapm.org/GrandChallenge/LowDoseCT/"
@@ -33,7 +34,7 @@ class Mayo(FileSource):
     layout: ClassVar[str] = "AAPM-Mayo-CT-Challenge/L067/{full,quarter}_{1,3}mm/*.IMA, or {full,quarter}_{1,3}mm/L067/*.IMA in it, at any depth"
     folders: ClassVar[tuple[str, ...]] = ("AAPM-Mayo-CT-Challenge", "Training_Image_Data", "mayo")
 
-    thickness: Literal["1mm", "3mm"] = "3mm"
+    thickness: Literal["1mm", "3mm"] = param("3mm", "of the slices")
 
     @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from typing_extensions import override
 
 from bench.dataset import Split
+from bench.method import param
 from datasets.reading.files import FileSource, split_of
 from datasets.reading.folders import image_files
 from datasets.reading.names import Entry
@@ -30,7 +31,7 @@ class MIT1003(FileSource):
     parted: ClassVar[str] = BY_HASH + OR_TEST
     folders: ClassVar[tuple[str, ...]] = ("MIT1003", "mit1003", "mit1003_64")
 
-    split: Literal["hash", "test"] = "hash"
+    split: Literal["hash", "test"] = param("hash", "hash: 80 % train, 10 % validation, 10 % test by a hash of the name; test: all of it")
 
     @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:

@@ -1,4 +1,6 @@
-"""The ORL faces: forty people, ten pictures each. Samaria, Harter, "Parameterisation of a Stochastic Model for Human Face Identification", 1994."""
+"""The ORL faces: forty people, ten pictures each. Samaria, Harter, "Parameterisation of a Stochastic Model for Human Face Identification",
+1994.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from bench.dataset import Split
+from bench.method import param
 from datasets.reading.samples import ImageFiles, Listed
 
 _SHOTS: dict[Split, range] = {"train": range(1, 8), "validation": range(8, 9), "test": range(9, 11)}  # of every person
@@ -17,8 +20,8 @@ _PEOPLE = range(1, 41)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ORL(ImageFiles):
-    """Gray faces, cut to their central 92 x 92: of every person seven pictures to train, one to validate, two to test. The label and the group are
-    the person.
+    """Gray faces, cut to their central 92 x 92: of every person seven pictures to train, one to validate, two to test. The
+    label and the group are the person.
     """
 
     origin: ClassVar[str] = "https://cam-orl.co.uk/facedatabase.html"
@@ -26,7 +29,7 @@ class ORL(ImageFiles):
     layout: ClassVar[str] = "orl_faces/s1/1.pgm .. s40/10.pgm"
     folders: ClassVar[tuple[str, ...]] = ("orl_faces", "orl", "att_faces")
 
-    gray: bool = True
+    gray: bool = param(True, "one channel; else three alike")
 
     @override
     def listed(self, folder: Path, split: Split) -> list[Listed]:

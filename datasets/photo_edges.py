@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from bench.method import param
 from bench.operators.colour import luma
 from datasets.reading.derived import Derived
 
@@ -17,15 +18,15 @@ from datasets.reading.derived import Derived
 class PhotoEdges(Derived):
     """A is a drawing, black lines on white, B the photograph.
 
-    Lines: Canny, "A computational approach to edge detection", PAMI 1986, as scikit-image computes it, on the luma. pix2pix draws with HED, a
-    network whose weights would be needed.
+    Lines: Canny, "A computational approach to edge detection", PAMI 1986, as scikit-image computes it, on the luma. pix2pix draws with HED,
+    a network whose weights would be needed.
     """
 
     origin: ClassVar[str] = "the photographs themselves"
 
-    sigma: float = 1.5  # of the Gaussian before the gradient, pixels
-    low: float = 0.05  # thresholds of hysteresis, on the length of Sobel's gradient (a step of 1 has 4)
-    high: float = 0.12
+    sigma: float = param(1.5, "standard deviation of the Gaussian before the gradient, pixels")
+    low: float = param(0.05, "lower threshold of hysteresis, on the length of Sobel's gradient (a step of 1 has 4)")
+    high: float = param(0.12, "upper threshold")
 
     def __post_init__(self) -> None:
         if self.sigma < 0 or not 0 <= self.low <= self.high:

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from bench.method import param
 from datasets.reading.derived import Derived
 
-# Berlin and Kay's eleven basic colour terms ("Basic Color Terms", 1969) with a typical RGB of each, and the colour that marks it: those of facades
+# Berlin and Kay's eleven basic colour terms ("Basic Color Terms", 1969) with a typical RGB of each,
+# and the colour that marks it: those of facades
 _TERMS = {
     "black": ((0, 0, 0), (0, 0, 222)),
     "gray": ((128, 128, 128), (0, 48, 255)),
@@ -32,16 +34,16 @@ _TERMS = {
 class PhotoLabels(Derived):
     """A is a map of labels, B the photograph.
 
-    Regions: Felzenszwalb and Huttenlocher, "Efficient graph-based image segmentation", IJCV 2004, as scikit-image computes it. The label of a region
-    is the basic colour term nearest to its mean in CIELAB. Labels say where things end and how they look, not what they are; they are
-    painted in colours of facades, so that `fcn_score` reads them.
+    Regions: Felzenszwalb and Huttenlocher, "Efficient graph-based image segmentation", IJCV 2004, as scikit-image computes it. The label of
+    a region is the basic colour term nearest to its mean in CIELAB. Labels say where things end and how they look, not what they are; they
+    are painted in colours of facades, so that `fcn_score` reads them.
     """
 
     origin: ClassVar[str] = "the photographs themselves"
 
-    scale: float = 100.0  # larger makes larger regions
-    smooth: float = 0.8  # of the Gaussian before, pixels
-    least: int = 50  # pixels of a region
+    scale: float = param(100.0, "of the segmentation: larger makes larger regions")
+    smooth: float = param(0.8, "standard deviation of the Gaussian before, pixels")
+    least: int = param(50, "pixels of a region at least")
 
     def __post_init__(self) -> None:
         if self.scale <= 0 or self.smooth < 0 or self.least < 1:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from typing_extensions import override
 
 from bench.dataset import Split
+from bench.method import param
 from datasets.photos import Photos
 from datasets.reading.samples import SampleSet, SampleSource, sample_set
 
@@ -27,9 +28,9 @@ class PhotoPatches(SampleSource):
     licence: ClassVar[str] = Photos.licence
     layout: ClassVar[str] = Photos.layout
 
-    size: int = 32  # pixels
-    stride: int = 16  # pixels from one patch to the next
-    shrink: int = 2
+    size: int = param(32, "side of a patch, pixels")
+    stride: int = param(16, "pixels from one patch to the next")
+    shrink: int = param(2, "photographs are first made so many times smaller")
 
     def __post_init__(self) -> None:
         if min(self.stride, self.shrink) < 1 or not 1 <= self.size * self.shrink <= 256:

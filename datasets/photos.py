@@ -9,6 +9,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from bench.dataset import Picture, PictureSet, Source, Split
+from bench.method import param
 from datasets.reading.files import bundled, hash_files
 from datasets.reading.pixels import read_image
 
@@ -19,8 +20,8 @@ _COLOUR: dict[Split, tuple[str, ...]] = {
     ),
     "validation": ("skimage/data/chelsea.png",),
     "test": (
-        "skimage/data/coffee.png", "sklearn/datasets/images/flower.jpg", "ultralytics/assets/zidane.jpg", "skimage/data/hubble_deep_field.jpg",
-        "skimage/data/ihc.png", "skimage/data/retina.jpg",
+        "skimage/data/coffee.png", "sklearn/datasets/images/flower.jpg", "ultralytics/assets/zidane.jpg",
+        "skimage/data/hubble_deep_field.jpg", "skimage/data/ihc.png", "skimage/data/retina.jpg",
     ),
 }  # fmt: skip
 _GRAY: dict[Split, tuple[str, ...]] = {
@@ -32,20 +33,20 @@ _GRAY: dict[Split, tuple[str, ...]] = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Photos(Source):
-    """Photos of scikit-image, scikit-learn, ultralytics and matplotlib, each at least 300 pixels high and wide: six to train on, two to validate,
-    eleven to test.
+    """Photos of scikit-image, scikit-learn, ultralytics and matplotlib, each at least 300 pixels high and wide: six to train on,
+    two to validate, eleven to test.
 
-    One of the two to validate and five of those to test are gray: their three channels are equal. That is fair where a picture is to be made
-    sharp, clean or large, which is no easier without colour to a method that expects some, and not where its colour is asked for.
-    Three are no everyday photographs: galaxies, stained tissue and a retina. Other pictures of scikit-image are left out because they are small
-    or blurred (page, text, clock_motion), nearly empty (cell), drawn (horse, color, logo) or show a scene twice (motorcycle_right).
+    One of the two to validate and five of those to test are gray: their three channels are equal. That is fair where a picture is to be
+    made sharp, clean or large, which is no easier without colour to a method that expects some, and not where its colour is asked for.
+    Three are no everyday photographs: galaxies, stained tissue and a retina. Other pictures of scikit-image are left out because they are
+    small or blurred (page, text, clock_motion), nearly empty (cell), drawn (horse, color, logo) or show a scene twice (motorcycle_right).
     """
 
     origin: ClassVar[str] = "the wheels of scikit-image, scikit-learn, ultralytics and matplotlib"
     licence: ClassVar[str] = "those of the four packages (BSD-3, BSD-3, AGPL-3.0, PSF-like); most photos are public domain or CC"
     layout: ClassVar[str] = "nothing: found in the installed packages"
 
-    colour_only: bool = False  # without the gray ones
+    colour_only: bool = param(False, "leave out the gray photographs")
 
     @override
     def count(self, root: Path | None, split: Split) -> int:

@@ -1,7 +1,8 @@
-"""Pop-out displays on photographs: one item differs from all others, so it is known where people look. Made from files inside the dependencies.
+"""Pop-out displays on photographs: one item differs from all others, so it is known where people look.
+Made from files inside the dependencies.
 
-Treisman and Gelade, "A feature-integration theory of attention", Cognitive Psychology 1980: an odd colour, orientation, size or brightness is found
-at once, however many items there are.
+Treisman and Gelade, "A feature-integration theory of attention", Cognitive Psychology 1980: an odd colour, orientation, size or brightness
+is found at once, however many items there are.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from bench.dataset import SPLITS, PictureSet, Source, Split
+from bench.method import param
 from datasets.photos import Photos
 from datasets.reading.saliency import Seen
 
@@ -38,7 +40,8 @@ _CENTRE = 0.35  # of the sides: how far from the centre the odd item tends to be
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Popout(Source):
-    """Ellipses of one kind on a faded crop of a bundled photo; one is odd in colour, orientation, size or brightness. No photo is in two splits.
+    """Ellipses of one kind on a faded crop of a bundled photo; one is odd in colour, orientation, size or brightness.
+    No photo is in two splits.
 
     `mask` is the odd item; `target` a Gaussian there (85 %) and a wide one in the centre (15 %); `fixations` are drawn from it.
     Scene i of a split is a function of (seed, split, i) alone and is made when asked for. The group of a scene is its photo.
@@ -48,13 +51,13 @@ class Popout(Source):
     licence: ClassVar[str] = Photos.licence
     layout: ClassVar[str] = "nothing: found in the installed packages"
 
-    train: int = 1000  # scenes
-    validation: int = 60
-    test: int = 200
-    height: int = 96  # pixels
-    width: int = 128
-    looks: int = 20  # fixations a scene
-    seed: int = 0
+    train: int = param(1000, "training scenes")
+    validation: int = param(60, "validation scenes")
+    test: int = param(200, "test scenes")
+    height: int = param(96, "of a scene, pixels")
+    width: int = param(128, "of a scene, pixels")
+    looks: int = param(20, "fixations a scene")
+    seed: int = param(0, "of the random numbers that make the pictures")
 
     def __post_init__(self) -> None:
         if min(self.train, self.validation, self.test) < 0 or not (72 <= self.height <= 300 and 72 <= self.width <= 300) or self.looks < 1:

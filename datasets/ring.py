@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from bench.method import param
 from datasets.reading.points import EqualMixture
 
 
@@ -19,8 +20,8 @@ from datasets.reading.points import EqualMixture
 class Ring(EqualMixture):
     """`modes` equal Gaussians at the angles 2 pi k / modes."""
 
-    modes: int = 8
-    radius: float = 2.0
+    modes: int = param(8, "Gaussians on the ring")
+    radius: float = param(2.0, "of the ring")
 
     @override
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from bench.dataset import Split
 from bench.errors import Unavailable
+from bench.method import param
 from datasets.reading.files import FileSource, split_of
 from datasets.reading.folders import image_files
 from datasets.reading.names import Entry, by_stem
@@ -22,9 +23,9 @@ _PHOTOS = ("images", "../bsds500_color", "../BSR/BSDS500/data/images", "../BSDS5
 class SOD(FileSource):
     """Movahedi and Elder, "Design and perceptual validation of performance measures for salient object segmentation", POCV 2010.
 
-    All of it is for testing, as papers use it, or (`split=bsds`) the photographs of BSDS's training split are for training, a tenth of them for
-    validation. `pictures` may name a folder of predicted maps: those then stand in for the photographs, and the method `brightness` hands them on,
-    so that published predictions are judged like any method.
+    All of it is for testing, as papers use it, or (`split=bsds`) the photographs of BSDS's training split are for training, a tenth of them
+    for validation. `pictures` may name a folder of predicted maps: those then stand in for the photographs, and the method `brightness`
+    hands them on, so that published predictions are judged like any method.
     """
 
     origin: ClassVar[str] = (
@@ -36,8 +37,8 @@ class SOD(FileSource):
     )
     folders: ClassVar[tuple[str, ...]] = ("sod_saliency", "SOD")
 
-    split: Literal["test", "bsds"] = "test"
-    pictures: str = "photos"
+    split: Literal["test", "bsds"] = param("test", "test: all of it; bsds: BSDS's training photographs train and validate")
+    pictures: str = param("photos", "photos, or a folder of predicted maps that stand in for them")
 
     @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:

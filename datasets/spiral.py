@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from bench.method import param
 from datasets.reading.points import Curves
 
 
@@ -16,10 +17,10 @@ from datasets.reading.points import Curves
 class Spiral(Curves):
     """Distance and angle grow together, from 0 to `radius` and to `turns` full turns; the arms are rotated copies."""
 
-    arms: int = 2
-    turns: float = 1.0
-    radius: float = 2.0
-    std: float = 0.05
+    arms: int = param(2, "curves")
+    turns: float = param(1.0, "of an arm")
+    radius: float = param(2.0, "where an arm ends")
+    std: float = param(0.05, "standard deviation about an arm")
 
     @override
     def __post_init__(self) -> None:

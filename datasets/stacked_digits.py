@@ -13,6 +13,7 @@ from typing_extensions import override
 from bench import registry
 from bench.dataset import SPLITS, Split
 from bench.errors import UsageError
+from bench.method import param
 from datasets.reading.samples import SampleSet, SampleSource
 
 
@@ -24,11 +25,11 @@ class StackedDigits(SampleSource):
     licence: ClassVar[str] = "that of the digits"
     layout: ClassVar[str] = "nothing, or what the set `of` expects"
 
-    of: str = "digits"  # a set of gray pictures with ten classes: digits[size=32], mnist[size=28], ...
-    train: int = 25_600  # pictures
-    validation: int = 2_000
-    test: int = 5_000
-    seed: int = 0
+    of: str = param("digits", "a set of gray pictures with ten classes: digits[size=32], mnist[size=28], ...")
+    train: int = param(25_600, "training pictures")
+    validation: int = param(2_000, "validation pictures")
+    test: int = param(5_000, "test pictures")
+    seed: int = param(0, "of the draws of digits")
 
     def __post_init__(self) -> None:
         if min(self.train, self.validation, self.test) < 1:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from bench.method import param
 from datasets.reading.points import Curves
 
 
@@ -16,8 +17,8 @@ from datasets.reading.points import Curves
 class SwissRoll(Curves):
     """(t cos t, t sin t) / scale with t uniform in [1.5 pi, 4.5 pi]; the default noise is .25 before scaling."""
 
-    scale: float = 7.5
-    std: float = 0.25 / 7.5
+    scale: float = param(7.5, "coordinates are divided by it")
+    std: float = param(0.25 / 7.5, "standard deviation about the roll, after scaling")
 
     @override
     def curves(self, u: Tensor) -> Tensor:

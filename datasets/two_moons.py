@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from bench.method import param
 from datasets.reading.points import Curves
 
 
@@ -16,7 +17,7 @@ from datasets.reading.points import Curves
 class TwoMoons(Curves):
     """The upper moon around (0, 0), the lower around (1, .5)."""
 
-    std: float = 0.1
+    std: float = param(0.1, "standard deviation about a moon")
 
     @override
     def curves(self, u: Tensor) -> Tensor:

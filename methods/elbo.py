@@ -22,7 +22,9 @@ def kl(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 class Bernoulli(nn.Module):
-    """Every value of x in [0, 1] is a coin with probability `mean` (App. C.1): N x ... -> N nats. Its samples are shown as probabilities."""
+    """Every value of x in [0, 1] is a coin with probability `mean` (App. C.1): N x ... -> N nats.
+    Its samples are shown as probabilities.
+    """
 
     @override
     def forward(self, x: Tensor, mean: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ import dataclasses
 import torch
 from torch import Tensor
 
+from bench.method import param
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Noise:
@@ -30,8 +32,8 @@ class LevelledNoise(Noise):
     clipped and rounded ones, which are easier: on BSD68 at sigma 25 they stand at 20.50 instead of 20.19 dB.
     """
 
-    sigma: float | tuple[float, float] = 25.0  # on 0 .. 255; a pair is a range from which every picture draws its own
-    clip: bool = False  # clip to [0, 1] and round to 8 bits
+    sigma: float | tuple[float, float] = param(25.0, "level on 0 .. 255; a pair is a range from which every picture draws its own")
+    clip: bool = param(False, "clip to [0, 1] and round to 8 bits")
 
     def __post_init__(self) -> None:
         low, high = self._range

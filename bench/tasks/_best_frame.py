@@ -1,7 +1,8 @@
-"""Koehler et al., "Recording and playback of camera shake", ECCV 2012: a restored picture is as good as the sharp frame that it is closest to.
+"""Koehler et al., "Recording and playback of camera shake", ECCV 2012: a restored picture is as good as the sharp frame that it is closest
+to.
 
-Before they are compared, the restored picture is multiplied by one number and shifted by whole pixels to fit the frame; pixels that the shift
-brings in are black in both. The largest score counts, for each metric by itself. As the authors' evaluation code does it.
+Before they are compared, the restored picture is multiplied by one number and shifted by whole pixels to fit the frame; pixels that the
+shift brings in are black in both. The largest score counts, for each metric by itself. As the authors' evaluation code does it.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from bench.cards import Card
 from bench.dataset import Split
-from bench.method import Samples
+from bench.method import Samples, param
 from bench.metrics.accuracy import Accuracy
 from bench.metrics.cross_entropy import CrossEntropy
 from bench.task import Scores
@@ -27,7 +27,7 @@ _AT_ONCE = 1000  # examples
 class Classification(Minimise):
     """Learn classes from examples (`Samples` with labels). A subclass has the model and the examples."""
 
-    l2: float = 0.0  # times half the squares of all weights (not biases), added to what is descended
+    l2: float = param(0.0, "times half the squares of all weights (not biases), added to what is descended")
 
     def __post_init__(self) -> None:
         if self.l2 < 0:

@@ -49,7 +49,9 @@ class Contours:
                 _stamp(self.ground, self._place(minima) + torch.tensor([i, j]), 0.6 * _FINE, _INK)
 
     def draw(self, path: Tensor) -> Tensor:
-        """A path (T x 2, T >= 1) over the lines, a ring at its start, a dot at its end, crosses at the minimisers: 3 x side x side, [0, 1]."""
+        """A path (T x 2, T >= 1) over the lines, a ring at its start, a dot at its end, crosses at the minimisers: 3 x side x side, [0,
+        1].
+        """
         image, at = self.ground.clone(), self._place(path)
         at = at[at.isfinite().all(1)].clamp(-self.side, 2 * self.side)
         _stamp(image, _joined(at), 0.7 * _FINE, _PATH)

@@ -23,9 +23,15 @@ _LONGEST = 640  # pixels of a side; larger pictures are cut
 
 
 def write_gallery(
-    folder: Path, method: Method, photos: EvaluationSet, judge: DetectionEvaluation | None, show: Callable[[Tensor], Tensor] = lambda image: image
+    folder: Path,
+    method: Method,
+    photos: EvaluationSet,
+    judge: DetectionEvaluation | None,
+    show: Callable[[Tensor], Tensor] = lambda image: image,
 ) -> None:
-    """Write NN.json items and the PNG files they name (see `bench.store.record.TrialRecord.gallery`); `show` makes a picture visible (a window of CT)."""
+    """Write NN.json items and the PNG files they name (see `bench.store.record.TrialRecord.gallery`);
+    `show` makes a picture visible (a window of CT).
+    """
     items = [_restore(method, photos, i) | {"kind": "photo"} for i in _detailed(photos, _PHOTOS)]
     if judge:
         for i in _detailed(judge.scenes, _SCENES):

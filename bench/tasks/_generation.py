@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from bench.cards import Card
 from bench.dataset import Split
-from bench.method import Method
+from bench.method import Method, param
 from bench.metric import SampleMetric
 from bench.metrics.prdc import PRDC
 from bench.offers import Capability, FeatureCritic
@@ -37,10 +37,10 @@ class Generation(Task):
     verb: ClassVar[str] = "sample"
 
     data: str
-    samples: int = 1000  # drawn from a method and, at most, from the test split, to be compared
-    metrics: tuple[str, ...] = ()  # the first one chooses the best step
-    watched: int = 1  # how many of them, from the first, are computed in validation
-    z_dim: int = 64
+    samples: int = param(1000, "drawn from a method and, at most, from the test split, to be compared")
+    metrics: tuple[str, ...] = param((), "of sets of samples; the first one chooses the best step")
+    watched: int = param(1, "how many metrics, from the first, are computed in validation")
+    z_dim: int = param(64, "entries of a latent")
 
     def __post_init__(self) -> None:
         if self.samples < 2 or self.z_dim < 1 or not 1 <= self.watched <= len(self.metrics):

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from bench.cards import Card
 from bench.dataset import SPLITS, PictureSet, Split
-from bench.method import Batch, Method
+from bench.method import Batch, Method, param
 from bench.metric import Metric
 from bench.task import Task
 from bench.tasks._gallery import write_gallery
@@ -29,9 +29,9 @@ class PictureTask(Task):
     verb: ClassVar[str] = "restore"
 
     data: str
-    pictures: int = 0  # test pictures at most, evenly spread; 0: all
-    metrics: tuple[str, ...] = ()  # the first one chooses the best step
-    on_corrupt: Literal["refuse", "skip"] = "refuse"
+    pictures: int = param(0, "test pictures at most, evenly spread; 0: all")
+    metrics: tuple[str, ...] = param((), "the first one chooses the best step")
+    on_corrupt: Literal["refuse", "skip"] = param("refuse", "refuse: stop at a corrupt file, by name; skip: leave it out, which the record says")
 
     # -- what a subclass has
     def _split(self, split: Split) -> PictureSet:

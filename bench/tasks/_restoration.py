@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from bench.dataset import Picture, PictureSet, Split
 from bench.errors import UsageError
-from bench.method import Batch, Method
+from bench.method import Batch, Method, param
 from bench.metric import ImageMetric
 from bench.offers import Capability
 from bench.stream import mix
@@ -32,13 +32,13 @@ class Restoration(PictureTask):
     Training uses the data set's own training split, or the bundled photos where it has none; validation likewise.
     """
 
-    data: str = "photos"
-    crop: int = 256  # training crops, pixels
-    tile: int = 256  # test tiles, pixels; 0: whole pictures
-    tiles_per_picture: int = 0  # at most, evenly spread, so that no photograph outweighs the others in a mean; 0: all
-    least_contrast: float = 20 / 255  # flatter tiles are left out: on them damage cannot be seen, and scores measure noise
-    metrics: tuple[str, ...] = ("psnr", "ssim", "gmsd", "haarpsi", "lpips")
-    profile: str = "default"  # whose convention "psnr" and "ssim" follow (bench/tasks/_profiles.py)
+    data: str = param("photos", "data set to test on, and to train on where it has a training split")
+    crop: int = param(256, "side of training crops, pixels")
+    tile: int = param(256, "side of test tiles, pixels; 0: whole pictures")
+    tiles_per_picture: int = param(0, "at most, evenly spread, so that no photograph outweighs the others in a mean; 0: all")
+    least_contrast: float = param(20 / 255, "flatter tiles are left out: on them damage cannot be seen, and scores measure noise")
+    metrics: tuple[str, ...] = param(("psnr", "ssim", "gmsd", "haarpsi", "lpips"), "of pictures; the first one chooses the best step")
+    profile: str = param("default", 'whose convention "psnr" and "ssim" follow (bench/tasks/_profiles.py)')
 
     def __post_init__(self) -> None:
         if self.crop < 8 or min(self.tile, self.tiles_per_picture, self.pictures) < 0:
@@ -74,8 +74,8 @@ class Restoration(PictureTask):
     def validate(self, method: Method) -> dict[str, float]:
         """The mean of the first image metric over the validation pictures, of which none is ever left out.
 
-        A picture without error counts as the metric's `ceiling` (100 dB): over the others alone the mean would rise when that picture gets worse,
-        and an infinite mean would hide them. So one update compares with another.
+        A picture without error counts as the metric's `ceiling` (100 dB): over the others alone the mean would rise when that picture gets
+        worse, and an infinite mean would hide them. So one update compares with another.
         """
         column, metric = next(iter(self._metrics[0].items()))
         values = [metric(x_hat, batch.target) for batch, x_hat in self._validation.restore(method) if batch.target is not None]
@@ -141,7 +141,9 @@ class Restoration(PictureTask):
         return self._evaluation_set(self._cut("validation"), part=1)
 
     def _cut(self, split: Split) -> list[Picture]:
-        """`tiles_per_picture` of the tiles of every picture of a split. Pictures that have none are noted; where none has any, it is an error."""
+        """`tiles_per_picture` of the tiles of every picture of a split. Pictures that have none are noted;
+        where none has any, it is an error.
+        """
         cut = {picture.name: list(self._tiles(picture)) for picture in self._whole(split)}
         why = f"no tile of {self.tile} x {self.tile} pixels has a contrast of {self.least_contrast:.3g} or more"
         if not any(cut.values()):

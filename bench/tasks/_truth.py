@@ -25,7 +25,8 @@ _OTHERS = 10  # pictures whose fixations are the negatives of the shuffled AUC
 class Truth:
     """The truth about the pictures of a split, read when asked for; `baseline` makes the map to beat, 1 x H x W of any size.
 
-    A picture whose truth is empty (an all-black density, no fixations, no object in its mask) has none: no measure judges it, whichever it reads.
+    A picture whose truth is empty (an all-black density, no fixations, no object in its mask) has none: no measure
+    judges it, whichever it reads.
     """
 
     pictures: PictureSet
@@ -116,7 +117,9 @@ def _lack(seen: Seen) -> str:
 
 
 def resized(maps: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Pictures or maps in [0, 1], ... x H x W, at another size as MATLAB's `imresize` makes it, clipped to [0, 1]; unchanged if it has that."""
+    """Pictures or maps in [0, 1], ... x H x W, at another size as MATLAB's `imresize` makes it, clipped to [0, 1];
+    unchanged if it has that.
+    """
     if tuple(maps.shape[-2:]) == tuple(size):
         return maps
     down, across = (weights(n, m).to(maps) for n, m in zip(maps.shape[-2:], size, strict=True))

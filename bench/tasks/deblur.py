@@ -19,7 +19,7 @@ from bench import registry
 from bench.cards import Card
 from bench.dataset import SPLITS, Picture, PictureSet, Split
 from bench.errors import UsageError
-from bench.method import Batch, Method
+from bench.method import Batch, Method, param
 from bench.offers import Capability
 from bench.stream import mix
 from bench.task import Scores
@@ -40,17 +40,17 @@ _VALIDATION_SCENES = 12
 class Deblur(Restoration):
     """Restore motion-blurred photographs; scored on unseen photographs and by a detector on unseen scenes.
 
-    A data set that brings its own blur (gopro, levin, kohler) is judged as it is, whole, and by the best of its sharp frames where it brings many
-    (kohler, with profile=kohler); any other is cut into tiles and blurred by `blur`.
+    A data set that brings its own blur (gopro, levin, kohler) is judged as it is, whole, and by the best of its sharp frames where it
+    brings many (kohler, with profile=kohler); any other is cut into tiles and blurred by `blur`.
     Training uses the data set's own training split, or the bundled photos where it has none, mixed with digit scenes.
     """
 
-    blur: str = "motion_blur[max_len=60,noise=0.008]"
-    kernels: int = 4096  # blur kernels to train with
-    scenes_data: str = "digit_scenes[train=512]"
-    scenes: int = 300  # scenes to detect in; 0: no detection
-    scene_share: float = 0.5  # of training crops taken from scenes
-    detection: str = "detection"
+    blur: str = param("motion_blur[max_len=60,noise=0.008]", "degradation of pictures that come without a blurred version")
+    kernels: int = param(4096, "blur kernels to train with")
+    scenes_data: str = param("digit_scenes[train=512]", "data set of the scenes")
+    scenes: int = param(300, "scenes to detect in; 0: no detection")
+    scene_share: float = param(0.5, "of training crops taken from scenes")
+    detection: str = param("detection", "metric of the scenes, with its detector")
 
     @override
     def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
 """Denoising: gray or colour photographs under noise of a known or an unknown level.
 
-Zhang et al., "Beyond a Gaussian denoiser", TIP 2017: the protocol of the gray tables, `data=bsd68,tile=0`. BM3D, their usual classical row, is not
-among the methods: its reference implementation may not be used commercially or passed on; who has it can join it by `--plugin`.
+Zhang et al., "Beyond a Gaussian denoiser", TIP 2017: the protocol of the gray tables, `data=bsd68,tile=0`. BM3D, their usual classical row,
+is not among the methods: its reference implementation may not be used commercially or passed on; who has it can join it by `--plugin`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing_extensions import override
 from bench import registry
 from bench.dataset import Picture
 from bench.errors import UsageError
-from bench.method import Batch, Method
+from bench.method import Batch, Method, param
 from bench.offers import Capability
 from bench.operators.colour import luma
 from bench.operators.noise import Noise
@@ -37,15 +37,16 @@ _BLIND = (0.0, 55.0)  # DnCNN-B, Sec. IV-A
 class Denoise(Restoration):
     """Remove noise; every picture that is judged has noise of its own seed, the same for every method.
 
-    Methods are told the level (`Batch.sigma`) where it is one number and training sees the same; else it is 0 and denoising is blind. Pictures
-    that come with a noisy version (cc15) are judged as they are. Methods may read `channels`, and `corrupt`, which measures clean pictures anew.
+    Methods are told the level (`Batch.sigma`) where it is one number and training sees the same; else it is 0 and denoising is
+    blind. Pictures that come with a noisy version (cc15) are judged as they are. Methods may read `channels`, and `corrupt`,
+    which measures clean pictures anew.
     """
 
-    noise: str = "gaussian"  # on pictures that came without; "real": there are none such
-    sigma: Level = 25.0  # on 0 .. 255, what `noise` means by it; a pair is a range from which every picture draws, "blind" (0, 55)
-    train_sigma: Level | None = None  # in training, such as "blind" for DnCNN-B; None: the same
-    channels: Literal[1, 3] = 1
-    crop: int = 40
+    noise: str = param("gaussian", "degradation of pictures that come without a noisy version; real: there are none such")
+    sigma: Level = param(25.0, 'level on 0 .. 255, as `noise` means it; a pair is a range from which every picture draws, "blind" (0, 55)')
+    train_sigma: Level | None = param(None, 'the same in training, such as "blind" for DnCNN-B; None: as `sigma`')
+    channels: Literal[1, 3] = param(1, "1: gray pictures; 3: colour")
+    crop: int = param(40, "side of training crops, pixels")
 
     @override
     def __post_init__(self) -> None:

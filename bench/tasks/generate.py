@@ -18,7 +18,7 @@ from typing_extensions import override
 from bench import registry
 from bench.dataset import SPLITS, Split
 from bench.errors import UsageError
-from bench.method import Method, Samples
+from bench.method import Method, Samples, param
 from bench.metrics.nearest_neighbour import NearestNeighbour
 from bench.offers import FeatureCritic
 from bench.tasks._generation import Generation
@@ -36,18 +36,21 @@ class Generate(Generation):
 
     verb: ClassVar[str] = "sample"
 
-    data: str = "digits"
-    metrics: tuple[str, ...] = (
-        "fd[net=digits_cnn]",
-        "prdc",
-        "mode_score",
-        "geometry_score[repeats=100]",
-        "nearest_neighbour",
+    data: str = param("digits", "set of small pictures")
+    metrics: tuple[str, ...] = param(
+        (
+            "fd[net=digits_cnn]",
+            "prdc",
+            "mode_score",
+            "geometry_score[repeats=100]",
+            "nearest_neighbour",
+        ),
+        "of sets of pictures; the first one chooses the best step",
     )
-    backbone: Literal["conv", "mlp"] = "conv"
-    width: int = 32  # conv: channels beside the picture, doubled at every halving of its side; mlp: units of a layer
-    layers: int = 2  # hidden, of the mlp; the conv nets have one for every halving of the side down to 4
-    critic_norm: Literal["none", "batch"] = "none"  # of the conv critic; gradient penalties need none
+    backbone: Literal["conv", "mlp"] = param("conv", "kind of the default networks")
+    width: int = param(32, "conv: channels beside the picture, doubled at every halving of its side; mlp: units of a layer")
+    layers: int = param(2, "hidden ones of the mlp; the conv nets have one for every halving of the side down to 4")
+    critic_norm: Literal["none", "batch"] = param("none", "of the conv critic; gradient penalties need none")
 
     @override
     def __post_init__(self) -> None:

@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from bench.cards import Card
 from bench.dataset import Split
+from bench.method import param
 from bench.metrics.margin import Margin
 from bench.metrics.population_error import PopulationError
 from bench.task import Scores
@@ -25,7 +26,8 @@ from bench.tasks._minimise import Minimise
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class Interpolate(Minimise):
-    """Read a label that is itself the first feature, beside two constants and features that only one example has; all examples in every update.
+    """Read a label that is itself the first feature, beside two constants and features that only one example has;
+    all examples in every update.
 
     Features: y, 1, 1, then one private to each positive example and five private to each negative one. New points have private features of
     their own, on which no weight was trained, so one point of either label stands for all.
@@ -33,9 +35,9 @@ class Interpolate(Minimise):
 
     verb: ClassVar[str] = "minimise"
 
-    examples: int = 60
-    p: float = 0.6  # probability of a positive label
-    data_seed: int = 0
+    examples: int = param(60, "in all, and in every update")
+    p: float = param(0.6, "probability of a positive label")
+    data_seed: int = param(0, "of the labels")
 
     def __post_init__(self) -> None:
         if not (self.examples >= 2 and 0.5 < self.p < 1):

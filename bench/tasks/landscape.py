@@ -1,7 +1,8 @@
 """Test functions of the plane with known minima: how does an update rule cross valleys, plateaus and saddles?
 
-Starts: of the test literature, from which the comparison of rules begins. DeepOBS (Schneider, Balles, Hennig, ICLR 2019, arXiv:1903.05499) has
-its own for the three that it uses, and adds noise: start=(-0.5,1.5) for rosenbrock, (-4.5,4.5) for beale, (2.5,12.5) for branin; noise=1.
+Starts: of the test literature, from which the comparison of rules begins. DeepOBS (Schneider, Balles, Hennig, ICLR 2019,
+arXiv:1903.05499) has its own for the three that it uses, and adds noise: start=(-0.5,1.5) for rosenbrock, (-4.5,4.5) for beale,
+(2.5,12.5) for branin; noise=1.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing_extensions import override
 
 from bench.cards import Card
 from bench.dataset import Split
-from bench.method import Method
+from bench.method import Method, param
 from bench.metrics.distance import Distance
 from bench.metrics.suboptimality import Suboptimality
 from bench.task import Scores
@@ -34,10 +35,10 @@ class Landscape(Minimise):
 
     verb: ClassVar[str] = "minimise"
 
-    function: Literal["rosenbrock", "beale", "branin", "quadratic", "saddle"] = "rosenbrock"
-    noise: float = 0.0  # standard deviation of both coordinates of a constant added to each example's gradient
-    start: tuple[float, ...] = ()  # instead of the function's own
-    spread: float = 0.0  # standard deviation of the start about that, from the trial's seed
+    function: Literal["rosenbrock", "beale", "branin", "quadratic", "saddle"] = param("rosenbrock", "of the plane, with known minima")
+    noise: float = param(0.0, "standard deviation of both coordinates of a constant added to each example's gradient")
+    start: tuple[float, ...] = param((), "two numbers; empty: the function's own")
+    spread: float = param(0.0, "standard deviation of the start about that, from the trial's seed")
 
     def __post_init__(self) -> None:
         if min(self.noise, self.spread) < 0 or len(self.start) not in (0, 2):
@@ -155,13 +156,17 @@ def _branin(w: Tensor) -> Tensor:
 
 
 def _quadratic(w: Tensor) -> Tensor:
-    """(u^2 + v^2 / 1000) / 2, u and v the plane turned by 45 degrees: a rate for each of x and y cannot undo the condition number of 1000."""
+    """(u^2 + v^2 / 1000) / 2, u and v the plane turned by 45 degrees:
+    a rate for each of x and y cannot undo the condition number of 1000.
+    """
     x, y = w.unbind(-1)
     return ((x + y).square() + (x - y).square() / 1000) / 4
 
 
 def _saddle(w: Tensor) -> Tensor:
-    """x^2 - y^2 + y^4 / 2: a strict saddle at 0 that the start nearly runs into, the sides bent up so that there are minima, at y = 1 and -1."""
+    """x^2 - y^2 + y^4 / 2: a strict saddle at 0 that the start nearly runs into, the sides bent up so that there are minima, at y = 1 and
+    -1.
+    """
     x, y = w.unbind(-1)
     return x.square() - y.square() + y**4 / 2
 

@@ -1,6 +1,7 @@
 """Low-dose CT: how close to the slice that enough photons would have shown?
 
-Yang et al., "Low-Dose CT Image Denoising Using a GAN with Wasserstein Distance and Perceptual Loss", IEEE TMI 37(6), 2018 (arXiv:1708.00961).
+Yang et al., "Low-Dose CT Image Denoising Using a GAN with Wasserstein Distance and Perceptual Loss", IEEE TMI
+37(6), 2018 (arXiv:1708.00961).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing_extensions import override
 from bench import registry
 from bench.dataset import Picture, PictureSet
 from bench.errors import UsageError
-from bench.method import Batch, Method
+from bench.method import Batch, Method, param
 from bench.offers import Capability
 from bench.operators import ct
 from bench.stream import mix
@@ -33,18 +34,20 @@ _TRAIN_PART = 2  # of the noise seeds: 0 and 1 are the test and the validation s
 class LDCT(Restoration):
     """Restore CT slices from few photons; whole slices are scored, within the window of the belly (-160 to 240 HU) and over all HU.
 
-    Pictures have one channel, HU from -1024 to 3072 on [0, 1]. A data set that brings low-dose slices (mayo) is judged as it is; to any other
-    the low dose is done (`dose`): a noisy sinogram, which methods may ask for, and its reconstruction. Training pairs are made once, as in a
-    study, stay on the device (2 MB a pair of 512 x 512) and are cropped at random. Methods may read `scanner` and `scans`.
+    Pictures have one channel, HU from -1024 to 3072 on [0, 1]. A data set that brings low-dose slices (mayo) is judged as it is; to any
+    other the low dose is done (`dose`): a noisy sinogram, which methods may ask for, and its reconstruction. Training pairs are made once,
+    as in a study, stay on the device (2 MB a pair of 512 x 512) and are cropped at random. Methods may read `scanner` and `scans`.
     """
 
-    data: str = "ellipses"
-    dose: str = "low_dose"
-    crop: int = 80  # training crops, pixels
-    tile: int = 0
-    least_contrast: float = 0.0
-    metrics: tuple[str, ...] = ("psnr", "ssim", "psnr_hu[window=full]", "ssim_hu[window=full]", "rmse_hu")
-    profile: str = "ct_window"
+    data: str = param("ellipses", "data set of CT slices")
+    dose: str = param("low_dose", "degradation of slices that come without a low-dose version")
+    crop: int = param(80, "side of training crops, pixels")
+    tile: int = param(0, "0: whole slices, as a scanner turns round them")
+    least_contrast: float = param(0.0, "whole slices are never left out")
+    metrics: tuple[str, ...] = param(
+        ("psnr", "ssim", "psnr_hu[window=full]", "ssim_hu[window=full]", "rmse_hu"), "of slices; the first one chooses the best step"
+    )
+    profile: str = param("ct_window", 'whose convention "psnr" and "ssim" follow (bench/tasks/_profiles.py)')
 
     @override
     def __post_init__(self) -> None:
@@ -82,7 +85,9 @@ class LDCT(Restoration):
 
     @override
     def degrade(self, x: Tensor, rng: torch.Generator) -> Batch:
-        """Whole slices N x 1 x S x S as few photons show them; in the truth, too, nothing is less than air, and beyond the disc there is no more."""
+        """Whole slices N x 1 x S x S as few photons show them;
+        in the truth, too, nothing is less than air, and beyond the disc there is no more.
+        """
         x = x.to(self.device)
         sinogram = self._dose.scan(x, rng)
         target = ct.picture(ct.attenuation(x) * ct.inscribed(x.shape[-1], x.device))

@@ -1,7 +1,8 @@
 """Classify small pictures: how fast and how well does an update rule train a network?
 
-Networks of growing size on digits, MNIST and CIFAR-10, after DeepOBS (Schneider, Balles, Hennig, ICLR 2019, arXiv:1903.05499), whose CIFAR-10
-problem is data=cifar10,network=3c3d,l2=0.002 with 128 pictures an update (recalled). It augments and standardises its pictures; this task does not.
+Networks of growing size on digits, MNIST and CIFAR-10, after DeepOBS (Schneider, Balles, Hennig, ICLR 2019, arXiv:1903.05499),
+whose CIFAR-10 problem is data=cifar10,network=3c3d,l2=0.002 with 128 pictures an update (recalled). It augments and standardises
+its pictures; this task does not.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing_extensions import override
 from bench import registry
 from bench.dataset import SPLITS, Split
 from bench.errors import UsageError
-from bench.method import Samples
+from bench.method import Samples, param
 from bench.tasks._classification import Classification
 from bench.tasks._splits import skipped_note
 from datasets.reading.samples import SampleSet, SampleSource
@@ -31,9 +32,9 @@ class Learn(Classification):
 
     verb: ClassVar[str] = "minimise"
 
-    data: str = "digits[size=8]"
-    network: Literal["logistic", "mlp", "conv", "3c3d"] = "mlp"
-    width: int = 32  # mlp: hidden units; conv: channels of its second layer
+    data: str = param("digits[size=8]", "labelled set of small pictures")
+    network: Literal["logistic", "mlp", "conv", "3c3d"] = param("mlp", "that is trained")
+    width: int = param(32, "mlp: hidden units; conv: channels of its second layer")
 
     @override
     def __post_init__(self) -> None:

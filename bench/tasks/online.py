@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from bench.cards import Card
 from bench.dataset import Split
+from bench.method import param
 from bench.metrics.distance import Distance
 from bench.metrics.regret import Regret
 from bench.task import Scores
@@ -31,9 +32,11 @@ class Online(Minimise):
 
     verb: ClassVar[str] = "minimise"
 
-    problem: Literal["reddi", "reddi_rare", "reddi_stochastic"] = "reddi"
-    C: float = 3.0  # of reddi
-    start: float = 0.0
+    problem: Literal["reddi", "reddi_rare", "reddi_stochastic"] = param(
+        "reddi", "whose losses are played: reddi is that of Theorem 1, the others are those of Section 5"
+    )
+    C: float = param(3.0, "slope of the steep rounds of reddi")
+    start: float = param(0.0, "x before the first round")
 
     def __post_init__(self) -> None:
         if not (self.C > 2 and -1 <= self.start <= 1):
@@ -89,7 +92,9 @@ class Online(Minimise):
 
 
 class _Player(nn.Module):
-    """A point, the number of rounds it has played and what they cost it against -1; kept while training, as batch norm keeps its averages."""
+    """A point, the number of rounds it has played and what they cost it against -1; kept while training,
+    as batch norm keeps its averages.
+    """
 
     t: Tensor
     lost: Tensor

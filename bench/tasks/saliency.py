@@ -19,7 +19,7 @@ from bench import registry
 from bench.cards import Card
 from bench.dataset import SPLITS, PictureSet, Split
 from bench.errors import Unavailable, UsageError
-from bench.method import Batch, Method
+from bench.method import Batch, Method, param
 from bench.metric import ImageMetric, SaliencyMetric
 from bench.offers import Capability
 from bench.stream import mix
@@ -39,18 +39,22 @@ _BASELINE = 512  # training maps whose mean is the baseline of the information g
 class Saliency(PictureTask):
     """Predict a map in [0, 1], N x 1 x H x W, of pictures that may be noisy.
 
-    A metric that compares with what the data set does not bring (fixations, an object's mask) is left out, with the reason; a picture whose truth
-    is empty is named and left out of every metric alike. Training and validation use the data set's own splits, or pop-out scenes where it has none.
+    A metric that compares with what the data set does not bring (fixations, an object's mask) is left out, with the reason; a picture
+    whose truth is empty is named and left out of every metric alike. Training and validation use the data set's own splits, or
+    pop-out scenes where it has none.
 
     Methods read `size`, the height and width of training pictures, and `sigma`.
     """
 
-    data: str = "popout"
-    height: int = 192  # pixels of what a method sees; maps are scored at the size of the truth
-    width: int = 256
-    whole: bool = False  # show test pictures at their own size
-    sigma: float = 0.0  # deviation of Gaussian noise on what a method sees, clipped to [0, 1]
-    metrics: tuple[str, ...] = ("cc", "kl", "nss", "auc_judd", "sim", "auc_borji", "shuffled_auc", "information_gain", "emd", "mae", "f_beta")
+    data: str = param("popout", "data set of photographs with maps")
+    height: int = param(192, "of what a method sees, pixels; maps are scored at the size of the truth")
+    width: int = param(256, "of what a method sees, pixels")
+    whole: bool = param(False, "show test pictures at their own size")
+    sigma: float = param(0.0, "standard deviation of Gaussian noise on what a method sees, clipped to [0, 1]")
+    metrics: tuple[str, ...] = param(
+        ("cc", "kl", "nss", "auc_judd", "sim", "auc_borji", "shuffled_auc", "information_gain", "emd", "mae", "f_beta"),
+        "of maps; the first one chooses the best step",
+    )
 
     def __post_init__(self) -> None:
         if min(self.height, self.width) < 16 or self.pictures < 0 or self.sigma < 0:

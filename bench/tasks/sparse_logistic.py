@@ -1,7 +1,8 @@
 """Logistic regression on features of which most are rare, as words are: what adaptive rates were made for.
 
 Duchi, Hazan, Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization", JMLR 12, 2011, Sec. 1.3: rare features
-that decide get large steps. Data are made up: feature j is 1 with probability min(1/2, 5 / j^power), labels follow a logistic model of them.
+that decide get large steps. Data are made up: feature j is 1 with probability min(1/2, 5 / j^power), labels
+follow a logistic model of them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from bench.dataset import SPLITS, Split
-from bench.method import Samples
+from bench.method import Samples, param
 from bench.stream import mix
 from bench.tasks._classification import Classification
 
@@ -30,11 +31,11 @@ class SparseLogistic(Classification):
 
     verb: ClassVar[str] = "minimise"
 
-    l2: float = 1e-3
-    features: int = 500
-    count: int = 2000  # examples of each split
-    power: float = 1.0  # how fast frequencies fall
-    data_seed: int = 0
+    l2: float = param(1e-3, "times half the squares of all weights (not biases), added to what is descended")
+    features: int = param(500, "of an example")
+    count: int = param(2000, "examples of each split")
+    power: float = param(1.0, "how fast the frequencies of features fall")
+    data_seed: int = param(0, "of the examples")
 
     @override
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from bench.dataset import Picture
 from bench.errors import UsageError
-from bench.method import Batch
+from bench.method import Batch, param
 from bench.offers import Capability
 from bench.spec import parse
 from bench.tasks._pictures import EvaluationSet, evaluation_set
@@ -27,14 +27,17 @@ from datasets.degrade.bicubic import Bicubic
 class SuperResolution(Restoration):
     """Enlarge photographs by `scale`; `observed` is the small one, 8 bits.
 
-    A data set that brings its small pictures (set5, set14, bsd100, urban100) is judged on those, whole; any other is cut into tiles and shrunk.
+    A data set that brings its small pictures (set5, set14, bsd100, urban100) is judged on those, whole; any
+    other is cut into tiles and shrunk.
     """
 
-    scale: Literal[2, 3, 4] = 4
-    crop: int = 96  # training crops, pixels of the large picture
-    train_data: str = "photos"  # to train and validate on where `data` has no such split
-    profile: str = "srgan_daala"
-    metrics: tuple[str, ...] = ()  # empty: the profile's PSNR and SSIM, those of the literature with a border of `scale`, GMSD, LPIPS
+    scale: Literal[2, 3, 4] = param(4, "sides of the large picture over those of the small one")
+    crop: int = param(96, "side of training crops, pixels of the large picture")
+    train_data: str = param("photos", "to train and validate on where `data` has no such split")
+    profile: str = param("srgan_daala", 'whose convention "psnr" and "ssim" follow (bench/tasks/_profiles.py)')
+    metrics: tuple[str, ...] = param(
+        (), "of pictures; empty: the profile's PSNR and SSIM, those of the literature with a border of `scale`, GMSD, LPIPS"
+    )
 
     @override
     def __post_init__(self) -> None:

@@ -19,7 +19,7 @@ from typing_extensions import override
 from bench import registry
 from bench.dataset import SPLITS, Split
 from bench.errors import Unavailable, UsageError
-from bench.method import Method, Samples
+from bench.method import Method, Samples, param
 from bench.metric import SampleMetric
 from bench.metrics.modes import Modes
 from bench.offers import FeatureCritic
@@ -37,24 +37,24 @@ _SIDE, _POINTS = 160, 500  # of a frame of the film: pixels, points
 class Toy2D(Generation):
     """Match a toy distribution from 2,500 points of it; training points are drawn afresh for every batch.
 
-    Methods are ranked by `c2st_1nn`: whether the nearest neighbour of a point tells if it is real. As points grow in number it tends to a divergence
-    of the two laws (Henze and Penrose 1999), so that modes dropped, modes of uneven weight, points between them and points heaped on the
-    centres all count, each by its share. A count of modes is full with one good point on each; `sliced_wasserstein` hardly feels what
-    happens at the scale of a narrow mode.
+    Methods are ranked by `c2st_1nn`: whether the nearest neighbour of a point tells if it is real. As points grow in number it tends to a
+    divergence of the two laws (Henze and Penrose 1999), so that modes dropped, modes of uneven weight, points between them and points
+    heaped on the centres all count, each by its share. A count of modes is full with one good point on each; `sliced_wasserstein` hardly
+    feels what happens at the scale of a narrow mode.
 
     The weak critic of the collapse recipe is `critic_layers=1,critic_scale=4`.
     """
 
     verb: ClassVar[str] = "sample"
 
-    data: str = "ring"
-    samples: int = 2500
-    metrics: tuple[str, ...] = ("c2st_1nn", "modes", "sliced_wasserstein")
-    watched: int = 2
-    width: int = 128  # of every hidden layer
-    generator_layers: int = 2  # hidden
-    critic_layers: int = 2
-    critic_scale: float = 1.0  # the critic sees points divided by this
+    data: str = param("ring", "distribution of points")
+    samples: int = param(2500, "points drawn from a method and from the distribution, to be compared")
+    metrics: tuple[str, ...] = param(("c2st_1nn", "modes", "sliced_wasserstein"), "of sets of points; the first one chooses the best step")
+    watched: int = param(2, "how many metrics, from the first, are computed in validation")
+    width: int = param(128, "units of every hidden layer")
+    generator_layers: int = param(2, "hidden layers of the generator")
+    critic_layers: int = param(2, "hidden layers of the critic")
+    critic_scale: float = param(1.0, "the critic sees points divided by this")
 
     @override
     def __post_init__(self) -> None:

@@ -1,6 +1,7 @@
 """Translation between two kinds of pictures: labels to photographs, edges to photographs, gray to colour, one domain to another.
 
-Isola et al., pix2pix, CVPR 2017 (pairs; jitter of Sec. 6.2; FCN-score of Sec. 3.2) and Zhu et al., CycleGAN, ICCV 2017 (two domains without pairs).
+Isola et al., pix2pix, CVPR 2017 (pairs; jitter of Sec. 6.2; FCN-score of Sec. 3.2) and Zhu et al., CycleGAN, ICCV
+2017 (two domains without pairs).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from bench import registry
 from bench.cards import Card
 from bench.dataset import Picture, PictureSet, Split
 from bench.errors import UsageError
-from bench.method import Batch, Method
+from bench.method import Batch, Method, param
 from bench.metric import SampleMetric
 from bench.metrics.fcn_score import FCNScore
 from bench.offers import Capability
@@ -37,16 +38,17 @@ Judged = Sequence[tuple[Batch, Tensor]]
 class Translate(Restoration):
     """Turn pictures of one kind into another; scored on unseen ones, against their partners and as a set.
 
-    Data are pairs A and B (photo_edges, photo_grey, photo_labels, facades, folder_pair, coco_masks), or two domains that a source opens one at a time
-    (folder_unpaired). Methods that need pairs and those that do not compete on the same pairs; of two domains, only sets are compared.
+    Data are pairs A and B (photo_edges, photo_grey, photo_labels, facades, folder_pair, coco_masks), or two domains that a source
+    opens one at a time (folder_unpaired). Methods that need pairs and those that do not compete on the same pairs; of two
+    domains, only sets are compared.
     """
 
-    data: str = "photo_edges"
-    direction: Literal["AtoB", "BtoA"] = "AtoB"
-    load: int = 0  # side to which whole training pictures are squeezed before they are cropped (pix2pix: 286 for crops of 256); 0: not
-    metrics: tuple[str, ...] = ("l1", "psnr", "ssim", "lpips")
-    set_metrics: tuple[str, ...] = ("fd[net=squeezenet1_0]", "sliced_wasserstein")  # the made pictures as a set beside the true ones
-    segmentation: str = ""  # "fcn_score[...]": read labels in the made pictures
+    data: str = param("photo_edges", "pairs, or two domains")
+    direction: Literal["AtoB", "BtoA"] = param("AtoB", "which side is observed, and which is the target")
+    load: int = param(0, "side to which whole training pictures are squeezed before they are cropped (pix2pix: 286 for crops of 256); 0: not")
+    metrics: tuple[str, ...] = param(("l1", "psnr", "ssim", "lpips"), "of pictures and their partners; the first one chooses the best step")
+    set_metrics: tuple[str, ...] = param(("fd[net=squeezenet1_0]", "sliced_wasserstein"), "of the made pictures as a set beside the true ones")
+    segmentation: str = param("", '"fcn_score[...]": read labels in the made pictures')
 
     @override
     def __post_init__(self) -> None:

@@ -15,6 +15,7 @@ from typing import Literal
 from torch import Tensor
 
 from bench.errors import UsageError
+from bench.method import param
 from bench.operators.resize import Border, weights
 
 
@@ -22,8 +23,8 @@ from bench.operators.resize import Border, weights
 class Bicubic:
     """Bicubic shrinking by a whole factor."""
 
-    scale: Literal[2, 3, 4] = 4
-    border: Border = "replicate"
+    scale: Literal[2, 3, 4] = param(4, "sides of the large picture over those of the small one")
+    border: Border = param("replicate", "how the large picture goes on beyond its edge")
 
     def crop(self, large: Tensor) -> Tensor:
         """N x C x H x W without the last rows and columns that `scale` does not divide ("modcrop").

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import UsageError
+from bench.method import param
 from bench.operators import ct
 
 _SOURCE = {"parallel": math.inf, "fan": 1.7}  # from the axis, in sides of the picture: 595 mm to 350 mm
@@ -28,14 +29,16 @@ _SOURCE = {"parallel": math.inf, "fan": 1.7}  # from the axis, in sides of the p
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LowDose:
-    """A scan with few photons. Slices are pictures on [0, 1] (see `bench.operators.ct`), `field` mm wide, with air outside the inscribed disc."""
+    """A scan with few photons. Slices are pictures on [0, 1] (see `bench.operators.ct`), `field` mm wide, with air outside the inscribed
+    disc.
+    """
 
-    photons: float = 1e5  # that leave for each detector sample; a quarter of it is a quarter of the dose
-    electronic: float = 3.0  # standard deviation of the detector's own noise, in photons
-    views: int = 360
-    beam: Literal["parallel", "fan"] = "parallel"
-    field: float = 350.0  # mm, whatever a slice's header says: it sets how much is absorbed
-    taper: ct.Taper = "ram_lak"  # of the reconstruction's ramp
+    photons: float = param(1e5, "that leave for each detector sample; a quarter of it is a quarter of the dose")
+    electronic: float = param(3.0, "standard deviation of the detector's own noise, in photons")
+    views: int = param(360, "projections of a scan")
+    beam: Literal["parallel", "fan"] = param("parallel", "geometry of the rays")
+    field: float = param(350.0, "side of a slice, mm, whatever its header says: it sets how much is absorbed")
+    taper: ct.Taper = param("ram_lak", "window on the reconstruction's ramp")
 
     def __post_init__(self) -> None:
         if not self.photons > 1 or self.electronic < 0 or self.views < 1 or self.field <= 0:

@@ -1,14 +1,14 @@
 """Camera shake: random trajectories, rasterised to blur kernels, and the blur they make.
 
-Boracchi and Foi, "Modeling the performance of image restoration from motion blur", IEEE TIP 21(8), 2012 (`createTrajectory.m`, `createPSFs.m`);
-Kupyn et al., "DeblurGAN", CVPR 2018, Alg. 1 (arXiv:1711.07064), whose code is a port of the former.
+Boracchi and Foi, "Modeling the performance of image restoration from motion blur", IEEE TIP 21(8), 2012 (`createTrajectory.m`,
+`createPSFs.m`); Kupyn et al., "DeblurGAN", CVPR 2018, Alg. 1 (arXiv:1711.07064), whose code is a port of the former.
 
     the law of the path     -> _walk        one step: impulse, Gaussian shake, inertia, speed kept
     exposure                -> _exposed     a sample counts as long as the shutter is open
     sub-pixel interpolation -> _splat       bilinear weights onto four pixels
 
-Departures: kernels are centred, sum to 1 and always fit their canvas (the code shifts them, scales their peak to 1 and can leave the canvas);
-images are mirrored at the border (the code: black) and keep their exposure (the code stretches the result to [0, 1]).
+Departures: kernels are centred, sum to 1 and always fit their canvas (the code shifts them, scales their peak to 1 and can leave the
+canvas); images are mirrored at the border (the code: black) and keep their exposure (the code stretches the result to [0, 1]).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bench.method import param
 from bench.operators.psf import convolve
 
 Law = Literal["deblurgan_code", "boracchi_foi", "paper_as_printed"]
@@ -35,22 +36,24 @@ _SEVERITY: dict[Law, tuple[float, ...]] = {"deblurgan_code": _SCRIPT, "boracchi_
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MotionBlur:
-    """Random camera shake. A larger severity p_s curls the path up and so makes a SMALLER blur; scale `max_len` to the image (60 at 256, 24 at 128).
+    """Random camera shake. A larger severity p_s curls the path up and so makes a SMALLER blur;
+    scale `max_len` to the image (60 at 256, 24 at 128).
 
-    Laws: `boracchi_foi` is the original; `deblurgan_code` walks the same path and loses its first sample when rasterising; `paper_as_printed` is
-    DeblurGAN's Algorithm 1 to the letter: impulses are tested with a normal number (about 1000 in 1999 steps instead of about 1), and inertia
-    multiplies the shake instead of pulling back. DeblurGAN's data script also draws the exposure: `exposure=(0.1,0.5,1.0)`.
+    Laws: `boracchi_foi` is the original; `deblurgan_code` walks the same path and loses its first sample when rasterising;
+    `paper_as_printed` is DeblurGAN's Algorithm 1 to the letter: impulses are tested with a normal number (about 1000 in 1999
+    steps instead of about 1), and inertia multiplies the shake instead of pulling back. DeblurGAN's data script also draws the
+    exposure: `exposure=(0.1,0.5,1.0)`.
     """
 
-    law: Law = "deblurgan_code"
-    max_len: float = 24.0  # L, length of the path at full exposure, pixels
-    severity: tuple[float, ...] | None = None  # p_s, drawn uniformly for each kernel; None: the law's own values
-    exposure: tuple[float, ...] = (1.0,)  # part of the path during which the shutter is open, drawn uniformly
-    size: int | None = None  # K, odd; None: the smallest canvas that holds every path
-    centre: Literal["centroid", "bounding_box"] = "centroid"
-    gamma: float | None = None  # blur in linear light (2.2), or the stored values as they are (None)
-    noise: float = 0.0  # standard deviation on [0, 1], added after the blur
-    quantise: bool = True  # clip and round to 8 bits, as a file would
+    law: Law = param("deblurgan_code", "random walk of the camera: the original, DeblurGAN's code, or its Algorithm 1 to the letter")
+    max_len: float = param(24.0, "L: length of the path at full exposure, pixels")
+    severity: tuple[float, ...] | None = param(None, "p_s, drawn uniformly for each kernel; None: the law's own values")
+    exposure: tuple[float, ...] = param((1.0,), "parts of the path during which the shutter is open, drawn uniformly")
+    size: int | None = param(None, "K, odd: side of a kernel, pixels; None: the smallest that holds every path")
+    centre: Literal["centroid", "bounding_box"] = param("centroid", "what of the exposed path lies in the middle of a kernel")
+    gamma: float | None = param(None, "blur in linear light, 2.2; None: the stored values as they are")
+    noise: float = param(0.0, "standard deviation on [0, 1], added after the blur")
+    quantise: bool = param(True, "clip and round to 8 bits, as a file would")
 
     def __post_init__(self) -> None:
         if not self.max_len > 0:
@@ -65,12 +68,16 @@ class MotionBlur:
             raise ValueError(f"noise must be >= 0 and gamma positive, not {self.noise} and {self.gamma}")
 
     def kernels(self, n: int, rng: torch.Generator) -> Tensor:
-        """Draw n >= 1 blur kernels: n x K x K, float32, >= 0, sum 1, on the generator's device. Paths are walked on the CPU, all together."""
+        """Draw n >= 1 blur kernels: n x K x K, float32, >= 0, sum 1, on the generator's device. Paths are walked on the CPU,
+        all together.
+        """
         chunks = [torch.from_numpy(self._draw(min(_CHUNK, n - start), rng)) for start in range(0, n, _CHUNK)]
         return torch.cat(chunks).float().to(rng.device)
 
     def bank(self, count: int, seed: int) -> Tensor:
-        """The same `count` kernels for a seed, made once a process: training picks by index and never walks a path. Not to be written to."""
+        """The same `count` kernels for a seed, made once a process: training picks by index and never walks a path.
+        Not to be written to.
+        """
         return _bank(self, count, seed)
 
     def apply(self, sharp: Tensor, psf: Tensor, rng: torch.Generator) -> Tensor:
@@ -134,7 +141,9 @@ def _draw(n: int, rng: torch.Generator, normal: bool) -> _Draws:
 
 
 def _walk(law: Law, draws: _Draws, p_s: NDArray[np.float64], length: float) -> NDArray[np.complex128]:
-    """The M positions of n paths, M x n, in pixels, x + i y, from 0. Every step is `length / (M - 1)` long, so positions are kept in steps."""
+    """The M positions of n paths, M x n, in pixels, x + i y, from 0. Every step is `length / (M - 1)` long,
+    so positions are kept in steps.
+    """
     step = length / (_M - 1)
     inertia, rate, shake, angle = draws.constants[:4]
     inertia, rate, angle = 0.7 * inertia, 0.2 * rate, 2 * np.pi * angle
@@ -174,7 +183,9 @@ def _pick(values: tuple[float, ...], u: NDArray[np.float64]) -> NDArray[np.float
 
 
 def _exposed(fraction: NDArray[np.float64], first: int) -> NDArray[np.float64]:
-    """The weight of each sample, M x n: sample t counts over the time (t - first, t - first + 1] of M; the port (first = 1) loses its sample 0."""
+    """The weight of each sample, M x n: sample t counts over the time (t - first, t - first + 1] of M;
+    the port (first = 1) loses its sample 0.
+    """
     weight = fraction * _M + first - np.arange(_M)[:, None]
     np.clip(weight, 0, 1, out=weight)
     weight[:first] = 0

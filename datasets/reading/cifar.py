@@ -65,7 +65,9 @@ def _batch(path: Path) -> Part:
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Reads what the official batches hold, lists and byte arrays, and refuses to look up anything else: nothing that the file names is run."""
+    """Reads what the official batches hold, lists and byte arrays, and refuses to look up anything else: nothing that the file names is
+    run.
+    """
 
     @override
     def find_class(self, module: str, name: str) -> Any:

@@ -12,6 +12,7 @@ from typing_extensions import override
 from bench import registry
 from bench.dataset import Picture, PictureSet, Source, Split
 from bench.errors import UsageError
+from bench.method import param
 from bench.spec import Spec, parse
 
 
@@ -22,7 +23,7 @@ class Derived(Source):
     licence: ClassVar[str] = "that of the photographs"
     layout: ClassVar[str] = "that of the photographs: `of` names another source of pictures"
 
-    of: str = "photos[colour_only=True]"
+    of: str = param("photos[colour_only=True]", "the photographs")
 
     def derive(self, x: Tensor) -> Tensor:
         """A from B; both 3 x H x W in [0, 1]."""

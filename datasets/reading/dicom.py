@@ -37,8 +37,8 @@ def unnamed_slices(paths: Sequence[Path]) -> list[Path]:
 
 
 def read_slice(path: Path) -> Tensor:
-    """Read a slice: 1 x H x W on [0, 1] for -1024 to 3072 HU. Stored values are turned into HU by the slope and intercept that the file states,
-    then clipped, so padding (-2000 stored, -3024 HU after an intercept of -1024) becomes the scale's lower end.
+    """Read a slice: 1 x H x W on [0, 1] for -1024 to 3072 HU. Stored values are turned into HU by the slope and intercept that the file
+    states, then clipped, so padding (-2000 stored, -3024 HU after an intercept of -1024) becomes the scale's lower end.
 
     Raises:
         Unavailable: pydicom is not installed.
@@ -63,7 +63,9 @@ def read_slice(path: Path) -> Tensor:
 
 
 def patient_of(path: Path) -> str:
-    """Whose slice it is, from the header: the patient or, where that was taken out, the study or series; the file's name where it says none."""
+    """Whose slice it is, from the header: the patient or, where that was taken out, the study or series;
+    the file's name where it says none.
+    """
     try:
         check_file(path)
         header = _pydicom().dcmread(path, specific_tags=list(_WHOSE), stop_before_pixels=True)

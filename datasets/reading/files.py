@@ -24,12 +24,16 @@ _SMALL = 256 << 20  # bytes: up to here every file of a set is hashed whole and 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FileSource(Source):
-    """A source of files on disk. A subclass lists its entries and turns one into a picture; reading lazily, checking and hashing are done here."""
+    """A source of files on disk. A subclass lists its entries and turns one into a picture;
+    reading lazily, checking and hashing are done here.
+    """
 
     folders: ClassVar[tuple[str, ...]]  # where it may lie below the data root, best first
 
     def entries(self, folder: Path, split: Split) -> list[Entry]:
-        """The pictures of a split, in a fixed order: names and files only, nothing is read. Names that two have get the endings of their files."""
+        """The pictures of a split, in a fixed order: names and files only, nothing is read.
+        Names that two have get the endings of their files.
+        """
         raise NotImplementedError
 
     def read(self, path: Path) -> Tensor:
@@ -54,9 +58,15 @@ class FileSource(Source):
         return sum(not entry.left_out for entry in self.entries(self.find(root), split))
 
     def _opened(
-        self, entries: Sequence[Entry], load: Callable[[Entry], Picture] | None = None, notes: Sequence[Path] = (), classes: Sequence[str] = ()
+        self,
+        entries: Sequence[Entry],
+        load: Callable[[Entry], Picture] | None = None,
+        notes: Sequence[Path] = (),
+        classes: Sequence[str] = (),
     ) -> PictureSet:
-        """A set over `entries`, read by `load` (default: `self.load`); `notes` are further files that decide the content, such as annotations."""
+        """A set over `entries`, read by `load` (default: `self.load`);
+        `notes` are further files that decide the content, such as annotations.
+        """
         if not entries:
             return EMPTY
         skipped = [one_line(f"{entry.files[0]} {entry.left_out}") for entry in entries if entry.left_out]
@@ -98,7 +108,8 @@ def bundled(file: str) -> Path:
 
 
 def hash_files(paths: Sequence[Path]) -> str:
-    """A fingerprint of names and contents, in order: sixteen hex digits. Beyond 256 MiB in all: names, sizes and the first 64 KiB of each file.
+    """A fingerprint of names and contents, in order: sixteen hex digits.
+    Beyond 256 MiB in all: names, sizes and the first 64 KiB of each file.
 
     Raises:
         UsageError: a file is missing or cannot be read (named).

@@ -16,7 +16,9 @@ from datasets.reading.names import Entry
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FlatSource(FileSource):
-    """Every image of the folder is a test picture; training pictures lie in another folder below the data root where one is known and there."""
+    """Every image of the folder is a test picture; training pictures lie in another folder below the data root where one is known and
+    there.
+    """
 
     training: ClassVar[tuple[str, ...]] = ()  # folders below the data root, best first
 

@@ -32,8 +32,8 @@ def with_endings(paths: Iterable[Path], endings: Collection[str]) -> list[Path]:
 def files_in(folder: Path, *, recursive: bool = False) -> list[Path]:
     """All files, sorted by path; none where there is no folder.
 
-    Links to folders are followed after what lies in the folder itself; no folder is listed twice, and none that holds the link, so a file has one
-    path. What is no file (a link to nothing, a pipe) is in the list: whoever reads it says so.
+    Links to folders are followed after what lies in the folder itself; no folder is listed twice, and none that holds the link, so a file
+    has one path. What is no file (a link to nothing, a pipe) is in the list: whoever reads it says so.
 
     Raises:
         UsageError: a folder may not be listed (named).
@@ -61,7 +61,9 @@ def folders_in(folder: Path) -> list[Path]:
 
 
 def once(paths: Sequence[Path]) -> tuple[list[Path], dict[Path, str]]:
-    """The files, and the links to files that are among them (of links to one file elsewhere the first is kept), each with why it is left out."""
+    """The files, and the links to files that are among them (of links to one file elsewhere the first is kept), each with why it is left
+    out.
+    """
     links = dict.fromkeys(path for path in paths if path.is_symlink() and os.path.isfile(path))
     if not links:
         return list(paths), {}
@@ -94,7 +96,10 @@ def _listed(folder: Path) -> tuple[list[os.DirEntry[str]], tuple[int, int]]:
     try:
         status = folder.stat()
         with os.scandir(folder) as items:
-            return sorted((item for item in items if not item.name.startswith(".")), key=lambda item: item.name), (status.st_dev, status.st_ino)
+            return sorted((item for item in items if not item.name.startswith(".")), key=lambda item: item.name), (
+                status.st_dev,
+                status.st_ino,
+            )
     except OSError as error:
         raise UsageError(one_line(f"cannot list the folder {folder}: {error.strerror}; make it readable, or move it away")) from error
 

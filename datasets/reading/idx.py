@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from bench.dataset import Split
 from bench.errors import UsageError
+from bench.method import param
 from datasets.reading.samples import SampleSet, SampleSource, sample_set, without_last_tenth
 
 _MOST = 1 << 28  # bytes of one file: five times the largest there is
@@ -28,7 +29,7 @@ class IdxFiles(SampleSource):
     names: ClassVar[tuple[str, ...]]
     layout: ClassVar[str] = "{train,t10k}-{images-idx3,labels-idx1}-ubyte, gzipped or not"
 
-    size: Literal[28, 32] = 32  # pixels: 28 as published, 32 with a border of two black ones
+    size: Literal[28, 32] = param(32, "side of a picture, pixels: 28 as published, 32 with a border of two black ones")
 
     @override
     def find(self, root: Path | None) -> Path:

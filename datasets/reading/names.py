@@ -13,7 +13,9 @@ from bench.text import one_line
 
 
 class Entry(NamedTuple):
-    """A picture that has not been read: its name, its image files (a pair has two), its group (see `Picture`); where it is not to be read, why."""
+    """A picture that has not been read: its name, its image files (a pair has two), its group (see `Picture`);
+    where it is not to be read, why.
+    """
 
     name: str
     files: tuple[Path, ...]
@@ -25,7 +27,8 @@ def distinct(entries: Sequence[Entry]) -> list[Entry]:
     """The entries under names that can be shown, each of them once: where two have the same, they keep the endings of their first files.
 
     Raises:
-        UsageError: two pictures share a name and a file (one truth for both), or only the way of writing tells their names apart (both are named).
+        UsageError: two pictures share a name and a file (one truth for both), or only the way of writing tells
+            their names apart (both are named).
     """
     names = [one_line(entry.name) for entry in entries]
     while shared := {name for name, count in Counter(names).items() if count > 1}:

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from bench.dataset import Picture, Split
 from bench.errors import UsageError
+from bench.method import param
 from datasets.reading.files import FileSource
 from datasets.reading.folders import NOT_READ, PICTURES, files_in, unread_pictures, with_endings
 from datasets.reading.names import Entry
@@ -19,12 +20,13 @@ from datasets.reading.pixels import read_image
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Pairs(FileSource):
-    """Base of pairs on disk, in either of the two layouts of pix2pix: one picture with A on its left half and B on its right, or two folders.
+    """Base of pairs on disk, in either of the two layouts of pix2pix: one picture with A on its left half and B on its right, or two
+    folders.
 
     Where there is no folder of validation pictures, the last `held_out` of the training pictures serve.
     """
 
-    held_out: float = 0.1
+    held_out: float = param(0.1, "share of the training pairs that validates where there is no folder val")
 
     def __post_init__(self) -> None:
         if not 0 <= self.held_out < 1:

@@ -19,7 +19,9 @@ _BITS = 258  # TIFF's tag BitsPerSample
 
 
 class Decoded(NamedTuple):
-    """An image as it is meant to be seen, EXIF rotation applied; a gray one of more than 8 bits has samples of mode I or I;16, up to `top`."""
+    """An image as it is meant to be seen, EXIF rotation applied; a gray one of more than 8 bits has samples of mode I or I;16,
+    up to `top`.
+    """
 
     image: Image.Image
     top: int

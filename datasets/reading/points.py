@@ -1,4 +1,6 @@
-"""What the toy distributions share: they are mixtures of isotropic Gaussians, over a few centres or along a curve, so their densities are known."""
+"""What the toy distributions share: they are mixtures of isotropic Gaussians, over a few centres or along a curve, so their densities are
+known.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench.dataset import DataSource, Split
-from bench.method import Samples
+from bench.method import Samples, param
 
 _NODES = 2048  # of the quadrature along a curve: finer than its noise, so its error is that of the two ends
 _CHUNK = 2**12  # points whose density is computed at once
@@ -89,7 +91,7 @@ class Mixture(PointSource):
 class Equal(PointSource):
     """All components have one standard deviation."""
 
-    std: float = 0.02  # in every direction
+    std: float = param(0.02, "standard deviation in every direction")
 
     def __post_init__(self) -> None:
         if not self.std > 0:

@@ -13,8 +13,8 @@ from bench.dataset import Picture
 class Seen(Picture):
     """A photograph and what people saw in it.
 
-    `observed` is the photograph (3 x H x W); `target` the map to predict (1 x H x W, [0, 1]): the density of fixations, largest value 1, or the mask
-    of the object where the set has no fixations. Some sets bring `fixations` and the `mask` too (1 x H x W, 0 or 1).
+    `observed` is the photograph (3 x H x W); `target` the map to predict (1 x H x W, [0, 1]): the density of fixations, largest value 1, or
+    the mask of the object where the set has no fixations. Some sets bring `fixations` and the `mask` too (1 x H x W, 0 or 1).
     """
 
     fixations: Tensor | None = None

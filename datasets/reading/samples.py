@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from bench.dataset import DataSource, Split
 from bench.errors import UsageError
-from bench.method import Samples
+from bench.method import Samples, param
 from bench.text import one_line
 from datasets.reading.files import hash_files
 from datasets.reading.pixels import decode
@@ -30,7 +30,8 @@ class SampleSet:
     Attributes:
         x: N x C x H x W, uint8.
         labels: N, int64, where there are any; `classes` names them.
-        groups: of each picture the person or thing it shows, where several show the same (see `bench.dataset.Picture`); none: all stand alone.
+        groups: of each picture the person or thing it shows, where several show the same (see
+        `bench.dataset.Picture`); none: all stand alone.
         fingerprint: sixteen hex digits over the content.
         skipped: the pictures that were left out, and why.
     """
@@ -97,10 +98,10 @@ class ImageFiles(SampleSource):
 
     folders: ClassVar[tuple[str, ...]] = ()  # where it may lie below the data root, best first
 
-    size: int = 32  # pixels: the side after resizing
-    crop: int = 0  # pixels: the side of the central square that is kept; 0: the shorter side of each picture
-    gray: bool = False
-    limit: int = 50_000  # pictures of a split at most: the first
+    size: int = param(32, "pixels: the side after resizing")
+    crop: int = param(0, "pixels: the side of the central square that is kept; 0: the shorter side of each picture")
+    gray: bool = param(False, "one channel in place of three")
+    limit: int = param(50_000, "pictures of a split at most: the first")
 
     def __post_init__(self) -> None:
         if self.size < 1 or self.limit < 1 or self.crop < 0:
@@ -138,7 +139,10 @@ class ImageFiles(SampleSource):
         x = torch.from_numpy(np.stack([_square(file.path, self.size, self.crop, self.gray) for file in files]))
         classes = self.classes(folder)
         key = hashlib.sha256(f"{hash_files([f.path for f in files])} {self}".encode()).hexdigest()[:16]
-        labels, groups = torch.tensor([f.label for f in files]) if classes else None, [f.group for f in files] if any(f.group for f in files) else ()
+        labels, groups = (
+            torch.tensor([f.label for f in files]) if classes else None,
+            [f.group for f in files] if any(f.group for f in files) else (),
+        )
         return SampleSet(x=x, fingerprint=key, labels=labels, classes=classes, groups=groups, skipped=skipped)
 
 

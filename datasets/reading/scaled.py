@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from bench.dataset import Picture, Split
 from bench.errors import Unavailable
+from bench.method import param
 from datasets.reading.files import FileSource
 from datasets.reading.folders import image_files
 from datasets.reading.names import Entry
@@ -26,7 +27,7 @@ class ScaledSet(FileSource):
     origin: ClassVar[str] = "https://github.com/jbhuang0604/SelfExSR (data)"
     licence: ClassVar[str] = "research only"
 
-    scale: Literal[2, 3, 4] = 4  # which of the published factors
+    scale: Literal[2, 3, 4] = param(4, "which of the published factors")
 
     @override
     def find(self, root: Path | None) -> Path:

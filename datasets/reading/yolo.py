@@ -1,4 +1,6 @@
-"""Labels as YOLO's tools write them: a text file a picture, and the names of the classes in a YAML file. What ultralytics' reader takes is taken."""
+"""Labels as YOLO's tools write them: a text file a picture, and the names of the classes in a YAML file.
+What ultralytics' reader takes is taken.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,8 @@ _CLASSES = 100_000  # a file that says `nc` alone could ask for any number
 def read_rows(path: Path, n_classes: int) -> Tensor:
     """The boxes of a picture: n x 5, class, centre x, centre y, width, height; all but the class as fractions of the picture.
 
-    Blank lines are passed over, a line that is there twice counts once, and an outline (class, x y x y x y ...) gives the box around it. A picture
-    without a file has no boxes.
+    Blank lines are passed over, a line that is there twice counts once, and an outline (class, x y x y x y ...) gives the box around it. A
+    picture without a file has no boxes.
 
     Raises:
         UsageError: a line is something else (named by its number).

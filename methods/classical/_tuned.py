@@ -108,7 +108,9 @@ class Filter(Tuned[RestorationTask]):
 
 
 class Reconstruction(Tuned[TomographyTask]):
-    """A way from sinograms to slices, tuned on whole training scans for the window in which slices are judged. Subclasses give `HP` and `attempt`."""
+    """A way from sinograms to slices, tuned on whole training scans for the window in which slices are judged.
+    Subclasses give `HP` and `attempt`.
+    """
 
     needs: ClassVar[frozenset[Capability]] = frozenset({"sinogram"})
 

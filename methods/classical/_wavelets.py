@@ -1,7 +1,7 @@
 """Orthogonal wavelets on pictures: the decimated transform, one level at a time.
 
-Daubechies, "Ten lectures on wavelets", 1992, Sec. 8: least asymmetric filters. Borders are mirrored (the edge pixel repeated), so a level of length n
-has (n + 15) // 2 coefficients and is inverted exactly.
+Daubechies, "Ten lectures on wavelets", 1992, Sec. 8: least asymmetric filters. Borders are mirrored (the edge pixel repeated), so a level
+of length n has (n + 15) // 2 coefficients and is inverted exactly.
 """
 
 from __future__ import annotations

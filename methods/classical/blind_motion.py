@@ -1,8 +1,8 @@
 """Blind deconvolution of linear motion: marginal likelihood over a bank of lines, then Wiener's filter under its uncertainty.
 
-Estimator: A. Levin, Y. Weiss, F. Durand, W. T. Freeman, "Understanding and evaluating blind deconvolution algorithms", CVPR 2009 (MAP_k: integrate
-the picture out, choose the kernel; closed form for a Gaussian prior in the Fourier domain). Family and use of the log-spectrum: M. Cannon, "Blind
-deconvolution of spatially invariant image blurs with phase", IEEE Trans. ASSP 1976.
+Estimator: A. Levin, Y. Weiss, F. Durand, W. T. Freeman, "Understanding and evaluating blind deconvolution algorithms", CVPR 2009 (MAP_k:
+integrate the picture out, choose the kernel; closed form for a Gaussian prior in the Fourier domain). Family and use of the log-spectrum:
+M. Cannon, "Blind deconvolution of spatially invariant image blurs with phase", IEEE Trans. ASSP 1976.
 
 | source | here |
 |---|---|
@@ -10,12 +10,12 @@ deconvolution of spatially invariant image blurs with phase", IEEE Trans. ASSP 1
 | Levin et al.: y ~ N(0, abs(H)^2 S + sigma^2) at each frequency, S a power law | `_log_likelihood` |
 | Wiener filter for a random kernel: conj(E H) / (E abs(H)^2 + balance abs(D)^2) | `restore` |
 
-Departures: log-spectrum residuals are Student-t instead of exponential (pictures break the power law along their edges); kernels are averaged
-under the tempered posterior instead of the best one being chosen. A picture that shows no evidence is therefore deblurred with the average
-over all lines and "no blur", a short kernel: little gain, little harm. Curved paths are restored as far as a line explains them.
-Tuning: slope, band, contrasts, temper and balance on up to 96 crops of the training photos (128 pixels, DeblurGAN trajectories of length 24, noise
-2/255): +0.65 dB, of which 0.10 are owed to the estimate (temper infinite: +0.55); on straight lines of 3 to 18 pixels +1.3 dB against +0.3.
-Validation photo, trajectories: +0.36 dB.
+Departures: log-spectrum residuals are Student-t instead of exponential (pictures break the power law along their edges); kernels are
+averaged under the tempered posterior instead of the best one being chosen. A picture that shows no evidence is therefore deblurred with the
+average over all lines and "no blur", a short kernel: little gain, little harm. Curved paths are restored as far as a line explains them.
+Tuning: slope, band, contrasts, temper and balance on up to 96 crops of the training photos (128 pixels, DeblurGAN trajectories of length
+24, noise 2/255): +0.65 dB, of which 0.10 are owed to the estimate (temper infinite: +0.55); on straight lines of 3 to 18 pixels +1.3 dB
+against +0.3. Validation photo, trajectories: +0.36 dB.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ F. Pitie, A. Kokaram. The linear Monge-Kantorovitch linear colour mapping for ex
 | T = A^-1/2 (A^1/2 B A^1/2)^1/2 A^-1/2, the transport of two | `_transport` |
 | Gaussians with covariances A and B at least squared cost    |            |
 
-Departures: between two domains, not two pictures: means and covariances are those of all pixels of the training batches; 1e-6 is added to the
-    variances, since grey pictures have but one colour axis.
+Departures: between two domains, not two pictures: means and covariances are those of all pixels of the training batches; 1e-6 is added to
+    the variances, since grey pictures have but one colour axis.
 """
 
 from __future__ import annotations

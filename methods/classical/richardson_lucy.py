@@ -10,8 +10,8 @@ borders: M. Bertero, P. Boccacci, "A simple method for the reduction of boundary
 | Bertero, Boccacci: the scene is larger than its picture, H'1 < 1 near the border | `seen`, `reach` |
 
 Departures: none. Nothing is assumed of what lies outside the picture: it is estimated with the rest, as far as the kernel reaches.
-Tuning: of 15, 20, 25, 30 iterations 25 were best by 0.04 dB on 96 crops of the training photos (128 pixels, DeblurGAN trajectories of length 24,
-noise 2/255) and 20 are the default, being cheaper: +3.04 dB; +3.23 dB on the validation photo.
+Tuning: of 15, 20, 25, 30 iterations 25 were best by 0.04 dB on 96 crops of the training photos (128 pixels, DeblurGAN trajectories of
+length 24, noise 2/255) and 20 are the default, being cheaper: +3.04 dB; +3.23 dB on the validation photo.
 """
 
 from __future__ import annotations
@@ -54,7 +54,10 @@ class RichardsonLucy(Method[RestorationTask]):
         """
         y, psf = batch.observed, oracle_psf(batch)
         h, w = y.shape[-2:]
-        size = (smooth(h + psf.shape[-1] - 1), smooth(w + psf.shape[-1] - 1))  # picture at the top left, the unseen scene around it by wrapping
+        size = (
+            smooth(h + psf.shape[-1] - 1),
+            smooth(w + psf.shape[-1] - 1),
+        )  # picture at the top left, the unseen scene around it by wrapping
         otf = psf_to_otf(psf, size).unsqueeze(1)
         adjoint = otf.conj()
         seen = F.pad(torch.ones_like(y[:1, :1]), (0, size[1] - w, 0, size[0] - h))

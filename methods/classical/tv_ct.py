@@ -8,8 +8,8 @@ Sidky, Jørgensen, Pan. Physics in Medicine and Biology 57(10), 2012, arXiv:1111
 | Alg. 4 (primal-dual), with diagonal steps             | its loop        |
 | forward differences and their transpose               | `_grad`, `_adjoint` |
 
-Departures: rays count by the photons they brought, w = exp(-p), as their noise demands; it starts at filtered back-projection; the transpose
-    of A is the back-projection of `bench.operators.ct`, which interpolates differently.
+Departures: rays count by the photons they brought, w = exp(-p), as their noise demands; it starts at filtered
+    back-projection; the transpose of A is the back-projection of `bench.operators.ct`, which interpolates differently.
     Phantoms have no texture, so they flatter it.
 """
 

@@ -9,8 +9,8 @@ the notation is that of scikit-image's `restoration.wiener`.
 | edge taper | `_deconvolve.periodic` |
 
 Departures: the borders are mirrored, faded into one another and tapered first, since photographs are not periodic.
-Tuning: balance 0.01 was best of 0.005 to 0.03 on 96 crops of the training photos (128 pixels, DeblurGAN trajectories of length 24, noise 2/255):
-+3.08 dB; +3.10 dB on the validation photo.
+Tuning: balance 0.01 was best of 0.005 to 0.03 on 96 crops of the training photos (128 pixels, DeblurGAN trajectories of length 24, noise
+2/255): +3.08 dB; +3.10 dB on the validation photo.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ A benchmark that does not rank this below the blurred picture is not measuring d
 |---|---|
 | Wiener-Hunt filter | `_deconvolve.restore` |
 
-Departures: the kernel is wrong on purpose; turned rather than exchanged within the batch, so that a picture's result depends on itself alone.
+Departures: the kernel is wrong on purpose; turned rather than exchanged within the batch, so that a picture's
+    result depends on itself alone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The f-divergences of f-GAN (arXiv:1606.00709, Tables 1, 2, 5 and 6) as data: D_f(P || Q) = E_Q f(p / q) >= E_P T - E_Q f*(T).
 
-Activations are the increasing ones of Table 2 (Table 6 prints exp(v) for exp(-v)): a large v always means real. Where the tables name a divergence
-by a formula that differs from its generator by a factor (Jensen-Shannon: one half) the generator is what counts.
+Activations are the increasing ones of Table 2 (Table 6 prints exp(v) for exp(-v)): a large v always means real. Where the tables name a
+divergence by a formula that differs from its generator by a factor (Jensen-Shannon: one half) the generator is what counts.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen. NIPS 2016, arXiv:1606.0349
 | Sec. 3.1, |E f(x) - E f(G(z))|^2, f a layer of the critic    | `generator_loss`  |
 | Sec. 3.1, the critic trains as ever                          | `critic_loss`     |
 
-f is what the critic's head reads. Departures: networks are the task's; the authors' code takes the mean over features of the squared (MNIST) or
-absolute (CIFAR-10) difference where the paper's norm, and this file, sum squares.
+f is what the critic's head reads. Departures: networks are the task's; the authors' code takes the mean over features of the squared
+(MNIST) or absolute (CIFAR-10) difference where the paper's norm, and this file, sum squares.
 """
 
 from __future__ import annotations

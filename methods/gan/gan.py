@@ -9,8 +9,8 @@ Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville, Bengio. NI
 | Algorithm 1, k critic steps, one of the generator  | `train`, `n_critic`            |
 
 As in the authors' code the generator's loss is the second by default.
-Departures: networks are the task's (the paper's are ReLU layers against maxout with dropout) and latents are N(0, 1) (its code: uniform of the
-same variance). Its code halves the critic's loss, raises the momentum to 0.7 by epoch 250 and divides the rate by 1.000004 an update.
+Departures: networks are the task's (the paper's are ReLU layers against maxout with dropout) and latents are N(0, 1) (its code: uniform of
+the same variance). Its code halves the critic's loss, raises the momentum to 0.7 by epoch 250 and divides the rate by 1.000004 an update.
 """
 
 from __future__ import annotations

@@ -29,7 +29,9 @@ from methods.two_player import GANHP, TwoPlayer
 
 
 class GradientRegularizedGAN(TwoPlayer):
-    """The generator also makes the critic's gradient small. Any `adversarial` is played as a zero-sum game: V is minus its critic's loss."""
+    """The generator also makes the critic's gradient small. Any `adversarial` is played as a zero-sum game:
+    V is minus its critic's loss.
+    """
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP(GANHP):

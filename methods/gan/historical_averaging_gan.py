@@ -7,8 +7,8 @@ Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen. NIPS 2016, arXiv:1606.0349
 | Sec. 3.3, |theta - (1/t) sum of theta[i]|^2, in each player's cost | `drift`                 |
 | Sec. 3.3, the average is kept online                              | `remember`              |
 
-Departures: networks are the task's. The average includes the parameters before the update, as a constant. The paper gives the term no weight
-and the released code leaves it out; `weight` is ours.
+Departures: networks are the task's. The average includes the parameters before the update, as a constant. The paper gives the term no
+weight and the released code leaves it out; `weight` is ours.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ Arjovsky, Bottou. ICLR 2017, arXiv:1701.04862.
 | Thm. 3.2: the generator descends E log(1 - D(G(z) + e))            | `generator_loss`, `adversarial` |
 | Sec. 3: anneal the noise                                           | `sigma`                         |
 
-Departures: networks are the task's; the paper states neither the noise's size nor its schedule: here it falls linearly to zero over the run.
+Departures: networks are the task's; the paper states neither the noise's size nor its schedule: here it falls
+    linearly to zero over the run.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen. NIPS 2016, arXiv:1606.0349
 | Sec. 3.2, computed on real and on generated batches apart     | `critic_loss`            |
 
 As in the authors' code a sample is not compared with itself (the paper's sum has that constant 1).
-Departures: networks are the task's, T has no weight norm and no data-dependent start, and one generator step an update (CIFAR-10 [code]: three).
+Departures: networks are the task's, T has no weight norm and no data-dependent start, and one generator step an
+    update (CIFAR-10 [code]: three).
 """
 
 from __future__ import annotations

@@ -10,8 +10,9 @@ Arora, Ge, Liang, Ma, Zhang. ICML 2017, arXiv:1703.00573.
 | sampling: generator i with probability w_i                  | `fake`                  |
 
 As in the authors' code the logarithm is of w + 1e-6.
-Departures: networks are the task's, without the labels, the semi-supervised critic and the reconstruction of z of the paper's CIFAR-10 model; one
-step of each player an update, where the code chooses one to seven of the generators', or none of the critics', by the critics' loss.
+Departures: networks are the task's, without the labels, the semi-supervised critic and the reconstruction of z of the paper's
+CIFAR-10 model; one step of each player an update, where the code chooses one to seven of the generators', or none of the
+critics', by the critics' loss.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ class _Mixture(nn.Module):
 
 
 class MIXGAN(TwoPlayer):
-    """A mixture of generators against a mixture of critics: an approximate equilibrium exists, and is sought by gradients on the weights too."""
+    """A mixture of generators against a mixture of critics: an approximate equilibrium exists, and is sought by gradients on the weights
+    too.
+    """
 
     toy: ClassVar[dict[str, Any]] = {"players": 2}
 

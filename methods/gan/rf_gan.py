@@ -8,8 +8,8 @@ Bang, Shim. ICML 2018, arXiv:1801.09195.
 | Fig. 1: D(x) = w [representative features, discriminative features] | `_RFCritic`        |
 | the encoder stays fixed; its gradient reaches the generator         | `freeze`           |
 
-As in the first author's code: the encoder has the critic's shape and is in evaluation mode during the game; the generator steps twice an update
-with the same loss. That code's salt writes 1 of 255, so that it darkens entries like its pepper: entries are set to 0 here.
+As in the first author's code: the encoder has the critic's shape and is in evaluation mode during the game; the generator steps twice an
+update with the same loss. That code's salt writes 1 of 255, so that it darkens entries like its pepper: entries are set to 0 here.
 Departures: networks are the task's, so the decoder is a second generator and the code has z_dim entries; z ~ N(0, 1) in place of U(-1, 1).
 """
 

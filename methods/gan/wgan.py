@@ -9,7 +9,8 @@ Arjovsky, Chintala, Bottou. ICML 2017, arXiv:1701.07875.
 | Algorithm 1, line 7: weights in [-c, c]               | `adversarial.constrain`           |
 | [code] 100 critic steps while it is far from optimal  | `warmup`, `long_every`, `n_long`  |
 
-Departures: clips after each critic step, as Algorithm 1 does (the authors' code: before). Networks are the task's (the code: DCGAN's, or MLPs).
+Departures: clips after each critic step, as Algorithm 1 does (the authors' code: before). Networks are the
+    task's (the code: DCGAN's, or MLPs).
 """
 
 from __future__ import annotations

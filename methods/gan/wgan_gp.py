@@ -8,10 +8,11 @@ Gulrajani, Ahmed, Arjovsky, Dumoulin, Courville. NIPS 2017, arXiv:1704.00028.
 | Algorithm 1                                               | `train`                                  |
 | App. C, residual networks for 32 x 32 pixels              | `network="resnet"`, `_resnet`            |
 
-The authors' code has other settings elsewhere. CIFAR-10: `network=resnet,optimizer="adam[lr=2e-4,betas=(0,0.9)]",schedule="linear_decay[start=0]"`;
+The authors' code has other settings elsewhere. CIFAR-10:
+`network=resnet,optimizer="adam[lr=2e-4,betas=(0,0.9)]",schedule="linear_decay[start=0]"`;
 points: `batch_size=256,optimizer="adam[lr=1e-4,betas=(0.5,0.9)]",adversarial="wgan_gp[gp=0.1]"`.
-Departures: the norm is sqrt(sum of squares + 1e-12), so that its gradient exists at 0; the generator's batch is the critic's (CIFAR-10 [code]:
-twice as large).
+Departures: the norm is sqrt(sum of squares + 1e-12), so that its gradient exists at 0; the generator's batch is the critic's
+(CIFAR-10 [code]: twice as large).
 """
 
 from __future__ import annotations

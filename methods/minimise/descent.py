@@ -3,8 +3,8 @@
 Schmidt, Schneider, Hennig, "Descending through a Crowded Valley: Benchmarking Deep Learning Optimizers", ICML 2021, arXiv:2007.01547.
 
     one update of Sec. 2: batch, gradient, rule, schedule -> train
-Departures: the task may project the model after each update (online learning over a set); a loss beyond the task's limit counts as infinite;
-rules that look ahead (nag, nag_notes, nadam_notes) are validated and tested at the look-ahead point, where their model rests.
+Departures: the task may project the model after each update (online learning over a set); a loss beyond the task's limit counts as
+infinite; rules that look ahead (nag, nag_notes, nadam_notes) are validated and tested at the look-ahead point, where their model rests.
 """
 
 from __future__ import annotations

@@ -53,7 +53,9 @@ def mlp_critic(shape: tuple[int, ...], hidden: tuple[int, ...] = (128, 128), out
 
 
 class ConvGenerator(nn.Module):
-    """DCGAN's shape for sides 4 * 2^k: a projection to 4 x 4, stride-2 transposed convolutions with batch norm and ReLU, tanh mapped to [0, 1]."""
+    """DCGAN's shape for sides 4 * 2^k: a projection to 4 x 4, stride-2 transposed convolutions with batch norm and ReLU, tanh mapped to [0,
+    1].
+    """
 
     def __init__(self, z_dim: int, shape: tuple[int, ...], ngf: int = 32) -> None:
         super().__init__()

@@ -106,7 +106,11 @@ class PatchGAN(nn.Module):
         layers: list[nn.Module] = [nn.Conv2d(channels, ndf, 4, stride=2, padding=padding), nn.LeakyReLU(0.2)]
         for i in range(1, n_layers + 1):
             stride = 2 if i < n_layers else 1
-            layers += [nn.Conv2d(widths[i - 1], widths[i], 4, stride=stride, padding=padding, bias=bias), norm(widths[i]), nn.LeakyReLU(0.2)]
+            layers += [
+                nn.Conv2d(widths[i - 1], widths[i], 4, stride=stride, padding=padding, bias=bias),
+                norm(widths[i]),
+                nn.LeakyReLU(0.2),
+            ]
         self.net = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4, stride=1, padding=padding))
 
     @override

@@ -44,7 +44,9 @@ class _Block(nn.Module):
 
 
 class Discriminator(nn.Sequential):
-    """N x 3 x crop x crop in [-1, 1] to N raw scores: the paper's sigmoid is the loss's business. Strides 1 and 2 in turn, two dense layers."""
+    """N x 3 x crop x crop in [-1, 1] to N raw scores: the paper's sigmoid is the loss's business.
+    Strides 1 and 2 in turn, two dense layers.
+    """
 
     def __init__(self, crop: int = 96, width: int = 64) -> None:
         widths = [width * k for k in (1, 1, 2, 2, 4, 4, 8, 8)]

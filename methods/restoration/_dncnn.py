@@ -17,7 +17,10 @@ from bench.method import Batch, TrainHP, param
 
 # prefix of the keys -> (whose files, epsilon of their batch norms). All number the layers of one nn.Sequential: convolutions, norms, ReLUs.
 _FORMATS = {
-    "model.": ("KAIR", 1e-4),  # cszn/KAIR: dncnn_15, _25, _50, dncnn_gray_blind, dncnn_color_blind, dncnn3; norms merged into biased convolutions
+    "model.": (
+        "KAIR",
+        1e-4,
+    ),  # cszn/KAIR: dncnn_15, _25, _50, dncnn_gray_blind, dncnn_color_blind, dncnn3; norms merged into biased convolutions
     "module.dncnn.": ("SaoYan", 1e-5),  # SaoYan/DnCNN-PyTorch: net.pth, saved from nn.DataParallel; no biases
     "dncnn.": ("SaoYan", 1e-5),
     "G.": ("ganbench", 1e-5),  # weights.safetensors of a trial
@@ -44,7 +47,8 @@ class DnCNNHP(TrainHP):
 
 
 class DnCNNNetwork(nn.Sequential):
-    """The noise in N x C x H x W: convolutions 3 x 3 with zero padding and ReLU, batch norm in the middle layers. Receptive field 2 layers + 1.
+    """The noise in N x C x H x W: convolutions 3 x 3 with zero padding and ReLU, batch norm in the middle layers.
+    Receptive field 2 layers + 1.
 
     Without `norm` the middle convolutions have biases instead: what a trained network becomes when its norms are merged into them.
     """

@@ -12,12 +12,12 @@ Kupyn, Budzan, Mykhailych, Mishkin, Matas. CVPR 2018, arXiv:1711.07064.
 
 As in the authors' code: the critic sees the restored image alone; all critic steps of an update share batch and fake; VGG takes
 [-1, 1] without ImageNet normalisation, before the ReLU.
-Departures: `mc_dropout` is off (the paper tests with dropout on) and instance norm keeps no running statistics. Defects of the released code
-that are not ported: one convolution a block, a slip of operator precedence that a contributor's change brought in March 2019, a year after the
-paper (`single_conv=True` has it; the authors' own network has two, and the weights in the repository, with one since then, are the
-contributor's); WGAN-GP cannot start (a wrong super call) and train.py forces the plain GAN; the penalty takes its norm a pixel, over channels,
-of the sum of the score map instead of its mean; one alpha mixes the whole batch; unet_256 cannot be built; SSIM's window is off centre and
-images are truncated to 8 bits.
+Departures: `mc_dropout` is off (the paper tests with dropout on) and instance norm keeps no running statistics. Defects of the released
+code that are not ported: one convolution a block, a slip of operator precedence that a contributor's change brought in March 2019, a year
+after the paper (`single_conv=True` has it; the authors' own network has two, and the weights in the repository, with one since then, are
+the contributor's); WGAN-GP cannot start (a wrong super call) and train.py forces the plain GAN; the penalty takes its norm a pixel, over
+channels, of the sum of the score map instead of its mean; one alpha mixes the whole batch; unet_256 cannot be built; SSIM's window is off
+centre and images are truncated to 8 bits.
 """
 
 from __future__ import annotations
@@ -74,7 +74,14 @@ class DeblurGAN(Method[RestorationTask]):
     def build(self, task: RestorationTask) -> None:
         h = self.hp
         self.G = ResNetGenerator(
-            task.channels, h.ngf, h.blocks, NORMS[h.norm], dropout=h.dropout, mc_dropout=h.mc_dropout, residual=True, single_conv=h.single_conv
+            task.channels,
+            h.ngf,
+            h.blocks,
+            NORMS[h.norm],
+            dropout=h.dropout,
+            mc_dropout=h.mc_dropout,
+            residual=True,
+            single_conv=h.single_conv,
         )
         self.D = PatchGAN(task.channels, h.ndf, norm=NORMS[h.critic_norm], padding=2)
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D)

@@ -9,11 +9,11 @@ Zhang, Zuo, Chen, Meng, Zhang. IEEE TIP 26(7), 2017, arXiv:1608.03981.
 | x = y - R(y)                                     | `restore`                  |
 
 DnCNN-S is trained at the level it is tested at: 17 layers. DnCNN-B is blind: `layers=20`, on a task with `train_sigma=blind` and `crop=50`.
-`weights=FILE` is a published network, judged as it is: KAIR's dncnn_*.pth and SaoYan's net.pth are known, and the weights of this bench's own
-trials. Files are read as tensors only; depth, width and channels are theirs, norms are merged into the convolutions.
-Departures: Adam at 1e-3, then 1e-4, as in the authors' code (the text: SGD from 0.1 to 1e-4); gains of batch norm start at 1 (the code: drawn
-like weights); He's deviation of each layer's own fan-in, 0.47 in the first (the code: that of the middle layers, 0.059, in all of them), which
-costs the first thousands of updates; crops are drawn anew for every update instead of once.
+`weights=FILE` is a published network, judged as it is: KAIR's dncnn_*.pth and SaoYan's net.pth are known, and the weights of this bench's
+own trials. Files are read as tensors only; depth, width and channels are theirs, norms are merged into the convolutions.
+Departures: Adam at 1e-3, then 1e-4, as in the authors' code (the text: SGD from 0.1 to 1e-4); gains of batch norm start at 1 (the code:
+drawn like weights); He's deviation of each layer's own fan-in, 0.47 in the first (the code: that of the middle layers, 0.059, in all of
+them), which costs the first thousands of updates; crops are drawn anew for every update instead of once.
 """
 
 from __future__ import annotations

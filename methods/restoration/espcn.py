@@ -10,8 +10,9 @@ Shi, Caballero, Huszar, Totz, Aitken, Bishop, Rueckert, Wang. CVPR 2016, arXiv:1
 | luma only, colours by bicubic               | `_shallow.coloured`            |
 | Sec. 3.2, last layer ten times slower       | `_shallow.last_slower`         |
 
-Departures: the rate falls along a cosine (the paper: when the cost stalls), for a number of updates that is ours (the paper: until 100 epochs
-bring nothing), by an optimiser that the paper does not name; small pictures and crops are the task's (the paper: Gaussian, 17 x 17 small pixels).
+Departures: the rate falls along a cosine (the paper: when the cost stalls), for a number of updates that is ours (the paper: until
+100 epochs bring nothing), by an optimiser that the paper does not name; small pictures and crops are the task's (the paper:
+Gaussian, 17 x 17 small pixels).
 """
 
 from __future__ import annotations

@@ -10,10 +10,10 @@ thresholds are those of three third-party scripts.
 | Sec. 3.2: WGAN-GP learns the blocks                                   | `critic_loss`, `generator_loss` |
 | Sec. 3.3: extracted and generated blocks on clean crops, DnCNN's loss | `loss`            |
 
-Noisy and clean pictures are never taken as pairs: blocks come from observed crops, the denoiser learns on other, clean ones. `noise` tells what
-the denoiser is trained on: `gan`; `blocks`, the extracted ones alone; `gaussian` of their variance; `oracle` is shown the noise itself.
-How far `gan` stays behind `oracle` is what not knowing the noise costs, how far `oracle` stays behind `dncnn` what fixed blocks cost: all train
-their denoiser for the same (1 - gan_share) of the steps, and the ablations begin there.
+Noisy and clean pictures are never taken as pairs: blocks come from observed crops, the denoiser learns on other, clean ones. `noise` tells
+what the denoiser is trained on: `gan`; `blocks`, the extracted ones alone; `gaussian` of their variance; `oracle` is shown the noise
+itself. How far `gan` stays behind `oracle` is what not knowing the noise costs, how far `oracle` stays behind `dncnn` what fixed blocks
+cost: all train their denoiser for the same (1 - gan_share) of the steps, and the ablations begin there.
 Known bias: mu is relative, so dark patches are refused; accepted ones hold texture too, and their variance is a little high.
 Departures: a crop is one global patch (the paper: stride 32 over whole pictures; here where crops are larger); networks are this bench's
 DCGAN-like ones; `gan` mixes half and half, generating anew for every update.
@@ -46,8 +46,10 @@ class GCBD(Method[RestorationTask]):
     """Extract noise, model it, denoise."""
 
     needs: ClassVar[frozenset[Capability]] = frozenset({"paired"})
-    toy: ClassVar[dict[str, Any]] = {"layers": 3, "width": 4, "ngf": 4, "ndf": 4, "patch": 16, "local": 8, "blocks": 4, "mu": 1e3, "gamma": 1e3,
-                                     "gan_share": 0.5, "n_critic": 2}  # fmt: skip
+    toy: ClassVar[dict[str, Any]] = {
+        "layers": 3, "width": 4, "ngf": 4, "ndf": 4, "patch": 16, "local": 8, "blocks": 4, "mu": 1e3, "gamma": 1e3,
+        "gan_share": 0.5, "n_critic": 2,
+    }  # fmt: skip
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP(DnCNNHP):

@@ -7,9 +7,10 @@ Lehtinen, Munkberg, Hasselgren, Laine, Karras, Aittala, Aila. ICML 2018, arXiv:1
 | Sec. 2: argmin over theta of sum L(f(y1), y2), y1 and y2 noisy, E y2 = x  | `loss`  |
 | Sec. 3.1: L2 for additive Gaussian and for Poisson noise                  | `loss`  |
 
-A control: what a denoiser learns that never sees a clean picture. The truth is only measured a second time (`task.corrupt`). With L2 the noise of
-the targets changes the variance of the gradient, not its mean.
-Departures: DnCNN's network and loss, so that beside `dncnn` the targets alone differ (the paper: RED30 and a U-Net), and its hyper-parameters.
+A control: what a denoiser learns that never sees a clean picture. The truth is only measured a second time (`task.corrupt`). With L2 the
+noise of the targets changes the variance of the gradient, not its mean.
+Departures: DnCNN's network and loss, so that beside `dncnn` the targets alone differ (the paper: RED30 and a
+    U-Net), and its hyper-parameters.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ Chen, Zhang, Kalra, Lin, Chen, Liao, Zhou, Wang. IEEE TMI 36(12), 2017, arXiv:17
 | mean squared error of patches                           | `loss`     |
 
 No layer pads: the encoder loses 20 pixels, the decoder wins them back. 1,848,865 parameters with 96 filters.
-Departures: crops are the task's (the paper: patches of 55 x 55, also turned, mirrored and scaled); weights start as PyTorch's do (the paper:
-    N(0, 0.01^2)); the learning rate stays constant unless a schedule is given (the paper lowers it to 1e-5 and does not say how).
+Departures: crops are the task's (the paper: patches of 55 x 55, also turned, mirrored and scaled); weights start as PyTorch's do (the
+    paper: N(0, 0.01^2)); the learning rate stays constant unless a schedule is given (the paper lowers it to 1e-5 and does not say how).
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ Dong, Loy, He, Tang. ECCV 2014, PAMI 38(2), 2016, arXiv:1501.00092.
 | last layer ten times slower                  | `_shallow.last_slower`   |
 
 As in the paper no loss is taken where a filter would reach over the edge of the crop.
-Departures: crops are the task's, so Eq. 4 is taken as if they were the paper's 33 x 33; pictures are enlarged whole, then continued by their
-outermost pixels. The paper counts back-propagations (8e8), not updates.
+Departures: crops are the task's, so Eq. 4 is taken as if they were the paper's 33 x 33; pictures are enlarged whole, then continued by
+their outermost pixels. The paper counts back-propagations (8e8), not updates.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ Generative Adversarial Network. CVPR 2017, arXiv:1609.04802.
 | Eq. 5, SRResNet-VGG22                      | `loss`, content = vgg22     |
 
 As in the paper the small picture comes in [0, 1] and the large one leaves in [-1, 1].
-Departures: photographs are the task's (the paper: 350,000 of ImageNet); the total variation of 2e-8 that VGG22 gets in the paper is left out.
-Others call other networks SRResNet: without batch norm (BasicSR), with instance norm (twtygqyy), with 3 x 3 ends (tensorlayer).
+Departures: photographs are the task's (the paper: 350,000 of ImageNet); the total variation of 2e-8 that VGG22 gets in the paper is left
+out. Others call other networks SRResNet: without batch norm (BasicSR), with instance norm (twtygqyy), with 3 x 3 ends (tensorlayer).
 """
 
 from __future__ import annotations

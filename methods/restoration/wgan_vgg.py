@@ -17,8 +17,8 @@ Yang, Yan, Zhang, Yu, Shi, Mou, Kalra, Zhang, Sun, Wang. IEEE TMI 37(6), 2018, a
 | CNN-VGG  | empty        | perceptual... |           | CNN-MSE | empty        | mse           |
 
 The generator does not pad and loses 8 pixels a side: 55,872 parameters. Gray is repeated for VGG.
-Departures: strided convolutions of the critic pad both sides (TensorFlow: one where the side is even); VGG is torchvision's on ImageNet's scale
-    (the paper: Caffe's on 0..255), so lambda_1 weighs another number. Defects of the released code that are not ported: the gradient
+Departures: strided convolutions of the critic pad both sides (TensorFlow: one where the side is even); VGG is torchvision's on ImageNet's
+    scale (the paper: Caffe's on 0..255), so lambda_1 weighs another number. Defects of the released code that are not ported: the gradient
     penalty has weight 1 instead of 10 and takes its norm over rows alone; L_VGG and MSE are sums over half the batch instead of means.
 """
 

@@ -1,4 +1,5 @@
-"""The picture's own brightness as its saliency map: what a score gives for nothing; and a map that is given as a picture is handed on unchanged.
+"""The picture's own brightness as its saliency map: what a score gives for nothing;
+and a map that is given as a picture is handed on unchanged.
 
 Departures: none.
 """

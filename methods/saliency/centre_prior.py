@@ -1,7 +1,7 @@
 """A Gaussian in the centre of every picture: photographers put there what matters, so it is the row that a saliency model has to beat.
 
-Tatler, "The central fixation bias in scene viewing", Journal of Vision 2007; Judd, Durand, Torralba, "A benchmark of computational models of
-saliency", 2012 (where the Gaussian is stretched to the picture's sides).
+Tatler, "The central fixation bias in scene viewing", Journal of Vision 2007; Judd, Durand, Torralba, "A benchmark of computational models
+of saliency", 2012 (where the Gaussian is stretched to the picture's sides).
 
 | source                              | here      |
 |-------------------------------------|-----------|

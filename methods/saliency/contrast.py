@@ -10,9 +10,9 @@ Itti, Koch, Niebur. IEEE PAMI 20(11), 1998.
 | N(.): few strong peaks count, many alike cancel out            | `_promoted`      |
 | S = mean of the three conspicuity maps (Eq. 8)                 | `restore`        |
 
-Departures: "Itti-like". Scales are means over squares, not Gaussian pyramids; centres lie at scales 1 to 3 and surrounds 2 and 3 above, since
-pictures here are small (the paper: 2 to 4, and 3 and 4 above); orientation is that of the gradient, not a Gabor filter's;
-local maxima for N(.) are those of windows of an eighth of the width. No sequence of attended places.
+Departures: "Itti-like". Scales are means over squares, not Gaussian pyramids; centres lie at scales 1 to 3 and surrounds 2 and 3 above,
+since pictures here are small (the paper: 2 to 4, and 3 and 4 above); orientation is that of the gradient, not a Gabor filter's; local
+maxima for N(.) are those of windows of an eighth of the width. No sequence of attended places.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ Pan, Canton Ferrer, McGuinness, O'Connor, Torres, Sayrol, Giro-i-Nieto. CVPR Sce
 
 alpha is 0.05 in v2, in the workshop's abstract and in the code. As in the code, the discriminator's first pooling is 4 (Table 1 prints 2).
 Departures: each update of the game trains both networks on one batch, where the code trains them on batches in turn; no weight norm in the
-discriminator; torchvision's VGG16 with its normalisation in place of the Caffe model; maps are not blurred after enlarging. `encoder=small`,
-which is ours, needs no published weights: numbers made with it stand beside none of the paper's.
+discriminator; torchvision's VGG16 with its normalisation in place of the Caffe model; maps are not blurred after enlarging.
+`encoder=small`, which is ours, needs no published weights: numbers made with it stand beside none of the paper's.
 """
 
 from __future__ import annotations

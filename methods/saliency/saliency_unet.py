@@ -7,7 +7,8 @@ After Ronneberger, Fischer, Brox. U-Net: Convolutional Networks for Biomedical I
 | Fig. 1, contraction/expansion | `_nets.UNet`, then a 1 x 1 convolution     |
 | Sec. 3, cross entropy a pixel | `loss`                                     |
 
-Departures: enters at half size by pixel unshuffle, two scales, no crops, no weights a pixel; the truth may be a density, so labels are soft.
+Departures: enters at half size by pixel unshuffle, two scales, no crops, no weights a pixel; the truth may be
+    a density, so labels are soft.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The networks of pix2pix (Isola et al. 2017, appendix 6.1): an encoder and a decoder with or without skips, and the critic of single pixels.
+"""The networks of pix2pix (Isola et al. 2017, appendix 6.1): an encoder and a decoder with or without skips, and the critic of single
+pixels.
 
 The other critics are `methods.networks.image_nets.PatchGAN`.
 """
@@ -14,7 +15,9 @@ from methods.networks.image_nets import Dropout, PatchGAN
 
 
 class OwnStatistics(nn.BatchNorm2d):
-    """Batch norm that in evaluation uses each picture's own statistics, as a test batch of one does (Sec. 3.3); it keeps none from training."""
+    """Batch norm that in evaluation uses each picture's own statistics, as a test batch of one does (Sec. 3.3);
+    it keeps none from training.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, track_running_stats=False)
@@ -27,10 +30,12 @@ class OwnStatistics(nn.BatchNorm2d):
 
 
 class EncoderDecoder(nn.Module):
-    """`depth` halvings by strided 4 x 4 convolutions (widths ngf, 2 ngf, 4 ngf, 8 ngf, 8 ngf, ...), as many doublings, tanh. Images in [-1, 1].
+    """`depth` halvings by strided 4 x 4 convolutions (widths ngf, 2 ngf, 4 ngf, 8 ngf, 8 ngf, ...), as many doublings, tanh.
+    Images in [-1, 1].
 
     Sides a multiple of 2^depth: depth 8 is unet_256, 7 unet_128. With `skips` each decoder layer also sees the encoder's layer of its size.
-    No convolution but the last has a bias. Dropout, the only noise, follows the first three decoder layers; with `mc_dropout` in evaluation, too.
+    No convolution but the last has a bias. Dropout, the only noise, follows the first three decoder layers; with
+    `mc_dropout` in evaluation, too.
     """
 
     def __init__(self, ngf: int = 64, depth: int = 8, skips: bool = True, dropout: float = 0.5, mc_dropout: bool = True, channels: int = 3) -> None:

@@ -12,11 +12,11 @@ Zhu, Park, Isola, Efros. ICCV 2017, arXiv:1703.10593.
 | Sec. 4, history of 50 pictures                      | `_pool.Pool`                                     |
 | Sec. 4, constant for 100 epochs, 100 linearly to 0  | schedule `epoch_decay`                           |
 
-X holds what is observed, Y the targets: `G` translates X -> Y and is what `restore` uses, `F` goes back. Two successive batches are drawn an
-update, x from the one and y from the other, so that no pair is seen even where the task has pairs.
+X holds what is observed, Y the targets: `G` translates X -> Y and is what `restore` uses, `F` goes back. Two successive batches are drawn
+an update, x from the one and y from the other, so that no pair is seen even where the task has pairs.
 Departures: none of the paper's. Of the released code's defaults, the identity loss is off, as the paper has it for all but paintings
-    (`identity=0.5` turns it on), and both networks of either kind share one optimiser, as in the PyTorch code (the Lua code holds F(y) constant
-    in the backward cycle).
+    (`identity=0.5` turns it on), and both networks of either kind share one optimiser, as in the PyTorch code (the Lua code holds F(y)
+    constant in the backward cycle).
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ Isola, Zhu, Zhou, Efros. CVPR 2017, arXiv:1611.07004.
 | Sec. 3.2.1, 3.3: noise z is dropout, kept in tests | `mc_dropout`                 |
 | Sec. 3.3: batch norm by the statistics of the test | `_networks.OwnStatistics`    |
 
-Table 1's losses are `adversarial_weight=0` (L1), `content_weight=0` (cGAN; with `conditional=False` GAN) and `conditional=False` (L1 + GAN).
+Table 1's losses are `adversarial_weight=0` (L1), `content_weight=0` (cGAN; with `conditional=False` GAN) and
+`conditional=False` (L1 + GAN).
 Departures: the generator's step is judged by the critic that was just updated, as in the authors' PyTorch code (in their Lua code its loss
     is taken from the critic's output before). The generator's convolutions have no bias but the last (Lua has them and sets
     them to zero at every step), its innermost layer has no norm (early Lua has one, which at 1 x 1 pixel erases it).

@@ -32,7 +32,8 @@ def test_frames_of_gopro_belong_to_their_video(tmp_path):
         for kind in ("blur_gamma", "sharp"):
             paint(tmp_path / "GOPRO_Large/test" / sequence / kind / "000001.png")
     assert groups("gopro", tmp_path) == {
-        "GOPR0384_11_00/000001": "GOPR0384", "GOPR0384_11_05/000001": "GOPR0384", "GOPR0385_11_01/000001": "GOPR0385", "mine_1_2/000001": "mine_1_2",
+        "GOPR0384_11_00/000001": "GOPR0384", "GOPR0384_11_05/000001": "GOPR0384",
+        "GOPR0385_11_01/000001": "GOPR0385", "mine_1_2/000001": "mine_1_2",
     }  # fmt: skip
 
 
@@ -67,7 +68,15 @@ def write_slice(path, **header):
     written.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
     written.file_meta.MediaStorageSOPClassUID = written.SOPClassUID = pydicom.uid.CTImageStorage
     written.file_meta.MediaStorageSOPInstanceUID = written.SOPInstanceUID = pydicom.uid.generate_uid()
-    for tag, value in {"Modality": "CT", "RescaleSlope": 1, "RescaleIntercept": 0, "Rows": 8, "Columns": 8, "SamplesPerPixel": 1, **header}.items():
+    for tag, value in {
+        "Modality": "CT",
+        "RescaleSlope": 1,
+        "RescaleIntercept": 0,
+        "Rows": 8,
+        "Columns": 8,
+        "SamplesPerPixel": 1,
+        **header,
+    }.items():
         setattr(written, tag, value)
     written.PhotometricInterpretation, written.BitsAllocated, written.BitsStored = "MONOCHROME2", 16, 16
     written.HighBit, written.PixelRepresentation, written.PixelData = 15, 1, bytes(128)

@@ -60,7 +60,17 @@ def test_boxes_out_of_range_are_clipped_or_left_out(tmp_path):
 
 @pytest.mark.parametrize(
     "box",
-    [[0, 0, -5, 5], [0, 0, 5, -5], [0, 0, float("nan"), 5], [float("inf"), 0, 5, 5], [0, 0, 5], [0, 0, 5, 5, 5], [], ["a", 0, 5, 5], [10**400] * 4],
+    [
+        [0, 0, -5, 5],
+        [0, 0, 5, -5],
+        [0, 0, float("nan"), 5],
+        [float("inf"), 0, 5, 5],
+        [0, 0, 5],
+        [0, 0, 5, 5, 5],
+        [],
+        ["a", 0, 5, 5],
+        [10**400] * 4,
+    ],
 )
 def test_impossible_boxes(tmp_path, box):
     refused(written(tmp_path, with_boxes([10, 5, 20, 10], box)), "")
@@ -183,7 +193,15 @@ def test_class_files_that_yolos_own_tools_read(tmp_path, text, names):
     "text",
     [
         *("", "names:", "names: cat", "names: []", "names: {1: cat}", "names: {0: [cat]}", "names: {a: cat}", "[cat]", "nc: 0", "nc: many"),
-        *("nc: 3\nnames: [cat]", "nc: 1000000000", "names: [cat", "names: {0: cat, -1: dog}", "\tnames: [cat]", "&a [*a]", "names: &a [*a, cat]"),
+        *(
+            "nc: 3\nnames: [cat]",
+            "nc: 1000000000",
+            "names: [cat",
+            "names: {0: cat, -1: dog}",
+            "\tnames: [cat]",
+            "&a [*a]",
+            "names: &a [*a, cat]",
+        ),
     ],
 )
 def test_class_files_that_say_no_classes(tmp_path, text):

@@ -73,7 +73,8 @@ def test_a_picture_of_30000_by_30000(tmp_path):
     path = png_of_zeros(tmp_path / "bomb.png", 30_000, 30_000)
     assert path.stat().st_size < 200_000
     code = (
-        "import resource, sys; from pathlib import Path; from datasets.reading.files import read_image; from bench.errors import UsageError\n"
+        "import resource, sys; from pathlib import Path\n"
+        "from datasets.reading.files import read_image; from bench.errors import UsageError\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "try: read_image(Path(sys.argv[1]))\n"
         "except UsageError as error: print(error)\n"
@@ -168,7 +169,8 @@ def test_a_file_that_somebody_else_may_not_read(tmp_path):
     picture().save(tmp_path / "secret.png")
     (tmp_path / "secret.png").chmod(0)
     code = (
-        "import os, sys; from pathlib import Path; from PIL import PngImagePlugin; from datasets.reading.files import read_image; os.setuid(65534)\n"
+        "import os, sys; from pathlib import Path; from PIL import PngImagePlugin\n"
+        "from datasets.reading.files import read_image; os.setuid(65534)\n"
         "from bench.errors import UsageError\n"
         "try: read_image(Path('secret.png'))\n"
         "except UsageError as error: print(error)"

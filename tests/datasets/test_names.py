@@ -1,4 +1,6 @@
-"""Names are the identities of pictures: two files of one stem are two named pictures, each with its own truth, or one line that names both."""
+"""Names are the identities of pictures: two files of one stem are two named pictures, each with its own truth,
+or one line that names both.
+"""
 
 import json
 import re
@@ -108,7 +110,16 @@ def test_what_lacks_its_partner_is_named(tmp_path):
 
 
 def test_halves_domains_and_flat_sets(tmp_path):
-    paint(tmp_path, "set/test/0.png", "set/test/0.jpg", "set/testA/0.png", "set/testA/0.jpg", "set/testA/sub/0.jpg", "kodak24/0.png", "kodak24/0.jpg")
+    paint(
+        tmp_path,
+        "set/test/0.png",
+        "set/test/0.jpg",
+        "set/testA/0.png",
+        "set/testA/0.jpg",
+        "set/testA/sub/0.jpg",
+        "kodak24/0.png",
+        "kodak24/0.jpg",
+    )
     assert opened("folder_pair", tmp_path / "set").names == ["0.jpg", "0.png"]
     assert opened("folder_unpaired", tmp_path / "set").names == ["0.jpg", "0.png", "sub/0"]
     assert opened("kodak24", tmp_path).names == ["0.jpg", "0.png"]
@@ -117,7 +128,12 @@ def test_halves_domains_and_flat_sets(tmp_path):
 @pytest.mark.parametrize(
     ("name", "files", "split", "names"),
     [
-        ("gopro", ["gopro_pairs/X_blur1.png", "gopro_pairs/X_sharp1.png", "gopro_pairs/X_blur1.jpg", "gopro_pairs/X_sharp1.jpg"], "test", 2),
+        (
+            "gopro",
+            ["gopro_pairs/X_blur1.png", "gopro_pairs/X_sharp1.png", "gopro_pairs/X_blur1.jpg", "gopro_pairs/X_sharp1.jpg"],
+            "test",
+            2,
+        ),
         ("gopro", [f"GOPRO_Large/test/S/{kind}/0.{end}" for kind in ("blur_gamma", "sharp") for end in ("png", "jpg")], "test", 2),
         ("cc15", ["cc15/a_real.png", "cc15/a_mean.png", "cc15/a_real.jpg", "cc15/a_mean.jpg"], "test", 2),
         ("set5", [f"Set5/image_SRF_4/img_1_SRF_4_{kind}.{end}" for kind in ("HR", "LR") for end in ("png", "bmp")], "test", 2),

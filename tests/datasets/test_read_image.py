@@ -75,7 +75,11 @@ def test_pnm_of_any_depth_is_scaled_by_its_largest_value(tmp_path, top, plain):
 
 def test_a_deep_picture_is_the_same_in_every_format(tmp_path):
     deep = np.random.default_rng(1).integers(0, 65536, (5, 6), dtype=np.uint16)
-    paths = [pgm(tmp_path / "a.pgm", deep, 65535), saved(tmp_path / "a.png", Image.fromarray(deep)), saved(tmp_path / "a.tif", Image.fromarray(deep))]
+    paths = [
+        pgm(tmp_path / "a.pgm", deep, 65535),
+        saved(tmp_path / "a.png", Image.fromarray(deep)),
+        saved(tmp_path / "a.tif", Image.fromarray(deep)),
+    ]
     first, *others = map(read_image, paths)
     assert all(torch.equal(first, other) for other in others)
     np.testing.assert_allclose(first[0], deep / 65535, atol=1e-7)

@@ -181,7 +181,11 @@ def test_gopro_as_published(tmp_path):
     assert GoPro(held_out=0).count(root, "train") == 8
     assert GoPro(held_out=0).open(root, "validation") is EMPTY
     picture = GoPro().open(root, "test")[2]
-    assert (picture.name, round(picture.target[0, 0, 0].item() * 255), round(picture.observed[0, 0, 0].item() * 255)) == ("GOPR1/000000", 201, 101)
+    assert (picture.name, round(picture.target[0, 0, 0].item() * 255), round(picture.observed[0, 0, 0].item() * 255)) == (
+        "GOPR1/000000",
+        201,
+        101,
+    )
     linear = GoPro(subset="blur").open(root, "test")
     assert round(linear[2].observed[0, 0, 0].item() * 255) == 51
     assert linear.fingerprint != GoPro().open(root, "test").fingerprint

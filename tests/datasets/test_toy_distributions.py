@@ -139,7 +139,8 @@ def test_options_enter_the_fingerprint():
 
 
 @pytest.mark.parametrize(
-    "spec", ["ring[std=0]", "ring[modes=0]", "grid[side=0]", "spiral[arms=0]", "gauss_mixture[stds=(1.0,)]", "gauss_mixture[stds=(1.0,-1.0)]"]
+    "spec",
+    ["ring[std=0]", "ring[modes=0]", "grid[side=0]", "spiral[arms=0]", "gauss_mixture[stds=(1.0,)]", "gauss_mixture[stds=(1.0,-1.0)]"],
 )
 def test_bad_options_are_refused(spec):
     with pytest.raises(UsageError, match="must be"):

@@ -50,7 +50,11 @@ def test_pairs_in_two_folders(tmp_path):
     for split in ("train", "val", "test"):
         paint(tmp_path / "mine/A" / split / "x.png", (255, 0, 0))
         paint(tmp_path / "mine/B" / split / "x.png", (0, 255, 0))
-    for source, root in ((FolderPair(path="mine"), tmp_path), (FolderPair(path=str(tmp_path / "mine")), None), (FolderPair(), tmp_path / "mine")):
+    for source, root in (
+        (FolderPair(path="mine"), tmp_path),
+        (FolderPair(path=str(tmp_path / "mine")), None),
+        (FolderPair(), tmp_path / "mine"),
+    ):
         assert [source.count(root, split) for split in SPLITS] == [1, 1, 1]
         picture = source.open(root, "test")[0]
         assert (picture.observed[:, 0, 0].tolist(), picture.target[:, 0, 0].tolist()) == ([1, 0, 0], [0, 1, 0])
@@ -132,7 +136,15 @@ def test_masks_get_the_colours_of_pascal(tmp_path):
     Image.fromarray(ids).save(folder / "semantic_masks/a.png")
     (picture,) = [p for split in SPLITS for p in CocoMasks().open(tmp_path, split)]
     found = (picture.observed * 255).round().int().permute(1, 2, 0)
-    published = {0: (0, 0, 0), 1: (128, 0, 0), 2: (0, 128, 0), 15: (192, 128, 128), 20: (0, 64, 128), 21: (128, 64, 128), 255: (224, 224, 192)}
+    published = {
+        0: (0, 0, 0),
+        1: (128, 0, 0),
+        2: (0, 128, 0),
+        15: (192, 128, 128),
+        20: (0, 64, 128),
+        21: (128, 64, 128),
+        255: (224, 224, 192),
+    }
     assert [tuple(c) for c in found[:2].reshape(-1, 3).tolist()] == [published[int(i)] for i in ids[:2].ravel()]
     Image.fromarray(ids[:, :2].copy()).save(folder / "semantic_masks/a.png")
     with pytest.raises(UsageError, match="of the photo's size"):

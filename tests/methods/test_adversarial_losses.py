@@ -65,7 +65,9 @@ def test_saturation(z, saturating, nonsaturating):
 
 
 def test_relativistic_squares_of_two_diracs():
-    """All real scores r, all fakes f: critic 2 (r - f - 1)^2, generator 2 (f - r - 1)^2, of which one half comes through the real samples."""
+    """All real scores r, all fakes f: critic 2 (r - f - 1)^2, generator 2 (f - r - 1)^2,
+    of which one half comes through the real samples.
+    """
     loss = registry.make("adversarial", "relativistic[form=lsgan]")
     real, fake = torch.full((3, 1), 0.7), torch.full((5, 1), -0.4, requires_grad=True)
     assert loss.critic(nn.Identity(), real, fake).item() == pytest.approx(2 * 0.1**2, abs=1e-6)

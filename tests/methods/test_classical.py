@@ -180,7 +180,9 @@ def test_richardson_lucy_equals_a_plain_loop():
 
 @pytest.mark.parametrize("width", [63, 64])
 def test_gibbs_agrees_with_scikit_image(crops, width, monkeypatch):
-    """With one repair: at even width scikit-image counts the last column of the half spectrum twice, worth 20 % of the prior's precision."""
+    """With one repair: at even width scikit-image counts the last column of the half spectrum twice,
+    worth 20 % of the prior's precision.
+    """
     from skimage.restoration import uft, unsupervised_wiener
 
     weights = np.array([1] + [2] * ((width - 1) // 2) + [1] * (1 - width % 2))

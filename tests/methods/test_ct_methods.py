@@ -190,7 +190,10 @@ def test_any_size_is_restored(size):
 def test_what_cannot_be_built():
     with pytest.raises(UsageError, match="more than 16, not 16"):
         registry.make("method", "wgan_vgg[content=mse]")(task_of(crop=16))
-    for spec, message in {"wgan_vgg[adversarial='',content='']": "an adversarial or a content loss", "red_cnn[size=4]": "size must be odd"}.items():
+    for spec, message in {
+        "wgan_vgg[adversarial='',content='']": "an adversarial or a content loss",
+        "red_cnn[size=4]": "size must be odd",
+    }.items():
         with pytest.raises(ValueError, match=message):
             registry.find("method", parse(spec).name).HP(**parse(spec).options)
 
@@ -212,7 +215,9 @@ def test_fbp_hann_with_a_whole_window_is_the_scanners(scan):
 
 
 def test_sart_as_scikit_image(scan):
-    """Another interpolation and another order of views: close, not equal. Theirs divides by squared weights, so its 0.15 is about 0.5 here."""
+    """Another interpolation and another order of views: close, not equal. Theirs divides by squared weights,
+    so its 0.15 is about 0.5 here.
+    """
     task, batch = scan
     clean = task.scanner.project(ct.attenuation(batch.target))
     ours = registry.make("method", "sart[iterations=4,relax=0.5]")(task).restore(Batch(batch.observed, sinogram=clean))

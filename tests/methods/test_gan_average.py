@@ -69,6 +69,6 @@ def test_resume_is_exact_and_evaluation_neutral(name, cut, tmp_path):
 
 
 @pytest.mark.parametrize("ema", [-0.1, 1.0])
-def test_out_of_range(ema):
+def test_decay_out_of_range(ema):
     with pytest.raises((UsageError, ValueError), match="ema"):
         checks.make("wgan_gp", ema=ema)

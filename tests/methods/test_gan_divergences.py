@@ -12,7 +12,8 @@ from bench.errors import UsageError
 from methods.gan._divergences import DIVERGENCES, alpha_divergence, weighted_jensen_shannon
 
 ROWS = DIVERGENCES | {
-    "alpha 0.5": alpha_divergence(0.5), "alpha 2": alpha_divergence(2.0), "alpha -1": alpha_divergence(-1.0), "alpha 3": alpha_divergence(3.0),
+    "alpha 0.5": alpha_divergence(0.5), "alpha 2": alpha_divergence(2.0), "alpha -1": alpha_divergence(-1.0),
+    "alpha 3": alpha_divergence(3.0),
     "js_weighted 0.3": weighted_jensen_shannon(0.3), "js_weighted 0.5": weighted_jensen_shannon(0.5),
 }  # fmt: skip
 SLOPE_AT_ONE = {"kl": 1.0, "reverse_kl": -1.0, "gan": -math.log(2)}
@@ -30,7 +31,7 @@ def _inside(name: str) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_c6_1_conjugates_against_brute_force(name):
+def test_conjugates_against_brute_force(name):
     t = _inside(name)
     t = t[(t.abs() < 5) & (t.abs() > 1e-3)][::9]
     u = torch.logspace(-7, 7, 200_001, dtype=torch.float64)
@@ -39,21 +40,21 @@ def test_c6_1_conjugates_against_brute_force(name):
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_c6_1_slopes_are_derivatives(name):
+def test_slopes_are_derivatives(name):
     u = torch.tensor([0.01, 0.3, 0.9, 1.7, 40.0], dtype=torch.float64, requires_grad=True)
     (slope,) = torch.autograd.grad(ROWS[name].f(u).sum(), u)
     assert torch.allclose(ROWS[name].slope(u.detach()), slope, rtol=1e-10)
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_c6_1_values_at_one(name):
+def test_values_at_one(name):
     one = torch.ones(1, dtype=torch.float64)
     assert ROWS[name].f(one).item() == pytest.approx(-math.log(4) if name == "gan" else 0, abs=1e-12)
     assert ROWS[name].slope(one).item() == pytest.approx(SLOPE_AT_ONE.get(name, 0), abs=1e-12)
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_c6_1_activations_increase_and_stay_in_the_domain(name):
+def test_activations_increase_and_stay_in_the_domain(name):
     t = ROWS[name].activation(V)
     low, high = ROWS[name].domain
     assert low < t.min()
@@ -62,7 +63,7 @@ def test_c6_1_activations_increase_and_stay_in_the_domain(name):
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_c6_1_composition_is_conjugate_of_activation(name):
+def test_composition_is_conjugate_of_activation(name):
     v = V.clone().requires_grad_()
     direct, stable = ROWS[name].conjugate(ROWS[name].activation(v)), ROWS[name].composed(v)
     assert torch.allclose(stable, direct, rtol=1e-9, atol=1e-9)
@@ -71,7 +72,7 @@ def test_c6_1_composition_is_conjugate_of_activation(name):
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_c6_1_composition_is_finite_for_far_critics_in_single_precision(name):
+def test_composition_is_finite_for_far_critics_in_single_precision(name):
     v = torch.tensor([-60.0, 60.0], requires_grad=True)
     y = ROWS[name].composed(v)
     (slope,) = torch.autograd.grad(y.sum(), v)
@@ -87,13 +88,13 @@ def _gaussians() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize("name", GAUSSIANS)
-def test_c6_1_value_between_gaussians(name):
+def test_value_between_gaussians(name):
     x, p, q = _gaussians()
     assert torch.trapezoid(q * ROWS[name].f(p / q), x).item() == pytest.approx(GAUSSIANS[name], abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_c6_1_bound_is_tight_at_the_slope_and_loose_elsewhere(name):
+def test_bound_is_tight_at_the_slope_and_loose_elsewhere(name):
     x, p, q = _gaussians()
     row = ROWS[name]
 
@@ -108,14 +109,16 @@ def test_c6_1_bound_is_tight_at_the_slope_and_loose_elsewhere(name):
 
 
 MIXTURE = {  # the best N(mu, sigma^2) for 0.33 N(-1, 0.065) + 0.67 N(2, 2): divergence, mu, sigma
-    "kl": (0.2831, 1.0100, 1.8307), "reverse_kl": (0.2482, 1.5781, 1.6312), "js": (0.1281, 1.3068, 1.7540), "jeffrey": (0.5708, 1.3216, 1.7029),
-    "pearson": (0.6458, 0.5737, 1.9273), "neyman": (0.4052, 1.8248, 1.5186), "hellinger": (0.1347, 1.3129, 1.7326), "tv": (0.2396, 1.3381, 1.8789),
+    "kl": (0.2831, 1.0100, 1.8307), "reverse_kl": (0.2482, 1.5781, 1.6312), "js": (0.1281, 1.3068, 1.7540),
+    "jeffrey": (0.5708, 1.3216, 1.7029),
+    "pearson": (0.6458, 0.5737, 1.9273), "neyman": (0.4052, 1.8248, 1.5186), "hellinger": (0.1347, 1.3129, 1.7326),
+    "tv": (0.2396, 1.3381, 1.8789),
     "gan": (-1.2582, 1.3068, 1.7540),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", MIXTURE)
-def test_c6_2_the_best_gaussian_for_a_mixture(name):
+def test_the_best_gaussian_for_a_mixture(name):
     x = torch.linspace(-30, 32, 60_001, dtype=torch.float64)
 
     def normal(mean: float, variance: float) -> torch.Tensor:
@@ -133,7 +136,7 @@ def test_c6_2_the_best_gaussian_for_a_mixture(name):
         assert value(mu + dm, sigma + ds) > value(mu, sigma)
 
 
-def test_c6_1_relations_between_rows():
+def test_relations_between_rows():
     u = torch.logspace(-3, 3, 50, dtype=torch.float64)
     f = {name: row.f(u) for name, row in ROWS.items()}
     for whole, parts in [
@@ -143,7 +146,7 @@ def test_c6_1_relations_between_rows():
         assert torch.allclose(f[whole], parts, rtol=1e-9, atol=1e-12), whole
 
 
-def test_c6_1_jeffrey_against_wright_omega():
+def test_jeffrey_against_wright_omega():
     t = torch.tensor([-300.0, -30, -2, 0, 0.5, 1, 2, 5, 30], dtype=torch.float64, requires_grad=True)
     w = torch.from_numpy(wrightomega(1 - t.detach().numpy()))
     y = DIVERGENCES["jeffrey"].conjugate(t)
@@ -157,7 +160,7 @@ def _gradients(m, loss, network):
 
 
 @pytest.mark.parametrize(("surrogate", "game"), [(False, "saturating"), (True, "nonsaturating")])
-def test_c6_4_the_gan_row_is_the_game_of_2014(surrogate, game):
+def test_the_gan_row_is_the_game_of_2014(surrogate, game):
     m = checks.make("fgan", divergence="gan", surrogate=surrogate)
     batch = m.task.batch(8, torch.Generator().manual_seed(0))
     y = m.fake(8)
@@ -170,7 +173,7 @@ def test_c6_4_the_gan_row_is_the_game_of_2014(surrogate, game):
 
 
 @pytest.mark.parametrize("divergence", ["kl", "js"])
-def test_c6_algorithm_1_moves_both_players_along_the_gradients_at_one_point(divergence):
+def test_algorithm_1_moves_both_players_along_the_gradients_at_one_point(divergence):
     m = checks.make("fgan", divergence=divergence, optimizer="sgd[lr=0.01]", steps=1)
     batch = m.task.batch(4, torch.Generator().manual_seed(0))
     y = m.fake(4)

@@ -80,12 +80,12 @@ def _flat(tensors):
 # -- penalties
 
 
-def test_section_11_the_penalty_of_a_linear_critic_is_the_squared_norm_of_its_weights():
+def test_the_penalty_of_a_linear_critic_is_the_squared_norm_of_its_weights():
     w, x = torch.tensor([3.0, -4.0, 12.0]), torch.randn(5, 3)
     assert zero_centred_penalty(lambda x: x @ w, x).item() == pytest.approx(169, abs=1e-9)
 
 
-def test_section_11_r1_and_r2_look_at_their_own_samples():
+def test_r1_and_r2_look_at_their_own_samples():
     real, fake = torch.full((4, 1), 3.0), 5.0  # D(x) = psi x^2 / 2: |grad D| = psi x
     for name, x in (("r1_gan", 3.0), ("r2_gan", 5.0)):
         m = _dirac(name, theta=fake, gamma=0.5)
@@ -94,7 +94,7 @@ def test_section_11_r1_and_r2_look_at_their_own_samples():
         assert penalty.item() == pytest.approx(0.5 / 2 * x**2, abs=1e-9)
 
 
-def test_section_15_2_js_penalty_of_a_linear_logit():
+def test_js_penalty_of_a_linear_logit():
     w, b = torch.tensor([1.5, -2.0]), 0.3
     real, fake = torch.randn(6, 2), torch.randn(6, 2) + 1
     p = [(x @ w + b).sigmoid() for x in (real, fake)]
@@ -102,19 +102,19 @@ def test_section_15_2_js_penalty_of_a_linear_logit():
     assert js_penalty(lambda x: x @ w + b, real, fake).item() == pytest.approx(expected.item(), abs=1e-9)
 
 
-def test_section_15_1_js_penalty_of_two_gaussians_and_their_best_critic():
+def test_js_penalty_of_two_gaussians_and_their_best_critic():
     x = torch.special.ndtri((torch.arange(20_000) + 0.5) / 20_000)[:, None]  # quantiles of N(0, 1): a quadrature
     assert js_penalty(lambda x: 0.5 - x[:, 0], x, x + 1).item() == pytest.approx(0.397972867, abs=2e-6)
 
 
-def test_section_15_annealing_of_js_reg():
+def test_annealing_of_js_reg():
     m = _dirac("js_reg_gan", gamma=2.0, decay=0.01, steps=101)
     for m.t, gamma in ((0, 2.0), (50, 0.2), (100, 0.02)):
         assert m.gamma == pytest.approx(gamma)
     assert _dirac("js_reg_gan").gamma == pytest.approx(0.1)
 
 
-# -- the Dirac-GAN (section 11): f(t) = -log(1 + e^-t), v = (-psi f'(theta psi), theta f'(theta psi))
+# -- the Dirac-GAN: f(t) = -log(1 + e^-t), v = (-psi f'(theta psi), theta f'(theta psi))
 
 
 def _sigmoid(t):
@@ -122,7 +122,7 @@ def _sigmoid(t):
 
 
 @pytest.mark.parametrize("name", ["r1_gan", "r2_gan"])
-def test_section_11_one_step_of_r1_and_r2(name):
+def test_one_step_of_r1_and_r2(name):
     theta, psi, h, gamma = 0.7, -0.4, 0.2, 0.3
     psi_1 = psi + h * (theta * _sigmoid(-theta * psi) - gamma * psi)
     theta_1 = theta - h * psi_1 * _sigmoid(-theta * psi_1)
@@ -130,7 +130,7 @@ def test_section_11_one_step_of_r1_and_r2(name):
     assert _run(m, 1) == pytest.approx((theta_1, psi_1), abs=1e-9)
 
 
-def test_section_11_one_step_of_consensus():
+def test_one_step_of_consensus():
     theta, psi, h, gamma = 0.7, -0.4, 0.2, 0.6
     t, r2 = theta * psi, theta**2 + psi**2
     f1, f2 = _sigmoid(-t), -_sigmoid(t) * _sigmoid(-t)
@@ -140,7 +140,7 @@ def test_section_11_one_step_of_consensus():
     assert _run(m, 1) == pytest.approx(expected, abs=1e-12)
 
 
-def test_section_15_one_step_of_js_reg_with_weights_that_are_differentiated():
+def test_one_step_of_js_reg_with_weights_that_are_differentiated():
     theta, psi, h, gamma = 0.7, 0.4, 0.2, 0.6  # psi of D(x) = psi x
     p = _sigmoid(theta * psi)
     slope = theta * p + gamma / 2 * (psi / 2 + 2 * psi * p**2 + 2 * psi**2 * theta * p**2 * (1 - p))
@@ -151,15 +151,16 @@ def test_section_15_one_step_of_js_reg_with_weights_that_are_differentiated():
 
 
 @pytest.mark.parametrize(
-    ("name", "gamma", "distance"), [("r1_gan", 0.3, 2.3e-7), ("r2_gan", 0.3, 2.3e-7), ("consensus_gan", 1.0, 2.6e-10), ("r1_gan", 0.0, 1.421)]
+    ("name", "gamma", "distance"),
+    [("r1_gan", 0.3, 2.3e-7), ("r2_gan", 0.3, 2.3e-7), ("consensus_gan", 1.0, 2.6e-10), ("r1_gan", 0.0, 1.421)],
 )
-def test_section_11_trajectories_of_500_steps(name, gamma, distance):
+def test_trajectories_of_500_steps(name, gamma, distance):
     m = _dirac(name, gamma=gamma, adversarial="saturating")
     assert math.hypot(*_run(m, 500)) == pytest.approx(distance, rel=0.05)  # the table's other player steps first
 
 
 @pytest.mark.parametrize("gamma", [0.1, 1.0, 2.0])
-def test_section_10_1_eigenvalues_of_consensus_on_the_bilinear_game(gamma):
+def test_eigenvalues_of_consensus_on_the_bilinear_game(gamma):
     def moved(theta, psi):
         return _run(_dirac("consensus_gan", theta, psi, gamma=gamma, adversarial=WGAN), 1)
 
@@ -171,7 +172,7 @@ def test_section_10_1_eigenvalues_of_consensus_on_the_bilinear_game(gamma):
 # -- consensus
 
 
-def test_section_10_consensus_steps_along_v_minus_gamma_jacobian_transposed_v():
+def test_consensus_steps_along_v_minus_gamma_jacobian_transposed_v():
     m, batch = _small("consensus_gan", optimizer="sgd[lr=0.05]", gamma=0.8)
     z = torch.randn(7, 3)
     m.z = lambda n: z
@@ -203,7 +204,7 @@ def test_section_10_consensus_steps_along_v_minus_gamma_jacobian_transposed_v():
 # -- unrolled
 
 
-def test_section_8_2_without_steps_ahead_it_is_the_plain_saturating_gan_bitwise():
+def test_without_steps_ahead_it_is_the_plain_saturating_gan_bitwise():
     m, _ = _small("unrolled_gan", k=0, optimizer="adam[lr=0.01]", steps=5)
     plain, _ = _small("unrolled_gan", k=0, optimizer="adam[lr=0.01]")  # its networks and optimisers, under a loop by hand
     batches = [Samples(torch.randn(7, 1)) for _ in range(5)]
@@ -219,7 +220,7 @@ def test_section_8_2_without_steps_ahead_it_is_the_plain_saturating_gan_bitwise(
 
 
 @pytest.mark.parametrize("k", [0, 1, 5, 10])
-def test_section_8_1_eigenvalues_of_the_unrolled_bilinear_game(k):
+def test_eigenvalues_of_the_unrolled_bilinear_game(k):
     """f = theta psi, inner steps of 0.1: psi^K = psi + K 0.1 theta, f_K = theta psi + K 0.1 theta^2."""
 
     def field(theta, psi):
@@ -237,7 +238,7 @@ def test_section_8_1_eigenvalues_of_the_unrolled_bilinear_game(k):
 
 @pytest.mark.parametrize("spec", ["adam[lr=0.02,betas=(0.5,0.9)]", "adam[lr=0.02,weight_decay=0.1]", "sgdm[lr=0.1,weight_decay=0.1]", "sgd[lr=0.1]"])
 @pytest.mark.parametrize("trained", [0, 3])
-def test_section_8_inner_steps_are_those_of_the_critics_optimiser(spec, trained):
+def test_inner_steps_are_those_of_the_critics_optimiser(spec, trained):
     m, batch = _small("unrolled_gan", k=4, optimizer=spec)
     list(itertools.islice(m.train(itertools.repeat(batch)), trained))
     y = m.fake(7).detach()
@@ -249,7 +250,7 @@ def test_section_8_inner_steps_are_those_of_the_critics_optimiser(spec, trained)
 
 
 @pytest.mark.parametrize("trained", [0, 3])
-def test_section_8_the_generators_gradient_passes_through_the_inner_steps(trained):
+def test_the_generators_gradient_passes_through_the_inner_steps(trained):
     m, batch = _small("unrolled_gan", k=3, optimizer="adam[lr=0.05]")
     with torch.no_grad():
         m.D.body[1].bias[0] = -100  # a unit that no sample reaches: its gradients, and Adam's averages of them, are zero
@@ -271,7 +272,10 @@ def test_section_8_the_generators_gradient_passes_through_the_inner_steps(traine
 
 @pytest.mark.parametrize("spec", ["rmsprop", "nesterov", "amsgrad"])
 def test_an_update_rule_that_cannot_be_unrolled_is_refused(spec, monkeypatch):
-    variants = {"nesterov": lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, nesterov=True), "amsgrad": lambda p: torch.optim.Adam(p, amsgrad=True)}
+    variants = {
+        "nesterov": lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, nesterov=True),
+        "amsgrad": lambda p: torch.optim.Adam(p, amsgrad=True),
+    }
     real = registry.make
     monkeypatch.setattr(registry, "make", lambda kind, text: variants.get(str(text)) or real(kind, text))
     with pytest.raises(UsageError, match=spec):
@@ -279,7 +283,7 @@ def test_an_update_rule_that_cannot_be_unrolled_is_refused(spec, monkeypatch):
     _dirac("unrolled_gan", optimizer="rmsprop", optimizer_d="adam")
 
 
-def test_section_8_initial_weights_are_orthogonal_with_gain():
+def test_initial_weights_are_orthogonal_with_gain():
     m, _ = _small("unrolled_gan")
     w = m.D.body[1].weight  # 6 x 1
     assert (w.T @ w).item() == pytest.approx(0.8**2)
@@ -290,7 +294,7 @@ def test_section_8_initial_weights_are_orthogonal_with_gain():
 
 
 @pytest.mark.parametrize("eta", [0.0, 0.25, 0.5, 1.0, 2.0])
-def test_section_16_eigenvalues_of_the_linear_quadratic_wgan(eta):
+def test_eigenvalues_of_the_linear_quadratic_wgan(eta):
     """D = w x^2, G = a z, x and z with mean square 1/3: V = w (1 - a^2) / 3, equilibrium (0, 1)."""
     x = torch.full((2, 1), 3**-0.5)
 
@@ -310,7 +314,7 @@ def test_section_16_eigenvalues_of_the_linear_quadratic_wgan(eta):
     assert found == [pytest.approx(c, abs=1e-6) for c in sorted((-4 * eta / 9 - root, -4 * eta / 9 + root), key=lambda c: (c.real, c.imag))]
 
 
-def test_section_16_the_squared_norm_has_no_half_and_is_the_generators_alone():
+def test_the_squared_norm_has_no_half_and_is_the_generators_alone():
     m, batch = _small("gradient_regularized_gan", eta=0.7)
     z = torch.randn(7, 3)
     m.z = lambda n: z
@@ -332,7 +336,7 @@ def test_section_16_the_squared_norm_has_no_half_and_is_the_generators_alone():
 # -- instance noise
 
 
-def test_section_19_the_noise_falls_to_zero():
+def test_the_noise_falls_to_zero():
     m = _dirac("instance_noise_gan", sigma=0.5, steps=200)
     for m.t, sigma in ((0, 0.5), (100, 0.25), (200, 0)):
         assert m.sigma == sigma
@@ -340,7 +344,7 @@ def test_section_19_the_noise_falls_to_zero():
     assert torch.equal(m.noisy(x), m.D(x))
 
 
-def test_section_19_both_players_see_noise_on_every_sample():
+def test_both_players_see_noise_on_every_sample():
     torch.manual_seed(0)
     m = _dirac("instance_noise_gan", theta=2.0, psi=-1.0, sigma=0.5, steps=200)
     scores = m.noisy(torch.full((100_000, 1), 2.0))
@@ -354,7 +358,7 @@ def test_section_19_both_players_see_noise_on_every_sample():
     assert all(len(x.unique()) == 4 for x in seen)
 
 
-def test_section_19_4_noise_makes_the_dirac_gan_converge():
+def test_noise_makes_the_dirac_gan_converge():
     """Eigenvalues f''(0) s^2 +- sqrt(f''(0)^2 s^4 - f'(0)^2) (Lemma 3.2), from the gradients near the equilibrium."""
     sigma, n = 1.0, 40_000
     noise = sigma * torch.special.ndtri((torch.arange(n) + 0.5) / n)[:, None]

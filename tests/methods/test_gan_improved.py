@@ -20,7 +20,7 @@ def _batch(m, n=4, seed=0):
     return m.task.batch(n, torch.Generator().manual_seed(seed))
 
 
-def test_c12_4_feature_matching_is_at_rest_where_the_means_agree():
+def test_feature_matching_is_at_rest_where_the_means_agree():
     m = checks.make("feature_matching_gan")
     batch = _batch(m)
     y = batch.x.flip(0).clone().requires_grad_()
@@ -31,7 +31,7 @@ def test_c12_4_feature_matching_is_at_rest_where_the_means_agree():
     assert y.grad.abs().max() < 1e-6
 
 
-def test_c12_feature_matching_by_hand():
+def test_feature_matching_by_hand():
     m = checks.make("feature_matching_gan")
     batch, y = _batch(m), torch.rand(6, 1, 16, 16)
     m.fake = lambda n: y
@@ -40,7 +40,7 @@ def test_c12_feature_matching_by_hand():
 
 
 @pytest.mark.parametrize("alpha", [0.9, 0.75])
-def test_c12_5_smoothing_is_one_sided(alpha):
+def test_smoothing_is_one_sided(alpha):
     m = checks.make("label_smoothing_gan", alpha=alpha)
     m.D, m.fake = nn.Identity(), lambda n: torch.tensor([-1.0, 0.5])
     real = torch.tensor([2.0, -0.3])
@@ -50,7 +50,7 @@ def test_c12_5_smoothing_is_one_sided(alpha):
     assert m.generator_loss(Samples(real)).item() == pytest.approx(-q.log().mean().item(), rel=1e-5)
 
 
-def test_c12_1_minibatch_statistics_by_hand():
+def test_minibatch_statistics_by_hand():
     torch.manual_seed(0)
     head, f = _Minibatch(4, 3, 5), torch.randn(6, 4)
     T = head.T.weight.T.reshape(4, 3, 5)  # A x B x C
@@ -64,7 +64,7 @@ def test_c12_1_minibatch_statistics_by_hand():
     assert head(f).shape == (6, 1)
 
 
-def test_c12_1_trap_13_a_sample_is_not_compared_with_itself():
+def test_a_sample_is_not_compared_with_itself():
     torch.manual_seed(0)
     head, f = _Minibatch(4, 3, 5), torch.randn(1, 4)
     assert torch.allclose(head.closeness(f.expand(6, 4)), torch.tensor(5.0))
@@ -72,7 +72,7 @@ def test_c12_1_trap_13_a_sample_is_not_compared_with_itself():
     assert torch.allclose(head.closeness(1e4 * torch.randn(6, 4)), torch.tensor(0.0), atol=1e-6)
 
 
-def test_c12_1_trap_13_real_and_fake_batches_are_judged_apart():
+def test_real_and_fake_batches_are_judged_apart():
     m = checks.make("minibatch_discrimination_gan")
     batch, y = _batch(m), torch.rand(4, 1, 16, 16)
     m.fake = lambda n: y
@@ -85,7 +85,7 @@ def test_c12_1_trap_13_real_and_fake_batches_are_judged_apart():
     assert not torch.allclose(m.D(batch.x), lone, atol=1e-3)  # the batch counts
 
 
-def test_c12_2_the_average_is_that_of_all_parameters_so_far():
+def test_the_average_is_that_of_all_parameters_so_far():
     m = checks.make("historical_averaging_gan", steps=5)
     data = (_batch(m, 2, i) for i in itertools.count())
     m.prepare(data)
@@ -97,7 +97,7 @@ def test_c12_2_the_average_is_that_of_all_parameters_so_far():
             assert torch.allclose(average, torch.stack(past[k]).mean(0), atol=1e-6)
 
 
-def test_c12_2_each_player_pays_for_its_drift():
+def test_each_player_pays_for_its_drift():
     m = checks.make("historical_averaging_gan", weight=0.3)
     batch, y = _batch(m), torch.rand(4, 1, 16, 16)
     m.fake = lambda n: y
@@ -109,7 +109,7 @@ def test_c12_2_each_player_pays_for_its_drift():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("weight", "low", "high"), [(0.0, 7.6, 7.8), (0.1, 0, 0.02)])
-def test_c12_2_averaging_turns_a_spiral_inwards(weight, low, high):
+def test_averaging_turns_a_spiral_inwards(weight, low, high):
     """The game min over x of max over y of (x - 1) (y - 1), from (3, 3): 20 000 simultaneous steps of 0.01."""
 
     class Scalar(nn.Module):
@@ -131,7 +131,7 @@ def test_c12_2_averaging_turns_a_spiral_inwards(weight, low, high):
     assert low <= math.hypot(m.G.w.item() - 1, m.D.w.item() - 1) <= high
 
 
-def test_c12_3_virtual_batch_norm_by_hand():
+def test_virtual_batch_norm_by_hand():
     torch.manual_seed(0)
     norm, x = _VirtualBatchNorm(3, 5), torch.randn(9, 3, 4, 4) * 2 + 1
     y = norm(x)
@@ -146,7 +146,7 @@ def test_c12_3_virtual_batch_norm_by_hand():
 
 
 @pytest.mark.parametrize("shape", [(3,), (3, 4, 4)])
-def test_c12_3_the_reference_batch_is_normalised_by_itself(shape):
+def test_the_reference_batch_is_normalised_by_itself(shape):
     torch.manual_seed(0)
     norm = _VirtualBatchNorm(3, 50)
     nn.init.ones_(norm.weight)
@@ -155,7 +155,7 @@ def test_c12_3_the_reference_batch_is_normalised_by_itself(shape):
     assert torch.allclose(y.var(1, correction=0), torch.ones(3), atol=1e-4)
 
 
-def test_c12_3_a_sample_does_not_depend_on_the_rest_of_its_batch():
+def test_a_sample_does_not_depend_on_the_rest_of_its_batch():
     m = checks.make("virtual_batchnorm_gan")
     m.prepare(iter(()))
     assert not any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in m.G.modules())
@@ -166,7 +166,7 @@ def test_c12_3_a_sample_does_not_depend_on_the_rest_of_its_batch():
     assert (plain(z)[:2] - plain(z[:2])).abs().max() > 0.01
 
 
-def test_c12_6_log_odds_of_the_k_plus_1_classes_are_logsumexp():
+def test_log_odds_of_the_k_plus_1_classes_are_logsumexp():
     logits = torch.tensor([[1.0, -2.0, 0.5], [3.0, 0.0, -1.0]])
     Z = logits.exp().sum(1)
     everything = F.softmax(torch.cat([logits, torch.zeros(2, 1)], 1), 1)
@@ -174,9 +174,12 @@ def test_c12_6_log_odds_of_the_k_plus_1_classes_are_logsumexp():
     assert torch.allclose(1 - everything[:, 3], Z / (Z + 1))
 
 
-def test_c12_6_semi_supervised_losses_by_hand():
+def test_semi_supervised_losses_by_hand():
     m = checks.make("semi_supervised_gan")
-    real, fake = torch.randn(5, 10, generator=torch.Generator().manual_seed(0)), torch.randn(7, 10, generator=torch.Generator().manual_seed(1))
+    real, fake = (
+        torch.randn(5, 10, generator=torch.Generator().manual_seed(0)),
+        torch.randn(7, 10, generator=torch.Generator().manual_seed(1)),
+    )
     Zr, Zf = real.exp().sum(1), fake.exp().sum(1)
     assert m.unsupervised(real, fake).item() == pytest.approx(-((Zr / (Zr + 1)).log().mean() + (1 / (Zf + 1)).log().mean()).item() / 2, rel=1e-5)
     lse = torch.logsumexp
@@ -186,7 +189,7 @@ def test_c12_6_semi_supervised_losses_by_hand():
     assert m.supervised(real, labels).item() == pytest.approx((lse(real, 1) - real[torch.arange(5), labels]).mean().item(), rel=1e-5)
 
 
-def test_c12_6_only_few_labels_are_seen():
+def test_only_few_labels_are_seen():
     m = checks.make("semi_supervised_gan", labelled=2, batch_size=16)
     seen = []
 
@@ -207,14 +210,14 @@ def test_c12_6_only_few_labels_are_seen():
     assert m.critic_loss(Samples(batch.x)).item() == loss.item()  # the stream's labels are not read
 
 
-def test_c12_6_a_class_that_never_comes_is_reported():
+def test_a_class_that_never_comes_is_reported():
     m = checks.make("semi_supervised_gan", labelled=1, batch_size=4)
     batch = Samples(torch.rand(4, 1, 16, 16), torch.tensor([0, 1, 2, 3]))
     with pytest.raises(UsageError, match="labelled=1"):
         m.prepare(itertools.repeat(batch))
 
 
-def test_c12_6_the_classifier_learns_from_few_labels():
+def test_the_classifier_learns_from_few_labels():
     m = checks.make("semi_supervised_gan", labelled=10, batch_size=32, steps=150, optimizer="adam[lr=3e-3,betas=(0.5,0.999)]")
     data = (_batch(m, 32, i) for i in itertools.count(1000))
     m.prepare(data)
@@ -226,7 +229,7 @@ def test_c12_6_the_classifier_learns_from_few_labels():
     assert (probabilities.argmax(1) == test.labels).float().mean() > 0.8
 
 
-def test_c12_6_a_sheet_has_a_row_for_every_class():
+def test_a_sheet_has_a_row_for_every_class():
     m = checks.make("semi_supervised_gan")
     x = _batch(m, 500).x
     bright = x[:, 0, :10].mean(2).argmax(1)  # of the rows, whose number is the class
@@ -239,7 +242,7 @@ def test_c12_6_a_sheet_has_a_row_for_every_class():
 
 @pytest.mark.parametrize("name", ["feature_matching_gan", "label_smoothing_gan", "minibatch_discrimination_gan", "historical_averaging_gan",
                                   "virtual_batchnorm_gan", "semi_supervised_gan"])  # fmt: skip
-def test_c12_rate_falls_over_the_last_third(name):
+def test_rate_falls_over_the_last_third(name):
     m = checks.make(name, steps=1200)
     rates = []
     for m.t in (0, 400, 800, 1000, 1200):

@@ -54,7 +54,7 @@ def _quantiles(mean, n=200_001, std=1.0):
         ("label_smoothing_gan[alpha=0.75]", (0.75 * P / (P + Q)).logit()),
     ],
 )
-def test_c1_4_c12_5_the_best_critic_has_no_gradient(spec, optimum):
+def test_the_best_critic_has_no_gradient(spec, optimum):
     m, batch = tabular(spec, optimum)
     m.critic_loss(batch).backward()
     assert torch.allclose(m.D.scores.grad, torch.zeros(3), atol=1e-6)
@@ -64,7 +64,7 @@ def test_c1_4_c12_5_the_best_critic_has_no_gradient(spec, optimum):
 
 
 @pytest.mark.parametrize(("delta", "value"), [(0, -1.386294), (0.5, -1.325672), (1, -1.163451), (2, -0.712633), (4, -0.120854), (10, -2e-6)])
-def test_c1_1_value_of_the_game_between_gaussians(delta, value):
+def test_value_of_the_game_between_gaussians(delta, value):
     m, _ = tabular("gan", torch.zeros(3))
     m.D = lambda x: delta**2 / 2 - delta * x  # log p / q
     m.fake = lambda n: _quantiles(delta)
@@ -72,7 +72,7 @@ def test_c1_1_value_of_the_game_between_gaussians(delta, value):
 
 
 @pytest.mark.parametrize(("spec", "sign"), [("gan", -1), ("gan[adversarial=saturating]", 1), ("dcgan", -1), ("dcgan_keras", -1)])
-def test_c1_2_the_generator_sees_one_minus_d_or_d(spec, sign):
+def test_the_generator_sees_one_minus_d_or_d(spec, sign):
     parsed = parse(spec)
     m = checks.make(parsed.name, **parsed.options)
     scores = torch.tensor([-10.0, -5.0, 0.0], requires_grad=True)
@@ -82,7 +82,7 @@ def test_c1_2_the_generator_sees_one_minus_d_or_d(spec, sign):
     assert torch.allclose(-scores.grad, expected, rtol=1e-5)
 
 
-def test_c3_the_keras_example_judges_one_batch_of_both():
+def test_the_keras_example_judges_one_batch_of_both():
     m = checks.make("dcgan_keras", dropout=0.0)
     batch, y = m.task.batch(4, torch.Generator().manual_seed(0)), m.fake(4)
     m.fake = lambda n: y
@@ -91,7 +91,7 @@ def test_c3_the_keras_example_judges_one_batch_of_both():
     assert m.critic_loss(batch).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_c3_gradients_are_clipped_by_value():
+def test_gradients_are_clipped_by_value():
     m = checks.make("dcgan_keras", clip_value=0.5)
     for p in m.G.parameters():
         p.grad = torch.full_like(p, -7.0)
@@ -100,7 +100,7 @@ def test_c3_gradients_are_clipped_by_value():
 
 
 @pytest.mark.parametrize("name", ["dcgan", "dcgan_keras"])
-def test_c3_trap_12_the_generators_step_leaves_the_critic_alone(name):
+def test_the_generators_step_leaves_the_critic_alone(name):
     m = checks.make(name)
     before = [p.detach().clone() for p in m.D.parameters()]
     descend(m.opt_g, m.generator_loss(m.task.batch(4, torch.Generator().manual_seed(0))))
@@ -114,7 +114,7 @@ def _endless(m, seen):
 
 
 @pytest.mark.parametrize("name", ["gan", "dcgan", "lsgan", "infogan"])
-def test_c2_trap_17_every_batch_trains_both_players(name):
+def test_every_batch_trains_both_players(name):
     m, seen = checks.make(name, steps=2), []
     before = {k: [p.detach().clone() for p in getattr(m, k).parameters()] for k in "GD"}
     list(m.train(_endless(m, seen)))
@@ -123,7 +123,7 @@ def test_c2_trap_17_every_batch_trains_both_players(name):
         assert any(not torch.equal(p, q) for p, q in zip(getattr(m, k).parameters(), before[k]))
 
 
-def test_c4_trap_10_schedule_of_critic_steps():
+def test_schedule_of_wgans_critic_steps():
     m, seen = checks.make("wgan", steps=7, n_critic=2, n_long=3, warmup=2, long_every=3), []
     list(m.train(_endless(m, seen)))
     assert [seen.count(t) for t in range(7)] == [3, 3, 2, 3, 2, 2, 3]
@@ -131,7 +131,7 @@ def test_c4_trap_10_schedule_of_critic_steps():
     assert [paper.critic_steps(t) for t in (0, 24, 25, 499, 500, 501, 1000)] == [100, 100, 5, 5, 100, 5, 100]
 
 
-def test_c4_trap_10_every_parameter_is_clipped():
+def test_every_parameter_is_clipped():
     m = checks.make("wgan", adversarial="wgan[clip=0.003]")
     assert max(p.abs().max().item() for p in m.D.parameters()) > 0.003
     list(m.train(_endless(m, [])))
@@ -139,7 +139,7 @@ def test_c4_trap_10_every_parameter_is_clipped():
 
 
 @pytest.mark.parametrize("theta", [0.25, -0.5, 3.0])
-def test_c4_2_a_clipped_linear_critic_measures_c_times_the_distance(theta):
+def test_a_clipped_linear_critic_measures_c_times_the_distance(theta):
     m = checks.make("wgan", optimizer="rmsprop[lr=1e-3]")
     m.D = nn.Linear(1, 1)
     opt = m.optimizer(m.D)
@@ -152,7 +152,7 @@ def test_c4_2_a_clipped_linear_critic_measures_c_times_the_distance(theta):
 
 
 @pytest.mark.parametrize(("theta", "gp", "slope", "value"), [(1, 10, 1.05, 1.025), (1, 0.1, 6, 3.5), (3, 10, 1.15, 3.225)])
-def test_c5_1_a_penalised_linear_critic_overshoots_the_distance(theta, gp, slope, value):
+def test_a_penalised_linear_critic_overshoots_the_distance(theta, gp, slope, value):
     m = checks.make("wgan_gp", adversarial=f"wgan_gp[gp={gp}]")
     m.D = nn.Linear(1, 1, bias=False)
     m.fake = lambda n: torch.zeros(n, 1)
@@ -165,7 +165,7 @@ def test_c5_1_a_penalised_linear_critic_overshoots_the_distance(theta, gp, slope
     assert -m.critic_loss(batch).item() == pytest.approx(value, abs=1e-4)
 
 
-def test_c4_c5_hyper_parameters_of_algorithm_1():
+def test_hyper_parameters_of_wgan_gps_algorithm_1():
     task = checks.make("gan").task
     wgan, gp = (registry.make("method", name)(task) for name in ("wgan", "wgan_gp"))
     assert (wgan.opt_d.defaults["lr"], wgan.hp.batch_size, wgan.hp.n_critic, wgan.adversarial.clip) == (5e-5, 64, 5, 0.01)
@@ -191,7 +191,7 @@ def _info(**options):
     return checks.make("infogan", **options)
 
 
-def test_c7_1_information_of_a_perfect_and_of_a_blind_q():
+def test_information_of_a_perfect_and_of_a_blind_q():
     m = _info(categories=10, continuous=2)
     z = m.z(64)
     codes, c = z[:, m.hp.noise :].split([10, 2], 1)
@@ -204,7 +204,7 @@ def test_c7_1_information_of_a_perfect_and_of_a_blind_q():
     assert entropy == pytest.approx(2.302585093 + 2 * 0.693147, abs=1e-5)
 
 
-def test_c7_1_a_predicted_deviation_counts_only_where_it_is_asked_for():
+def test_a_predicted_deviation_counts_only_where_it_is_asked_for():
     z, c = _info().z(16), slice(-2, None)
     q = torch.cat([torch.zeros(16, 10), z[:, c] + 0.1, torch.full((16, 2), math.log(0.1))], 1)
     fixed, predicted = (_info(fixed_std=fixed).information(q, z).item() for fixed in (True, False))
@@ -212,7 +212,7 @@ def test_c7_1_a_predicted_deviation_counts_only_where_it_is_asked_for():
 
 
 @pytest.mark.parametrize(("std", "exact", "wrong"), [(0.3, 0.691906, 0.371074), (1.0, 0.336831, 0.286291), (3.0, 0.052672, -0.257950)])
-def test_c7_2_the_bound_on_a_gaussian_channel(std, exact, wrong):
+def test_the_bound_on_a_gaussian_channel(std, exact, wrong):
     m = _info(categories=2, continuous=0, noise=1)
     noise = _quantiles(0.0, std=std)
     x = torch.cat([noise + 1, noise - 1])  # c = +1, then -1
@@ -222,7 +222,7 @@ def test_c7_2_the_bound_on_a_gaussian_channel(std, exact, wrong):
         assert m.information(torch.stack([scale * x, 0 * x], 1), z).item() == pytest.approx(value, abs=2e-4)
 
 
-def test_c7_3_a_code_can_be_made_readable():
+def test_a_code_can_be_made_readable():
     m = _info(noise=2, categories=10, continuous=0)
     torch.manual_seed(0)
     G = nn.Sequential(nn.Linear(12, 64), nn.ReLU(), nn.Linear(64, 2))
@@ -234,7 +234,7 @@ def test_c7_3_a_code_can_be_made_readable():
     assert 2.29 < -loss.item() < math.log(10)
 
 
-def test_c7_trap_18_the_critics_optimiser_trains_q_and_the_generators_does_not():
+def test_the_critics_optimiser_trains_q_and_the_generators_does_not():
     m = _info()
     batch = m.task.batch(4, torch.Generator().manual_seed(0))
     q = [p.detach().clone() for p in m.Q.parameters()]
@@ -246,7 +246,7 @@ def test_c7_trap_18_the_critics_optimiser_trains_q_and_the_generators_does_not()
     assert any(not torch.equal(p, before) for p, before in zip(m.Q.parameters(), q))
 
 
-def test_c7_the_losses_are_the_game_less_the_information():
+def test_the_losses_are_the_game_less_the_information():
     values = {}
     for info in (0.0, 1.0):
         m = _info(info=info)
@@ -262,7 +262,7 @@ def test_c7_the_losses_are_the_game_less_the_information():
         assert values[info] == pytest.approx([p - info * information for p in plain], rel=1e-4)
 
 
-def test_c7_latents():
+def test_latents_of_infogan():
     m = _info(noise=3)
     z = m.z(4000)
     assert z.shape == (4000, 15)
@@ -273,7 +273,7 @@ def test_c7_latents():
     assert uniform.abs().max() <= 1
 
 
-def test_c7_a_sheet_varies_one_code_and_nothing_else():
+def test_a_sheet_varies_one_code_and_nothing_else():
     m = checks.make("infogan", noise=3, categories=4, continuous=2)
     m.decode = lambda z: z  # the sheets' latents
     by_category, *by_code = m.sheets(columns=5).values()
@@ -287,7 +287,7 @@ def test_c7_a_sheet_varies_one_code_and_nothing_else():
     assert len(by_code) == 2
 
 
-def test_c7_games_that_look_through_the_body_are_refused():
+def test_games_that_look_through_the_body_are_refused():
     with pytest.raises(UsageError, match="adversarial"):
         _info(adversarial="wgan_gp")
 

@@ -30,7 +30,11 @@ def _linear(name, generators=(2.0,), critics=(1.0,), **options):
     """G(z) = w z and D(x) = w x in one dimension, the weights handed out in turn."""
     g, d = iter(generators), iter(critics)
     task = SimpleNamespace(
-        shape=(1,), z_dim=1, device=torch.device("cpu"), generator=lambda: _Times(next(g)), critic=lambda outputs=1: _Times(next(d), flat=True)
+        shape=(1,),
+        z_dim=1,
+        device=torch.device("cpu"),
+        generator=lambda: _Times(next(g)),
+        critic=lambda outputs=1: _Times(next(d), flat=True),
     )
     return registry.make("method", Spec(name, {"steps": 3, **options}))(task)
 
@@ -47,7 +51,7 @@ def _small(name, z_dim=3, **options):
 # -- MIX+GAN
 
 
-def test_section_17_payoff_is_every_critic_on_every_generator():
+def test_payoff_is_every_critic_on_every_generator():
     m = _linear("mix_gan", generators=(1.0, 2.0), critics=(3.0, -1.0), players=2)
     m.z = lambda n: torch.full((n, 1), 0.5)
     values = m.payoff(lambda D, y: m.adversarial.generator(D, y, y), 4)
@@ -59,7 +63,7 @@ def test_section_17_payoff_is_every_critic_on_every_generator():
     assert m.critic_loss(batch).item() == pytest.approx((F.softplus(-real).mean() + F.softplus(s).mean()).item() + entropy)
 
 
-def test_section_17_weights_enter_as_a_bilinear_form():
+def test_weights_enter_as_a_bilinear_form():
     m = _linear("mix_gan", generators=(1.0, 2.0), critics=(3.0, -1.0), players=2, entropy=0.0)
     m.z = lambda n: torch.full((n, 1), 0.5)
     with torch.no_grad():
@@ -70,7 +74,7 @@ def test_section_17_weights_enter_as_a_bilinear_form():
     assert m.generator_loss(Samples(torch.ones(4, 1))).item() == pytest.approx(expected.item())
 
 
-def test_section_17_4_entropy_is_least_at_uniform_weights():
+def test_entropy_is_least_at_uniform_weights():
     m = _linear("mix_gan", generators=[1.0] * 5, critics=[1.0] * 5)
     assert m.hp.players == 5
     assert m.G.entropy().item() == pytest.approx(math.log(5), abs=1e-5)
@@ -81,7 +85,7 @@ def test_section_17_4_entropy_is_least_at_uniform_weights():
 
 
 @pytest.mark.parametrize(("entropy", "settles"), [(0.1, True), (0.0, False)])
-def test_section_17_1_entropy_settles_matching_pennies(entropy, settles):
+def test_entropy_settles_matching_pennies(entropy, settles):
     m = _linear("mix_gan", generators=(1.0, 1.0), critics=(1.0, 1.0), players=2, entropy=entropy)
     pennies = torch.tensor([[1.0, -1.0], [-1.0, 1.0]])
     logits = [m.G.logits, m.D.logits]
@@ -98,7 +102,7 @@ def test_section_17_1_entropy_settles_matching_pennies(entropy, settles):
     assert far < 1e-3 if settles else far > 0.1
 
 
-def test_section_17_3_a_single_player_a_side_is_the_plain_gan():
+def test_a_single_player_a_side_is_the_plain_gan():
     (mix, batch), (plain, _) = _small("mix_gan", players=1), _small("gan")
     mix.z = plain.z = lambda n: torch.arange(3.0 * n).reshape(n, 3) / 10
     for loss in ("critic_loss", "generator_loss"):
@@ -109,7 +113,7 @@ def test_section_17_3_a_single_player_a_side_is_the_plain_gan():
     assert all(torch.allclose(a, b, atol=1e-7) for a, b in zip(ours, theirs, strict=True))
 
 
-def test_section_17_samples_come_from_generators_by_their_weights():
+def test_samples_come_from_generators_by_their_weights():
     torch.manual_seed(0)
     m = _linear("mix_gan", generators=(1.0, 10.0), critics=(1.0, 1.0), players=2)
     m.z = lambda n: torch.ones(n, 1)
@@ -132,7 +136,7 @@ def test_clipping_spares_the_weights_of_the_mixture():
 # -- Reg-GAN and MDGAN: G(z) = 2 z; the critics in the order in which `build` asks for them
 
 
-def test_section_13_terms_of_reg_gan():
+def test_terms_of_reg_gan():
     m = _linear("reg_gan", generators=(2.0,), critics=(0.3, 0.7))  # D, E
     x = torch.tensor([[1.0], [-2.0]])
     y = 2 * 0.7 * x
@@ -145,19 +149,19 @@ def test_section_13_terms_of_reg_gan():
 
 
 @pytest.mark.parametrize("logit", [-8.0, -1.0, 0.0, 1.0, 8.0])
-def test_section_13_1_lambda2_draws_reconstructions_towards_what_the_critic_calls_real(logit):
+def test_lambda2_draws_reconstructions_towards_what_the_critic_calls_real(logit):
     m = _linear("reg_gan", generators=(1.0,), critics=(logit, 1.0), lambda1=0.0)
     (gradient,) = torch.autograd.grad(m.encoder_loss(Samples(torch.ones(1, 1))), m.D.w)  # x = 1: the logit is the weight
     assert gradient.item() == pytest.approx(-0.4 / (1 + math.exp(logit)), rel=1e-5)
     assert gradient.item() < 0
 
 
-def test_section_13_2_a_perfect_autoencoder_pays_no_distance():
+def test_a_perfect_autoencoder_pays_no_distance():
     m = _linear("reg_gan", generators=(2.0,), critics=(1.0, 0.5), lambda2=0.0)
     assert m.encoder_loss(Samples(torch.randn(5, 1))).item() == 0
 
 
-def test_section_13_one_optimiser_moves_generator_and_encoder_by_their_own_losses():
+def test_one_optimiser_moves_generator_and_encoder_by_their_own_losses():
     m, batch = _small("reg_gan")
     ours = torch.autograd.grad(m.generator_loss(batch), list(m.E.parameters()))
     theirs = torch.autograd.grad(m.encoder_loss(batch), list(m.E.parameters()))
@@ -166,7 +170,7 @@ def test_section_13_one_optimiser_moves_generator_and_encoder_by_their_own_losse
     assert moved == {id(p) for net in (m.G, m.E) for p in net.parameters()}
 
 
-def test_section_13_terms_of_mdgan():
+def test_terms_of_mdgan():
     m = _linear("mdgan", generators=(2.0,), critics=(0.3, 0.7, -0.4), lam=0.01)  # D, E, M
     x, z = torch.tensor([[1.0], [-2.0]]), torch.tensor([[0.5], [0.25]])
     m.z = lambda n: z
@@ -180,7 +184,7 @@ def test_section_13_terms_of_mdgan():
     assert {k: getattr(m, k)(batch).item() for k in expected} == pytest.approx({k: v.item() for k, v in expected.items()})
 
 
-def test_section_13_each_step_of_mdgan_moves_its_own_networks():
+def test_each_step_of_mdgan_moves_its_own_networks():
     m, batch = _small("mdgan")
     owners = {"opt_m": (m.M,), "opt_e": (m.G, m.E), "opt_d": (m.D,), "opt_g": (m.G,)}
     for name, nets in owners.items():
@@ -192,7 +196,7 @@ def test_section_13_each_step_of_mdgan_moves_its_own_networks():
 # -- RFGAN
 
 
-def test_section_14_1_the_encoder_learns_first_and_then_stays_but_passes_gradients():
+def test_the_encoder_learns_first_and_then_stays_but_passes_gradients():
     m, batch = _small("rf_gan", steps=6, pretrain=0.5)
     params = list(m.D.encoder.parameters())
     states, steps = [], m.train(itertools.repeat(batch))
@@ -209,7 +213,7 @@ def test_section_14_1_the_encoder_learns_first_and_then_stays_but_passes_gradien
     assert torch.autograd.grad(m.D(x).sum(), x)[0].abs().min() > 0
 
 
-def test_section_14_2_the_head_reads_both_bodies():
+def test_the_head_reads_both_bodies():
     task = SimpleNamespace(
         shape=(3, 64, 64), z_dim=8, device=torch.device("cpu"),
         generator=lambda: nn.Linear(8, 8), critic=lambda outputs=1: conv_critic((3, 64, 64), 64, outputs),
@@ -218,7 +222,7 @@ def test_section_14_2_the_head_reads_both_bodies():
     assert m.D.critic.head.in_features == 2 * 4 * 4 * 512 == 16384
 
 
-def test_section_14_3_without_the_encoders_half_it_is_the_plain_critic():
+def test_without_the_encoders_half_it_is_the_plain_critic():
     m, batch = _small("rf_gan")
     head = m.D.critic.head
     with torch.no_grad():
@@ -227,7 +231,7 @@ def test_section_14_3_without_the_encoders_half_it_is_the_plain_critic():
     assert torch.allclose(m.D(batch.x), expected, atol=1e-6)
 
 
-def test_section_14_the_autoencoder_sees_its_input_with_entries_lost_and_is_judged_by_l1():
+def test_the_autoencoder_sees_its_input_with_entries_lost_and_is_judged_by_l1():
     m, batch = _small("rf_gan", noise=0.25)
     seen = []
     m.D.encoder.body.register_forward_hook(lambda module, inputs, out: seen.append(inputs[0]))
@@ -240,7 +244,7 @@ def test_section_14_the_autoencoder_sees_its_input_with_entries_lost_and_is_judg
     assert m.autoencoder_loss(batch).item() == pytest.approx(expected.item())
 
 
-def test_section_14_the_generator_steps_twice_an_update():
+def test_the_generator_steps_twice_an_update():
     m, batch = _small("rf_gan", steps=3, pretrain=0.0)
     list(m.train(itertools.repeat(batch)))
     steps = [next(iter(opt.state.values()))["step"].item() for opt in (m.opt_d, m.opt_g)]

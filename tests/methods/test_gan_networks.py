@@ -26,7 +26,7 @@ def meta():
 @pytest.mark.parametrize(
     ("width", "kernel", "unit_norm", "generator", "critic"), [(128, 5, True, 18_885_760, 17_232_768), (64, 4, False, 3_576_704, 2_765_568)]
 )
-def test_c2_1_parameters_of_dcgan(meta, width, kernel, unit_norm, generator, critic):
+def test_parameters_of_dcgan(meta, width, kernel, unit_norm, generator, critic):
     G, D = dcgan._Generator(100, (3, 64, 64), width, kernel, unit_norm), dcgan._critic((3, 64, 64), width, kernel)
     assert (_count(G), _count(D)) == (generator, critic)
     assert D(G(torch.empty(2, 100))).shape == (2,)
@@ -35,7 +35,7 @@ def test_c2_1_parameters_of_dcgan(meta, width, kernel, unit_norm, generator, cri
 
 @pytest.mark.parametrize("kernel", [4, 5])
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (1, 16, 16), (1, 8, 8)])
-def test_c2_1_dcgan_draws_every_side_in_the_unit_range(shape, kernel):
+def test_dcgan_draws_every_side_in_the_unit_range(shape, kernel):
     torch.manual_seed(0)
     G, D = dcgan._Generator(5, shape, 4, kernel, True), dcgan._critic(shape, 4, kernel)
     y = G(10 * torch.randn(3, 5))
@@ -44,7 +44,7 @@ def test_c2_1_dcgan_draws_every_side_in_the_unit_range(shape, kernel):
     assert D(y).shape == (3,)
 
 
-def test_c2_3_dcgan_starts_from_narrow_gaussians():
+def test_dcgan_starts_from_narrow_gaussians():
     m = checks.make("dcgan", ngf=64, ndf=64)  # PyTorch's own would be 0.014
     for network in (m.G, m.D):
         for layer in network.modules():
@@ -55,14 +55,14 @@ def test_c2_3_dcgan_starts_from_narrow_gaussians():
                 assert layer.weight.std().item() == pytest.approx(0.02, abs=0.005)
 
 
-def test_c2_rules_no_batch_norm_at_the_ends_of_dcgan():
+def test_no_batch_norm_at_the_ends_of_dcgan():
     G, D = dcgan._Generator(5, (3, 32, 32), 4, 5, True), dcgan._critic((3, 32, 32), 4, 5)
     assert [type(m).__name__ for m in G.net][-2:] == ["ConvTranspose2d", "Tanh"]
     assert [type(m).__name__ for m in D.body][:2] == ["Conv2d", "LeakyReLU"]
     assert sum(isinstance(m, nn.BatchNorm2d) for m in D.body) == 2
 
 
-def test_c3_parameters_of_the_keras_example(meta):
+def test_parameters_of_the_keras_example(meta):
     G, D = dcgan_keras._Generator(100, (1, 28, 28), 256, 0.4), dcgan_keras._critic((1, 28, 28), 64, 0.4)
     averages = sum(b.numel() for b in G.buffers() if b.dim())
     assert (_count(G), _count(G) + averages, _count(D)) == (2_368_705, 2_394_241, 4_311_553)
@@ -70,12 +70,12 @@ def test_c3_parameters_of_the_keras_example(meta):
     assert D(torch.empty(2, 1, 28, 28)).shape == (2,)
 
 
-def test_c3_keras_counts_the_momentum_of_batch_norm_from_the_other_side():
+def test_keras_counts_the_momentum_of_batch_norm_from_the_other_side():
     G = dcgan_keras._Generator(5, (1, 8, 8), 16, 0.0)
     assert {(m.momentum, m.eps) for m in G.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)} == {(0.1, 1e-3)}
 
 
-def test_c5_parameters_of_wgan_gp(meta):
+def test_parameters_of_wgan_gp(meta):
     up = 2 * 128 + 128 * 128 * 9 + 2 * 128 + (128 * 128 * 9 + 128) + (128 * 128 + 128)
     same, first = 2 * (128 * 128 * 9 + 128), (3 * 9 * 128 + 128) + (128 * 128 * 9 + 128) + (3 * 128 + 128)
     G, D = ResNetGenerator(128, (3, 32, 32)), resnet_critic((3, 32, 32))
@@ -85,11 +85,11 @@ def test_c5_parameters_of_wgan_gp(meta):
     assert D(torch.empty(2, 3, 32, 32)).shape == (2,)
 
 
-def test_c5_parameters_of_the_networks_for_points(meta):
+def test_parameters_of_the_networks_for_points(meta):
     assert (_count(MLPGenerator(2, (2,), (512,) * 3)), _count(mlp_critic((2,), (512,) * 3))) == (527_874, 527_361)
 
 
-def test_c5_the_residual_critic_treats_samples_separately():
+def test_the_residual_critic_treats_samples_separately():
     m = checks.make("wgan_gp", network="resnet", dim=4)
     x = torch.rand(3, 1, 16, 16)
     assert torch.allclose(m.D(x), torch.cat([m.D(x[i : i + 1]) for i in range(3)]), atol=1e-6)
@@ -98,7 +98,7 @@ def test_c5_the_residual_critic_treats_samples_separately():
     assert 0 <= y.min() <= y.max() <= 1
 
 
-def test_c7_parameters_of_infogan(meta):
+def test_parameters_of_infogan(meta):
     m = registry.make("method", "infogan")(_Shape((1, 28, 28)))
     assert [_count(n) for n in (m.G, m.D.body, m.D.head, m.Q)] == [6_652_481, 6_558_144, 1_025, 133_262]
     assert m.G(torch.empty(2, 74)).shape == (2, 1, 28, 28)
@@ -106,7 +106,7 @@ def test_c7_parameters_of_infogan(meta):
 
 
 @pytest.mark.parametrize(("side", "expected"), [(64, (4, 4)), (32, (4, 3)), (28, (7, 2)), (16, (4, 2)), (8, (4, 1)), (4, (4, 0)), (30, (15, 1))])
-def test_pyramids(side, expected):
+def test_coarsest_map_and_doublings(side, expected):
     assert coarsest((1, side, side)) == expected
 
 

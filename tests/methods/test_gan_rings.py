@@ -55,7 +55,7 @@ def _high_quality(y, std):
         ("feature_matching_gan", {"steps": 2000}, 8, 8),
     ],
 )
-def test_section_23_t8_collapse_ring(name, options, least, most):
+def test_collapse_ring(name, options, least, most):
     """Sections 8, 10, 12 and 16: those four reach every mode where the plain saturating GAN does not; median of three seeds."""
 
     options = {"init": "orthonormal[gain=0.8]", **options}
@@ -73,7 +73,7 @@ def test_section_23_t8_collapse_ring(name, options, least, most):
      ("r1_gan", {"gamma": 1.0, "ema": 0.0}), ("r2_gan", {"gamma": 1.0, "ema": 0.0}), ("js_reg_gan", {"gamma": 0.1}),
      ("instance_noise_gan", {"sigma": 0.5}), ("reg_gan", {}), ("mdgan", {"lam": 0.2}), ("feature_matching_gan", {})],
 )  # fmt: skip
-def test_section_23_t9_easy_ring(name, options):
+def test_easy_ring(name, options):
     modes, share = _high_quality(_samples(name, {"steps": 3000, **options}, 0, 0.1, 16, lambda outputs=1: mlp_critic((2,), outputs=outputs)), 0.1)
     assert modes == 8
     assert share > 0.7

@@ -182,7 +182,10 @@ def test_who_learns_from_the_map(ablation):
 
 
 def test_dsal_gans_losses_by_hand():
-    m, batch = _make("dsal_gan[encoder=small,width=4,denoiser_width=4,ndf=4,denoise_weight=2.0,adversarial_weight=0.5,cycle_weight=0.25]"), _batch()
+    m, batch = (
+        _make("dsal_gan[encoder=small,width=4,denoiser_width=4,ndf=4,denoise_weight=2.0,adversarial_weight=0.5,cycle_weight=0.25]"),
+        _batch(),
+    )
     with torch.no_grad():
         x = m.G1(batch.observed)
         y, ideal = m.G2(x).sigmoid(), m.G2(batch.clean).sigmoid()

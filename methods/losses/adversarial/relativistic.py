@@ -1,7 +1,7 @@
 """The relativistic discriminator: a key element missing from standard GAN. Jolicoeur-Martineau. ICLR 2019, arXiv:1807.00734.
 
-The critic says how much more real a sample is than the other kind on average: D~(x) = C(x) - mean of C over that kind. The generator descends
-the critic's loss with the two kinds exchanged, so it also learns from the real samples.
+The critic says how much more real a sample is than the other kind on average: D~(x) = C(x) - mean of C over that kind. The generator
+descends the critic's loss with the two kinds exchanged, so it also learns from the real samples.
 Scores of a map (PatchGAN) count one by one, and the mean is over samples and places. Departures: none.
 """
 
@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from typing_extensions import override
 
+from bench.method import param
 from methods.losses.contracts import AdversarialLoss
 from methods.penalties import Critic
 
@@ -22,7 +23,7 @@ from methods.penalties import Critic
 class Relativistic(AdversarialLoss):
     """Relativistic average GAN (Sec. 4.2) on cross-entropy (RaSGAN) or squares (RaLSGAN, labels 1 and -1)."""
 
-    form: Literal["sgan", "lsgan"] = "sgan"
+    form: Literal["sgan", "lsgan"] = param("sgan", "what compares the scores: sgan, cross-entropy (RaSGAN); lsgan, squares (RaLSGAN)")
 
     @override
     def critic(self, D: Critic, real: Tensor, fake: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from bench.method import param
 from methods.losses.contracts import AdversarialLoss
 from methods.penalties import Critic
 
@@ -16,7 +17,7 @@ from methods.penalties import Critic
 class WGAN(AdversarialLoss):
     """Eq. 3 with weights in [-clip, clip]: critic E D(fake) - E D(real), generator -E D(fake)."""
 
-    clip: float = 0.01
+    clip: float = param(0.01, "Algorithm 1: c, largest absolute weight of the critic")
 
     @override
     def critic(self, D: Critic, real: Tensor, fake: Tensor) -> Tensor:

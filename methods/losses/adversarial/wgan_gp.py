@@ -7,6 +7,7 @@ import dataclasses
 from torch import Tensor
 from typing_extensions import override
 
+from bench.method import param
 from methods.losses.contracts import AdversarialLoss
 from methods.penalties import Critic, gradient_penalty
 
@@ -15,7 +16,7 @@ from methods.penalties import Critic, gradient_penalty
 class WGANGP(AdversarialLoss):
     """Eq. 3: critic E D(fake) - E D(real) + gp E (|grad D| - 1)^2, generator -E D(fake). `gp` is the paper's lambda."""
 
-    gp: float = 10.0
+    gp: float = param(10.0, "Sec. 4: lambda, weight of the gradient penalty")
 
     @override
     def critic(self, D: Critic, real: Tensor, fake: Tensor) -> Tensor:
