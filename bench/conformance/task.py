@@ -29,15 +29,19 @@ from bench.task import Scores, Task
 _STEPS = 3
 
 
-def _task(name: str) -> Task:
-    """A task with its data attached, others than those of any earlier one."""
+def _pair(name: str) -> tuple[Task, Task]:
+    """Two tasks of the kind, each with its data attached; opened once for all checks."""
+    return _opened(registry.find("task", parse(name).name), name, os.environ.get("GANBENCH_DATA"))
+
+
+@functools.lru_cache(maxsize=1)
+def _opened(part: type, name: str, root: str | None) -> tuple[Task, Task]:
     spec = parse(name)
-    if not spec.options:
-        spec = _smallest().get(name, spec)
-    task: Task = registry.make("task", spec)
-    root = os.environ.get("GANBENCH_DATA")
-    task.open(Path(root) if root else None, torch.device("cpu"))
-    return task
+    spec = spec if spec.options else _smallest().get(name, spec)
+    one, other = (registry.make("task", spec) for _ in range(2))
+    for task in (one, other):
+        task.open(Path(root) if root else None, torch.device("cpu"))
+    return one, other
 
 
 @functools.cache
@@ -61,7 +65,7 @@ def _method(task: Task, seed: int = 0) -> Method:
 
 def check_declared(name: str) -> None:
     """What it says of itself is the same for two of a kind, and the parts that it names exist."""
-    task, other = _task(name), _task(name)
+    task, other = _pair(name)
     assert task.verb in TOY_METHODS, f"{name}: no method is asked to {task.verb!r}; known: {', '.join(TOY_METHODS)}"
     assert task.offers == other.offers, f"{name}: what it offers changes"
     assert all(isinstance(what, str) for what in task.offers), f"{name} offers something that is no word"
@@ -75,12 +79,12 @@ def check_declared(name: str) -> None:
 
 def check_batches(name: str) -> None:
     """A batch is a function of its random numbers alone: drawn again, after others, or by another task of the kind, it has the same bits."""
-    task = _task(name)
+    task, kin = _pair(name)
     with leaves_no_trace(f"{name}: batch"):
         first = list(_tensors(task.batch(2, generator(1))))
         task.batch(3, generator(2))
         again = list(_tensors(task.batch(2, generator(1))))
-    other = list(_tensors(_task(name).batch(2, generator(1))))
+    other = list(_tensors(kin.batch(2, generator(1))))
     assert len(first) == len(again) == len(other), f"{name}: batches do not always hold the same"
     assert all(map(same, first, again)), f"{name}: a batch depends on those before it: it must be a function of `rng` alone"
     assert all(map(same, first, other)), f"{name}: another task of the kind draws other batches from the same random numbers"
@@ -95,7 +99,7 @@ def _tensors(batch: Any) -> Iterator[Tensor]:
 
 def check_scores(name: str) -> None:
     """Every number that `score` returns has a card; `validate` puts a column with a card first; both say the same when asked again."""
-    task = _task(name)
+    task, _ = _pair(name)
     method = _method(task)
     with evaluation_mode(method):
         scores = task.score(method, lambda done, total: None)
@@ -117,8 +121,7 @@ def check_scores(name: str) -> None:
 def check_neutral(name: str) -> None:
     """A method that is validated at every update and scored in between ends on the bits of one that is not."""
     ends = []
-    for evaluations in (1, _STEPS):
-        task = _task(name)
+    for task, evaluations in zip(_pair(name), (1, _STEPS), strict=True):
         method = _method(task)
         if evaluations > 1:
             with evaluation_mode(method):

@@ -149,7 +149,7 @@ class Mine(Minimise):
         """The distance."""
         return {"distance": Distance().card()}
 
-    def parts(self):
+    def components(self):
         """The metric."""
         return [("metric", "distance")]
 

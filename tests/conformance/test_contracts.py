@@ -11,6 +11,7 @@ from bench.suites import read
 INSTEAD = {  # of the part as it stands: smaller, or told what a task would tell it
     ("metric", "geometry_score"): ["geometry_score[repeats=3]"],
     ("metric", "modes"): ["modes[centres=((0,0),(1,1)),std=0.1]"],
+    ("dataset", "photo_labels"): ['photo_labels[of="folder[path=FOLDER]"]'],
     ("dataset", "folder"): ["folder[path=FOLDER,split=test]"],
     ("dataset", "images"): ["images[path=FOLDER,size=16]"],
     ("dataset", "folder_pair"): ["folder_pair[path=FOLDER]"],
