@@ -233,11 +233,12 @@ def fetch_weights(name: Annotated[str, typer.Argument(help="Weights (see `runner
 @app.command()
 def check(
     part: Annotated[str, typer.Argument(metavar="FILE_OR_NAME", help="A .py file, a suite's .toml file, a name, or a spec such as unet[width=8].")],
+    data_root: Root = None,
 ) -> None:
     """Hold a method, a metric, a data set, a loss, any other part, or a suite, to the contract of its kind."""
     from bench.conformance import contracts
 
-    raise typer.Exit(contracts.print_check(part))
+    raise typer.Exit(contracts.print_check(part, data_root))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -116,6 +116,16 @@ def test_the_example_of_a_task_is_run_by_its_suite(examples, tiny, plugin, capsy
     assert capsys.readouterr().out.count("finished  distance") == 2
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "--tier smoke" in c.values[0] and ".py" in c.values[0][17:]])
+def test_a_command_with_an_example_runs_as_it_stands(command, examples, tmp_path):
+    words = [str(examples) if word == "~/data" else word for word in shlex.split(command)[2:]]
+    done = subprocess.run([sys.executable, ROOT / "runner.py", *words, "--out", tmp_path], cwd=examples, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "    finished  " in done.stdout
+    assert "    skipped" not in done.stdout
+
+
 def test_the_larger_example_of_a_suite_plans_what_it_says(examples):
     loaded = read.load_suite(str(examples / "rules_and_starts.toml"))
     rows = tuning.prepare(expand.expand(loaded, "quick"), loaded.tiers["quick"])

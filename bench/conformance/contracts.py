@@ -6,6 +6,7 @@ The contract of a kind is `bench/conformance/<kind>.py`: its `checks_of(name)` g
 from __future__ import annotations
 
 import importlib
+import os
 from pathlib import Path
 from typing import cast
 
@@ -26,12 +27,21 @@ def checks_of(kind: str, name: str) -> Checks:
     return cast(Checks, contract.checks_of(name))
 
 
-def print_check(text: str) -> int:
-    """Make every check of a part and say what holds; where several kinds have the name, of each. Returns the exit code.
+def print_check(text: str, data_root: Path | None = None) -> int:
+    """Make every check of a part and say what holds; where several kinds have the name, of each.
+
+    Args:
+        text: a name, a spec, or the path of a file.
+        data_root: where data sets and weights are looked for, instead of `GANBENCH_DATA`.
+
+    Returns:
+        The exit code: 1 where something fails.
 
     Raises:
         UsageError: there is no such part or file, or it cannot be registered (see `bench.registry`).
     """
+    if data_root:
+        os.environ["GANBENCH_DATA"] = str(data_root.resolve())  # weights are looked for there too
     console, failed = open_console(), 0
     for kind, name in _parts(text):
         console.print(f"{kind} {name}")

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from PIL import Image
 from test_method_contract import GOOD
 
 import runner
@@ -66,6 +67,15 @@ def test_what_is_not_here_is_not_checked(capsys, monkeypatch):
     monkeypatch.setenv("GANBENCH_DATA", "")
     assert runner.main(["check", "gopro"]) == 0
     assert printed(capsys)[1][1].startswith("not checked: data set 'gopro' not found without a data root")
+
+
+def test_the_data_root_may_be_given(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("GANBENCH_DATA", "")
+    for i in (1, 2):
+        (tmp_path / "kodak24").mkdir(exist_ok=True)
+        Image.effect_noise((8, 8), 20 * i).save(tmp_path / f"kodak24/kodim0{i}.png")
+    assert runner.main(["check", "kodak24", "--data-root", str(tmp_path)]) == 0
+    assert {verdict for _, verdict in printed(capsys)[1:]} == {"holds"}
 
 
 @pytest.mark.parametrize(
