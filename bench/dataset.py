@@ -131,7 +131,10 @@ class DataSource:
 class Source(DataSource):
     """A data set of pictures, read when asked for."""
 
-    on_corrupt: Literal["refuse", "skip"] = param("refuse", "refuse: stop at a corrupt file, by name; skip: leave it out, which the record says")
+    on_corrupt: Literal["refuse", "skip"] = param(
+        "refuse",
+        "refuse: stop at a corrupt file, by name; skip: leave it out, which the record says",
+    )
 
     def open(self, root: Path | None, split: Split) -> PictureSet:
         """The pictures of a split; `EMPTY` where the authors publish none.

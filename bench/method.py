@@ -65,13 +65,14 @@ class Batch:
 
     def pick(self, index: int) -> Batch:
         """The batch of one picture."""
-        one: dict[str, Any] = {f.name: v[index : index + 1] for f in dataclasses.fields(self) if isinstance(v := getattr(self, f.name), Tensor)}
-        return dataclasses.replace(self, **one)
+        return dataclasses.replace(self, **{name: value[index : index + 1] for name, value in self._tensors().items()})
 
     def to(self, device: torch.device | str) -> Batch:
         """The batch on another device."""
-        moved: dict[str, Any] = {f.name: v.to(device) for f in dataclasses.fields(self) if isinstance(v := getattr(self, f.name), Tensor)}
-        return dataclasses.replace(self, **moved)
+        return dataclasses.replace(self, **{name: value.to(device) for name, value in self._tensors().items()})
+
+    def _tensors(self) -> dict[str, Any]:
+        return {f.name: value for f in dataclasses.fields(self) if isinstance(value := getattr(self, f.name), Tensor)}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -35,11 +35,18 @@ class Scores:
     def __post_init__(self) -> None:
         for column, (names, _) in self.per_image.items():
             if len(set(names)) < len(names):
-                raise ValueError(f"two values of {column} for images called {Counter(names).most_common(1)[0][0]}: each needs a name of its own")
+                raise ValueError(
+                    f"two values of {column} for images called {Counter(names).most_common(1)[0][0]}: each needs a name of its own",
+                )
 
     def joined(self, other: Scores) -> Scores:
         """Both together."""
-        return Scores(self.values | other.values, self.per_image | other.per_image, self.summary | other.summary, self.groups | other.groups)
+        return Scores(
+            self.values | other.values,
+            self.per_image | other.per_image,
+            self.summary | other.summary,
+            self.groups | other.groups,
+        )
 
     def rows(self) -> list[tuple[str, str, float, str]]:
         """The per-image values as (column, image, value, group)."""

@@ -32,7 +32,8 @@ class CC15(FileSource):
     def entries(self, folder: Path, split: Split) -> list[Entry]:
         """Noisy pictures in the order of their names, each with its truth."""
         noisy = [path for path in image_files(folder) if path.stem.endswith("real")] if split == "test" else []
-        pairs = [Entry(path.stem.removesuffix("real").rstrip("_"), (path, path.with_stem(path.stem.removesuffix("real") + "mean"))) for path in noisy]
+        stems = [path.stem.removesuffix("real") for path in noisy]
+        pairs = [Entry(stem.rstrip("_"), (path, path.with_stem(stem + "mean"))) for stem, path in zip(stems, noisy)]
         if alone := [entry.files[0] for entry in pairs if not entry.files[1].is_file()]:
             raise UsageError(f"data set 'cc15': {alone[0]} has no *mean.png beside it")
         return pairs

@@ -94,7 +94,7 @@ def _with_yolo_boxes(folder: Path, n_classes: int, entry: Entry) -> Picture:
 
 
 def _annotated(name: str, photo: Tensor, boxes: Tensor, labels: Tensor, crowds: Tensor) -> Picture:
-    """The picture with what of its boxes lies inside."""
+    """The picture with its boxes clipped to it; boxes that have no area there are left out."""
     height, width = photo.shape[1:]
     boxes = torch.minimum(boxes.clamp_min(0), torch.tensor([width, height, width, height], dtype=torch.float32))
     seen = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
@@ -130,7 +130,7 @@ def _by_id(items: Sequence[Mapping[str, Any]]) -> dict[Any, Mapping[str, Any]]:
 
 
 def _corners(box: Sequence[float]) -> tuple[float, float, float, float]:
-    """X, y, width, height -> corners."""
+    """Rows x, y, width, height as rows x0, y0, x1, y1."""
     if not isinstance(box, list):
         raise TypeError(f"the box {box!r} is no list")
     x, y, width, height = map(float, box)

@@ -33,10 +33,11 @@ class COIL20(ImageFiles):
     def listed(self, folder: Path, split: Split) -> list[Listed]:
         """The views of a split, object by object, by angle."""
         views = [(int(m[1]), int(m[2]), path) for path in image_files(folder) if (m := re.fullmatch(r"obj(\d+)__(\d+)", path.stem))]
-        chosen = [(thing, path) for thing, view, path in sorted(views) if self.object in (0, thing) and _SPLIT.get(view % 6, "train") == split]
+        wanted = [(thing, path) for thing, view, path in sorted(views) if _SPLIT.get(view % 6, "train") == split]
+        chosen = [(thing, path) for thing, path in wanted if self.object in (0, thing)]
         return [Listed(path, thing - 1, f"obj{thing}") for thing, path in chosen]
 
     @override
     def classes(self, folder: Path) -> list[str]:
-        """The objects."""
+        """One class an object."""
         return [f"obj{thing}" for thing in range(1, 21)]

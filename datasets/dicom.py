@@ -27,7 +27,7 @@ class DICOM(FileSource):
     Slices of one patient are alike: they are one group and never fall into two splits.
     """
 
-    origin: ClassVar[str] = "your own slices, or https://www.kaggle.com/datasets/kmader/siim-medical-images (from the Cancer Imaging Archive)"
+    origin: ClassVar[str] = "your own slices, or https://www.kaggle.com/datasets/kmader/siim-medical-images (Cancer Imaging Archive)"
     licence: ClassVar[str] = "that of your slices"
     parted: ClassVar[str] = "a hash of the patients chooses the split, 80 % train, 10 % validation, 10 % test" + OR_TEST
     layout: ClassVar[str] = "any .dcm or .IMA files in dicom[path=...], dicom/ or ct_siim16_dicom/"

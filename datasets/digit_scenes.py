@@ -149,7 +149,10 @@ def _enlarged(ink: Array, side: int) -> Array:
 def _colour(patch: Array, alpha: Array, rng: np.random.Generator) -> Array:
     """A random colour whose luminance differs by more than `_CONTRAST` from that of the photo below the digit."""
     below = float((patch @ _LUMA * alpha).sum() / alpha.sum())
-    colours = np.concatenate([rng.random((_TRIES, 3), dtype=np.float32), [[0, 0, 0], [1, 1, 1]]], dtype=np.float32)  # black or white always differ
+    colours = np.concatenate(
+        [rng.random((_TRIES, 3), dtype=np.float32), [[0, 0, 0], [1, 1, 1]]],
+        dtype=np.float32,
+    )  # black or white always differ
     chosen: Array = colours[np.abs(colours @ _LUMA - below) > _CONTRAST][0]
     return chosen
 

@@ -22,7 +22,7 @@ class FolderPair(Pairs):
 
     origin: ClassVar[str] = "your own images"
     licence: ClassVar[str] = "that of your images"
-    layout: ClassVar[str] = "{train,val,test}/* with A left and B right, or {A,B}/{train,val,test}/* with the same names (val may be missing)"
+    layout: ClassVar[str] = "{train,val,test}/* with A left and B right, or {A,B}/{train,val,test}/* of the same names (val may be missing)"
 
     path: str | None = param(None, "folder, below the data root if it is there; None: the data root itself")
 

@@ -27,7 +27,7 @@ class Kohler(FileSource):
     The task deblur scores a restored picture by the best of its frames (see `bench.tasks._best_frame`).
     """
 
-    origin: ClassVar[str] = "http://people.kyb.tuebingen.mpg.de/rolfk/BenchmarkECCV2012 (BlurryImages.zip, GroundTruth_pngs_Image1 to 4.zip)"
+    origin: ClassVar[str] = "http://people.kyb.tuebingen.mpg.de/rolfk/BenchmarkECCV2012 (BlurryImages.zip, GroundTruth_pngs_Image1..4.zip)"
     layout: ClassVar[str] = "kohler/BlurryImages/BlurryI_K.png, kohler/ImageI/KernelK/GroundTruthI_K_N.png"
     folders: ClassVar[tuple[str, ...]] = ("kohler", "Kohler", "BenchmarkECCV2012")
 
@@ -48,7 +48,8 @@ class Kohler(FileSource):
         blurred = {stem.removeprefix("Blurry"): path for stem, path in by_stem(image_files(folder / "BlurryImages")).items()}
         alone = [Entry(name, (blurred[name],), left_out="is left out: it has no frames") for name in sorted(blurred.keys() - frames.keys())]
         names = sorted(blurred.keys() & frames.keys(), key=lambda name: [int(n) for n in name.split("_")])
-        return [Entry(name, (blurred[name], *(frames[name][n] for n in sorted(frames[name]))), name.partition("_")[0]) for name in names] + alone
+        files = [(blurred[name], *(frames[name][n] for n in sorted(frames[name]))) for name in names]
+        return [Entry(name, found, name.partition("_")[0]) for name, found in zip(names, files)] + alone
 
     @override
     def load(self, entry: Entry) -> Shaken:

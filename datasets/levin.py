@@ -52,7 +52,12 @@ class Levin(FileSource):
     def load(self, entry: Entry) -> Picture:
         """Read one picture and fit its kernel."""
         observed, target, kernel = (read_image(file) for file in entry.files)
-        return Picture(name=entry.name, target=target, observed=observed, psf=_fitted(target[:1], observed[:1], kernel[0] / kernel[0].sum()))
+        return Picture(
+            name=entry.name,
+            target=target,
+            observed=observed,
+            psf=_fitted(target[:1], observed[:1], kernel[0] / kernel[0].sum()),
+        )
 
 
 def _fitted(target: Tensor, observed: Tensor, kernel: Tensor) -> Tensor:
@@ -61,7 +66,10 @@ def _fitted(target: Tensor, observed: Tensor, kernel: Tensor) -> Tensor:
     inner = observed[None, :, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
     edge = _MARGIN - _REACH
     model = convolve(target.expand(2, 1, -1, -1), both)[..., edge:-edge, edge:-edge]
-    error = _slide(model**2, torch.ones_like(inner)) - 2 * _slide(model, inner)  # 2 x 1 x shifts x shifts: |model - observed|^2 less a constant
+    error = _slide(model**2, torch.ones_like(inner)) - 2 * _slide(
+        model,
+        inner,
+    )  # 2 x 1 x shifts x shifts: |model - observed|^2 less a constant
     turn, rest = divmod(int(error.argmin()), error[0].numel())
     y, x = divmod(rest, error.shape[-1])  # model[p + (y, x) - _REACH] fits observed[p]
     return F.pad(both[turn], (2 * _REACH - x, x, 2 * _REACH - y, y))

@@ -31,7 +31,7 @@ class Mayo(FileSource):
 
     origin: ClassVar[str] = "https://www.aapm.org/GrandChallenge/LowDoseCT/"
     licence: ClassVar[str] = "research only, on agreement with Mayo Clinic"
-    layout: ClassVar[str] = "AAPM-Mayo-CT-Challenge/L067/{full,quarter}_{1,3}mm/*.IMA, or {full,quarter}_{1,3}mm/L067/*.IMA in it, at any depth"
+    layout: ClassVar[str] = "AAPM-Mayo-CT-Challenge/L067/{full,quarter}_{1,3}mm/*.IMA, or {full,quarter}_{1,3}mm/L067/*.IMA, at any depth"
     folders: ClassVar[tuple[str, ...]] = ("AAPM-Mayo-CT-Challenge", "Training_Image_Data", "mayo")
 
     thickness: Literal["1mm", "3mm"] = param("3mm", "of the slices")

@@ -27,7 +27,7 @@ class MIT1003(FileSource):
 
     origin: ClassVar[str] = "https://people.csail.mit.edu/tjudd/WherePeopleLook (ALLSTIMULI.zip, ALLFIXATIONMAPS.zip)"
     licence: ClassVar[str] = "research only"
-    layout: ClassVar[str] = "MIT1003/ALLSTIMULI/*.jpeg with MIT1003/ALLFIXATIONMAPS/*_{fixMap,fixPts}.jpg, or mit1003_64/{stimuli,fixmaps}/*.jpg"
+    layout: ClassVar[str] = "MIT1003/{ALLSTIMULI/*.jpeg,ALLFIXATIONMAPS/*_{fixMap,fixPts}.jpg}, or mit1003_64/{stimuli,fixmaps}/*.jpg"
     parted: ClassVar[str] = BY_HASH + OR_TEST
     folders: ClassVar[tuple[str, ...]] = ("MIT1003", "mit1003", "mit1003_64")
 

@@ -38,5 +38,5 @@ class ORL(ImageFiles):
 
     @override
     def classes(self, folder: Path) -> list[str]:
-        """The people."""
+        """One class a person."""
         return [f"s{person}" for person in _PEOPLE]

@@ -163,7 +163,7 @@ def _ellipse(item: _Item, y: float, x: float, height: int, width: int) -> Array:
 
 
 def _density(target: Array, height: int, width: int) -> Array:
-    """Where people look, sum 1."""
+    """The density of fixations, height x width, sum 1."""
 
     def blob(centre: Array, spread: Array) -> Array:
         y, x = ((np.arange(n) + 0.5 - c) / s for n, c, s in zip((height, width), centre, spread))

@@ -25,5 +25,5 @@ class Train400(FileSource):
 
     @override
     def entries(self, folder: Path, split: Split) -> list[Entry]:
-        """All of them are for training."""
+        """All pictures for training, none for the other splits."""
         return [Entry(path.stem, (path,)) for path in image_files(folder)] if split == "train" else []

@@ -31,7 +31,7 @@ class Bernoulli(nn.Module):
         return -nll(mean, x).flatten(1).sum(1)
 
     def draw(self, mean: Tensor) -> Tensor:
-        """The probabilities themselves."""
+        """The probabilities, N x ..., not coins."""
         return mean
 
 

@@ -31,7 +31,8 @@ def align(z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     z = z * (x * z).sum() / z.square().sum().clamp_min(1e-12)
     spectra = [torch.fft.rfft2(image.mean(0)) for image in (x, z)]
     match = torch.fft.irfft2(spectra[0] * spectra[1].conj(), s=x.shape[-2:])  # sum over p of x(p + shift) z(p), shifts wrap round
-    dy, dx = (int(n) - side if n > side // 2 else int(n) for n, side in zip(divmod(int(match.argmax()), x.shape[-1]), x.shape[-2:], strict=True))
+    best = divmod(int(match.argmax()), x.shape[-1])
+    dy, dx = (n - side if n > side // 2 else n for n, side in zip(best, x.shape[-2:], strict=True))
     mask = _shifted(torch.ones_like(z[:1]), dy, dx)
     return _shifted(z, dy, dx), x * mask
 

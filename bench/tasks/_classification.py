@@ -49,7 +49,7 @@ class Classification(Minimise):
     @property
     @override
     def start_loss(self) -> float:
-        """Of a guess without knowledge."""
+        """Cross-entropy of a uniform guess: log K nats."""
         return math.log(self.classes)
 
     @property

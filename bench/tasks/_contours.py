@@ -25,7 +25,7 @@ class Trail:
         self.seen, self.every = 0, 1
 
     def add(self, w: Tensor) -> None:
-        """Note a place."""
+        """Keep a point (2), if it is among those that are kept."""
         if self.seen % self.every == 0:
             self.points.append(w.detach().clone())
             if len(self.points) > _KEPT:
@@ -61,7 +61,7 @@ class Contours:
         return avg_pool2d(image, _FINE)
 
     def _place(self, points: Tensor) -> Tensor:
-        """Row and column of points."""
+        """Points (k x 2) as rows and columns of the fine picture."""
         at = ((points - self.centre) / self.half + 1) / 2 * self.side
         return torch.stack([self.side - 1 - at[:, 1], at[:, 0]], 1)
 

@@ -41,14 +41,16 @@ class DetectionEvaluation:
         self.metric, self._make_scenes, self.device = metric, scenes, device
         self.detector = metric.make_detector()
         if list(self.detector.classes) != list(classes):
-            raise UsageError(f"the detector {metric.detector} knows other classes than the scenes: {len(self.detector.classes)} and {len(classes)}")
+            raise UsageError(
+                f"the detector {metric.detector} knows other classes than the scenes: {len(self.detector.classes)} and {len(classes)}",
+            )
 
     def __len__(self) -> int:
         return len(self.scenes)
 
     @functools.cached_property
     def scenes(self) -> EvaluationSet:
-        """The degraded scenes."""
+        """The degraded scenes with their truth."""
         return self._make_scenes()
 
     def cards(self) -> dict[str, Card]:
@@ -56,7 +58,12 @@ class DetectionEvaluation:
         card = self.metric.card()
         bounds = {"gain": (-1.0, 1.0), "recovered": (-math.inf, math.inf)}
         return {
-            c: dataclasses.replace(card, metric=f"detection:{c}", definition=f"{text}. {card.definition}", bounds=bounds.get(c, card.bounds))
+            c: dataclasses.replace(
+                card,
+                metric=f"detection:{c}",
+                definition=f"{text}. {card.definition}",
+                bounds=bounds.get(c, card.bounds),
+            )
             for c, text in _COLUMNS.items()
         }
 

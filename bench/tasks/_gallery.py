@@ -68,7 +68,8 @@ def _restore(method: Method, shown: EvaluationSet, index: int) -> dict[str, Any]
 def _boxes(judge: DetectionEvaluation, image: Tensor) -> list[list[float]]:
     """Rows x0, y0, x1, y1, number of the class, score."""
     found: Detections = judge.detector(image[None])[0].above(judge.metric.confidence)
-    return [[*box, label, score] for box, label, score in zip(found.boxes.tolist(), found.labels.tolist(), found.scores.tolist(), strict=True)]
+    rows = zip(found.boxes.tolist(), found.labels.tolist(), found.scores.tolist(), strict=True)
+    return [[*box, label, score] for box, label, score in rows]
 
 
 def _write_png(image: Tensor, path: Path, longest: int) -> None:

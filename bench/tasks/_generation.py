@@ -81,7 +81,7 @@ class Generation(Task):
     @property
     @override
     def offers(self) -> frozenset[Capability]:
-        """Labels, where there are any."""
+        """Labels, where the data have any."""
         return frozenset({"labels"} if self.classes else ())
 
     @override

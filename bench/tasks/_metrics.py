@@ -17,7 +17,8 @@ def few(count: int, what: str, columns: str) -> dict[str, str]:
     """The note `few`: shares are counted over so few things that a perfect one says little; empty where there are 100 or more."""
     if count >= ENOUGH:
         return {}
-    return {"few": f"{columns} rest on {count} {what}, each of which decides about {1 / count:.0%} of them: 1.000 there is far from certain"}
+    share = f"each of which decides about {1 / count:.0%} of them"
+    return {"few": f"{columns} rest on {count} {what}, {share}: 1.000 there is far from certain"}
 
 
 def usable(

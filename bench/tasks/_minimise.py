@@ -64,7 +64,7 @@ class Minimise(Task):
 
     @override
     def fingerprint(self) -> dict[str, str]:
-        """Nothing: no data are read."""
+        """Empty: no data are read."""
         return {}
 
     @override

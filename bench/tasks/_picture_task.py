@@ -31,7 +31,10 @@ class PictureTask(Task):
     data: str
     pictures: int = param(0, "test pictures at most, evenly spread; 0: all")
     metrics: tuple[str, ...] = param((), "the first one chooses the best step")
-    on_corrupt: Literal["refuse", "skip"] = param("refuse", "refuse: stop at a corrupt file, by name; skip: leave it out, which the record says")
+    on_corrupt: Literal["refuse", "skip"] = param(
+        "refuse",
+        "refuse: stop at a corrupt file, by name; skip: leave it out, which the record says",
+    )
 
     # -- what a subclass has
     def _split(self, split: Split) -> PictureSet:

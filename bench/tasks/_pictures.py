@@ -77,7 +77,9 @@ class EvaluationSet:
             assert batch.target is not None
             x_hat = _restored(method, batch.without_target(), done)
             if x_hat.shape != batch.target.shape:
-                raise ValueError(f"{type(method).__name__}.restore returned {tuple(x_hat.shape)} for pictures of {tuple(batch.target.shape)}")
+                raise ValueError(
+                    f"{type(method).__name__}.restore returned {tuple(x_hat.shape)} for pictures of {tuple(batch.target.shape)}",
+                )
             done += len(batch)
             progress(done)
             yield batch, clipped(x_hat)

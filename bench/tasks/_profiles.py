@@ -26,7 +26,11 @@ PROFILES: dict[str, Profile] = {
         source="Koehler et al. 2012: rounded, then fitted to each frame by the task, the best counts",
     ),
     "srgan_daala": Profile(psnr="psnr[border=4,channel=y601_uint8]", ssim="ssim_daala[border=4]", source="SRGAN Table 2: 8-bit Y"),
-    "sr_y4_wang": Profile(psnr="psnr[border=4,channel=y601]", ssim="ssim[border=4,channel=y601]", source="x4 tables since (BasicSR): Y not rounded"),
+    "sr_y4_wang": Profile(
+        psnr="psnr[border=4,channel=y601]",
+        ssim="ssim[border=4,channel=y601]",
+        source="x4 tables since (BasicSR): Y not rounded",
+    ),
     "sr_y4_uint8": Profile(
         psnr="psnr[border=4,channel=y601_uint8]",
         ssim="ssim[border=4,channel=y601_uint8]",

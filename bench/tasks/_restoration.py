@@ -51,7 +51,7 @@ class Restoration(PictureTask):
 
     @property
     def channels(self) -> int:
-        """Of the pictures."""
+        """Channels of what is observed and of the target."""
         return 3
 
     # -- what decides a result

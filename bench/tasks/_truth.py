@@ -53,7 +53,7 @@ class Truth:
 
     @property
     def without(self) -> list[str]:
-        """The others, by name, with what they lack."""
+        """The pictures without a truth, by name, with what they lack."""
         return [f"{name} ({lack})" for name, (lack, _) in zip(self.pictures.names, self._scan, strict=True) if lack]
 
     def of(self, name: str, kinds: frozenset[str]) -> dict[str, Tensor]:

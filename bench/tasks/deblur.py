@@ -73,20 +73,23 @@ class Deblur(Restoration):
 
     @override
     def components(self) -> list[tuple[str, str]]:
-        scenes = [("dataset", self.scenes_data), ("metric", self.detection), ("detector", self._judge().metric.detector)] if self.scenes else []
-        return [*super().components(), ("degradation", self.blur), *scenes]
+        own = [*super().components(), ("degradation", self.blur)]
+        if not self.scenes:
+            return own
+        return [*own, ("dataset", self.scenes_data), ("metric", self.detection), ("detector", self._judge().metric.detector)]
 
     @override
     def cards(self) -> dict[str, Card]:
         """Image metrics that are available, then detection."""
         image = super().cards()
         if isinstance(self._split("test")[0], Shaken):
-            image = {column: dataclasses.replace(card, protocol=card.protocol | {"frames": best_frame.PROTOCOL}) for column, card in image.items()}
+            frames = {"frames": best_frame.PROTOCOL}
+            image = {column: dataclasses.replace(card, protocol=card.protocol | frames) for column, card in image.items()}
         return image | (self._judge().cards() if self.scenes else {})
 
     @override
     def notes(self) -> dict[str, str]:
-        """And where detection rests on few scenes."""
+        """Those of every restoration, and `few` where detection rests on few scenes."""
         count = min(self.scenes, len(self._scene_split("test"))) if self.scenes else 0
         return super().notes() | (few(count, "test scenes", "precision, recall and F1") if count else {})
 
@@ -153,7 +156,10 @@ class Deblur(Restoration):
     @functools.cached_property
     @override
     def _validation(self) -> EvaluationSet:
-        return self._evaluation_set(self._cut("validation") + self._some_scenes("validation", _VALIDATION_SCENES if self.scene_share else 0), part=1)
+        return self._evaluation_set(
+            self._cut("validation") + self._some_scenes("validation", _VALIDATION_SCENES if self.scene_share else 0),
+            part=1,
+        )
 
     @functools.cache  # noqa: B019 (a task lives as long as its process)
     def _judge(self) -> DetectionEvaluation:

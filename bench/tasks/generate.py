@@ -97,9 +97,8 @@ class Generate(Generation):
     def _check_side(self) -> None:
         height, width = self.shape[1:]
         if height != width or width < 8 or math.log2(width / 4) % 1:
-            raise UsageError(
-                f"backbone=conv makes squares of 8, 16, 32, 64, ... pixels, not {height} x {width}: set backbone=mlp or another size of the data"
-            )
+            wrong = f"backbone=conv makes squares of 8, 16, 32, 64, ... pixels, not {height} x {width}"
+            raise UsageError(f"{wrong}: set backbone=mlp or another size of the data")
 
     # -- data
     @override

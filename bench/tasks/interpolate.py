@@ -68,7 +68,7 @@ class Interpolate(Minimise):
     @property
     @override
     def start_loss(self) -> float:
-        """Of weights 0."""
+        """The loss of weights 0."""
         return 0.5
 
     # -- judging
@@ -93,7 +93,7 @@ class Interpolate(Minimise):
     # -- data
     @functools.cached_property
     def labels(self) -> Tensor:
-        """-1 or 1 of each example: n, float64."""
+        """The label of each example, -1 or 1: n, float64."""
         positive = np.random.default_rng(self.data_seed).random(self.examples) < self.p
         return torch.from_numpy(np.where(positive, 1.0, -1.0))
 

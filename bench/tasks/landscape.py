@@ -70,7 +70,7 @@ class Landscape(Minimise):
     @property
     @override
     def start_loss(self) -> float:
-        """The value at the start, the spread aside."""
+        """The value at the start, without the spread."""
         return float(self._plane.f(self._start.cpu()))
 
     # -- judging
@@ -90,14 +90,20 @@ class Landscape(Minimise):
         w, plane = model.w.detach().cpu(), self._plane
         value, least = float(plane.f(w)), float(plane.f(plane.minima[0]))
         log, plain, distance = Suboptimality(log10=True), Suboptimality(), Distance()
-        return Scores({"log10_suboptimality": log(value, least), "suboptimality": plain(value, least), "distance": distance(w, plane.minima)})
+        return Scores(
+            {"log10_suboptimality": log(value, least), "suboptimality": plain(value, least), "distance": distance(w, plane.minima)},
+        )
 
     @override
     def gallery(self, method: Method, folder: Path) -> None:
         """The path of the descent (from where it was last resumed) over contour lines."""
         point = method.minimise()  # type: ignore[attr-defined]
         path = torch.stack([*point.trail.points, point.w.detach()]).cpu()
-        write_item(folder, "From the ring to the dot; lines are equal steps of log10(f - f*), crosses are minima", self._contours.draw(path))
+        write_item(
+            folder,
+            "From the ring to the dot; lines are equal steps of log10(f - f*), crosses are minima",
+            self._contours.draw(path),
+        )
 
     # -- what the options mean
     @functools.cached_property
@@ -114,7 +120,7 @@ class Landscape(Minimise):
 
 
 class _Point(nn.Module):
-    """Where a descent stands; it remembers where it stood."""
+    """The point that descends, and the trail of its positions in training."""
 
     def __init__(self, f: Callable[[Tensor], Tensor], start: Tensor) -> None:
         super().__init__()

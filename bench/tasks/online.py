@@ -56,13 +56,13 @@ class Online(Minimise):
 
     @override
     def loss(self, model: nn.Module, batch: Tensor) -> Tensor:
-        """f_t(x)."""
+        """The mean of f_t(x) over the rounds of the batch."""
         costs: Tensor = model(batch)
         return costs.mean()
 
     @override
     def project(self, model: nn.Module) -> None:
-        """Back to the nearest point of [-1, 1]."""
+        """Move x to the nearest point of [-1, 1]."""
         with torch.no_grad():
             model.x.clamp_(-1, 1)  # type: ignore[operator]
 

@@ -83,12 +83,11 @@ class Saliency(PictureTask):
 
     @override
     def notes(self) -> dict[str, str]:
-        """And which pictures have no truth."""
+        """Those of every picture task, and `without_truth`: which pictures have none."""
         splits: tuple[Split, ...] = ("validation", "test")
         found = [(split, len(self._split(split)), self._truth(split).without) for split in splits]
-        lines = [
-            f"{len(out)} of {n} {split} pictures have no truth and are left out of every measure: {named(out)}" for split, n, out in found if out
-        ]
+        lack = "have no truth and are left out of every measure"
+        lines = [f"{len(out)} of {n} {split} pictures {lack}: {named(out)}" for split, n, out in found if out]
         return super().notes() | ({"without_truth": "; ".join(lines)} if lines else {})
 
     # -- training
@@ -143,7 +142,13 @@ class Saliency(PictureTask):
                 values[column].append(metric(x_hat, batch.clean))
         return {column: torch.cat(parts) for column, parts in values.items()}
 
-    def _in_groups(self, split: Split, predicted: Tensor, names: list[str], kinds: frozenset[str]) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+    def _in_groups(
+        self,
+        split: Split,
+        predicted: Tensor,
+        names: list[str],
+        kinds: frozenset[str],
+    ) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
         """Maps at the size of their truth, with the wanted kinds of that truth, in groups of one size and in order."""
         truths = [self._truth(split).of(name, kinds) for name in names]
         for shape, group in itertools.groupby(range(len(names)), lambda i: tuple(next(iter(truths[i].values())).shape[-2:])):
@@ -204,7 +209,7 @@ class Saliency(PictureTask):
         return evaluation_set((self._shown(pictures[i], split) for i in chosen), observe, self.device)
 
     def _shown(self, seen: object, split: Split) -> Seen:
-        """A picture as methods see it."""
+        """A picture and its map at the size at which methods see it."""
         assert isinstance(seen, Seen)
         if self.whole and split == "test":
             return Seen(name=seen.name, observed=seen.photograph, target=seen.target, group=seen.group)

@@ -66,8 +66,7 @@ class SparseLogistic(Classification):
 
     @override
     def fingerprint(self) -> dict[str, str]:
-        splits = {split: self.examples(split) for split in SPLITS}
-        return {split: hashlib.sha256(s.x.cpu().numpy().tobytes() + s.labels.cpu().numpy().tobytes()).hexdigest()[:16] for split, s in splits.items()}  # type: ignore[union-attr]
+        return {split: _hashed(self.examples(split)) for split in SPLITS}
 
     @functools.cache  # noqa: B019 (a task lives as long as its process)
     @override
@@ -81,5 +80,10 @@ class SparseLogistic(Classification):
 
     @functools.cached_property
     def _weights(self) -> Tensor:
-        """The true ones."""
+        """The true weights: features, float32."""
         return _SCALE * torch.randn(self.features, generator=torch.Generator().manual_seed(mix(self.data_seed, len(SPLITS))))
+
+
+def _hashed(examples: Samples) -> str:
+    assert examples.labels is not None
+    return hashlib.sha256(examples.x.cpu().numpy().tobytes() + examples.labels.cpu().numpy().tobytes()).hexdigest()[:16]

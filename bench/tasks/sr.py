@@ -82,5 +82,7 @@ class SuperResolution(Restoration):
             return self.degrade(picture.target[None], torch.Generator())
         if picture.target.shape[1:] != tuple(self.scale * n for n in picture.small.shape[1:]):
             name = parse(self.data).name
-            raise UsageError(f"the small pictures of {self.data} are not {self.scale} times smaller: give --set 'data={name}[scale={self.scale}]'")
+            raise UsageError(
+                f"the small pictures of {self.data} are not {self.scale} times smaller: give --set 'data={name}[scale={self.scale}]'",
+            )
         return Batch(picture.small[None], picture.target[None])

@@ -72,12 +72,12 @@ class Toy2D(Generation):
     @property
     @override
     def classes(self) -> int:
-        """The modes, or the curves."""
+        """The number of modes, or of curves."""
         return int(self._draw("validation", 1000).labels.max()) + 1  # type: ignore[union-attr]
 
     @override
     def fingerprint(self) -> dict[str, str]:
-        """The distribution with its options."""
+        """Hash of the distribution with its options."""
         return {self.data: self._source.fingerprint()}
 
     # -- networks
@@ -94,14 +94,14 @@ class Toy2D(Generation):
     # -- data
     @override
     def batch(self, n: int, rng: torch.Generator) -> Samples:
-        """N fresh points: n x d."""
+        """N new points, n x d float32, with the number of their mode or curve."""
         drawn = self._source.draw(n, rng)
         assert drawn.labels is not None
         return Samples(drawn.x.to(self.device), drawn.labels.to(self.device))
 
     @override
     def real(self, split: Split, n: int) -> Tensor:
-        """N points, others for every split."""
+        """N points of the distribution, n x d; every split has its own."""
         return self._draw(split, n).x.to(self.device)
 
     @override
@@ -117,7 +117,7 @@ class Toy2D(Generation):
     # -- pictures
     @override
     def validate(self, method: Method) -> dict[str, float]:
-        """The watched metrics; and a frame for the film."""
+        """The watched metrics. Keeps a frame for the film of the gallery."""
         values = super().validate(method)
         if self.shape == (2,):
             with fixed_latents():

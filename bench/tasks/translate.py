@@ -45,9 +45,15 @@ class Translate(Restoration):
 
     data: str = param("photo_edges", "pairs, or two domains")
     direction: Literal["AtoB", "BtoA"] = param("AtoB", "which side is observed, and which is the target")
-    load: int = param(0, "side to which whole training pictures are squeezed before they are cropped (pix2pix: 286 for crops of 256); 0: not")
+    load: int = param(
+        0,
+        "side to which whole training pictures are squeezed before they are cropped (pix2pix: 286 for crops of 256); 0: not",
+    )
     metrics: tuple[str, ...] = param(("l1", "psnr", "ssim", "lpips"), "of pictures and their partners; the first one chooses the best step")
-    set_metrics: tuple[str, ...] = param(("fd[net=squeezenet1_0]", "sliced_wasserstein"), "of the made pictures as a set beside the true ones")
+    set_metrics: tuple[str, ...] = param(
+        ("fd[net=squeezenet1_0]", "sliced_wasserstein"),
+        "of the made pictures as a set beside the true ones",
+    )
     segmentation: str = param("", '"fcn_score[...]": read labels in the made pictures')
 
     @override
@@ -69,7 +75,7 @@ class Translate(Restoration):
     @property
     @override
     def offers(self) -> frozenset[Capability]:
-        """Pairs serve methods that need none, too."""
+        """Unpaired domains; of pairs, "paired" as well."""
         return frozenset({"paired", "unpaired"} if self.paired else {"unpaired"})
 
     @override
@@ -84,7 +90,8 @@ class Translate(Restoration):
         """Metrics of pictures, of sets, of labels; those that are available."""
         n = len(self._test)
         sets = {column: card for column, metric in self._set_metrics[0].items() for card in metric.cards(fake=n, real=n).values()}
-        labels = {column: dataclasses.replace(reader.card(), metric=column) for reader in self._readers[0].values() for column in reader.columns}
+        columns = [(column, reader.card()) for reader in self._readers[0].values() for column in reader.columns]
+        labels = {column: dataclasses.replace(card, metric=column) for column, card in columns}
         return super().cards() | sets | labels
 
     @override

@@ -18,7 +18,7 @@ class Gaussian(LevelledNoise):
     @property
     @override
     def std(self) -> float:
-        """Sigma / 255 where it is one number."""
+        """Sigma / 255, or 0 where sigma is a range."""
         return 0.0 if isinstance(self.sigma, tuple) else self.sigma / 255
 
     @override

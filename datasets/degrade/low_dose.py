@@ -42,13 +42,12 @@ class LowDose:
 
     def __post_init__(self) -> None:
         if not self.photons > 1 or self.electronic < 0 or self.views < 1 or self.field <= 0:
-            raise ValueError(
-                f"photons must be > 1, electronic >= 0, views >= 1, field > 0, not {self.photons}, {self.electronic}, {self.views} and {self.field}"
-            )
+            given = f"{self.photons}, {self.electronic}, {self.views} and {self.field}"
+            raise ValueError(f"photons must be > 1, electronic >= 0, views >= 1, field > 0, not {given}")
 
     @property
     def scanner(self) -> ct.Scanner:
-        """The geometry."""
+        """The geometry of the scan."""
         return ct.Scanner(views=self.views, source=_SOURCE[self.beam], field=self.field)
 
     def scan(self, x: Tensor, rng: torch.Generator) -> Tensor:

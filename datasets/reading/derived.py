@@ -18,7 +18,7 @@ from bench.spec import Spec, parse
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Derived(Source):
-    """Base: a sibling says what A is, `derive`."""
+    """Base of pairs whose A is computed from a photograph B. A subclass defines `derive`."""
 
     licence: ClassVar[str] = "that of the photographs"
     layout: ClassVar[str] = "that of the photographs: `of` names another source of pictures"

@@ -26,5 +26,7 @@ class FlatSource(FileSource):
     def entries(self, folder: Path, split: Split) -> list[Entry]:
         if split == "test":
             return [Entry(path.stem, (path,)) for path in image_files(folder)]
-        beside = [root / name for name in self.training for root in folder.parents[:2] if (root / name).is_dir()] if split == "train" else []
+        if split == "validation":
+            return []
+        beside = [root / name for name in self.training for root in folder.parents[:2] if (root / name).is_dir()]
         return [Entry(path.stem, (path,)) for path in image_files(beside[0])] if beside else []

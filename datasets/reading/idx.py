@@ -45,7 +45,9 @@ class IdxFiles(SampleSource):
         folder = self.find(root)
         x, labels = _read(folder, f"{_part(split)}-images-idx3-ubyte", 3), _read(folder, f"{_part(split)}-labels-idx1-ubyte", 1)
         if len(x) != len(labels) or x.shape[1:] != (28, 28):
-            raise UsageError(f"{folder}: {len(x)} {split} pictures of {x.shape[1:]} but {len(labels)} labels; get the files from {self.origin}")
+            raise UsageError(
+                f"{folder}: {len(x)} {split} pictures of {x.shape[1:]} but {len(labels)} labels; get the files from {self.origin}",
+            )
         rows = without_last_tenth(len(x), split)
         border = (self.size - 28) // 2
         x = np.pad(x[rows, None], ((0, 0), (0, 0), (border, border), (border, border)))

@@ -61,7 +61,7 @@ def _elements(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:
 
 
 def _matrix(data: bytes, order: str, depth: int = 0) -> tuple[str, Any]:
-    """Name and value."""
+    """The name and the value of one matrix."""
     if depth > _DEEPEST:
         raise ValueError(f"more than {_DEEPEST} structs inside one another")
     if not data:

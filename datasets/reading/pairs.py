@@ -49,7 +49,9 @@ class Pairs(FileSource):
         if len(sides) == 1:
             sides = list(sides[0].chunk(2, dim=2))
         if sides[0].shape != sides[-1].shape or len(sides) != 2:
-            raise UsageError(f"{entry.files[0]}: its two sides differ in size, {[tuple(side.shape[1:]) for side in sides]}; they must be aligned")
+            raise UsageError(
+                f"{entry.files[0]}: its two sides differ in size, {[tuple(side.shape[1:]) for side in sides]}; they must be aligned",
+            )
         return Picture(name=entry.name, target=sides[1], observed=sides[0])
 
 

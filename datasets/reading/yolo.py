@@ -47,7 +47,9 @@ def read_classes(path: Path) -> list[str]:
         names = _named(content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, yaml.YAMLError) as error:
         why = str(error).partition("\n")[0] or type(error).__name__
-        raise UsageError(f"{path}: expected `names:` and below it the classes, as lines `  0: person` numbered from 0 or as a list: {why}") from error
+        raise UsageError(
+            f"{path}: expected `names:` and below it the classes, as lines `  0: person` numbered from 0 or as a list: {why}",
+        ) from error
     return names
 
 
@@ -59,7 +61,9 @@ def _row(line: str, n_classes: int, where: str) -> tuple[float, ...]:
     if len(values) > 4 and len(values) % 2 == 0 and _fractions(values):
         values = _around(values[::2], values[1::2])
     if len(values) != 4 or not (label.is_integer() and 0 <= label < n_classes) or not _fractions(values) or min(values[2:]) < 0:
-        raise UsageError(f"{where}: expected `class x y width height` with a class below {n_classes} and fractions in [0, 1]: {line[:80]!r}")
+        raise UsageError(
+            f"{where}: expected `class x y width height` with a class below {n_classes} and fractions in [0, 1]: {line[:80]!r}",
+        )
     return (label, *values)
 
 
@@ -79,7 +83,8 @@ def _named(content: dict[str, Any]) -> list[str]:
             raise ValueError("there is neither")
         return [f"class_{i}" for i in range(int(count or 0))]
     numbered = {int(number): name for number, name in names.items()} if isinstance(names, dict) else dict(enumerate(names))
-    if isinstance(names, str) or not all(isinstance(name, str) for name in numbered.values()) or sorted(numbered) != list(range(len(numbered))):
+    words = not isinstance(names, str) and all(isinstance(name, str) for name in numbered.values())
+    if not words or sorted(numbered) != list(range(len(numbered))):
         raise ValueError("these are other names, or other numbers")
     if count is not None and int(count) != len(numbered):
         raise ValueError(f"nc is {count}, but there are {len(numbered)} names")

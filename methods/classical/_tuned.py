@@ -27,13 +27,13 @@ class TunedHP:
     """Options that are given as several values are tuned: all combinations are tried, the one of least squared error is used."""
 
     def values(self, name: str) -> tuple[Any, ...]:
-        """What an option may be."""
+        """The values that an option is tried with; one where it is given as one."""
         value = getattr(self, name)
         return value if isinstance(value, tuple) else (value,)
 
     @property
     def candidates(self) -> list[Self]:
-        """Every combination."""
+        """Every combination of the values."""
         names = [f.name for f in dataclasses.fields(self)]
         return [dataclasses.replace(self, **dict(zip(names, choice))) for choice in itertools.product(*map(self.values, names))]
 
@@ -64,7 +64,7 @@ class Tuned(Method[AnyTask]):
         return Batch(torch.cat([b.observed for b in batches]), torch.cat([b.truth for b in batches]), sigma=batches[0].sigma)
 
     def shown(self, x: Tensor) -> Tensor:
-        """Pictures as their errors count."""
+        """Pictures as the squared error of a candidate sees them: unchanged by default."""
         return x
 
     @override
@@ -103,7 +103,7 @@ class Filter(Tuned[RestorationTask]):
 
     @override
     def attempt(self, batch: Batch, hp: Candidate) -> Tensor:
-        """With the level that is told, or else estimated."""
+        """Filter with the level of the noise that the batch states, or else an estimate."""
         return self.filter(batch.observed, noise_level(batch.observed, batch.sigma), hp)
 
 
@@ -131,5 +131,5 @@ class Reconstruction(Tuned[TomographyTask]):
 
     @override
     def shown(self, x: Tensor) -> Tensor:
-        """Through the window of the belly."""
+        """Seen through the window of the abdomen."""
         return ct.windowed(x, "abdomen")

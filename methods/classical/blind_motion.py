@@ -48,11 +48,15 @@ class BlindMotion(Method[RestorationTask]):
 
         lengths: tuple[float, ...] = param((3.0, 6.0, 9.0, 12.0, 15.0, 18.0), "lengths of the lines, pixels; no blur is always in the bank")
         angles: int = param(12, "directions over 180 degrees")
-        temper: float = param(60.0, "the log-likelihood is divided by it, since neighbouring frequencies are dependent and pictures are no Gaussians")
+        temper: float = param(
+            60.0,
+            "the log-likelihood is divided by it, since neighbouring frequencies are dependent and pictures are no Gaussians",
+        )
         balance: float = param(0.05, "weight of the smoothness prior against the data")
 
         def __post_init__(self) -> None:
-            if not self.lengths or not all(0 < n <= _LONGEST for n in self.lengths) or self.angles < 1 or self.temper <= 0 or self.balance < 0:
+            fitting = self.lengths and all(0 < n <= _LONGEST for n in self.lengths)
+            if not fitting or self.angles < 1 or self.temper <= 0 or self.balance < 0:
                 raise ValueError(f"lengths must be given and lie in (0, {_LONGEST}], angles >= 1, temper > 0 and balance >= 0")
 
     hp: HP

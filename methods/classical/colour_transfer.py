@@ -67,7 +67,7 @@ def _moments(batch: Batch) -> Tensor:
 
 
 def _second(colours: Tensor) -> Tensor:
-    """3 x P -> 4 x 4."""
+    """Second moments of P colours and a constant: 3 x P -> 4 x 4."""
     ones = torch.cat([torch.ones_like(colours[:1]), colours])
     return ones @ ones.T / ones.shape[1]
 

@@ -28,7 +28,10 @@ class Gaussian(Filter):
     class HP(TunedHP):
         """The scale."""
 
-        radius: float | tuple[float, ...] = param((0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0), "standard deviation, pixels")
+        radius: float | tuple[float, ...] = param(
+            (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0),
+            "standard deviation, pixels",
+        )
 
     hp: HP
 

@@ -12,7 +12,7 @@ from bench.offers import RestorationTask
 
 
 class Identity(Method[RestorationTask]):
-    """Return the observed picture: a gain of exactly nothing."""
+    """Return the observed picture, so that every gain is 0."""
 
     def restore(self, batch: Batch) -> Tensor:
         """N x C x H x W, unchanged."""

@@ -31,7 +31,10 @@ class NLMeans(Filter):
     class HP(TunedHP):
         """Strength and reach."""
 
-        h: float | tuple[float, ...] = param((0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1), "filtering parameter, in standard deviations of the noise")
+        h: float | tuple[float, ...] = param(
+            (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1),
+            "filtering parameter, in standard deviations of the noise",
+        )
         patch: int = param(5, "IPOL Table 1: side of a patch at sigma 15 to 30, odd")
         distance: int = param(6, "farthest shift, pixels (IPOL: 10)")
 

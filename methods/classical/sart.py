@@ -39,7 +39,9 @@ class SART(Reconstruction):
 
         def __post_init__(self) -> None:
             if min(*self.values("iterations"), self.together) < 1 or not all(0 < relax < 2 for relax in self.values("relax")):
-                raise ValueError(f"iterations and together must be >= 1, relax in (0, 2), not {self.iterations}, {self.together} and {self.relax}")
+                raise ValueError(
+                    f"iterations and together must be >= 1, relax in (0, 2), not {self.iterations}, {self.together} and {self.relax}",
+                )
 
     hp: HP
 

@@ -22,7 +22,7 @@ sp = F.softplus
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Divergence:
-    """One row. All functions act on entries."""
+    """One divergence of the table. All functions act entry by entry."""
 
     f: Fn  # u = p / q > 0 -> f(u), convex, f(1) = 0 but for the GAN's, where it is -log 4
     slope: Fn  # u -> f'(u) = T*(u), the critic at which the bound is tight; f'(1) is the threshold between real and fake (Sec. 3.2)

@@ -35,7 +35,7 @@ from methods.two_player import GANHP, TwoPlayer
 
 
 class DCGAN(TwoPlayer):
-    """The game of 2014 between convolutional networks that train."""
+    """The original GAN between convolutional networks whose design makes training stable."""
 
     toy: ClassVar[dict[str, Any]] = {"ngf": 4, "ndf": 4, "z_dim": 8}
 

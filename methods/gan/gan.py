@@ -30,7 +30,7 @@ from methods.two_player import GANHP, TwoPlayer
 
 
 class GAN(TwoPlayer):
-    """The game of 2014."""
+    """The original game, minimax or non-saturating."""
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP(GANHP):

@@ -51,7 +51,10 @@ class InfoGAN(TwoPlayer):
         optimizer: str = param("adam[lr=1e-3,betas=(0.5,0.999)]", "App. C: generator")
         optimizer_d: str = param("adam[lr=2e-4,betas=(0.5,0.999)]", "App. C: critic and Q")
         init: str = param("normal02", "[code] N(0, 0.02)")
-        adversarial: Literal["nonsaturating", "saturating", "lsgan", "hinge", "relativistic"] = param("nonsaturating", "[code]; on the critic's body")
+        adversarial: Literal["nonsaturating", "saturating", "lsgan", "hinge", "relativistic"] = param(
+            "nonsaturating",
+            "[code]; on the critic's body",
+        )
         info: float = param(1.0, "Eq. 6: lambda")
         noise: int = param(62, "App. C.1: incompressible latents")
         categories: int = param(10, "Sec. 7.1: values of the categorical code")
@@ -89,8 +92,8 @@ class InfoGAN(TwoPlayer):
         logits, mean, log_std = q.split([h.categories, h.continuous, h.continuous], 1)
         category, c = z[:, h.noise :].split([h.categories, h.continuous], 1)
         log_std = torch.zeros_like(log_std) if h.fixed_std else log_std
-        log_q = -F.cross_entropy(logits, category) - (((c - mean) / log_std.exp()).square() / 2 + log_std + math.log(2 * math.pi) / 2).sum(1).mean()
-        return log_q + math.log(h.categories) + h.continuous * math.log(2)
+        gaussian = (((c - mean) / log_std.exp()).square() / 2 + log_std + math.log(2 * math.pi) / 2).sum(1).mean()
+        return -F.cross_entropy(logits, category) - gaussian + math.log(h.categories) + h.continuous * math.log(2)
 
     @override
     def critic_loss(self, batch: Samples) -> Tensor:

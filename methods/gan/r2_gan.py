@@ -23,5 +23,5 @@ class R2GAN(R1GAN):
 
     @override
     def penalised(self, x: Tensor, y: Tensor) -> Tensor:
-        """On fakes y."""
+        """The fakes y."""
         return y

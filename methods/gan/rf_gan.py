@@ -83,7 +83,7 @@ class RFGAN(TwoPlayer):
         return F.l1_loss(self.decoder(code), batch.x)
 
     def freeze(self) -> None:
-        """The encoder becomes a fixed function, batch statistics included."""
+        """Fix the encoder, its batch statistics included."""
         self.D.encoder.eval().requires_grad_(False)
 
     @override

@@ -42,7 +42,7 @@ class Descent(Method[MinimisationTask]):
         self.opt = self.optimizer(self.model)
 
     def loss(self, batch: Any) -> Tensor:
-        """The task's: a scalar."""
+        """The loss of the task: a scalar."""
         value: Tensor = self.task.loss(self.model, batch)
         return value
 

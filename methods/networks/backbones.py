@@ -62,8 +62,17 @@ class ConvGenerator(nn.Module):
         channels, side = shape[0], shape[-1]
         widths = [ngf * 2**i for i in reversed(range(round(math.log2(side / 4))))]  # ..., 2 ngf, ngf
         self.width = widths[0] * 2
-        self.project = nn.Sequential(nn.Linear(z_dim, self.width * 16), nn.Unflatten(1, (self.width, 4, 4)), nn.BatchNorm2d(self.width), nn.ReLU())
-        ups = [nn.Sequential(nn.ConvTranspose2d(i, o, 4, 2, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU()) for i, o in pairwise([self.width, *widths])]
+        self.project = nn.Sequential(
+            nn.Linear(z_dim, self.width * 16),
+            nn.Unflatten(1, (self.width, 4, 4)),
+            nn.BatchNorm2d(self.width),
+            nn.ReLU(),
+        )
+
+        def up(i: int, o: int) -> nn.Module:
+            return nn.Sequential(nn.ConvTranspose2d(i, o, 4, 2, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU())
+
+        ups = [up(i, o) for i, o in pairwise([self.width, *widths])]
         self.net = nn.Sequential(*ups[:-1], nn.ConvTranspose2d([self.width, *widths][-2], channels, 4, 2, 1), nn.Tanh())
 
     @override

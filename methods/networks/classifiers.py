@@ -13,7 +13,7 @@ Shape = tuple[int, ...]
 
 
 def logistic(shape: Shape, classes: int, width: int = 0) -> nn.Module:
-    """One linear layer; there is no width."""
+    """One linear layer; `width` is not used."""
     return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), classes))
 
 

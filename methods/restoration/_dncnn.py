@@ -95,14 +95,18 @@ def _merged(state: dict[str, Tensor], file: str) -> list[tuple[Tensor, Tensor]]:
     """Weight and bias of every convolution, in order."""
     prefix = next((p for p in _FORMATS if state and all(re.fullmatch(re.escape(p) + r"\d+\.\w+", key) for key in state)), None)
     if prefix is None:
-        raise UsageError(f"{file} holds no DnCNN: its keys must be {', '.join(f'{p}NUMBER.NAME ({who})' for p, (who, _) in _FORMATS.items())}")
+        raise UsageError(
+            f"{file} holds no DnCNN: its keys must be {', '.join(f'{p}NUMBER.NAME ({who})' for p, (who, _) in _FORMATS.items())}",
+        )
     numbers = sorted({int(key.removeprefix(prefix).partition(".")[0]) for key in state})
     found: list[dict[str, Tensor]] = [{k.rpartition(".")[2]: v for k, v in state.items() if k.startswith(f"{prefix}{i}.")} for i in numbers]
     merged = []
     for layer, following in pairwise([*found, {}]):
         if layer["weight"].ndim == 4:
             bias = layer.get("bias", layer["weight"].new_zeros(len(layer["weight"])))
-            merged.append(_fold(layer["weight"], bias, following, _FORMATS[prefix][1]) if "running_var" in following else (layer["weight"], bias))
+            merged.append(
+                _fold(layer["weight"], bias, following, _FORMATS[prefix][1]) if "running_var" in following else (layer["weight"], bias),
+            )
     return merged
 
 

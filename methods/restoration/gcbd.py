@@ -107,7 +107,9 @@ class GCBD(Method[RestorationTask]):
         for _ in range(_SCAN):
             batch = next(data)
             if min(batch.observed.shape[-2:]) < h.patch:
-                raise UsageError(f"gcbd wants crops of at least {h.patch} pixels, not {batch.observed.shape[-1]}: give --set crop={h.patch}")
+                raise UsageError(
+                    f"gcbd wants crops of at least {h.patch} pixels, not {batch.observed.shape[-1]}: give --set crop={h.patch}",
+                )
             y = _patches(batch.observed, h.patch)
             if h.noise == "oracle":
                 found.append(_centred(y - _patches(batch.truth, h.patch)))

@@ -91,7 +91,11 @@ class SRGAN(Method[EnlargementTask]):
 
     def generator_loss(self, batch: Batch, y: Tensor) -> Tensor:
         """Eq. 3: content and 0.001 times the adversarial loss."""
-        return self.content(y, 2 * batch.truth - 1) + self.hp.adversarial_weight * self.adversarial.generator(self.D, y, 2 * batch.truth - 1)
+        return self.content(y, 2 * batch.truth - 1) + self.hp.adversarial_weight * self.adversarial.generator(
+            self.D,
+            y,
+            2 * batch.truth - 1,
+        )
 
     @override
     def train(self, data: Iterator[Batch]) -> Iterator[Logs]:

@@ -62,7 +62,10 @@ class WGANVGG(Method[RestorationTask]):
         content_weight: float = param(0.1, "lambda_1, beside an adversarial loss; alone the content loss has weight 1")
         n_critic: int = param(4, "Alg. 1: critic steps an update")
         width: int = param(32, "Fig. 1: filters of the generator")
-        last_relu: bool = param(True, "Fig. 1: a ReLU after the last layer, too; as nothing has a bias, it leaves half of all seeds black for ever")
+        last_relu: bool = param(
+            True,
+            "Fig. 1: a ReLU after the last layer, too; as nothing has a bias, it leaves half of all seeds black for ever",
+        )
         ndf: int = param(64, "Fig. 1: filters of the critic's first layer")
         hidden: int = param(1024, "Fig. 1: units of the critic's first dense layer")
 
@@ -79,7 +82,9 @@ class WGANVGG(Method[RestorationTask]):
         """Networks, optimisers, losses. The critic is made for crops of `task.crop` pixels less what the generator loses."""
         h = self.hp
         if task.crop <= 2 * _LOST:
-            raise UsageError(f"wgan_vgg: its generator loses {_LOST} pixels a side and needs crops of more than {2 * _LOST}, not {task.crop}")
+            raise UsageError(
+                f"wgan_vgg: its generator loses {_LOST} pixels a side and needs crops of more than {2 * _LOST}, not {task.crop}",
+            )
         self.G = _generator(task.channels, h.width, h.last_relu)
         self.opt_g = self.optimizer(self.G)
         self.content: ContentLoss | None = registry.make("content", h.content) if h.content else None
@@ -139,5 +144,5 @@ def _critic(channels: int, ndf: int, hidden: int, side: int) -> nn.Sequential:
 
 
 def _inner(x: Tensor) -> Tensor:
-    """What of the truth the generator's output covers."""
+    """The part of the target that the generator's output covers: 8 pixels less a side."""
     return x[..., _LOST:-_LOST, _LOST:-_LOST]

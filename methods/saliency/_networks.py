@@ -34,7 +34,7 @@ class EncoderDecoder(nn.Module):
         self.features, width = _stack(groups, channels, nn.MaxPool2d(2))  # named and numbered like torchvision's VGG16
         self.decoder, width = _stack(groups[::-1], width, nn.Upsample(scale_factor=2))
         self.leave = nn.Conv2d(width, 1, 1)
-        for conv in (m for m in self.modules() if isinstance(m, nn.Conv2d)):  # this deep and without norms, torch's default lets signals fade
+        for conv in (m for m in self.modules() if isinstance(m, nn.Conv2d)):  # without norms torch's default lets signals fade
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
             assert conv.bias is not None
             nn.init.zeros_(conv.bias)

@@ -42,5 +42,6 @@ class CentrePrior(Method[SaliencyTask]):
     def restore(self, batch: Batch) -> Tensor:
         """The map, N x 1 x H x W in [0, 1], about 1 in the centre."""
         x = batch.observed
-        down, across = (torch.exp(-((torch.arange(n, device=x.device) + 0.5) / n - 0.5).square() / (2 * self.hp.sigma**2)) for n in x.shape[-2:])
+        places = [(torch.arange(n, device=x.device) + 0.5) / n - 0.5 for n in x.shape[-2:]]
+        down, across = (torch.exp(-place.square() / (2 * self.hp.sigma**2)) for place in places)
         return torch.outer(down, across).expand(len(x), 1, -1, -1).to(x)

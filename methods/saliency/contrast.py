@@ -40,7 +40,10 @@ class Contrast(Method[SaliencyTask]):
     class HP:
         """Ours."""
 
-        sigma: float = param(0.05, "ours: deviation of the final smoothing, as a share of the height; people's fixations scatter, the model's do not")
+        sigma: float = param(
+            0.05,
+            "ours: deviation of the final smoothing, as a share of the height; people's fixations scatter, the model's do not",
+        )
 
         def __post_init__(self) -> None:
             if self.sigma <= 0:

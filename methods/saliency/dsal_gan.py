@@ -39,7 +39,7 @@ from methods.saliency._networks import VGG16, EncoderDecoder, MapCritic, small
 
 
 class DSALGAN(Method[SaliencyTask]):
-    """Denoise and predict, trained as one."""
+    """A denoiser and a saliency model that are trained together."""
 
     needs: ClassVar[frozenset[Capability]] = frozenset({"saliency", "clean"})
     toy: ClassVar[dict[str, Any]] = {"encoder": "small", "width": 4, "denoiser_width": 4, "ndf": 4}

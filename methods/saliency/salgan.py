@@ -38,7 +38,7 @@ from methods.saliency._networks import VGG16, EncoderDecoder, MapCritic, small
 
 
 class SalGAN(Method[SaliencyTask]):
-    """Regression of the map, then a game about it."""
+    """Regression of the map, then an adversarial loss on it."""
 
     needs: ClassVar[frozenset[Capability]] = frozenset({"saliency"})
     toy: ClassVar[dict[str, Any]] = {"encoder": "small", "width": 4, "ndf": 4, "pretrain": 0.5}
@@ -55,7 +55,10 @@ class SalGAN(Method[SaliencyTask]):
         adversarial: str = param("nonsaturating", "the paper: -log D")
         content_weight: float = param(0.05, "alpha")
         pool: int = param(4, "Table 2: maps are shrunk by this before L_BCE; 1, 2, 4 and 8 were tried")
-        encoder: Literal["vgg16", "small"] = param("vgg16", "the paper: VGG16, its first three groups held fixed; small: ours, from scratch")
+        encoder: Literal["vgg16", "small"] = param(
+            "vgg16",
+            "the paper: VGG16, its first three groups held fixed; small: ours, from scratch",
+        )
         width: int = param(16, "ours: channels of the small encoder's first layer")
         ndf: int = param(64, "Table 1: channels of the discriminator's last layers")
         first_pool: Literal[2, 4] = param(4, "[code] the discriminator's first pooling; 2 in Table 1")

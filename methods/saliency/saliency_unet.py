@@ -52,7 +52,7 @@ class SaliencyUNet(Method[SaliencyTask]):
         self.opt = self.optimizer(self.G)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Cross entropy a pixel."""
+        """Mean cross-entropy of the pixels."""
         return F.binary_cross_entropy_with_logits(self.G(2 * batch.observed - 1), batch.truth)
 
     @override

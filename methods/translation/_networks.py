@@ -38,7 +38,15 @@ class EncoderDecoder(nn.Module):
     `mc_dropout` in evaluation, too.
     """
 
-    def __init__(self, ngf: int = 64, depth: int = 8, skips: bool = True, dropout: float = 0.5, mc_dropout: bool = True, channels: int = 3) -> None:
+    def __init__(
+        self,
+        ngf: int = 64,
+        depth: int = 8,
+        skips: bool = True,
+        dropout: float = 0.5,
+        mc_dropout: bool = True,
+        channels: int = 3,
+    ) -> None:
         super().__init__()
         self.skips = skips
         widths = [ngf * min(2**i, 8) for i in range(depth)]

@@ -30,9 +30,9 @@ class Pool:
         return old
 
     def state_dict(self) -> dict[str, Any]:
-        """The pictures."""
+        """The pictures that the pool holds."""
         return {"pictures": self.pictures}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put them back."""
+        """Restore what `state_dict` returned."""
         self.pictures = list(state["pictures"])

@@ -79,7 +79,9 @@ class Pix2Pix(Method[RestorationTask]):
     def build(self, task: RestorationTask) -> None:
         h = self.hp
         if task.crop % 2**h.depth:
-            raise UsageError(f"pix2pix: {h.depth} halvings want crops of a multiple of {2**h.depth} pixels, not {task.crop}: set depth or crop")
+            raise UsageError(
+                f"pix2pix: {h.depth} halvings want crops of a multiple of {2**h.depth} pixels, not {task.crop}: set depth or crop",
+            )
         self.G = EncoderDecoder(h.ngf, h.depth, h.skips, h.dropout, h.mc_dropout, task.channels)
         self.D: nn.Module = patch_critic(h.patch, (1 + h.conditional) * task.channels, h.ndf)
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D)

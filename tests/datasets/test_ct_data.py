@@ -256,7 +256,11 @@ def test_mayos_pairs_in_either_layout(tmp_path, nested):
         for i in range(2):
             for dose, shift in (("full", 0), ("quarter", 9)):
                 folder = root / patient / f"{dose}_3mm" if nested else root / f"{dose}_3mm" / patient / f"{dose}_3mm"
-                write_slice(folder / f"{patient}_{dose[0].upper()}D_3_1.CT.0001.{i:04d}.2015.12.22.IMA", ramp(low=0) + shift + i, patient=patient)
+                write_slice(
+                    folder / f"{patient}_{dose[0].upper()}D_3_1.CT.0001.{i:04d}.2015.12.22.IMA",
+                    ramp(low=0) + shift + i,
+                    patient=patient,
+                )
     source = Mayo()
     assert {split: source.open(tmp_path, split).names for split in ("train", "validation", "test")} == {
         "train": ["L067/0000", "L067/0001"],

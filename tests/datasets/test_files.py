@@ -109,7 +109,8 @@ def test_pictures_of_other_kinds_are_named(tmp_path):
         (tmp_path / name).touch()
     pictures = all_of(tmp_path)
     assert pictures.names == ["a.png", "b.jfif"]
-    assert pictures.skipped == [f"{tmp_path / name} is left out: files of this ending are not read" for name in ("c.GIF", "d.heic", "e.jp2")]
+    why = "is left out: files of this ending are not read"
+    assert pictures.skipped == [f"{tmp_path / name} {why}" for name in ("c.GIF", "d.heic", "e.jp2")]
     only = tmp_path / "only"
     paint(only, "a.gif")
     with pytest.raises(UsageError, match=r"no images in .*only, but 1 pictures of other kinds; known endings are png"):

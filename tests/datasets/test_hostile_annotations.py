@@ -92,7 +92,10 @@ def test_unknown_classes_and_pictures(tmp_path, key, value):
 
 @pytest.mark.parametrize("kind", ["images", "categories", "annotations"])
 def test_duplicate_ids(tmp_path, kind):
-    refused(written(tmp_path, {**GOOD, kind: [*GOOD[kind], GOOD[kind][0] | {"name": "other", "file_name": "c.jpg"}]}), "the id . is given twice")
+    refused(
+        written(tmp_path, {**GOOD, kind: [*GOOD[kind], GOOD[kind][0] | {"name": "other", "file_name": "c.jpg"}]}),
+        "the id . is given twice",
+    )
 
 
 def test_two_pictures_of_one_stem_keep_their_own_boxes(tmp_path):
@@ -213,10 +216,17 @@ def test_class_files_that_say_no_classes(tmp_path, text):
 
 
 # -- anything at all
-FEW = settings(max_examples=150, derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+KEYS = st.sampled_from(["id", "name", "bbox", "image_id", "file_name"])
+FEW = settings(
+    max_examples=150,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.sampled_from(["id", "name", "bbox", "image_id", "file_name"]), inner, max_size=4),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(KEYS, inner, max_size=4),
     max_leaves=8,
 )
 

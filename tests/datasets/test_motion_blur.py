@@ -73,7 +73,8 @@ def test_without_shake_the_path_is_straight():
 
 
 def test_impulses_as_printed_and_as_coded():
-    counts = {law: np.mean([walk_one(law, draws_of(law), j, 0.005, 60.0)[1] for j in range(16)]) for law in ("deblurgan_code", "paper_as_printed")}
+    laws = ("deblurgan_code", "paper_as_printed")
+    counts = {law: np.mean([walk_one(law, draws_of(law), j, 0.005, 60.0)[1] for j in range(16)]) for law in laws}
     assert 950 < counts["paper_as_printed"] < 1050
     assert 0.2 < counts["deblurgan_code"] < 3
 

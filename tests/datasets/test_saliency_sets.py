@@ -55,7 +55,10 @@ def test_people_look_at_the_odd_item(scenes):
         looked = scene.fixations[0].nonzero()
         hits.append((torch.hypot(*(looked - peak).T.double()) < 3 * 8).double().mean())
         centre.append([y / 96 - 0.5, x / 128 - 0.5])
-    assert torch.stack(hits).mean() == pytest.approx(0.85 * (1 - np.exp(-4.5)) + 0.15 * 0.2, abs=0.05)  # 3 deviations; few lapses fall inside
+    assert torch.stack(hits).mean() == pytest.approx(
+        0.85 * (1 - np.exp(-4.5)) + 0.15 * 0.2,
+        abs=0.05,
+    )  # 3 deviations; few lapses fall inside
     assert np.abs(np.mean(centre, 0)).max() < 0.1
     assert np.std(centre, 0).min() > 0.15  # the centre alone does not tell
 

@@ -17,7 +17,9 @@ def lay_out(folder, scale, numbers=(1, 2)):
     for n in numbers:
         Image.new("RGB", (12 * scale, 8 * scale), (n, 0, 0)).save(folder / f"img_{n:03}_SRF_{scale}_HR.png")
         Image.new("RGB", (12, 8), (0, n, 0)).save(folder / f"img_{n:03}_SRF_{scale}_LR.png")
-        Image.new("RGB", (12 * scale, 8 * scale)).save(folder / f"img_{n:03}_SRF_{scale}_bicubic.png")  # the authors' results lie there, too
+        Image.new("RGB", (12 * scale, 8 * scale)).save(
+            folder / f"img_{n:03}_SRF_{scale}_bicubic.png",
+        )  # the authors' results lie there, too
 
 
 @pytest.mark.oracle("dataset", "set5", "set14", "bsd100", "urban100")

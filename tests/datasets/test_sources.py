@@ -81,7 +81,8 @@ def test_photos_are_bundled():
 @pytest.mark.oracle("dataset", "photos")
 def test_no_photo_is_in_two_splits_and_each_is_large_enough_for_a_scene():
     photos = [picture for split in SPLITS for picture in Photos().open(None, split)]
-    assert len({picture.name for picture in photos}) == len({hash(picture.target.numpy().tobytes()) for picture in photos}) == len(photos) == 19
+    contents = {hash(picture.target.numpy().tobytes()) for picture in photos}
+    assert len({picture.name for picture in photos}) == len(contents) == len(photos) == 19
     assert min(side for picture in photos for side in picture.target.shape[1:]) == 300
 
 

@@ -30,7 +30,9 @@ def test_there_are_six():
 
 @pytest.mark.parametrize("spec", ["ring[std=0.1]", "grid[std=0.1]", "spiral[std=0.1]", "swiss_roll[std=0.08]", "two_moons"])
 def test_densities_integrate_to_one(spec):
-    points, area = grid(*((140, 5.0) if spec.startswith("grid") else (110, 3.0)))  # a step below one standard deviation: exact to far below 1e-4
+    points, area = grid(
+        *((140, 5.0) if spec.startswith("grid") else (110, 3.0)),
+    )  # a step below one standard deviation: exact to far below 1e-4
     assert make(spec).log_density(points).exp().sum() * area == pytest.approx(1, abs=1e-4)
 
 

@@ -53,10 +53,16 @@ def test_maps_of_scores_are_averaged(name):
     generator = [loss.generator(nn.Identity(), scores, scores + 1).item() for scores in (fake, flat)]
     assert generator[0] == pytest.approx(generator[1], abs=1e-6)
     if name != "wgan_gp":  # its penalty sees samples, not entries
-        assert loss.critic(nn.Identity(), fake + 1, fake).item() == pytest.approx(loss.critic(nn.Identity(), flat + 1, flat).item(), abs=1e-6)
+        assert loss.critic(nn.Identity(), fake + 1, fake).item() == pytest.approx(
+            loss.critic(nn.Identity(), flat + 1, flat).item(),
+            abs=1e-6,
+        )
 
 
-@pytest.mark.parametrize(("z", "saturating", "nonsaturating"), [(-10.0, 4.5398e-5, 0.9999546), (-5.0, 0.0066929, 0.9933071), (0.0, 0.5, 0.5)])
+@pytest.mark.parametrize(
+    ("z", "saturating", "nonsaturating"),
+    [(-10.0, 4.5398e-5, 0.9999546), (-5.0, 0.0066929, 0.9933071), (0.0, 0.5, 0.5)],
+)
 def test_saturation(z, saturating, nonsaturating):
     for name, expected in (("saturating", saturating), ("nonsaturating", nonsaturating)):
         score = torch.tensor([z], requires_grad=True)

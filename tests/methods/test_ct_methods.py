@@ -115,7 +115,7 @@ def test_red_cnn_shortcuts_leave_from_the_second_and_fourth_convolution():
         kept.append(conv(kept[-1]).relu())
     for p in itertools.chain(*(layer.parameters() for layer in (net.up[0], net.up[1], net.up[2]))):
         torch.nn.init.zeros_(p)
-    expected = (net.up[4](net.up[3](kept[2].relu()).relu()) + x).relu()  # up 1 to 3 vanish; the shortcut from convolution 2 joins after up 3
+    expected = (net.up[4](net.up[3](kept[2].relu()).relu()) + x).relu()  # the shortcut from convolution 2 joins after up 3
     torch.testing.assert_close(net(x), expected)
 
 
@@ -278,7 +278,13 @@ def test_total_variation_as_scikit_image(monkeypatch):
     monkeypatch.setattr(ct, "inscribed", lambda size, device=None: torch.ones(size, size, dtype=torch.bool))
     monkeypatch.setattr(ct, "picture", lambda mu: mu)
     rng = torch.Generator().manual_seed(0)
-    x = torch.nn.functional.interpolate(torch.rand(1, 1, 4, 4, generator=rng), scale_factor=8) + 0.1 * torch.randn(1, 1, 32, 32, generator=rng)
+    x = torch.nn.functional.interpolate(torch.rand(1, 1, 4, 4, generator=rng), scale_factor=8) + 0.1 * torch.randn(
+        1,
+        1,
+        32,
+        32,
+        generator=rng,
+    )
     x = x.clamp_min(0)
     monkeypatch.setattr(torch.Tensor, "exp", lambda self: torch.ones_like(self))  # every ray counts alike
     ours = tv_ct.TVCT(SimpleNamespace(scanner=_Eye()), weight=0.1, iterations=600).restore(Batch(x, sinogram=x.flatten(2)))

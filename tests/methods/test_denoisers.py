@@ -97,7 +97,7 @@ def test_median_and_gaussian_equal_scipy(crops):
     y = crops.observed[0, 0].double().numpy()
     assert np.array_equal(run("median[size=5]", crops.observed[:1].double())[0, 0].numpy(), ndimage.median_filter(y, 5, mode="mirror"))
     smooth = run("gaussian[radius=1.3]", crops.observed[:1].double())[0, 0].numpy()
-    rounding = 8 * torch.finfo(torch.float32).eps * np.abs(y).max()  # the kernel is float32, each weight within a few units in the last place
+    rounding = 8 * torch.finfo(torch.float32).eps * np.abs(y).max()  # of the float32 kernel: a few units in the last place
     np.testing.assert_allclose(smooth, ndimage.gaussian_filter(y, 1.3, mode="mirror", radius=6), rtol=0, atol=rounding)
 
 
@@ -343,7 +343,8 @@ FORMATS = {
 def test_published_checkpoints(name, tmp_path):
     build, prefix = FORMATS[name]
     net = build()
-    state = {prefix + key: value for key, value in net.state_dict().items() if name != "saoyan" or "num_batches" not in key}  # torch 0.3 had none
+    kept = {key: value for key, value in net.state_dict().items() if name != "saoyan" or "num_batches" not in key}  # torch 0.3 had none
+    state = {prefix + key: value for key, value in kept.items()}
     torch.save(state, tmp_path / "net.pth")
     m = make(f"dncnn[weights='{tmp_path / 'net.pth'}']")
     y = torch.rand(2, 1, 20, 23, generator=rng())

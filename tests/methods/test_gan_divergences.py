@@ -187,7 +187,10 @@ def test_algorithm_1_moves_both_players_along_the_gradients_at_one_point(diverge
     assert log["critic"].item() == pytest.approx(-F.item(), abs=2e-6)  # 0.016 is the difference of two float32 of order 1
 
 
-@pytest.mark.parametrize("options", [{"divergence": "wasserstein"}, {"divergence": "alpha", "alpha": 1.0}, {"divergence": "js_weighted", "pi": 1.0}])
+@pytest.mark.parametrize(
+    "options",
+    [{"divergence": "wasserstein"}, {"divergence": "alpha", "alpha": 1.0}, {"divergence": "js_weighted", "pi": 1.0}],
+)
 def test_unknown_divergences_are_refused(options):
     with pytest.raises(UsageError, match="fgan: "):
         checks.make("fgan", **options)

@@ -236,7 +236,10 @@ def test_eigenvalues_of_the_unrolled_bilinear_game(k):
     assert found == [pytest.approx(c, abs=1e-6) for c in sorted((-a - root, -a + root), key=lambda c: (c.real, c.imag))]
 
 
-@pytest.mark.parametrize("spec", ["adam[lr=0.02,betas=(0.5,0.9)]", "adam[lr=0.02,weight_decay=0.1]", "sgdm[lr=0.1,weight_decay=0.1]", "sgd[lr=0.1]"])
+@pytest.mark.parametrize(
+    "spec",
+    ["adam[lr=0.02,betas=(0.5,0.9)]", "adam[lr=0.02,weight_decay=0.1]", "sgdm[lr=0.1,weight_decay=0.1]", "sgd[lr=0.1]"],
+)
 @pytest.mark.parametrize("trained", [0, 3])
 def test_inner_steps_are_those_of_the_critics_optimiser(spec, trained):
     m, batch = _small("unrolled_gan", k=4, optimizer=spec)

@@ -181,7 +181,10 @@ def test_semi_supervised_losses_by_hand():
         torch.randn(7, 10, generator=torch.Generator().manual_seed(1)),
     )
     Zr, Zf = real.exp().sum(1), fake.exp().sum(1)
-    assert m.unsupervised(real, fake).item() == pytest.approx(-((Zr / (Zr + 1)).log().mean() + (1 / (Zf + 1)).log().mean()).item() / 2, rel=1e-5)
+    assert m.unsupervised(real, fake).item() == pytest.approx(
+        -((Zr / (Zr + 1)).log().mean() + (1 / (Zf + 1)).log().mean()).item() / 2,
+        rel=1e-5,
+    )
     lse = torch.logsumexp
     code = -lse(real, 1).mean() / 2 + F.softplus(lse(real, 1)).mean() / 2 + F.softplus(lse(fake, 1)).mean() / 2
     assert m.unsupervised(real, fake).item() == pytest.approx(code.item(), rel=1e-5)

@@ -63,7 +63,10 @@ def test_the_best_critic_has_no_gradient(spec, optimum):
     assert m.D.scores.grad[1] > 1e-3
 
 
-@pytest.mark.parametrize(("delta", "value"), [(0, -1.386294), (0.5, -1.325672), (1, -1.163451), (2, -0.712633), (4, -0.120854), (10, -2e-6)])
+@pytest.mark.parametrize(
+    ("delta", "value"),
+    [(0, -1.386294), (0.5, -1.325672), (1, -1.163451), (2, -0.712633), (4, -0.120854), (10, -2e-6)],
+)
 def test_value_of_the_game_between_gaussians(delta, value):
     m, _ = tabular("gan", torch.zeros(3))
     m.D = lambda x: delta**2 / 2 - delta * x  # log p / q
@@ -199,7 +202,10 @@ def test_information_of_a_perfect_and_of_a_blind_q():
     perfect = torch.cat([1000 * codes, c, torch.zeros(64, 2)], 1)
     assert m.information(perfect, z).item() == pytest.approx(entropy - math.log(2 * math.pi), abs=1e-5)  # two Gaussians of deviation 1
     blind = torch.zeros(64, 14)
-    assert m.information(blind, z).item() == pytest.approx((2 * math.log(2) - math.log(2 * math.pi) - c.square().sum(1).mean() / 2).item(), abs=1e-5)
+    assert m.information(blind, z).item() == pytest.approx(
+        (2 * math.log(2) - math.log(2 * math.pi) - c.square().sum(1).mean() / 2).item(),
+        abs=1e-5,
+    )
     assert m.information(perfect, z) < entropy
     assert entropy == pytest.approx(2.302585093 + 2 * 0.693147, abs=1e-5)
 

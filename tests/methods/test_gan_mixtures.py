@@ -188,7 +188,8 @@ def test_each_step_of_mdgan_moves_its_own_networks():
     m, batch = _small("mdgan")
     owners = {"opt_m": (m.M,), "opt_e": (m.G, m.E), "opt_d": (m.D,), "opt_g": (m.G,)}
     for name, nets in owners.items():
-        assert {id(p) for group in getattr(m, name).param_groups for p in group["params"]} == {id(p) for net in nets for p in net.parameters()}
+        moved = {id(p) for group in getattr(m, name).param_groups for p in group["params"]}
+        assert moved == {id(p) for net in nets for p in net.parameters()}
     logs = next(m.train(itertools.repeat(batch)))
     assert logs.keys() == {"manifold_critic", "manifold", "critic", "generator"}
 

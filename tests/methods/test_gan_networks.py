@@ -105,7 +105,10 @@ def test_parameters_of_infogan(meta):
     assert m.Q(m.D.represent(torch.empty(2, 1, 28, 28))).shape == (2, 14)
 
 
-@pytest.mark.parametrize(("side", "expected"), [(64, (4, 4)), (32, (4, 3)), (28, (7, 2)), (16, (4, 2)), (8, (4, 1)), (4, (4, 0)), (30, (15, 1))])
+@pytest.mark.parametrize(
+    ("side", "expected"),
+    [(64, (4, 4)), (32, (4, 3)), (28, (7, 2)), (16, (4, 2)), (8, (4, 1)), (4, (4, 0)), (30, (15, 1))],
+)
 def test_coarsest_map_and_doublings(side, expected):
     assert coarsest((1, side, side)) == expected
 

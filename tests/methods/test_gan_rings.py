@@ -74,6 +74,9 @@ def test_collapse_ring(name, options, least, most):
      ("instance_noise_gan", {"sigma": 0.5}), ("reg_gan", {}), ("mdgan", {"lam": 0.2}), ("feature_matching_gan", {})],
 )  # fmt: skip
 def test_easy_ring(name, options):
-    modes, share = _high_quality(_samples(name, {"steps": 3000, **options}, 0, 0.1, 16, lambda outputs=1: mlp_critic((2,), outputs=outputs)), 0.1)
+    modes, share = _high_quality(
+        _samples(name, {"steps": 3000, **options}, 0, 0.1, 16, lambda outputs=1: mlp_critic((2,), outputs=outputs)),
+        0.1,
+    )
     assert modes == 8
     assert share > 0.7

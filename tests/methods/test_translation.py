@@ -50,7 +50,10 @@ def test_generators_have_the_published_sizes(options, expected):
         assert net(torch.empty(2, 3, side, 2 * side)).shape == (2, 3, side, 2 * side)
 
 
-@pytest.mark.parametrize(("patch", "expected"), [(1, 9_024), (16, 139_585), (34, 666_433), (70, 2_768_705), (142, 6_964_033), (286, 11_159_361)])
+@pytest.mark.parametrize(
+    ("patch", "expected"),
+    [(1, 9_024), (16, 139_585), (34, 666_433), (70, 2_768_705), (142, 6_964_033), (286, 11_159_361)],
+)
 def test_critics_have_the_published_sizes(patch, expected):
     with torch.device("meta"):
         assert count(patch_critic(patch, 6, 64)) == expected
