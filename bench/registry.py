@@ -62,7 +62,8 @@ def find(kind: str, name: str) -> Any:
     """The one public class or function defined in the file of that name.
 
     Raises:
-        UsageError: no such name (the message names the known ones), the file holds none or several, or the part lacks what its kind asks for.
+        UsageError: no such name (the message names the known ones), the file holds none or several, or the part lacks something
+            that its kind asks for.
     """
     if name in _plugins[kind]:
         module = importlib.import_module(_plugins[kind][name])
@@ -116,7 +117,7 @@ def load_plugin(path: str | Path) -> tuple[str, str]:
     Its kind is what the base class of its part says; a part without such a base says it by `KIND = "schedule"`, say, in the file.
 
     Raises:
-        UsageError: no such file, it fails to import, its kind is not to be known, its part lacks what its kind asks for, or its name is taken
+        UsageError: no such file, it fails to import, nothing says its kind, its part lacks what that asks for, or its name is taken
             (both places are named).
     """
     file = Path(path).resolve()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 Check = Callable[[str], None]
 Checks = Mapping[str, Check]
-"""Title -> a check of the part of that name or spec. It raises AssertionError with what is wrong, or Unavailable where it cannot be made here."""
+"""Title -> a check of the part of that name or spec: AssertionError says what is wrong, Unavailable why it cannot be made here."""
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -16,7 +16,8 @@ def _network() -> nn.Module:
     """A layer of every kind that networks here are made of, the last one frozen."""
     frozen = nn.Linear(16, 2).requires_grad_(False)
     return nn.Sequential(
-        nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.ConvTranspose2d(4, 4, 4, stride=2, padding=1, bias=False), nn.ReLU(),
+        nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(),
+        nn.ConvTranspose2d(4, 4, 4, stride=2, padding=1, bias=False), nn.ReLU(),
         nn.Conv2d(4, 1, 4, stride=2, padding=1), nn.Flatten(), nn.Linear(16, 16), frozen,
     )  # fmt: skip
 

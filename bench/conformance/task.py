@@ -78,7 +78,7 @@ def check_declared(name: str) -> None:
 
 
 def check_batches(name: str) -> None:
-    """A batch is a function of its random numbers alone: drawn again, after others, or by another task of the kind, it has the same bits."""
+    """A batch is a function of its random numbers: drawn again, after others, or by another task of the kind, it has the same bits."""
     task, kin = _pair(name)
     with leaves_no_trace(f"{name}: batch"):
         first = list(_tensors(task.batch(2, generator(1))))

@@ -254,7 +254,7 @@ class Mine(Detector):
 
 FEATURE = '''
 import dataclasses
-from bench.feature import Features, stored
+from bench.feature import Features
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mine(Features):
@@ -263,7 +263,7 @@ class Mine(Features):
     def __call__(self, x):
         """N x 2."""
         import torch
-        pixels = stored(x).flatten(1)
+        pixels = x.float().flatten(1)
         return torch.stack([pixels.mean(1), pixels.std(1)], 1)
 '''
 
@@ -299,11 +299,11 @@ BREAKS = [  # (which, what is replaced, by what, the check that finds it, what i
     ("metric", VALUES, VALUES.replace(".abs()", ".nan_to_num().abs()"), "NaN", "for a prediction that holds NaN: it must be NaN"),
     ("metric", VALUES, f"v = {VALUES[7:]}; return v - v.mean() + 0.5", "batch", "alone differs from that in a batch"),
     ("metric", VALUES, f"v = {VALUES[7:]}; return v * torch.linspace(0, 1, len(v))", "batch", "in another order are other values"),
-    ("metric", "higher_is_better: ClassVar[bool] = False", "higher_is_better: ClassVar[bool] = True", "direction", "is higher_is_better right"),
+    ("metric", "ClassVar[bool] = False", "ClassVar[bool] = True", "direction", "is higher_is_better right"),
     ("metric", 'raise UsageError("shapes differ")', "x_hat = x", "shapes", "another shape than the truth: raise UsageError"),
     ("metric", '"mean absolute error"', '" "', "card", "the definition is empty"),
     ("metric", "(0.0, 1.0)", "(1.0, 0.0)", "card", "leave no room"),
-    ("metric", "    def __call__", "    def protocol(self):\n        return {'x': object()}\n\n    def __call__", "card", "JSON values only"),
+    ("metric", "    def __call__", "    def protocol(self):\n        return {0: {1}}\n\n    def __call__", "card", "JSON values only"),
     ("set metric", NUMBER, 'return {"other": 1.0}', "values", r"has a card for \['mine'\] and no number"),
     ("set metric", NUMBER, 'return {"mine": -1.0}', "values", "outside its bounds"),
     ("set metric", NUMBER, "import random; return {'mine': random.random()}", "repeatable", "of the same samples differs"),
@@ -321,7 +321,7 @@ BREAKS = [  # (which, what is replaced, by what, the check that finds it, what i
     ("degradation", "return x + 0.1", "return x.double() + 0.1", "observed", "not torch.float32"),
     ("degradation", "return x + 0.1", "return x.add_(0.1) + 0.1", "observed", "writes to what it is given"),
     ("task", "torch.randn(n, 2, generator=rng)", "torch.randn(n, 2)", "batches", "draws from torch's global random numbers"),
-    ("task", "return torch.randn(n", "self.t = getattr(self, 't', 0) + 1; return self.t * torch.randn(n", "batches", "depends on those before it"),
+    ("task", "return torch.randn(n", "self.t = getattr(self, 't', 0) + 1; return self.t * torch.randn(n", "batches", "on those before it"),
     ("task", MEASURE, MEASURE.replace('{"distance"', '{"far"'), "scores", "scores far, which has no card; it has those of distance"),
     ("task", MEASURE, f"model.weight.data += 1; {MEASURE}", "judging-neutral", "judging changes training"),
     ("task", '[("metric", "distance")]', '[("metric", "distanc")]', "declared", "unknown metric 'distanc'"),
@@ -336,19 +336,19 @@ BREAKS = [  # (which, what is replaced, by what, the check that finds it, what i
     ("optimizer", 'p.data -= group["lr"]', 'p.data += group["lr"]', "descends", "on a quadratic"),
     ("optimizer", 'p.data -= group["lr"]', "p.data -= 0.1", "learning rate", "does not heed"),
     ("optimizer", 'self.state[p].setdefault("m"', 'self.__dict__.setdefault("ms", {}).setdefault(p', "resume", "goes on otherwise"),
-    ("optimizer", "m.mul_(0.5).add_(p.grad)", "m.mul_(0.5).add_(p.grad / p.grad.norm())", "no gradient", "not finite of gradients that are 0"),
+    ("optimizer", "m.mul_(0.5).add_(p.grad)", "m.mul_(0.5).add_(p.grad / p.grad.norm())", "no gradient", "of gradients that are 0"),
     ("schedule", "1 + (end - 1) * progress", "1 - 2 * progress", "factors", "only at 0 and 1 may nothing be learned"),
     ("schedule", "1 + (end - 1) * progress", "1 / progress if progress else float('inf')", "factors", "is not finite"),
-    ("schedule", "    return 1", "    mine.n = getattr(mine, 'n', 0) + 1\n    return mine.n", "pure", "depends on what it was asked before"),
+    ("schedule", "    return 1", "    mine.n = getattr(mine, 'n', 0) + 1\n    return mine.n", "pure", "what it was asked before"),
     ("init", "nn.Linear, nn.Conv2d, nn.ConvTranspose2d", "nn.Linear, nn.Conv2d", "fills", "leaves 3.weight uninitialised"),
     ("init", "nn.init.normal_(", "import torch; torch.seed(); nn.init.normal_(", "deterministic", "other weights under the same seed"),
-    ("init", "layer.weight, 0.0, 0.02", "layer.weight.fill_(1) if 0 else layer.weight, 0.0, 0.0", "deterministic", "the seed changes nothing"),
+    ("init", "layer.weight, 0.0, 0.02", "layer.weight, 0.0, 0.0", "deterministic", "the seed changes nothing"),
     ("init", " and layer.weight.requires_grad", "", "deterministic", "changes parameters that are frozen"),
     ("detector", "x + 1, y + 1", "x - 500, y + 1", "detections", "not x0 y0 x1 y1 inside the picture"),
     ("detector", "return found", "return found[:1]", "detections", "returned 1 results for 2 pictures"),
     ("detector", "torch.zeros(1)", "torch.ones(1)", "detections", "a class that has no name"),
     ("detector", "torch.ones(1))", "torch.ones(1) / len(images))", "company", "other scores in company than alone"),
-    ("feature", "pixels.mean(1), pixels.std(1)", "pixels.mean(1), pixels.std(1) / len(x)", "company", "other features alone than in company"),
+    ("feature", "pixels.mean(1), pixels.std(1)", "pixels.mean(1), pixels.std(1) / len(x)", "company", "alone than in company"),
     ("feature", ", 1)\n", ", 1).double()\n", "vectors", "gives torch.float64"),
     ("segmenter", ".long()", ".int()", "labels", "gives torch.int32, not torch.int64"),
     ("segmenter", ".long()", ".long() * 2", "labels", "gives the class 2, and there are 2"),
