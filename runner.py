@@ -81,6 +81,12 @@ def run(
     checkpoints: Annotated[
         str | None, typer.Option(help="Copy checkpoints to a folder or URL (s3://, gs://, ...): the nodes of a cluster need no common disk then.")
     ] = None,
+    keep_weights: Annotated[
+        str, typer.Option(help="Of every training: both (the last, and the best on validation), last or none; what is kept can be judged again.")
+    ] = "both",
+    strict_environment: Annotated[
+        bool, typer.Option("--strict-environment", help="Another version of torch, another GPU, ... trains again; else it is only marked.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before more than 10,000 trials.")] = False,
     plugin: Plugins = None,
 ) -> None:
@@ -95,7 +101,8 @@ def run(
     options = RunOptions(
         suite=suite, tier=tier, methods=methods or [], seeds=seeds, overrides=overrides or [], device=device, data_root=data_root, out=out,
         tracking_uri=tracking_uri, deterministic=deterministic, fresh=fresh, max_seconds=max_seconds, plugins=plugin or [], yes=yes,
-        workers=workers, ray=ray, ranks=ranks, threads=threads, on_oom=on_oom, checkpoints=checkpoints,
+        workers=workers, ray=ray, ranks=ranks, threads=threads, on_oom=on_oom, checkpoints=checkpoints, keep_weights=keep_weights,
+        strict_environment=strict_environment,
     )  # fmt: skip
     raise typer.Exit(run_suite(options))
 

@@ -226,6 +226,10 @@ class Method(Generic[AnyTask]):
         """All that decides the rest of training: `state_dict`s, tensors and plain values on self, by attribute name."""
         return {k: copy.deepcopy(v.state_dict() if hasattr(v, "state_dict") else v) for k, v in self._stateful().items()}
 
+    def weights(self) -> dict[str, Any]:
+        """What of the state using the method needs: all but the optimisers'."""
+        return {k: v for k, v in self.state().items() if not isinstance(getattr(self, k), torch.optim.Optimizer)}
+
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Put back what `state` returned."""
         for key, value in state.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -63,6 +63,7 @@ class Task:
     """
 
     verb: ClassVar[str]  # what a method must be able to do: "restore", "sample", ...
+    judging_options: ClassVar[frozenset[str]] = frozenset()  # those that decide scores of given weights, and no weights
     root: Path | None = dataclasses.field(default=None, init=False, repr=False)
     device: torch.device = dataclasses.field(default=torch.device("cpu"), init=False, repr=False)
 
@@ -75,17 +76,25 @@ class Task:
         """
         self.root, self.device = root, device
 
+    @classmethod
+    def training_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options under which methods train: without `judging_options`, but for those that choose the best weights."""
+        return {k: v for k, v in options.items() if k not in cls.judging_options}
+
     @property
     def offers(self) -> frozenset[Capability]:
         """The abilities that methods may ask for in `needs` (see `bench.offers.Capability`); may depend on the data."""
         raise NotImplementedError
 
     def fingerprint(self) -> dict[str, str]:
-        """Name ("photos/test") -> content hash of every split that decides a result; empty where there are no data."""
+        """Name ("photos/test") -> content hash of every split that decides a result; empty where there are no data. Test splits only judge."""
         raise NotImplementedError
 
     def components(self) -> list[tuple[str, str]]:
-        """(kind, spec) of every part that decides a result (data set, degradation, metric, ...): its code enters the trial's id."""
+        """(kind, spec) of every part that decides a result (data set, degradation, metric, ...): its code enters the trial's id.
+
+        The first metric, with what it looks through, chooses the best weights.
+        """
         return []
 
     def options(self) -> dict[str, Any]:
@@ -135,6 +144,9 @@ class Task:
     def sample(self) -> Any:
         """What the cost metrics time: a `Batch` to restore, a number of samples to draw, or None where use has no cost to compare."""
         raise NotImplementedError
+
+    def portray_training(self, method: Method, folder: Path) -> None:
+        """Write pictures of how a method was trained, once, when it has been; none by default."""
 
     def gallery(self, method: Method, folder: Path) -> None:
         """Write a few results as PNG files, with a JSON file each, into an empty folder (see `bench.store.record.TrialRecord.gallery`)."""

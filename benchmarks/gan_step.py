@@ -14,11 +14,11 @@ from torch import nn
 
 import bench  # noqa: F401  (sets the environment before torch is imported)
 from bench import registry
-from bench.conformance import checks
 from bench.conformance.toys import ToyGeneration
 from bench.method import Samples
 from bench.stream import Stream
 from bench.training.loop import Plan, Training
+from bench.training.progress import Progress
 from methods.networks.backbones import ConvGenerator, conv_critic
 
 BATCH, N_CRITIC, Z = 32, 2, 32
@@ -51,7 +51,7 @@ def harness(updates: int) -> float:
     method = registry.find("method", "wgan_gp")(Task(), steps=updates, batch_size=BATCH, n_critic=N_CRITIC)
     with tempfile.TemporaryDirectory() as folder:
         plan = Plan(Path(folder), evaluations=1, higher_is_better=False)
-        training = Training(method, Stream(method.task, 0, BATCH), lambda: {"none": 0.0}, plan, checks.Silent())
+        training = Training(method, Stream(method.task, 0, BATCH), lambda: {"none": 0.0}, plan, Progress())
         start = time.perf_counter()
         training.run(lambda: False)
         return (time.perf_counter() - start) / updates

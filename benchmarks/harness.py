@@ -13,10 +13,10 @@ import torch
 
 import bench  # noqa: F401  (sets the environment before torch is imported)
 from bench import registry
-from bench.conformance import checks
 from bench.conformance.toys import ToyRestoration
 from bench.stream import Stream
 from bench.training.loop import Plan, Training
+from bench.training.progress import Progress
 
 OPTIONS = {"ngf": 16, "ndf": 16, "blocks": 6, "content": "l1", "batch_size": 4, "n_critic": 1}
 
@@ -33,7 +33,7 @@ def harness(updates: int) -> float:
     made = method(updates)
     with tempfile.TemporaryDirectory() as folder:
         plan = Plan(Path(folder), evaluations=1, higher_is_better=False)
-        training = Training(made, Stream(made.task, 0, OPTIONS["batch_size"]), lambda: {"none": 0.0}, plan, checks.Silent())
+        training = Training(made, Stream(made.task, 0, OPTIONS["batch_size"]), lambda: {"none": 0.0}, plan, Progress())
         start = time.perf_counter()
         training.run(lambda: False)
         return time.perf_counter() - start

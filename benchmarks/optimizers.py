@@ -17,9 +17,9 @@ from torch.nn.functional import cross_entropy
 
 import bench  # noqa: F401  (sets the environment before torch is imported)
 from bench import registry
-from bench.conformance import checks
 from bench.stream import Stream
 from bench.training.loop import Plan, Training
+from bench.training.progress import Progress
 
 STEPS = 10
 UPDATES, BATCH = 1000, 64  # of the network
@@ -58,7 +58,7 @@ def harness(task, optimizer: str) -> float:
     method = registry.find("method", "descent")(task, steps=UPDATES, batch_size=BATCH, optimizer=optimizer)
     with tempfile.TemporaryDirectory() as folder:
         plan = Plan(Path(folder), evaluations=1, higher_is_better=False)
-        training = Training(method, Stream(task, 0, BATCH), lambda: {"none": 0.0}, plan, checks.Silent())
+        training = Training(method, Stream(task, 0, BATCH), lambda: {"none": 0.0}, plan, Progress())
         start = time.process_time()
         training.run(lambda: False)
         return (time.process_time() - start) / UPDATES

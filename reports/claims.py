@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.claim import Chapter, Claim, Entry
-from bench.store.record import strict
+from bench.store.stored import strict
 from reports import export, figures
 from reports.render import write_all
 

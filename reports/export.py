@@ -10,7 +10,8 @@ import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.store.record import TrialRecord, strict
+from bench.store.record import TrialRecord
+from bench.store.stored import strict
 from bench.text import inert
 from reports.table import Cell, Column, Row, Table
 

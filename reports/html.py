@@ -182,7 +182,7 @@ def _protocol(published: PublishedTable, trials: Sequence[TrialRecord]) -> str:
     """Whether a measured label followed the published protocol, and where it did not."""
     said: dict[str, str] = {}
     for r in trials:
-        for source in (r.tags, r.params, r.parts, *(card["protocol"] for card in r.cards.values())):
+        for source in (r.tags, r.params, r.facts, *(card["protocol"] for card in r.cards.values())):
             said |= {k: str(v) for k, v in source.items()}
     if not published.same_if:
         return "another protocol"

@@ -68,7 +68,7 @@ class Mortal(UNet):
 START = """
 import functools, sys
 import runner
-from bench import options
+from bench.commands import options
 options.Settings = functools.partial(options.Settings, checkpoint_seconds=-1.0)  # at every update
 sys.exit(runner.main(sys.argv[1:]))
 """
@@ -95,7 +95,7 @@ def results(out, name="shared"):
     """(Method, seed) -> what must be the same wherever it ran; and how many closed runs the store has of each."""
     found, store = {}, Store(name, out)
     for record in store.read(store.done()):
-        weights = out / name / "trials" / record.trial_id / "record" / "weights.safetensors"
+        weights = out / name / "trials" / record.training_id / "record" / "last.safetensors"
         found[record.label, record.seed] = (
             record.trial_id,
             record.outcome,

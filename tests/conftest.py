@@ -16,6 +16,7 @@ from bench.running.settings import Settings
 from bench.scheduling import scheduler
 from bench.store.ledger import Ledger
 from bench.suites import expand, read
+from bench.training.progress import Progress
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of child processes: two workers share two cores
 torch.set_num_threads(1)
@@ -32,18 +33,18 @@ methods.unet = { width = 4, optimizer = "adam[lr=0.03]" }
 """
 
 
-class Watcher:
+class Watcher(Progress):
     """Says nothing, remembers everything."""
 
     def __init__(self):
-        self.started, self.ended, self.updates, self.judged = [], [], [], []
+        self.jobs, self.ends, self.updates, self.judged = [], [], [], []
 
-    def start(self, trial, index, total, why):
-        self.started.append((trial.label, why))
+    def start(self, job, total):
+        self.jobs.append((job.trial.label, job.why))
         return self
 
-    def end(self, record):
-        self.ended.append((record.label, record.outcome))
+    def ended(self, records):
+        self.ends += [(record.label, record.outcome) for record in records]
 
     def update(self, step, images_per_s, values):
         self.updates.append((step, values))
@@ -77,7 +78,7 @@ class Bench:
         return scheduler.run_all(self.trials(**chosen), self.settings, self.ledger, seen, fresh=fresh), seen
 
     def mlflow_run(self, record):
-        (run,) = self.store._search(f"tags.trial_id = '{record.trial_id}'")
+        (run,) = self.store._search(f"tags.run_id = '{record.training_id}'")
         return run
 
 

@@ -230,7 +230,7 @@ def test_a_corrupt_picture_is_refused_by_name(tiny_suite, out, pictures, capsys)
     assert runner.main([*words, "on_corrupt=skip"]) == 0
     from bench.store.mlflow_store import Store
 
-    (record,) = Store("tiny", out).board("smoke", out)
+    (record,) = Store("tiny", out).leaderboard_records("smoke", out)
     assert record.tags["skipped_files"].startswith(f"1: cannot read the image {pictures / 'broken.png'}")
     assert record.per_image[record.per_image.column == "psnr"].image.tolist() == ["a.png@0,0", "b.png@0,0"]
 

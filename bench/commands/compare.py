@@ -149,7 +149,7 @@ def _blew(side: Side) -> bool:
 
 def what_differs(a: Side, b: Side) -> dict[str, list[str]]:
     """Kind of difference -> "name: of a | of b", from what decides a result and where it ran."""
-    parts = [_agreed([r.parts for r in side.records]) for side in (a, b)]
+    parts = [_agreed([r.facts for r in side.records]) for side in (a, b)]
     out: dict[str, list[str]] = {group: [] for group in (*_GROUPS, "environment")}
     for key in sorted(parts[0].keys() | parts[1].keys()):
         x, y = (p.get(key, "absent") for p in parts)
@@ -185,7 +185,7 @@ def _cards(part: str, a: Side, b: Side) -> str:
 def _rows(suite: str, tier: str | None, out: Path, tracking_uri: str | None, scratch: Path) -> list[TrialRecord]:
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
     (scratch / "rows").mkdir()
-    return Store(read.load_suite(suite).name, out, uri).board(tier, scratch / "rows")
+    return Store(read.load_suite(suite).name, out, uri).leaderboard_records(tier, scratch / "rows")
 
 
 def _side(name: str, rows: Sequence[TrialRecord], suite: str | None, out: Path, tracking_uri: str | None, scratch: Path) -> Side:

@@ -18,9 +18,9 @@ from bench.analysis.game_dynamics import Game, Spectrum
 from bench.errors import UsageError
 from bench.method import Method, Samples
 from bench.spec import parse
-from bench.store import lookup
+from bench.store import checkpoint, lookup
 from bench.store.record import TrialRecord
-from bench.stream import Stream, mix
+from bench.stream import mix
 from bench.suites.components import check_method
 from bench.suites.trial import Trial
 from bench.task import Task
@@ -35,7 +35,7 @@ _BATCH_SEED = 1801  # of the real samples that the game is looked at with
 def print_diagnosis(run: str, samples: int | None, root: Path | None, out: Path, tracking_uri: str | None, plugins: Sequence[Path]) -> None:
     """Gradient norms, leading eigenvalues, rotation, whether simultaneous gradient descent would converge, and with which steps.
 
-    On the CPU in float64, at the weights on record; what is not there (an optimiser's memory, averages) is as it was before training.
+    On the CPU in float64, at the weights on record; an optimiser's memory, which is not there, is as it was before training.
 
     Args:
         run: a trial's id (or its unambiguous beginning) or an MLflow run's.
@@ -75,21 +75,15 @@ def _rebuild(record: TrialRecord, weights: Path | None, root: Path | None) -> tu
     task = open_task(record.task, root, torch.device("cpu"))
     trial = Trial(record.suite, parse(record.task), record.label, check_method(spec), record.seed, record.tier, 1)
     method: Any = build(trial, task)
-    method.prepare(Stream(task, record.seed, method.hp.batch_size))  # what it keeps of the first data is not among the weights
     _load(method, weights)
-    method.t = int(record.summary.get("steps", 0))
     return method, task
 
 
 def _load(method: Method, path: Path) -> None:
-    """Put the recorded weights into the networks, all in float64."""
-    from safetensors.torch import load_file
-
-    tensors = load_file(path)
+    """Put the recorded weights into the method, all in float64."""
     try:
-        for name, network in method.networks().items():
-            network.load_state_dict({key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")})
-    except RuntimeError as error:
+        method.load_state(checkpoint.load(path)["method"])
+    except (RuntimeError, KeyError, checkpoint.CorruptCheckpoint) as error:
         raise UsageError(f"the weights on record do not fit {type(method).__name__}, whose code has changed since: run the trial again") from error
     for network in method.modules().values():
         network.double()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, get_args
 
 import torch
 
 from bench.errors import UsageError
+from bench.judging.judge import KeepWeights
 from bench.running.settings import Settings
 from bench.store import checkpoint_mirror
 from bench.suites.schema import TIERS, TierName
@@ -39,6 +41,8 @@ class RunOptions:
     ranks: int = 1
     on_oom: str = "fail"
     checkpoints: str | None = None
+    keep_weights: str = "both"
+    strict_environment: bool = False
 
     def settings(self) -> Settings:
         """Where and how trials run.
@@ -57,7 +61,9 @@ class RunOptions:
         return Settings(
             out=self.out, device=resolve_device(self.device), data_root=data_root_of(self.data_root), deterministic=self.deterministic,
             max_seconds=_positive("--max-seconds", self.max_seconds), threads=self.threads, plugins=tuple(p.resolve() for p in self.plugins),
-            on_oom=_on_oom(self.on_oom), ranks=self.ranks, checkpoints=None if self.checkpoints is None else checkpoint_mirror.whole(self.checkpoints),
+            on_oom=_one_of("--on-oom", self.on_oom, OnOOM), ranks=self.ranks, strict_environment=self.strict_environment,
+            keep_weights=_one_of("--keep-weights", self.keep_weights, KeepWeights),
+            checkpoints=None if self.checkpoints is None else checkpoint_mirror.normalise_url(self.checkpoints),
         )  # fmt: skip
 
 
@@ -130,10 +136,11 @@ def data_root_of(path: Path | None) -> Path | None:
     return path.resolve()
 
 
-def _on_oom(name: str) -> OnOOM:
-    if name not in ("fail", "halve"):
-        raise UsageError(f"--on-oom {name!r}: give fail or halve")
-    return name  # type: ignore[return-value]
+def _one_of(name: str, value: str, choices: Any) -> Any:
+    known = get_args(choices)
+    if value not in known:
+        raise UsageError(f"{name} {value!r}: give {', '.join(known[:-1])} or {known[-1]}")
+    return value
 
 
 def _positive(name: str, value: float | None) -> float:

@@ -66,8 +66,11 @@ def run_suite(options: RunOptions) -> int:
     headline = [column for table in suite.tables for column in table.headline or [table.sort]]
     again = "--fresh begins afresh again: leave it out to keep what has ended" if options.fresh else "give the same command again to go on"
     try:
-        with _engine(options, settings, level) as (engine, theirs), SuiteDisplay(console, total, headline, engine is not scheduler.here) as display:
-            run = functools.partial(scheduler.run_all, settings=theirs, ledger=ledger, display=display, fresh=options.fresh, engine=engine)
+        with (
+            _engine(options, settings, level) as (engine, worker_settings),
+            SuiteDisplay(console, total, headline, engine is not scheduler.run_serially) as display,
+        ):
+            run = functools.partial(scheduler.run_all, settings=worker_settings, ledger=ledger, display=display, fresh=options.fresh, engine=engine)
             records, failed = _train(rows, level, run, display)
     except Interrupted:
         console.print(f"stopped; everything is saved: {again}")
@@ -87,7 +90,7 @@ def run_suite(options: RunOptions) -> int:
 def _engine(options: RunOptions, settings: Settings, level: Tier) -> Iterator[tuple[Engine, Settings]]:
     """What runs the trials, and the settings it gives them."""
     if options.workers is None and options.ray is None:
-        yield scheduler.here, settings
+        yield scheduler.run_serially, settings
         return
     from bench.scheduling import ray_engine
 
@@ -129,7 +132,7 @@ def report_suite(name: str, tier: str | None, out: Path, tracking_uri: str | Non
     if suite:
         folder = _report(console, suite, Ledger(suite.name, out, uri).records, tier, out, latex=None if check else latex)
     else:
-        check_claims.report(console, Ledger(read.CLAIMS, out, uri).records, folder := out / read.CLAIMS / "report")
+        check_claims.report(console, Ledger(read.CLAIMS, out, uri), folder := out / read.CLAIMS / "report")
     from reports import paper, render
 
     tables = {file.name: file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.tex"))}
@@ -149,14 +152,15 @@ def _report(
 
     folder = out / suite.name / "report"
     with tempfile.TemporaryDirectory() as scratch:
-        records: list[TrialRecord] = kept.board(tier, Path(scratch), asked)
-        records = _in_order(records, suite) + kept.beside(records)
-        sort, headline = {t.name: t.sort for t in suite.tables}, {t.name: t.headline for t in suite.tables}
-        tables = render.tables_of(records, sort=sort)
+        records: list[TrialRecord] = kept.leaderboard_records(tier, Path(scratch), asked)
+        records = _in_order(records, suite) + kept.tuning_records(records)
+        known = {table.name: table for table in suite.tables}
+        own = {r.workload: known[r.base_workload] for r in records if r.base_workload in known}
+        tables = render.tables_of(records, sort={workload: table.sort for workload, table in own.items()})
         render.render(tables, records, folder, title=suite.title, published=_published(suite), suite=suite, latex=latex)
         for table in tables:
-            title = table.name if len(suite.tables) > 1 else ""
-            shown = headline.get(table.workload, [])
+            title = table.name if len(tables) > 1 else ""
+            shown = own[table.workload].headline if table.workload in own else []
             console.print(export.terminal(table, title, only=shown and [table.sort, *shown]))
     console.print(f"report   {folder / 'index.html'}")
     if isinstance(kept, Store):
@@ -167,7 +171,7 @@ def _report(
 def _in_order(records: list[TrialRecord], suite: Suite) -> list[TrialRecord]:
     """The tables in the order of the suite; workloads that it has no more come last."""
     names = [table.name for table in suite.tables]
-    return sorted(records, key=lambda r: names.index(r.workload) if r.workload in names else len(names))
+    return sorted(records, key=lambda r: names.index(r.base_workload) if r.base_workload in names else len(names))
 
 
 def _agree(trials: int, yes: bool) -> None:
@@ -188,7 +192,9 @@ def _check_claims(options: RunOptions) -> int:
     """Claims are checked on the CPU under one seed; what would change that is refused."""
     given = {k: v for k, v in vars(options).items() if v and v != getattr(RunOptions(suite=read.CLAIMS), k)}
     names = {"seeds": "seeds", "overrides": "set", "max_seconds": "max-seconds", "deterministic": "deterministic", "plugins": "plugin"}
-    names |= {name: name.replace("_", "-") for name in ("workers", "ray", "threads", "on_oom", "ranks", "checkpoints")}
+    names |= {
+        name: name.replace("_", "-") for name in ("workers", "ray", "threads", "on_oom", "ranks", "checkpoints", "keep_weights", "strict_environment")
+    }
     for name in names.keys() & given.keys():
         raise UsageError(f"--{names[name]} means nothing to the claims: they run on the CPU under seed 0; --methods chooses papers or claims")
     if options.device not in ("auto", "cpu"):
@@ -201,7 +207,7 @@ def _check_claims(options: RunOptions) -> int:
 def _check(suite: Suite, tier: TierName, rows: Sequence[Trial], settings: Settings) -> None:
     """Find out before hours of training what would spoil the report after them."""
     _published(suite)
-    level, first = suite.tiers[tier], {row.workload: row for row in reversed(rows)}
+    level, first = suite.tiers[tier], {row.base_workload: row for row in reversed(rows)}
     compared = bool((level.tuning and level.tuning.searches) or level.sensitivity or suite.references)  # on validation
     for table in (t for t in suite.tables if t.name in first):
         task = first[table.name].task

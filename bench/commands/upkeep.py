@@ -11,8 +11,8 @@ from bench.errors import UsageError
 from bench.store import sqlite
 from bench.store.ledger import Ledger
 from bench.store.mlflow_store import Store, store_uri
-from bench.store.record import read_head
-from bench.store.run_dir import Held, RunDirs
+from bench.store.run_dir import Locked, RunDirs
+from bench.store.stored import read_head
 from bench.text import open_console
 
 
@@ -53,18 +53,17 @@ def rebuild(out: Path) -> int:
 
 
 def _adopt(artifacts: Path, out: Path) -> None:
-    """Make run directories of the records among artifacts whose trials have none; of a trial the newest."""
+    """Make run directories of the records among artifacts that have none; of a run the newest."""
     found: dict[tuple[str, str], tuple[float, Path]] = {}
-    for file in artifacts.glob("*/*/artifacts/trial/record.json"):
+    for file in artifacts.glob("*/*/artifacts/record/record.json"):
         with contextlib.suppress(OSError, ValueError, KeyError):  # it is damaged: there is nothing to keep
             head = read_head(file.parent)
-            key = file.relative_to(artifacts).parts[0], str(head["trial_id"])
-            found[key] = max(found.get(key, (-1.0, file)), (float(head["ended"]), file.parent))
-    for (suite, trial_id), (_, files) in found.items():
-        folder = RunDirs(suite, out).of(trial_id)
-        with contextlib.suppress(Held), folder.held():
-            if folder.attempt() is None:
-                folder.adopt(files)
+            key = file.relative_to(artifacts).parts[0], str(head["id"])
+            found[key] = max(found.get(key, (-1.0, file)), (float(head["ended"]), file.parents[1]))
+    for (suite, run_id), (_, files) in found.items():
+        folder = RunDirs(suite, out).of(run_id)
+        with contextlib.suppress(Locked), folder.lock():
+            folder.adopt(files)
 
 
 def _suites(out: Path) -> list[str]:

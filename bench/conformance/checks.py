@@ -25,6 +25,7 @@ from bench.stream import Stream, mix
 from bench.suites.components import check_method
 from bench.task import Task
 from bench.training.loop import Plan, Training
+from bench.training.progress import Progress
 
 _STEPS = 4
 
@@ -58,7 +59,7 @@ def train(method: Method, folder: Path, *, seed: int = 0, evaluations: int = 1, 
     """Train under the harness's own loop, from the checkpoint in `folder` where there is one; `stop_at` interrupts at that update."""
     stream = Stream(method.task, seed, getattr(method.hp, "batch_size", 1))
     plan = Plan(folder, evaluations, higher_is_better=False)
-    training = Training(method, stream, lambda: method.task.validate(method), plan, Silent())
+    training = Training(method, stream, lambda: method.task.validate(method), plan, Progress())
     with contextlib.suppress(_Stopped):
         training.run(lambda: _stop_if(method.t == stop_at, training))
     return training
@@ -189,16 +190,6 @@ def _leaves(tree: Any) -> Iterator[Any]:
             yield from _leaves(value)
     else:
         yield tree
-
-
-class Silent:
-    """A watcher that shows nothing."""
-
-    def update(self, step: int, images_per_s: float, values: dict[str, float]) -> None:
-        """Nothing."""
-
-    def curves(self, points: Any) -> None:
-        """Nothing."""
 
 
 class _Stopped(Exception):

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from bench.registry import ROOT
 
+MOVES_BITS = ("torch", "torchvision", "numpy", "cuda", "device_name", "cpu_capability", "threads")
+"""What of it may change the last bits of a result."""
+
 
 def environment(device: str) -> dict[str, str]:
     """Versions, machine, device, threads, commit."""
@@ -26,6 +29,7 @@ def _environment(device: str) -> Mapping[str, str]:
     packages = ("torch", "torchvision", "numpy", "scipy", "scikit-image", "scikit-learn", "mlflow", "ultralytics", "pycocotools")
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.processor() or platform.machine()
     about = {"python": platform.python_version(), "platform": platform.platform(), "device": device, "device_name": name}
+    about |= {"cuda": str(torch.version.cuda), "cpu_capability": torch.backends.cpu.get_cpu_capability()}
     return about | {"threads": str(torch.get_num_threads()), "git": _commit()} | {p: version(p) for p in packages}
 
 

@@ -1,40 +1,123 @@
-"""What decides the result of a trial, by name."""
+"""What decides the weights of a trial, and what decides the scores of given weights, by name. Versions and machine decide neither: see `environment`."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+import itertools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from bench import registry
+from bench import evaluation, registry
 from bench.external import weights
-from bench.spec import parse
-from bench.store.code_hash import code_hash
+from bench.judging import judge
+from bench.running import train
+from bench.running.environment import MOVES_BITS, environment
+from bench.running.settings import Settings
+from bench.spec import Spec, parse
+from bench.store import identity
+from bench.store.code_hash import code_hash, file_hash
 from bench.suites.components import parts_of, unfolded
 from bench.suites.trial import Trial
-from bench.task import Task
-from bench.training import loop
+from bench.training import build, loop
+
+JUDGES = ("metric", "feature", "detector", "segmenter")  # kinds of components that decide scores alone
+_JUDGING_CODE = ("bench/judging", *(f"bench/{kind}s" for kind in JUDGES))  # which what trains may import, and does not depend on
 
 
-def identify(trial: Trial, task: Task, means: Mapping[str, Any]) -> dict[str, str]:
-    """Everything that could change the result: hyper-parameters, task options, data, cards, code, seed, tier, torch, and by what means it is run."""
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """Of a trial: computed once, it travels with the trial.
+
+    Attributes:
+        training: what decides the weights.
+        judging: what decides the scores of given weights, the id of their training among it.
+    """
+
+    training: dict[str, str]
+    judging: dict[str, str]
+
+    @functools.cached_property
+    def training_id(self) -> str:
+        """Of the training: trials that differ in their test sets, metrics, ... share one."""
+        return identity.id_of(self.training)
+
+    @functools.cached_property
+    def trial_id(self) -> str:
+        """Of the judgement."""
+        return identity.id_of(self.judging)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Both."""
+        return {**self.training, **self.judging}
+
+
+def identify(trial: Trial, settings: Settings) -> Identity:
+    """What decides the result of a trial."""
+    training = training_facts(trial, settings)
+    return Identity(training, judging_facts(trial, settings, training))
+
+
+def training_task(trial: Trial) -> Spec:
+    """The task without what only decides how its methods are judged."""
+    return Spec(trial.task.name, registry.find("task", trial.task.name).training_options(trial.task.options))
+
+
+def training_facts(trial: Trial, settings: Settings) -> dict[str, str]:
+    """Method, hyper-parameters, components, code, data of training and validation, seed, budget, and by what means it is run."""
+    task = build.open_task(str(training_task(trial)), settings.data_root, settings.device)
     method = registry.find("method", trial.spec.name)
     hp = method.HP(**trial.spec.options)
-    parts = {"method": trial.spec.name, "task": trial.task.name, "seed": trial.seed, "tier": trial.tier, "evaluations": trial.evaluations}
-    if trial.role != "row":  # another purpose, another judgement
-        parts["role"] = trial.role
-    parts |= {f"hp.{f.name}": getattr(hp, f.name) for f in dataclasses.fields(hp)}
-    parts |= {f"task.{k}": v for k, v in task.options().items()}
-    parts |= {f"data.{k}": v for k, v in task.fingerprint().items()}
-    parts |= {f"card.{column}": card.hash for column, card in task.cards().items()}
-    for kind, spec in unfolded([*parts_of(hp), *task.components()]):
-        name = parse(spec).name
-        parts[f"code.{kind}.{name}"] = code_hash(registry.find(kind, name))
-    parts |= {"code.method": code_hash(method), "code.task": code_hash(type(task)), "code.training": code_hash(loop)}
-    parts |= {"torch": torch.__version__, **means}
+    facts: dict[str, Any] = {"method": trial.spec.name, "task": trial.task.name, "seed": trial.seed, "tier": trial.tier}
+    facts |= {"evaluations": trial.evaluations} | ({"role": trial.role} if trial.role != "row" else {})  # another purpose, other measurements
+    facts |= {f"hp.{f.name}": getattr(hp, f.name) for f in dataclasses.fields(hp)}
+    facts |= {f"task.{k}": v for k, v in task.options().items() if k not in task.judging_options}
+    facts |= {f"data.{k}": v for k, v in task.fingerprint().items() if k.rpartition("/")[2] != "test"}
+    components = task.components()
+    facts |= _code([*parts_of(hp), *(part for part in components if part[0] not in JUDGES)])
+    facts |= {f"selects.{k.removeprefix('code.')}": v for k, v in _code(_selecting(components)).items()} | {"selects.card": task.ranked_by().hash}
+    facts |= {"code.method": code_hash(method), "code.task": code_hash(type(task), without=_JUDGING_CODE), "code.training": code_hash(loop)}
+    facts |= {"code.build": file_hash(build), "code.train": file_hash(train), **settings.result_affecting()}
     if (file := Path(getattr(hp, "weights", "")).expanduser()).is_file():  # a path of the same name may hold other weights tomorrow
-        parts["file.weights"] = weights.digest(file)
-    return {k: str(v) for k, v in parts.items()}
+        facts["file.weights"] = weights.digest(file)
+    return _texts(facts | _strict(settings))
+
+
+def judging_facts(trial: Trial, settings: Settings, training: dict[str, str]) -> dict[str, str]:
+    """The training, test data, metrics with their cards and code, the code that judges. Of a trial that serves a row, which validation alone judges, little."""
+    facts: dict[str, Any] = {"training": identity.id_of(training)}
+    if trial.role != "row":
+        return _texts(facts)
+    task = build.open_task(str(trial.task), settings.data_root, settings.device)
+    facts |= {f"task.{k}": v for k, v in task.options().items() if k in task.judging_options}
+    facts |= {f"data.{k}": v for k, v in task.fingerprint().items() if k.rpartition("/")[2] == "test"}
+    facts |= {f"card.{column}": card.hash for column, card in task.cards().items()}
+    facts |= {k: v for k, v in _code(task.components()).items() if k not in training}
+    facts |= {"code.judging": code_hash(type(task)), "code.judge": file_hash(judge), "code.evaluation": file_hash(evaluation)}
+    return _texts(facts | _strict(settings))
+
+
+def _selecting(components: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The metric that chooses the best step, the first among a task's components, with what it looks through."""
+    judges = [part for part in components if part[0] in JUDGES]
+    rest = itertools.takewhile(lambda part: part[0] != "metric", judges[1:])
+    return [*judges[:1], *rest]
+
+
+def _code(components: Iterable[tuple[str, str]]) -> dict[str, str]:
+    names = [(kind, parse(spec).name) for kind, spec in unfolded(components)]
+    return {f"code.{kind}.{name}": code_hash(registry.find(kind, name)) for kind, name in names}
+
+
+def _strict(settings: Settings) -> dict[str, str]:
+    """Under `--strict-environment` versions and machine decide, too."""
+    if not settings.strict_environment:
+        return {}
+    here = environment(str(settings.device))
+    return {f"env.{name}": here[name] for name in MOVES_BITS if name in here}
+
+
+def _texts(facts: dict[str, Any]) -> dict[str, str]:
+    return {k: str(v) for k, v in facts.items()}

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from bench import registry
+from bench.judging.judge import KeepWeights
 from bench.store.code_hash import code_hash
 from bench.training import accumulation, data_parallel, out_of_memory
 
@@ -30,16 +31,18 @@ class Settings:
     ranks: int = 1  # processes that share each trial, a device each, see `bench.training.data_parallel`
     checkpoints: str | None = None  # an fsspec URL where checkpoints are copied to, see `bench.store.checkpoint_mirror`
     plugins: tuple[Path, ...] = ()
+    keep_weights: KeepWeights = "both"  # of every training: `both` the last and the best, the `last` alone, or `none`
+    strict_environment: bool = False  # whether versions and machine decide a result, too
     on_oom: out_of_memory.OnOOM = "fail"  # or begin again on micro-batches of half the size, see `bench.training.accumulation`
 
-    def means(self) -> dict[str, Any]:
-        """What of this could change a result; what came later counts only where it is used, so that older records keep their ids."""
-        means = {"device": self.device.type, "max_seconds": self.max_seconds, "deterministic": self.deterministic}
+    def result_affecting(self) -> dict[str, Any]:
+        """What of this decides weights; what is rarely used counts only where it is."""
+        facts = {"device": self.device.type, "max_seconds": self.max_seconds, "deterministic": self.deterministic}
         if self.on_oom != "fail":
-            means |= {"on_oom": self.on_oom, "code.accumulation": code_hash(accumulation)}
+            facts |= {"on_oom": self.on_oom, "code.accumulation": code_hash(accumulation)}
         if self.ranks > 1:
-            means |= {"ranks": self.ranks, "code.parallel": code_hash(data_parallel)}
-        return means
+            facts |= {"ranks": self.ranks, "code.parallel": code_hash(data_parallel)}
+        return facts
 
     def prepare(self) -> None:
         """Make this process such a one."""

@@ -5,18 +5,17 @@ from __future__ import annotations
 import contextlib
 import math
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from bench.evaluation import evaluation_mode
 from bench.running.settings import Settings
-from bench.store.record import Point
 from bench.stream import Stream
 from bench.suites.trial import Trial
 from bench.training.build import build, open_task
-from bench.training.loop import Interrupted, Plan, Training, Watcher
+from bench.training.loop import Interrupted, Plan, Training
+from bench.training.progress import Progress
 
 _UPDATES = 3  # by then every optimiser has its state
 _SPARE = 1.25  # a trial may come to need more: pictures to judge are larger, memory is cut into pieces
@@ -39,22 +38,12 @@ def share(used: float, total: float) -> float:
     return min(math.ceil((used * _SPARE + _CONTEXT) / total * 100) / 100, 1.0)
 
 
-class _Nobody(Watcher):
-    """Looks on."""
-
-    def update(self, step: int, images_per_s: float, values: dict[str, float]) -> None:
-        return
-
-    def curves(self, points: Sequence[Point]) -> None:
-        return
-
-
 def _begin(trial: Trial, settings: Settings, scratch: Path) -> None:
     """Train a little, as the trial would."""
     task = open_task(str(trial.task), settings.data_root, settings.device)
     method = build(trial, task)
     stream = Stream(task, trial.seed, getattr(method.hp, "batch_size", 1))
-    run = Training(method, stream, lambda: task.validate(method), Plan(scratch, trial.evaluations, higher_is_better=True), _Nobody())
+    run = Training(method, stream, lambda: task.validate(method), Plan(scratch, trial.evaluations, higher_is_better=True), Progress())
     if run.steps:
         with contextlib.suppress(Interrupted):
             run.run(lambda: method.t >= _UPDATES)

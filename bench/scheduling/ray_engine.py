@@ -21,17 +21,17 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError
-from bench.running import trial as life
-from bench.running.attempt import Watcher
+from bench.running import job as running
+from bench.running.job import Job
 from bench.running.settings import Settings
 from bench.safety import harden
 from bench.scheduling import ray_worker
-from bench.scheduling.scheduler import Engine, Job
-from bench.store.identity import id_of
+from bench.scheduling.scheduler import Engine
 from bench.store.record import TrialRecord
-from bench.store.run_dir import Held
+from bench.store.run_dir import Locked
 from bench.text import first_line
 from bench.training.loop import Interrupted
+from bench.training.progress import Progress
 
 _SHORT = ("/tmp", "/var/tmp", "/dev/shm")  # folders for Ray's sockets where the name of the usual one is too long
 _LONGEST = 20  # characters of such a folder: a socket's name has 103 at most, ours has 17 and Ray's own 64 of them
@@ -75,9 +75,9 @@ def engine(
         else:
             threads = settings.threads or (1 if address else max(1, (os.cpu_count() or 1) // cores))
             each = min(threads, cores) if address else 1  # CPUs of a process
-        theirs = dataclasses.replace(settings, threads=threads, at_once=max(cores // (each * settings.ranks), 1), out=settings.out.resolve())
+        worker_settings = dataclasses.replace(settings, threads=threads, at_once=max(cores // (each * settings.ranks), 1), out=settings.out.resolve())
         share = 0.0 if settings.device.type != "cuda" or settings.ranks > 1 else 1.0 if alone else gpus
-        yield functools.partial(_run, each, _Gpus(share)), theirs
+        yield functools.partial(_run, each, _Gpus(share)), worker_settings
     except (OSError, RuntimeError, ValueError) as error:
         if ray.is_initialized():
             raise
@@ -159,38 +159,38 @@ class _Gpus:
 
 
 def _run(
-    cpus: int, gpus: _Gpus, jobs: Sequence[Job], settings: Settings, stopped: Callable[[], bool], watch: Callable[[Job], Watcher]
-) -> Iterator[tuple[Job, TrialRecord]]:
+    cpus: int, gpus: _Gpus, jobs: Sequence[Job], settings: Settings, stopped: Callable[[], bool], watch: Callable[[Job], Progress]
+) -> Iterator[tuple[Job, list[TrialRecord]]]:
     """An `Engine`: all jobs at once, as many as there is room for; Ray keeps the others waiting. Of those that take several devices each, a few."""
     if not jobs:
         return
     import ray
 
     gpus.measure(jobs, settings, stopped)
-    board, settings = _board(), dataclasses.replace(settings, at_once=min(settings.at_once, len(jobs), gpus.room(jobs)))
+    actor, settings = _progress_actor(), dataclasses.replace(settings, at_once=min(settings.at_once, len(jobs), gpus.room(jobs)))
     if settings.ranks == 1:
         work, room = ray.remote(max_retries=ray_worker.RETRIES, num_cpus=cpus)(ray_worker.work), len(jobs)
     else:  # Ray Train asks for the devices of the ranks
         work, room = ray.remote(max_retries=ray_worker.RETRIES, num_cpus=0)(ray_worker.work_together), settings.at_once
     for job in jobs:
-        life.folder_of(job.trial, id_of(job.parts), settings).path.mkdir(parents=True, exist_ok=True)  # `worker` looks for it
-    watchers, waiting, running = {job.index: watch(job) for job in jobs}, collections.deque(jobs), dict[Any, Job]()
+        running.folder_of(job, settings).path.mkdir(parents=True, exist_ok=True)  # `worker` looks for it
+    watchers, waiting, tasks = {job.index: watch(job) for job in jobs}, collections.deque(jobs), dict[Any, Job]()
     asked = False
-    while running or (waiting and not asked):
-        while waiting and len(running) < room and not asked:
+    while tasks or (waiting and not asked):
+        while waiting and len(tasks) < room and not asked:
             job = waiting.popleft()
-            running[work.options(num_gpus=gpus.of(job)).remote(job, settings, board)] = job
-        ready, _ = ray.wait(list(running), timeout=_LOOK)
+            tasks[work.options(num_gpus=gpus.of(job)).remote(_sent(job, settings), settings, actor)] = job
+        ready, _ = ray.wait(list(tasks), timeout=_LOOK)
         with _going_down(stopped):
-            news = ray.get(board.take.remote())
+            news = ray.get(actor.take.remote())
         for index, name, arguments in news:
             getattr(watchers[index], name)(*arguments)
         for ref in ready:
-            job = running.pop(ref)
+            job = tasks.pop(ref)
             result = _result(ref, job, settings, stopped)
-            if isinstance(result, TrialRecord):
+            if isinstance(result, list):
                 yield job, result
-            elif isinstance(result, Held):
+            elif isinstance(result, Locked):
                 waiting.append(job)
             elif isinstance(result, Interrupted) and not (asked or stopped()):  # its machine was told to stop, we were not
                 waiting.append(job)
@@ -201,18 +201,26 @@ def _run(
         if stopped() and not asked:
             asked = True
             with _going_down(stopped):
-                ray.get(board.ask_to_stop.remote())
+                ray.get(actor.ask_to_stop.remote())
     if asked:
         raise Interrupted
 
 
-def _board() -> Any:
-    """A board on this node: it lives as long as the runner."""
+def _sent(job: Job, settings: Settings) -> Job:
+    """The job as a node gets it: to one that sees no disk of ours, with the training that it judges."""
+    folder = running.folder_of(job, settings)
+    if settings.checkpoints is None or (attempt := folder.attempt()) is None or attempt in job.replaces:
+        return job
+    return dataclasses.replace(job, packed=folder.pack())
+
+
+def _progress_actor() -> Any:
+    """An actor on this node: it lives as long as the runner."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     home = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    return ray.remote(num_cpus=0, scheduling_strategy=home)(ray_worker.Board).remote()
+    return ray.remote(num_cpus=0, scheduling_strategy=home)(ray_worker.ProgressActor).remote()
 
 
 @contextlib.contextmanager
@@ -228,12 +236,12 @@ def _going_down(stopped: Callable[[], bool]) -> Iterator[None]:
         raise
 
 
-def _result(ref: Any, job: Job, settings: Settings, stopped: Callable[[], bool]) -> TrialRecord | Exception:
+def _result(ref: Any, job: Job, settings: Settings, stopped: Callable[[], bool]) -> list[TrialRecord] | Exception:
     """What came of a task; a trial whose process died every time is a failed one."""
     import ray
 
     try:
-        result: TrialRecord | bytes | str | Exception = ray.get(ref)
+        result: list[TrialRecord] | bytes | str | Exception = ray.get(ref)
     except ray.exceptions.RayTaskError as error:
         return error.cause if isinstance(error.cause, Exception) else error
     except (ray.exceptions.RayError, ray.exceptions.RaySystemError) as error:
@@ -242,7 +250,7 @@ def _result(ref: Any, job: Job, settings: Settings, stopped: Callable[[], bool])
         result = f"its process died {ray_worker.RETRIES + 1} times, the last time with: {first_line(error)}"
     try:
         if isinstance(result, bytes):
-            return life.take_in(job.trial, result, settings, job.stale)
-        return life.give_up(job.trial, settings, result, job.stale) if isinstance(result, str) else result
-    except Held as error:
+            return running.import_records(job, result, settings)
+        return running.record_failure(job, settings, result) if isinstance(result, str) else result
+    except Locked as error:
         return error

@@ -17,22 +17,25 @@ from typing import Any
 import torch
 
 from bench.errors import UsageError
-from bench.running import trial as life
+from bench.running import job as running
+from bench.running.identify import identify
+from bench.running.job import Job
 from bench.running.settings import Settings
 from bench.scheduling import gpu_share
-from bench.scheduling.scheduler import Job
-from bench.store.identity import id_of
-from bench.store.record import Point, TrialRecord
-from bench.store.run_dir import Held
+from bench.store.record import TrialRecord
+from bench.store.run_dir import Locked
+from bench.store.stored import Point
 from bench.text import first_line
+from bench.training import data_parallel
 from bench.training.loop import Interrupted
+from bench.training.progress import Progress
 
 RETRIES = 3  # times that a trial is started again after its process or node died
 _TOLD_EVERY = 1.0  # seconds between messages of a trial
 _PATIENCE = 86_400  # seconds that the ranks of a trial wait for one another: the leader judges while the others wait
 
 
-class Board:
+class ProgressActor:
     """What the trials say, until the runner looks; and whether the user asked to stop. An actor on the runner's node."""
 
     def __init__(self) -> None:
@@ -51,7 +54,7 @@ class Board:
         return said
 
     def ask_to_stop(self) -> None:
-        """From now on."""
+        """Ask all workers to stop."""
         self.stop = True
 
     def end(self, index: int, result: Any) -> None:
@@ -63,32 +66,28 @@ class Board:
         return self.results.pop(index)
 
 
-class Messenger:
-    """A `Watcher` that tells the board, at most once a second; of what is newer by then only the newest."""
+class RemoteProgress(Progress):
+    """Tells the actor on the runner's node, at most once a second; of what is newer by then only the newest."""
 
-    def __init__(self, board: Any, index: int) -> None:
-        self.board, self.index = board, index
+    def __init__(self, actor: Any, index: int) -> None:
+        self.actor, self.index = actor, index
         self.news: dict[str, tuple[Any, ...]] = {}
         self.told, self.stop = 0.0, False
 
-    def started(self) -> None:
-        """It runs."""
+    def started(self) -> None:  # noqa: D102
         self._note("started")
 
-    def update(self, *arguments: Any) -> None:
-        """A window of updates is done."""
+    def update(self, *arguments: Any) -> None:  # noqa: D102
         self._note("update", *arguments)
 
-    def evaluating(self, *arguments: Any) -> None:
-        """Pictures judged so far."""
+    def evaluating(self, *arguments: Any) -> None:  # noqa: D102
         self._note("evaluating", *arguments)
 
-    def curves(self, points: Sequence[Point]) -> None:
-        """All points so far."""
+    def curves(self, points: Sequence[Point]) -> None:  # noqa: D102
         self._note("curves", list(points))
 
     def stopped(self) -> bool:
-        """Whether the user asked to stop; what is new goes to the board on this occasion."""
+        """Whether the user asked to stop; what is new goes to the actor on this occasion."""
         if time.monotonic() - self.told > _TOLD_EVERY:
             self.tell()
         return self.stop
@@ -98,7 +97,7 @@ class Messenger:
         import ray
 
         try:
-            self.stop |= ray.get(self.board.tell.remote([(self.index, name, arguments) for name, arguments in self.news.items()]))
+            self.stop |= ray.get(self.actor.tell.remote([(self.index, name, arguments) for name, arguments in self.news.items()]))
         except ray.exceptions.RayError:
             self.stop = True
         self.news, self.told = {}, time.monotonic()
@@ -107,19 +106,19 @@ class Messenger:
         self.news[name] = arguments
 
 
-def work(job: Job, settings: Settings, board: Any) -> TrialRecord | bytes | Exception:
-    """A trial, in a process of its own on some node. Bytes are a record from a disk that the runner does not see."""
+def work(job: Job, settings: Settings, actor: Any) -> list[TrialRecord] | bytes | Exception:
+    """A job, in a process of its own on some node. Bytes are records from a disk that the runner does not see."""
     _prepare(settings)
-    messenger = Messenger(board, job.index)
+    progress = RemoteProgress(actor, job.index)
     try:
-        _same_place(job, settings)
-        if messenger.stopped():
+        _check_same_environment(job, settings)
+        if progress.stopped():
             return Interrupted()
-        with _desk(settings) as own, _saved_by_sigterm(messenger):
-            record = life.run(job.trial, own, messenger, messenger.stopped, job.stale)
-            messenger.tell()
-            return record if own is settings else life.folder_of(job.trial, record.trial_id, own).pack()
-    except Held as error:
+        with _scratch_output(settings) as own, _saved_by_sigterm(progress):
+            records = running.run(job, own, progress, progress.stopped)
+            progress.tell()
+            return records if own is settings else running.folder_of(job, own).pack()
+    except Locked as error:
         time.sleep(_TOLD_EVERY)
         return error
     except (Interrupted, UsageError) as error:
@@ -133,7 +132,7 @@ def measure(job: Job, settings: Settings) -> float:
 
 
 @contextlib.contextmanager
-def _desk(settings: Settings) -> Iterator[Settings]:
+def _scratch_output(settings: Settings) -> Iterator[Settings]:
     """Where copies of checkpoints lie where every node finds them, a trial needs no disk but that of its node, and that only for a while."""
     if settings.checkpoints is None:
         yield settings
@@ -143,14 +142,14 @@ def _desk(settings: Settings) -> Iterator[Settings]:
 
 
 @contextlib.contextmanager
-def _saved_by_sigterm(messenger: Messenger) -> Iterator[None]:
+def _saved_by_sigterm(progress: RemoteProgress) -> Iterator[None]:
     """A scheduler sends it to every process: the trial saves and stops. Ray's own answer to it would make it one that failed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(*_: Any) -> None:
-        messenger.stop = True
+        progress.stop = True
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
@@ -159,7 +158,7 @@ def _saved_by_sigterm(messenger: Messenger) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def work_together(job: Job, settings: Settings, board: Any) -> TrialRecord | Exception:
+def work_together(job: Job, settings: Settings, actor: Any) -> list[TrialRecord] | Exception:
     """A trial on several processes with a device each, which Ray Train starts, and starts again where one of them dies."""
     import ray
     from ray.train import FailureConfig, RunConfig, ScalingConfig
@@ -168,7 +167,7 @@ def work_together(job: Job, settings: Settings, board: Any) -> TrialRecord | Exc
     gpu = settings.device.type == "cuda"
     with tempfile.TemporaryDirectory(dir=settings.out / job.trial.suite, prefix="ranks-") as notes:  # Ray Train's own
         trainer = TorchTrainer(
-            _rank, train_loop_config={"job": job, "settings": settings, "board": board},
+            _rank, train_loop_config={"job": job, "settings": settings, "actor": actor},
             torch_config=TorchConfig(backend="nccl" if gpu else "gloo", timeout_s=_PATIENCE),
             scaling_config=ScalingConfig(num_workers=settings.ranks, use_gpu=gpu, resources_per_worker={"CPU": 1, "GPU": int(gpu)}),
             run_config=RunConfig(storage_path=notes, failure_config=FailureConfig(max_failures=RETRIES)),
@@ -177,8 +176,8 @@ def work_together(job: Job, settings: Settings, board: Any) -> TrialRecord | Exc
             trainer.fit()
         except Exception as error:
             reason = f"one of its ranks died {RETRIES + 1} times, the last time with: {first_line(error)}"
-            return life.give_up(job.trial, settings, reason, job.stale)
-    result: TrialRecord | Exception = ray.get(board.result.remote(job.index))
+            return running.record_failure(job, settings, reason)
+    result: list[TrialRecord] | Exception = ray.get(actor.result.remote(job.index))
     return result
 
 
@@ -188,22 +187,22 @@ def _rank(config: dict[str, Any]) -> None:
     from ray.train import get_context
     from ray.train.torch import get_device
 
-    from bench.training import data_parallel
-
-    job, settings, board = config["job"], config["settings"], config["board"]
+    job, settings, actor = config["job"], config["settings"], config["actor"]
     if settings.device.type == "cuda":
         torch.cuda.set_device(get_device())
         settings = dataclasses.replace(settings, device=get_device())
     _prepare(settings)
     if get_context().get_world_rank() > 0:
-        life.follow(job.trial, settings)
+        running.follow(job, settings)
         return
-    made = life.folder_of(job.trial, id_of(job.parts), settings).attempt() not in (None, job.stale)
-    result = work(job, settings, board)
-    if isinstance(result, TrialRecord) and result.outcome == "failed" and not made:
-        raise RuntimeError(result.reason)  # the others wait in the middle of an update: they end with this process, and the next ones find the record
-    ray.get(board.end.remote(job.index, result))
-    data_parallel.dismiss(settings.device)
+    made = running.folder_of(job, settings).attempt() not in (None, *job.replaces)
+    result = work(job, settings, actor)
+    if isinstance(result, list) and not made and (failed := [record for record in result if record.outcome == "failed"]):
+        raise RuntimeError(
+            failed[0].reason
+        )  # the others wait in the middle of an update: they end with this process, and the next ones find the record
+    ray.get(actor.end.remote(job.index, result))
+    data_parallel.stop_followers(settings.device)
 
 
 @functools.cache
@@ -211,15 +210,15 @@ def _prepare(settings: Settings) -> None:
     settings.prepare()
 
 
-def _same_place(job: Job, settings: Settings) -> None:
+def _check_same_environment(job: Job, settings: Settings) -> None:
     """Refuse to compute on a node that would compute something else.
 
     Raises:
-        UsageError: its code, data or versions differ from the runner's, or it does not see the output folder.
+        UsageError: its code or data differ from the runner's, or it does not see the output folder.
     """
     node = platform.node()
-    if settings.checkpoints is None and not life.folder_of(job.trial, id_of(job.parts), settings).path.is_dir():
+    if settings.checkpoints is None and not running.folder_of(job, settings).path.is_dir():
         raise UsageError(f"node {node} does not see {settings.out}: give an --out on storage that all nodes share, or --checkpoints URL")
-    parts = life.identify(job.trial, settings)
-    if different := [f"{k} is {parts.get(k)} there, {job.parts.get(k)} here" for k in {**job.parts, **parts} if parts.get(k) != job.parts.get(k)]:
-        raise UsageError(f"node {node} would compute something else: {'; '.join(different[:3])}: give it the same code, data and versions")
+    here, there = job.identities[0].facts, identify(job.trial, settings).facts
+    if different := [f"{k} is {there.get(k)} there, {here.get(k)} here" for k in {**here, **there} if there.get(k) != here.get(k)]:
+        raise UsageError(f"node {node} would compute something else: {'; '.join(different[:3])}: give it the same code and data")

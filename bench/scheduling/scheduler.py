@@ -1,4 +1,4 @@
-"""Which trials run, and why: the missing ones, each put on record once. Here, one after another; or on many processes, see `bench.scheduling.ray_engine`."""
+"""Runs the trials that are missing, each once, and puts them on record. Here, one after another; on many processes: `bench.scheduling.ray_engine`."""
 
 from __future__ import annotations
 
@@ -7,214 +7,167 @@ import contextlib
 import dataclasses
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from bench.errors import Unavailable, UsageError
-from bench.running import trial as life
-from bench.running.attempt import Watcher
+from bench.errors import UsageError
+from bench.running import job as running
+from bench.running.identify import Identity
+from bench.running.job import Job
 from bench.running.settings import Settings
-from bench.store.identity import id_of
+from bench.scheduling.planner import Known, Planner
 from bench.store.ledger import Ledger
-from bench.store.record import Point, TrialRecord
-from bench.store.records import notes, tags_of
-from bench.store.run_dir import Held
+from bench.store.record import TrialRecord
+from bench.store.records import names_of
+from bench.store.run_dir import Locked
+from bench.store.stored import Point, Training
 from bench.suites.trial import Trial
-from bench.training.build import build, open_task
 from bench.training.loop import Interrupted
+from bench.training.progress import Progress
 
+T = TypeVar("T")
+R = TypeVar("R")
 _LOGGED_EVERY = 5.0  # seconds between curves in the store, which takes longer than a small training
-_HELD_AGAIN = 1.0  # seconds before trials that another runner is at are looked at again
-
-
-class View(Protocol):
-    """What is shown of one running trial."""
-
-    def update(self, step: int, images_per_s: float, values: dict[str, float]) -> None:
-        """A window of updates is done."""
-
-    def evaluating(self, done: int, total: int) -> None:
-        """Pictures judged so far."""
-
-    def end(self, record: TrialRecord) -> None:
-        """It is on record."""
+_LOCKED_AGAIN = 1.0  # seconds before trials that another runner is at are looked at again
 
 
 class Display(Protocol):
-    """Who looks on while a suite runs."""
+    """Shows a run to the user."""
 
-    def start(self, trial: Trial, index: int, total: int, why: str) -> View:
-        """A trial begins; `why` says what changed since the one on record."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """A trial that is to run.
-
-    Attributes:
-        index: its place among all that were asked for.
-        parts: what decides its result, see `bench.store.identity`.
-        stale: the attempt on record that it replaces.
-    """
-
-    index: int
-    trial: Trial
-    parts: Mapping[str, str]
-    stale: str | None
+    def start(self, job: Job, total: int) -> Progress:
+        """A job begins, of a run of so many trials."""
 
 
 class Engine(Protocol):
-    """Runs jobs somewhere and yields each with its record as it ends, in any order."""
+    """Runs jobs somewhere and yields each with its records as it ends, in any order."""
 
     def __call__(
-        self, jobs: Sequence[Job], settings: Settings, stopped: Callable[[], bool], watch: Callable[[Job], Watcher]
-    ) -> Iterator[tuple[Job, TrialRecord]]:
+        self, jobs: Sequence[Job], settings: Settings, stopped: Callable[[], bool], watch: Callable[[Job], Progress]
+    ) -> Iterator[tuple[Job, list[TrialRecord]]]:
         """Raises Interrupted once `stopped()` is true and what runs is saved."""
 
 
-def here(jobs: Sequence[Job], settings: Settings, stopped: Callable[[], bool], watch: Callable[[Job], Watcher]) -> Iterator[tuple[Job, TrialRecord]]:
-    """One after another in this process. What another runner is at comes last: it may have been done by then."""
-    queue, held = collections.deque(jobs), 0
+def run_serially(
+    jobs: Sequence[Job], settings: Settings, stopped: Callable[[], bool], watch: Callable[[Job], Progress]
+) -> Iterator[tuple[Job, list[TrialRecord]]]:
+    """One after another in this process."""
+    yield from run_once(jobs, lambda job: running.run(job, settings, watch(job), stopped), stopped)
+
+
+def run_once(jobs: Iterable[T], run: Callable[[T], R], stopped: Callable[[], bool]) -> Iterator[tuple[T, R]]:
+    """Each job with what `run` makes of it. What another runner is at comes last: it may have been done by then.
+
+    Raises:
+        Interrupted: `stopped()` is true.
+    """
+    queue, locked = collections.deque(jobs), 0
     while queue:
         if stopped():
             raise Interrupted
         job = queue.popleft()
         try:
-            yield job, life.run(job.trial, settings, watch(job), stopped, job.stale)
-            held = 0
-        except Held:
+            yield job, run(job)
+            locked = 0
+        except Locked:
             queue.append(job)
-            held += 1
-            if held >= len(queue):
-                time.sleep(_HELD_AGAIN)
+            locked += 1
+            if locked >= len(queue):
+                time.sleep(_LOCKED_AGAIN)
 
 
 def run_all(
-    trials: Sequence[Trial], settings: Settings, ledger: Ledger, display: Display, *, fresh: bool = False, engine: Engine = here
+    trials: Sequence[Trial], settings: Settings, ledger: Ledger, display: Display, *, fresh: bool = False, engine: Engine = run_serially
 ) -> list[TrialRecord]:
-    """Run the trials that are not on record yet (all of them if `fresh`) and return the records of all, in order.
+    """Train and judge what is not on record yet (all of it if `fresh`) and return the records of all trials, in order.
 
     Raises:
         Interrupted: the user asked to stop; what was finished is on record, the running trials are saved.
     """
-    before = ledger.folders.attempts()  # looked up first: what another runner ends from here on is not stale
+    attempts = ledger.folders.attempts()  # looked up first: what another runner ends from here on is not replaced
     ledger.sync()
-    done = ledger.done()
-    ids, jobs, made = [], [], {}
-    for index, trial in enumerate(trials):
-        parts = life.identify(trial, settings) if fresh else _identify(trial, settings, done)
-        ids.append(id_of(parts))
-        known = done.get(ids[-1], {})
-        if known and any(known.get(k, "") != v for k, v in notes(trial).items()):  # it ran before under another name
-            ledger.note(ids[-1], notes(trial))
-        outcome = known.get("outcome", "")
-        if fresh or outcome in ("", "failed") or (outcome == "skipped" and _can_run_now(trial, settings)):
-            jobs.append(Job(index, trial, parts, before.get(ids[-1])))
-            _drop_leftovers(trial, ids[-1], settings, fresh, before)
-    latest = {_place(tags): trial_id for trial_id, tags in done.items()}
-    views: dict[int, View] = {}
+    known = Known(ledger.runs(), ledger.trials(), attempts)
+    planner = Planner(settings, ledger, known, fresh)
+    identities = [planner.identify(trial) for trial in trials]
+    _rename(trials, identities, known, ledger)
+    jobs = planner.jobs(trials, identities)
+    for job in jobs:
+        _drop_leftovers(job, settings, fresh)
+    made: dict[str, TrialRecord] = {}
+    shown: dict[int, Progress] = {}
 
-    def watch(job: Job) -> _Onlooker:
-        def start() -> View:
-            if job.index not in views:  # it is, where a process died and another goes on
-                reason = why(job.parts, ledger, latest.get(_place(tags_of(job.trial))))
-                views[job.index] = display.start(job.trial, job.index, len(trials), reason)
-            return views[job.index]
+    def watch(job: Job) -> Progress:
+        def start() -> Progress:
+            if job.index not in shown:  # it is, where a process died and another goes on
+                shown[job.index] = display.start(job, len(trials))
+            return shown[job.index]
 
-        return _Onlooker(start, lambda points: ledger.curves(life.blank(job.trial, settings), points))
+        return _Shown(start, running.new_training(job, settings), ledger)
 
     with graceful_stop() as stopped:
-        for job, record in engine(jobs, settings, stopped, watch):
-            ledger.put(life.folder_of(job.trial, record.trial_id, settings))
-            life.depot_of(job.trial, record.trial_id, settings).drop()
-            made[record.trial_id] = record
-            if job.index in views:
-                views.pop(job.index).end(record)
+        for job, records in engine(jobs, settings, stopped, watch):
+            ledger.put(running.folder_of(job, settings))
+            running.mirror_of(job, settings).drop()
+            made |= {record.trial_id: record for record in records}
+            if job.index in shown:
+                shown.pop(job.index).ended(records)
         if stopped():  # while the last one was put on record: what would come after it is not wanted either
             raise Interrupted
-    made |= {record.trial_id: record for record in ledger.read(ids)}
-    if lost := [trial.title for trial, trial_id in zip(trials, ids, strict=True) if trial_id not in made]:
+    return _all_records(trials, [identity.trial_id for identity in identities], made, ledger)
+
+
+def _all_records(trials: Sequence[Trial], ids: Sequence[str], made: dict[str, TrialRecord], ledger: Ledger) -> list[TrialRecord]:
+    """Those that were made, and those that were on record. Raises UsageError where the store that holds them is away."""
+    found = made | {record.trial_id: record for record in ledger.read([i for i in dict.fromkeys(ids) if i not in made])}
+    if lost := [trial.title for trial, trial_id in zip(trials, ids, strict=True) if trial_id not in found]:
         raise UsageError(f"{len(lost)} results, the first of them {lost[0]}, are on record in a store that no longer answers; try again when it does")
-    return [made[trial_id] for trial_id in ids]
+    return [found[trial_id] for trial_id in ids]
 
 
 @dataclasses.dataclass
-class _Onlooker:
-    """Shows a trial to the user, and its curves in the store at most every few seconds."""
+class _Shown(Progress):
+    """Shows a job to the user, and the curves of its training in the store at most every few seconds."""
 
-    start: Callable[[], View]
-    log: Callable[[Sequence[Point]], None]
-    view: View | None = None
+    start: Callable[[], Progress]
+    training: Training
+    ledger: Ledger
+    view: Progress = dataclasses.field(default_factory=Progress)
     logged: float = dataclasses.field(default_factory=time.monotonic)
 
     def started(self) -> None:
         self.view = self.start()
 
-    def update(self, step: int, images_per_s: float, values: dict[str, float]) -> None:
-        if self.view:
-            self.view.update(step, images_per_s, values)
+    def update(self, step: int, images_per_s: float, values: Mapping[str, float]) -> None:
+        self.view.update(step, images_per_s, values)
 
     def evaluating(self, done: int, total: int) -> None:
-        if self.view:
-            self.view.evaluating(done, total)
+        self.view.evaluating(done, total)
 
     def curves(self, points: Sequence[Point]) -> None:
         if time.monotonic() - self.logged > _LOGGED_EVERY:
-            self.log(points)
+            self.ledger.curves(self.training, points)
             self.logged = time.monotonic()
 
 
-def why(parts: Mapping[str, str], ledger: Ledger, before: str | None) -> str:
-    """What changed since `before`, the latest trial on record of the same row, seed and tier; empty where there is none."""
-    if before is None:
-        return ""
-    try:
-        record = ledger.newest(before)
-    except UsageError:  # its files are damaged, which only those who need them mind
-        return ""
-    if record is None:
-        return ""
-    changed = [k for k in {**parts, **record.parts} if record.parts.get(k) != parts.get(k)]  # options first, then data, cards, code
-    if not changed:
-        return {"failed": "it failed before", "skipped": "it can run now"}.get(record.outcome, "asked to run afresh")
-    return f"{', '.join(changed[:4])}{' and others' if len(changed) > 4 else ''} changed"
+def _rename(trials: Sequence[Trial], identities: Sequence[Identity], known: Known, ledger: Ledger) -> None:
+    """Call trials on record what they are called now."""
+    for trial, identity in zip(trials, identities, strict=True):
+        tags, names = known.trials.get(identity.trial_id), names_of(trial)
+        if tags is not None and any(tags.get(k, "") != v for k, v in names.items()):
+            ledger.rename(identity.trial_id, names)
 
 
-def _identify(trial: Trial, settings: Settings, done: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """What decides its result. One that fitted into memory as it is need not run again for being allowed to run in parts."""
-    if settings.on_oom != "fail":
-        whole = life.identify(trial, dataclasses.replace(settings, on_oom="fail"))
-        if done.get(id_of(whole), {}).get("outcome") == "finished":
-            return whole
-    return life.identify(trial, settings)
-
-
-def _drop_leftovers(trial: Trial, trial_id: str, settings: Settings, fresh: bool, before: Mapping[str, str]) -> None:
+def _drop_leftovers(job: Job, settings: Settings, fresh: bool) -> None:
     """Drop what a new attempt must not go on from: copies that a runner which was killed did not come to delete; all, where it is to be fresh."""
-    folder = life.folder_of(trial, trial_id, settings)
-    if fresh or trial_id in before:
-        life.depot_of(trial, trial_id, settings).drop()
-    if fresh and trial_id not in before and folder.path.is_dir():
-        with contextlib.suppress(Held), folder.held():
+    folder = running.folder_of(job, settings)
+    attempt = folder.attempt()
+    if fresh or attempt in job.replaces:
+        running.mirror_of(job, settings).drop()
+    if fresh and attempt is None and folder.path.is_dir():
+        with contextlib.suppress(Locked), folder.lock():
             if folder.attempt() is None:
                 folder.clear()
-
-
-def _place(tags: Mapping[str, str]) -> tuple[str, ...]:
-    """The row, seed and tier of a trial, and its purpose."""
-    older = {"workload": "", "role": "row", "tried": "{}"}  # records that know of no such tags
-    return tuple((older | dict(tags))[name] for name in ("label", "seed", "tier", "workload", "role", "tried"))
-
-
-def _can_run_now(trial: Trial, settings: Settings) -> bool:
-    """Whether what was missing when the trial was skipped, such as a weight, has come."""
-    try:
-        build(trial, open_task(str(trial.task), settings.data_root, settings.device))
-    except Unavailable:
-        return False
-    return True
 
 
 @contextmanager

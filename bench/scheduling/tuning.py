@@ -97,7 +97,7 @@ def _prepared(row: Trial, tuning: Tuning | None, sensitivity: Sensitivity | None
     if sensitivity and _rule(row, sensitivity.option) in sensitivity.rules:
         with_options(row, sensitivity.option, {sensitivity.key: sensitivity.low})
         how.append(sensitivity)
-    parts = {"spec": str(row.spec), "task": str(row.task), "tier": row.tier} | {type(h).__name__: h.model_dump_json() for h in how}
+    parts = {"spec": str(row.spec), "task": str(_untested(row).task), "tier": row.tier} | {type(h).__name__: h.model_dump_json() for h in how}
     return dataclasses.replace(row, plan=id_of(parts)) if how else row
 
 
@@ -220,7 +220,7 @@ def with_options(trial: Trial, option: str, settings: Mapping[str, Any]) -> Tria
 
 def _attempt(row: Trial, role: Any, option: str, tried: Mapping[str, float], seed: int) -> Trial:
     settings = {k: v for k, v in tried.items() if k != "study"}
-    return dataclasses.replace(with_options(row, option, settings), seed=seed, role=role, tried=dict(tried))
+    return dataclasses.replace(_untested(with_options(row, option, settings)), seed=seed, role=role, tried=dict(tried))
 
 
 def _settled(row: Trial, studies: Sequence[_Study], option: str) -> Trial:
@@ -251,7 +251,13 @@ def _value(record: TrialRecord) -> float:
 
 
 def _key(row: Trial) -> tuple[str, str]:
-    return row.workload, row.label
+    return row.base_workload, row.label
+
+
+def _untested(row: Trial) -> Trial:
+    """Without its test set: validation chooses settings."""
+    task = Spec(row.task.name, {k: v for k, v in row.task.options.items() if k != "test"})
+    return dataclasses.replace(row, task=task, workload=row.base_workload, test="")
 
 
 def _rule(row: Trial, option: str) -> str:
@@ -271,7 +277,7 @@ def _space(row: Trial, tuning: Tuning) -> Space:
 
 def _fixed(row: Trial, tuning: Tuning) -> dict[str, Any]:
     rule = _rule(row, tuning.option)
-    for key in (f"{row.workload}/{rule}", f"{row.spec.name}/{rule}", rule):
+    for key in (f"{row.base_workload}/{rule}", f"{row.spec.name}/{rule}", rule):
         if key in tuning.fixed:
             return tuning.fixed[key]
     raise UsageError(f"[tuning] fixed: no options for {rule!r}, the {tuning.option} of the row {row.label!r} (an empty table takes its defaults)")

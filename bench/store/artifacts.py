@@ -1,4 +1,4 @@
-"""The files of a run in MLflow: the record of its trial, found beside the database wherever that was moved to."""
+"""The files of a run in MLflow: its records, found beside the database wherever that was moved to."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import contextlib
 import shlex
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError
 from bench.store import sqlite
-from bench.store.record import FRAMES, TrialRecord, read_record
-from bench.store.records import noted
-from bench.store.run_dir import RunDirs
+from bench.store.record import TrialRecord, join
+from bench.store.records import renamed
+from bench.store.run_dir import RunDir, RunDirs
+from bench.store.stored import HEAD, Training, read_judgement, read_run
 from bench.text import first_line
 
 
 class Artifacts:
-    """Those of one suite's runs."""
+    """Those of one suite's runs: `record` with the files of the run's own record, `judgements/ID` with those of a judgement."""
 
     def __init__(self, client: Any, suite: str, out: Path, home: Path | None) -> None:
         """Of a store.
@@ -32,33 +33,55 @@ class Artifacts:
         """
         self._client, self._suite, self._out, self._home = client, suite, out, home
 
-    def record(self, run: Any, scratch: Path | None = None) -> TrialRecord:
-        """What one closed run of MLflow holds. Raises UsageError where its files cannot be read."""
-        run_id, tags = run.info.run_id, run.data.tags
-        try:
-            if (home := self.folder(run)) is not None:  # here already: a download would ask the store thrice a record
-                record = noted(read_record(home / "trial"), tags)
-                record.gallery = record.gallery if scratch is not None else None
-                return record
+    def trial(self, run: Any, trial_id: str, names: Mapping[str, str], scratch: Path | None = None) -> TrialRecord:
+        """A judgement among the files of a run, and the training.
+
+        Args:
+            run: MLflow's.
+            trial_id: of the judgement.
+            names: what its trial is called now.
+            scratch: a folder for the gallery, which is left out without one.
+
+        Raises:
+            UsageError: the files cannot be read.
+        """
+        judged = f"judgements/{trial_id}"
+        with self._loss_told(run), tempfile.TemporaryDirectory() as own:
+            folder = self._local(run, Path(own), "record", [HEAD, "curves.parquet"])
+            training = read_run(folder / "record")
+            if not isinstance(training, Training):
+                raise ValueError(f"it is a {training.kind}")
+            files = [HEAD, "per_image.parquet"]
             if scratch is not None:
-                (scratch / run_id).mkdir()
-                return noted(read_record(Path(self._client.download_artifacts(run_id, "trial", str(scratch / run_id)))), tags)
-            with tempfile.TemporaryDirectory() as folder:
-                for name in ("record.json", *(f"{frame}.parquet" for frame in FRAMES)):
-                    path = self._client.download_artifacts(run_id, f"trial/{name}", folder)
-                return noted(read_record(Path(path).parent), tags)
-        except Exception as error:
-            lost = f"the artifacts of run {run_id} ({tags.get('label')}) cannot be read: {first_line(error)}"
-            raise UsageError(f"{lost}; {self._mend(tags)}") from error
+                files.append("gallery")
+            home = self._local(run, scratch / str(run.info.run_id) if scratch else Path(own), judged, files)
+            gallery = home / judged / "gallery"
+            judgement = renamed(read_judgement(home / judged), names)
+            return join(training, judgement, gallery if scratch is not None and gallery.is_dir() else None)
+
+    def claim(self, run: Any) -> Any:
+        """The record of a run that is no training. Raises UsageError where it cannot be read."""
+        with self._loss_told(run), tempfile.TemporaryDirectory() as own:
+            return read_run(self._local(run, Path(own), "record", [HEAD]) / "record")
+
+    def bring(self, run: Any, folder: RunDir) -> None:
+        """Put the records of a run, weights and all, into its run directory. Raises UsageError where they cannot be read."""
+        with self._loss_told(run), tempfile.TemporaryDirectory() as own:
+            if (home := self.folder(run)) is None:
+                for part in ("record", "judgements"):
+                    with contextlib.suppress(Exception):  # a run may have no judgement
+                        self._client.download_artifacts(run.info.run_id, part, own)
+                home = Path(own)
+            folder.adopt(home)
 
     def file(self, run: Any, name: str, scratch: Path) -> Path | None:
         """A file of a run's record, brought into `scratch` unless it lies on this machine; None where there is none of that name."""
         if (home := self.folder(run)) is not None:
-            return path if (path := home / "trial" / name).is_file() else None
+            return path if (path := home / "record" / name).is_file() else None
         run_id = run.info.run_id
-        if not any(file.path == f"trial/{name}" for file in self._client.list_artifacts(run_id, "trial")):
+        if not any(file.path == f"record/{name}" for file in self._client.list_artifacts(run_id, "record")):
             return None
-        return Path(self._client.download_artifacts(run_id, f"trial/{name}", str(scratch)))
+        return Path(self._client.download_artifacts(run_id, f"record/{name}", str(scratch)))
 
     def folder(self, run: Any) -> Path | None:
         """The artifacts of a run, where they lie on this machine: beside the database, wherever that was moved or is seen from, else as written."""
@@ -66,17 +89,37 @@ class Artifacts:
         beside = sqlite.artifacts_of(self._home, self._suite, run.info.run_id) if self._home else None
         return sqlite.folder_of(sqlite.home_of(uri, beside) if beside else uri)
 
-    def take(self, run_id: str, files: Path) -> None:
-        """Put files among the artifacts of a run."""
+    def take(self, run_id: str, files: Path, name: str) -> None:
+        """Put a folder of files among the artifacts of a run, under a name."""
         home = self.folder(self._client.get_run(run_id)) if self._home else None
         if home is None:
-            self._client.log_artifacts(run_id, str(files), "trial")
+            self._client.log_artifacts(run_id, str(files), name)
         else:
-            shutil.copytree(files, home / "trial", dirs_exist_ok=True)
+            shutil.copytree(files, home / name, dirs_exist_ok=True)
+
+    def _local(self, run: Any, scratch: Path, part: str, files: list[str]) -> Path:
+        """The folder in which `part` holds these files: on this machine already, or `scratch`, to which they are brought."""
+        if (home := self.folder(run)) is not None:  # a download would ask the store thrice a record
+            return home
+        scratch.mkdir(exist_ok=True)
+        known = {file.path for file in self._client.list_artifacts(run.info.run_id, part)}
+        for file in files:
+            if f"{part}/{file}" in known or file == HEAD:
+                self._client.download_artifacts(run.info.run_id, f"{part}/{file}", str(scratch))
+        return scratch
+
+    @contextlib.contextmanager
+    def _loss_told(self, run: Any) -> Iterator[None]:
+        """Any failure of what happens in here as one line that says what to do."""
+        try:
+            yield
+        except Exception as error:
+            lost = f"the artifacts of run {run.info.run_id} ({run.data.tags.get('title', run.data.tags.get('claim'))}) cannot be read"
+            raise UsageError(f"{lost}: {first_line(error)}; {self._mend(run.data.tags)}") from error
 
     def _mend(self, tags: Mapping[str, str]) -> str:
         """What to do about a run whose artifacts are lost."""
-        folder = RunDirs(self._suite, self._out).of(tags["trial_id"])
+        folder = RunDirs(self._suite, self._out).of(tags["run_id"])
         with contextlib.suppress(UsageError):
             if folder.attempt() == tags.get("attempt") and folder.read():
                 return f"its run directory is whole: `runner.py rebuild --out {shlex.quote(str(self._out))}` makes the database there anew from it"

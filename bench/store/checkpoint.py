@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import zlib
@@ -14,7 +15,7 @@ from torch import Tensor
 from bench.errors import UsageError
 
 
-class Damaged(ValueError):
+class CorruptCheckpoint(ValueError):
     """A checkpoint is not what was written, or is not there."""
 
 
@@ -26,7 +27,7 @@ def save(path: Path, tree: Any) -> None:
         TypeError: the tree holds something that is neither a tensor nor JSON.
     """
     tensors: dict[str, Tensor] = {}
-    text = json.dumps(_flatten(tree, tensors))
+    text = json.dumps(_flatten(tree, tensors, ""))
     write(path, tensors, {"tree": text, "sum": _sum(text, tensors)})
 
 
@@ -53,7 +54,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> Any:
     """Read what `save` wrote.
 
     Raises:
-        Damaged: no such file, or not every bit is as it was written.
+        CorruptCheckpoint: no such file, or not every bit is as it was written.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -65,8 +66,18 @@ def load(path: Path, device: torch.device | str = "cpu") -> Any:
         if metadata["sum"] != _sum(text, tensors):
             raise ValueError("its checksum does not hold")
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise Damaged(f"cannot read the checkpoint {path}: {error}") from error
+        raise CorruptCheckpoint(f"cannot read the checkpoint {path}: {error}") from error
     return _restore(json.loads(text), tensors)
+
+
+def content_hash(tree: Any) -> str:
+    """The SHA-256 of all that a tree holds; the bytes of its file are others each time, in the order of the header."""
+    tensors: dict[str, Tensor] = {}
+    digest = hashlib.sha256(json.dumps(_flatten(tree, tensors, "")).encode())
+    for key in sorted(tensors):
+        digest.update(f"{key} {tensors[key].dtype} {tuple(tensors[key].shape)}".encode())
+        digest.update(tensors[key].reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def _sum(text: str, tensors: dict[str, Tensor]) -> str:
@@ -88,15 +99,16 @@ def to(tree: Any, device: torch.device | str) -> Any:
     return [to(v, device) for v in tree] if isinstance(tree, list) else tree
 
 
-def _flatten(node: Any, tensors: dict[str, Tensor]) -> Any:
+def _flatten(node: Any, tensors: dict[str, Tensor], place: str) -> Any:
+    """The tree as JSON, its tensors taken out of it and named by their place, such as "method.G.0.weight"."""
     if isinstance(node, Tensor):
-        key = str(len(tensors))
+        key = place if place not in tensors else f"{place}#{len(tensors)}"
         tensors[key] = node.detach().cpu().contiguous().clone()
         return {"tensor": key}
     if isinstance(node, dict):
-        return {"dict": [[_flatten(k, tensors), _flatten(v, tensors)] for k, v in node.items()]}
+        return {"dict": [[_flatten(k, tensors, place), _flatten(v, tensors, f"{place}.{k}".lstrip("."))] for k, v in node.items()]}
     if isinstance(node, (list, tuple)):
-        return {type(node).__name__ if type(node) in (list, tuple) else "list": [_flatten(v, tensors) for v in node]}
+        return {type(node).__name__ if type(node) in (list, tuple) else "list": [_flatten(v, tensors, f"{place}.{i}") for i, v in enumerate(node)]}
     if node is None or isinstance(node, (bool, int, float, str)):
         return node
     raise TypeError(f"a {type(node).__name__} cannot be saved in a checkpoint: keep tensors, numbers, strings, lists and dicts on self")

@@ -16,7 +16,7 @@ from bench.text import first_line, path_of
 _LOCAL = "file://"
 
 
-class Depot:
+class CheckpointMirror:
     """The copies of one trial. There are none: it keeps to its own disk."""
 
     def fetch(self) -> None:
@@ -28,13 +28,13 @@ class Depot:
     def drop(self) -> None:
         """Delete the copies."""
 
-    def remarks(self) -> dict[str, str]:
+    def notes(self) -> dict[str, str]:
         """A mark on the trial where copies failed."""
         return {}
 
 
 @dataclasses.dataclass
-class Remote(Depot):
+class RemoteMirror(CheckpointMirror):
     """Copies at a URL.
 
     A copy that fails is no reason to stop: the file itself lies in `folder`, and a trial that finds none begins afresh and ends with the same bits.
@@ -42,12 +42,12 @@ class Remote(Depot):
     Attributes:
         folder: where the trial works.
         url: where its copies lie.
-        missed: what went wrong with them last; empty where nothing did.
+        last_error: what went wrong with them last; empty where nothing did.
     """
 
     folder: Path
     url: str
-    missed: str = ""
+    last_error: str = ""
 
     def fetch(self) -> None:  # noqa: D102
         if any(self.folder.rglob("checkpoint.safetensors")):
@@ -73,18 +73,18 @@ class Remote(Depot):
             if files.exists(root):
                 files.rm(root, recursive=True)
 
-    def remarks(self) -> dict[str, str]:  # noqa: D102
-        return {"checkpoints": self.missed} if self.missed else {}
+    def notes(self) -> dict[str, str]:  # noqa: D102
+        return {"checkpoints": self.last_error} if self.last_error else {}
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[tuple[Any, str]]:
         try:
             yield _open(self.url)
         except Exception as error:  # every kind of storage has its own
-            self.missed = f"its checkpoints could not all be copied to {self.url}: {first_line(error)}"
+            self.last_error = f"its checkpoints could not all be copied to {self.url}: {first_line(error)}"
 
 
-def whole(url: str) -> str:
+def normalise_url(url: str) -> str:
     """The URL of a place for copies: with its protocol, without a slash at its end.
 
     Raises:

@@ -6,17 +6,22 @@ import ast
 import functools
 import hashlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from bench.registry import ROOT
 
 
-def code_hash(part: Any) -> str:
-    """Sixteen hex digits over the file that defines `part` (a class, function or module) and everything it imports from this project."""
+def code_hash(part: Any, without: Collection[str] = ()) -> str:
+    """Sixteen hex digits over the file that defines `part` (a class, function or module) and everything it imports from this project.
+
+    Args:
+        part: whose code counts.
+        without: folders, such as `bench/metrics`, whose code and what only that imports does not count.
+    """
     seen: dict[Path, str] = {}
-    _visit(Path(inspect.getfile(part)).resolve(), seen)
+    _visit(Path(inspect.getfile(part)).resolve(), seen, tuple(ROOT / folder for folder in without))
     lines = sorted(f"{path.name}:{digest}" for path, digest in seen.items())
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
@@ -33,12 +38,12 @@ def tree_hash() -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def _visit(path: Path, seen: dict[Path, str]) -> None:
-    if path in seen:
+def _visit(path: Path, seen: dict[Path, str], without: tuple[Path, ...]) -> None:
+    if path in seen or any(folder in path.parents for folder in without):
         return
     seen[path], imports = _digest(path)
     for imported in imports:
-        _visit(imported, seen)
+        _visit(imported, seen, without)
 
 
 @functools.cache

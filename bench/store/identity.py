@@ -1,4 +1,4 @@
-"""What decides a result, by name. Trials with the same parts are the same trial; what differs names the reason to run again."""
+"""Ids. What decides a result is listed by name (see `bench.running.identify`); records with the same list are the same, what differs is a reason."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-_JUDGED = (
+_TABLE = (  # facts that all rows of a table share begin with one of these
     "tier",
     "task",
     "data.",
     "card.",
     "code.task",
+    "code.judging",
     "code.dataset.",
     "code.degradation.",
     "code.metric.",
@@ -19,18 +20,45 @@ _JUDGED = (
     "code.detector.",
     "code.segmenter.",
 )
+_SEEDS = ("seed", "training", "on_oom", "code.accumulation")  # what the trials of one row may differ in; one that ran in parts is marked
+_NAMED = 4  # changes; of the others that there are some
 
 
-def id_of(parts: Mapping[str, str]) -> str:
-    """Sixteen hex digits over the parts: the trial's id."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+def id_of(facts: Mapping[str, str]) -> str:
+    """Sixteen hex digits over the facts."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def row_of(parts: Mapping[str, str]) -> str:
+def row_of(facts: Mapping[str, str]) -> str:
     """The same for all trials that differ in the seed alone: they make one row of a table."""
-    return id_of({k: v for k, v in parts.items() if k not in ("seed", "on_oom", "code.accumulation")})  # a trial in parts is marked
+    return id_of({k: v for k, v in facts.items() if k not in _SEEDS})
 
 
-def protocol_of(parts: Mapping[str, str]) -> str:
+def protocol_of(facts: Mapping[str, str]) -> str:
     """The same for all trials that can stand in one table: the same question on the same data, judged alike."""
-    return id_of({k: v for k, v in parts.items() if k.startswith(_JUDGED)})
+    return id_of({k: v for k, v in facts.items() if k.startswith(_TABLE)})
+
+
+def describe_changes(before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    """What is new, gone or changed, in words: "hp.lr changed", "the metric lpips is new"; empty where nothing is."""
+    keys = [k for k in {**after, **before} if before.get(k) != after.get(k) and k != "training"]
+    parts = [_describe(key, before, after) for key in keys]
+    metrics = {key.removeprefix("card.") for key in keys if key.startswith("card.") and (key not in before or key not in after)}
+    told = list(dict.fromkeys(part for key, part in zip(keys, parts, strict=True) if not _follows(key, metrics)))
+    return ", ".join(told[:_NAMED]) + (" and others" if len(told) > _NAMED else "")
+
+
+def _describe(key: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    how = "is new" if key not in before else "is gone" if key not in after else "changed"
+    for start in ("card.", "code.metric."):
+        if key.startswith(start) and (start == "card." or how != "changed"):
+            return f"the metric {key.removeprefix(start)} {how}"
+    return f"{key} {how}"
+
+
+def _follows(key: str, metrics: set[str]) -> bool:
+    """Whether it only says once more that a metric came or went."""
+    if key in ("task.metrics", "task.profile") and metrics:
+        return True
+    kind, _, name = key.removeprefix("code.").partition(".")
+    return key.startswith("code.") and kind == "metric" and any(column.partition("[")[0] == name for column in metrics)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from bench.errors import UsageError
-from bench.store.mlflow_store import Away, Store
-from bench.store.record import Point, TrialRecord
+from bench.store.mlflow_store import Store, StoreUnavailable
+from bench.store.record import TrialRecord
 from bench.store.records import Records
-from bench.store.run_dir import Held, RunDir, RunDirs
+from bench.store.run_dir import Locked, RunDir, RunDirs
+from bench.store.stored import ClaimCheck, Point, Training
 
 _PAUSE = 30.0  # seconds before a store that did not answer is asked again
 _PATIENCE = 10.0  # times as long as it was waited for, at least: one that stalls takes a tenth of the time at most
@@ -41,67 +42,89 @@ class Ledger:
         self._missed, self._again = False, 0.0  # whether it is away, and when it is asked again
         self._connected()
 
-    def done(self) -> dict[str, dict[str, str]]:
-        """Trial id -> tags of every trial on record, oldest first; of the run directories while the store is away."""
-        return self._of(lambda records: records.done())
+    def runs(self) -> dict[str, dict[str, str]]:
+        """Run id -> tags of every run on record, oldest first; of the run directories while the store is away."""
+        return self._of(lambda records: records.runs())
+
+    def trials(self) -> dict[str, dict[str, str]]:
+        """Trial id -> tags of every judgement on record, oldest first; of the run directories while the store is away."""
+        return self._of(lambda records: records.trials())
 
     def read(self, trial_ids: Iterable[str]) -> list[TrialRecord]:
         """The records of these trials, in their order, of those that are found."""
         return self._of(lambda records: records.read(trial_ids))
 
-    def newest(self, trial_id: str) -> TrialRecord | None:
-        """The record of one trial, found without a look at the others; None where it is being replaced and no store holds it."""
-        with contextlib.suppress(IndexError):
-            if (record := self._ask(lambda store: store.newest(trial_id))) is not None:
-                return record
-        return next(iter(self.folders.read([trial_id])), None)
+    def claims(self, run_ids: Iterable[str]) -> list[ClaimCheck]:
+        """The records of these runs, which are checks of claims, of those that are found."""
+        ids = list(run_ids)
+        if (found := self._query(lambda store: store.claims(ids))) is not None:
+            return found
+        made = [self.folders.of(i).read() for i in ids if self.folders.of(i).attempt()]
+        return [check for check in made if isinstance(check, ClaimCheck)]
+
+    def facts(self, training_id: str, trial_id: str) -> tuple[dict[str, str], dict[str, str]]:
+        """What decided the weights and the scores of a trial on record. Raises UsageError where it cannot be read."""
+        with contextlib.suppress(UsageError):
+            folder = self.folders.of(training_id)
+            return folder.read(frames=False).facts, folder.read_judgement(trial_id, frames=False).facts
+        if (record := self._query(lambda store: store.newest(trial_id))) is None:
+            raise UsageError(f"trial {trial_id} cannot be read")
+        return record.training_facts, record.judging_facts
+
+    def bring(self, run_id: str) -> bool:
+        """Put the records of a run that only the store holds, weights and all, into its run directory. Returns whether there were any."""
+        folder = self.folders.of(run_id)
+        with contextlib.suppress(Locked, UsageError), folder.lock():
+            return bool(self._query(lambda store: store.bring(run_id, folder)))
+        return False
 
     @property
     def records(self) -> Records:
         """Where to read: the store, or the run directories while it is away."""
-        return self._ask(Store.itself) or self.folders
+        return self._query(Store.itself) or self.folders
 
-    def curves(self, record: TrialRecord, points: Sequence[Point]) -> None:
-        """Show the curves of a trial that is under way."""
-        self._ask(lambda store: store.curves(store.begin(record), points))
+    def curves(self, training: Training, points: Sequence[Point]) -> None:
+        """Show the curves of a training that is under way."""
+        self._query(lambda store: store.curves(store.begin(training), points))
 
     def put(self, folder: RunDir, wait: float = 10.0) -> bool:
-        """Take in the record of a run directory, unless the store holds it, or another runner has begun the trial afresh. Returns whether it did."""
-        with contextlib.suppress(Held), folder.held(wait):  # another runner may be putting it there just now
+        """Take in the records of a run directory that the store lacks, unless another runner has begun the run afresh. Returns whether it did."""
+        with contextlib.suppress(Locked), folder.lock(wait):  # another runner may be putting it there just now
             if folder.attempt() is not None:
                 try:
-                    record = folder.read()
-                except UsageError as error:
+                    folder.read()
+                    folder.drop_checkpoints()  # whoever wrote the record may have been killed before that
+                    return bool(self._query(lambda store: store.put(folder)))
+                except StoreUnavailable:
+                    raise
+                except UsageError as error:  # it is damaged
                     self._tell(str(error))
-                    return False
-                folder.drop_checkpoints()  # whoever wrote the record may have been killed before that
-                return bool(self._ask(lambda store: store.put(record, folder.results)))
         return False
 
     def sync(self) -> int:
-        """Take in every record that the store does not hold, oldest first. Returns how many there were."""
-        known = self._ask(lambda store: store.attempts())
-        missing = [trial_id for trial_id, attempt in self.folders.attempts().items() if known is not None and attempt not in known]
-        return sum(self.put(self.folders.of(trial_id), 0.0) for trial_id in missing)
+        """Take in every record that the store does not hold, oldest first. Returns how many runs that concerned."""
+        known = self._query(lambda store: store.attempts())
+        missing = [run_id for run_id, made in self.folders.attempts().items() if known is not None and not known.issuperset(made.values())]
+        return sum(self.put(self.folders.of(run_id), 0.0) for run_id in missing)
 
-    def note(self, trial_id: str, about: Mapping[str, str]) -> None:
+    def rename(self, trial_id: str, about: Mapping[str, str]) -> None:
         """Change what a suite says of a trial on record: its name and its place."""
-        self.folders.note(trial_id, about)
-        self._ask(lambda store: store.note(trial_id, about))
+        self.folders.rename(trial_id, about)
+        self._query(lambda store: store.rename(trial_id, about))
 
     def _of(self, question: Callable[[Records], _T]) -> _T:
-        answer = self._ask(question)
+        answer = self._query(question)
         return question(self.folders) if answer is None else answer
 
-    def _ask(self, question: Callable[[Store], _T]) -> _T | None:
+    def _query(self, question: Callable[[Store], _T]) -> _T | None:
         """The store's answer; None while it is away."""
         if (store := self._connected()) is None:
             return None
         asked = time.monotonic()
         try:
             return question(store)
-        except Away as error:
-            self._lose(error, asked)
+        except StoreUnavailable as error:
+            self._mark_unavailable(error, asked)
             return None
 
     def _connected(self) -> Store | None:
@@ -110,9 +133,9 @@ class Ledger:
             try:
                 self._store = Store(*self._where)
             except UsageError as error:
-                if not (self._opened or isinstance(error, Away)):
+                if not (self._opened or isinstance(error, StoreUnavailable)):
                     raise
-                self._lose(error, asked)
+                self._mark_unavailable(error, asked)
                 return None
             self._opened = True
             if self._missed:
@@ -122,7 +145,7 @@ class Ledger:
                     self._tell(f"the tracking store answers again: {count} results that had to wait have entered it")
         return self._store
 
-    def _lose(self, error: UsageError, asked: float) -> None:
+    def _mark_unavailable(self, error: UsageError, asked: float) -> None:
         """It does not answer what it was asked then; the user hears of it once."""
         if not self._missed:
             self._tell(f"{error}. Work goes on; results wait in {self.folders.uri} and follow when it answers, or with `runner.py sync`")

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError
-from bench.store.mlflow_store import Store, store_uri
+from bench.store.mlflow_store import Store, judgements_of, store_uri
 from bench.store.record import TrialRecord
 from bench.text import first_line
 
+_MOST = 50_000  # runs that are looked through
 _SHORTEST = 4  # letters of an id that may stand for it
 
 
@@ -30,35 +31,48 @@ def find(run: str, out: Path, tracking_uri: str | None, scratch: Path) -> TrialR
     """
     if not is_id(run):
         raise UsageError(f"{run!r} is neither a trial's id (16 hex digits, or the first {_SHORTEST} or more) nor an MLflow run's (32)")
-    found = _runs(run, out, tracking_uri)
-    if not found:
-        raise UsageError(f"no finished run {run} on record: `mlflow ui` shows every run with its id, and its trial's as the tag `trial_id`")
-    if len(found) > 1:
-        raise UsageError(f"{run} begins the ids of {len(found)} trials, {' and '.join(list(found)[:2])} among them: give more of it")
-    (named,) = found.values()
-    return Store(named.data.tags["suite"], out, tracking_uri).record(named, scratch)
+    named, tags = _found(run, out, tracking_uri)
+    return Store(tags["suite"], out, tracking_uri).files.trial(named, tags["trial_id"], tags, scratch)
 
 
 def weights(run: str, out: Path, tracking_uri: str | None, scratch: Path) -> Path | None:
     """The last weights of a run that `find` found, in a file, below `scratch` unless it lies on this machine; None where it left none."""
-    (named,) = _runs(run, out, tracking_uri).values()
-    return Store(named.data.tags["suite"], out, tracking_uri).files.file(named, "weights.safetensors", scratch)
+    named, tags = _found(run, out, tracking_uri)
+    return Store(tags["suite"], out, tracking_uri).files.file(named, "last.safetensors", scratch)
 
 
-def _runs(run: str, out: Path, tracking_uri: str | None) -> dict[str, Any]:
-    """Trial id -> the newest closed run, of those that the id may mean."""
+def _found(run: str, out: Path, tracking_uri: str | None) -> tuple[Any, dict[str, str]]:
+    """MLflow's run and the tags of the one judgement that an id means. Raises UsageError where it means none, or several."""
+    found: dict[str, tuple[Any, dict[str, str]]] = {}
+    for known in _closed(run, out, tracking_uri):  # newest first
+        whole = run in (known.info.run_id, known.data.tags.get("run_id")) or known.data.tags.get("run_id", "").startswith(run)
+        for trial_id, tags in judgements_of(known).items():
+            if whole or trial_id.startswith(run):
+                found.setdefault(trial_id, (known, {**known.data.tags, **tags}))
+    if not found:
+        raise UsageError(f"no finished run {run} on record: `mlflow ui` shows every run with its id, and its trials' as tags `judgement.ID`")
+    if len({tags["run_id"] for _, tags in found.values()}) > 1:
+        raise UsageError(f"{run} begins the ids of {len(found)} trials, {' and '.join(list(found)[:2])} among them: give more of it")
+    if len(found) > 1:
+        tests = ", ".join(f"{trial_id} ({tags['workload'] or tags['task']})" for trial_id, (_, tags) in found.items())
+        raise UsageError(f"the training {run} was judged {len(found)} times: name one by its own id: {tests}")
+    (pair,) = found.values()
+    return pair
+
+
+def _closed(run: str, out: Path, tracking_uri: str | None) -> list[Any]:
+    """The closed runs of MLflow among which an id is sought, newest first."""
     require_store(out, tracking_uri)
     from mlflow import MlflowClient
 
-    whose = f"attributes.run_id = '{run}'" if len(run) == 32 else f"tags.trial_id LIKE '{run}%'"
+    whose = f"attributes.run_id = '{run}' and " if len(run) == 32 else ""
     uri = store_uri(out, tracking_uri)
     try:
         client = MlflowClient(uri)
         experiments = [e.experiment_id for e in client.search_experiments(filter_string="name LIKE 'ganbench/%'")]
-        runs = client.search_runs(experiments, f"{whose} and attributes.status != 'RUNNING'") if experiments else []
+        return client.search_runs(experiments, f"{whose}attributes.status != 'RUNNING'", max_results=_MOST) if experiments else []
     except Exception as error:
         raise UsageError(f"cannot read the tracking store: {first_line(error)}; check --tracking-uri and --out") from error
-    return {r.data.tags["trial_id"]: r for r in reversed(runs) if {"trial_id", "suite"} <= r.data.tags.keys()}
 
 
 def is_id(text: str) -> bool:

@@ -1,8 +1,9 @@
-"""MLflow, the store of record: one run a trial, grouped by suite. Tables and pages are rebuilt from it alone."""
+"""MLflow, the store of record: one run a training with its judgements, grouped by suite. Tables and pages are rebuilt from it alone."""
 
 from __future__ import annotations
 
 import functools
+import json
 import logging
 import math
 import os
@@ -14,17 +15,20 @@ from typing import Any, ParamSpec, TypeVar
 from bench.errors import UsageError
 from bench.store import sqlite
 from bench.store.artifacts import Artifacts
-from bench.store.record import Point, TrialRecord
-from bench.store.records import Records, tags_at_end, tags_at_start
+from bench.store.record import TrialRecord
+from bench.store.records import Records, name_of, tags_at_start, tags_of_judgement, tags_of_run
+from bench.store.run_dir import RunDir
+from bench.store.stored import ClaimCheck, Judgement, Point, Run, Training
 from bench.text import encodable, first_line
 
+_JUDGED = "judgement."  # the tags of judgements begin with it
 _METRICS, _OTHERS = 800, 100  # metrics, parameters and tags in one call: MLflow allows 1000 in all, and 100 of the others
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-class Away(UsageError):
+class StoreUnavailable(UsageError):
     """The store does not answer. What it should have taken is not lost: see `bench.store.ledger`."""
 
 
@@ -52,7 +56,7 @@ def _answered(call: Callable[_P, _T]) -> Callable[_P, _T]:
         try:
             return call(*args, **kwargs)
         except (MlflowException, SQLAlchemyError, OSError) as error:
-            raise Away(f"the tracking store does not answer: {first_line(error)}") from error
+            raise StoreUnavailable(f"the tracking store does not answer: {first_line(error)}") from error
 
     return ask
 
@@ -69,14 +73,14 @@ class Store(Records):
             uri: another tracking server or database (default: MLFLOW_TRACKING_URI, else the local one).
 
         Raises:
-            Away: a server that does not answer.
+            StoreUnavailable: a server that does not answer.
             UsageError: the store cannot be opened; the message says which and why.
         """
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")  # seconds; MLflow's own two minutes are training time that is lost
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # the ledger asks again; MLflow would begin a run twice
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-        self._runs: dict[str, str] = {}  # trial -> its open run
+        self._open_runs: dict[str, str] = {}  # training -> its open run of MLflow
         self._logged: dict[str, int] = {}  # run -> last step whose curves are in the store
         self.uri = store_uri(out, uri)
         file = sqlite.file_of(self.uri)
@@ -103,9 +107,9 @@ class Store(Records):
         except Exception as error:
             reason = f"cannot open the tracking store {self.uri}: {first_line(error)}"
             if self.uri.startswith("http"):
-                raise Away(f"{reason}; check --tracking-uri") from error
+                raise StoreUnavailable(f"{reason}; check --tracking-uri") from error
             if "database is locked" in reason:
-                raise Away(reason) from error
+                raise StoreUnavailable(reason) from error
             mend = "; if it is damaged, `runner.py rebuild` makes it anew from the run directories" if self.uri.startswith("sqlite") else ""
             raise UsageError(f"{reason}; check --tracking-uri, or leave it out for a local one{mend}") from error
 
@@ -129,12 +133,12 @@ class Store(Records):
         return known
 
     @_answered
-    def begin(self, record: TrialRecord) -> str:
-        """Open the run of a trial that is under way, or take up the one that an interrupted attempt began. Returns the run id."""
-        if record.trial_id not in self._runs:
-            run_id = self._open(record, self._of(record.trial_id))
-            self._log(run_id, params=record.params)
-        return self._runs[record.trial_id]
+    def begin(self, run: Run) -> str:
+        """Open the run of a training that is under way, or take up the one that an interrupted attempt began. Returns MLflow's id of it."""
+        if run.id not in self._open_runs:
+            run_id = self._open(run, self._of(run.id))
+            self._log(run_id, params=run.params)
+        return self._open_runs[run.id]
 
     @_answered
     def curves(self, run_id: str, points: Sequence[Point]) -> None:
@@ -142,57 +146,103 @@ class Store(Records):
         self._log(run_id, metrics=self._new(run_id, points))
 
     @_answered
-    def put(self, record: TrialRecord, folder: Path) -> bool:
-        """Close the run of a trial: parameters, curves, scores and costs, its outcome as tags, the files of `folder` as artifacts.
+    def put(self, folder: RunDir) -> bool:
+        """Take in the records of a run directory: the run's own, and each judgement that is not here yet.
 
         Returns:
-            Whether it did; not where this attempt of the trial is closed already.
+            Whether there was any; not where these attempts are on record already.
         """
+        run = folder.read()
+        run_id, added = self._put_run(run, folder)
+        known = judgements_of(self.client.get_run(run_id))
+        for trial_id, attempt in folder.attempts().items():
+            if trial_id != run.id and known.get(trial_id, {}).get("judged") != attempt and isinstance(run, Training):
+                self._put_judgement(run_id, run, folder.read_judgement(trial_id), folder)
+                added = True
+        return added
+
+    def _put_run(self, run: Run, folder: RunDir) -> tuple[str, bool]:
+        """Close the run: parameters, curves, numbers, its outcome as tags, its files as artifacts. Returns its id, and whether it was open."""
+        if (run_id := self._open_runs.get(run.id)) is None:
+            runs = self._of(run.id)
+            for known in runs:
+                if known.data.tags.get("attempt") == run.attempt and known.info.status != "RUNNING":
+                    return str(known.info.run_id), False
+            run_id = self._open(run, runs)
+        self.files.take(run_id, folder.results, "record")
+        points = self._new(run_id, list(run.curves.itertuples(index=False, name=None))) if isinstance(run, Training) else []
+        numbers = self._numbers(run, {"summary": run.summary, "cost": run.costs})
+        self._log(run_id, run.params, points + numbers, tags_of_run(run))
+        self.client.set_terminated(run_id, "FAILED" if run.outcome == "failed" else "FINISHED")
+        del self._open_runs[run.id]
+        return run_id, True
+
+    def _put_judgement(self, run_id: str, training: Training, judgement: Judgement, folder: RunDir) -> None:
+        """Add a judgement to the run of its training: scores and costs as metrics, its files as artifacts, a tag that says whole what it is."""
+        self.files.take(run_id, folder.judged(judgement.id), f"judgements/{judgement.id}")
+        under = f"/{judgement.test}" if judgement.test else ""
+        groups = {"final": judgement.final, "best": judgement.best, "summary": judgement.summary, "cost": judgement.costs}
+        numbers = self._numbers(training, {f"{name}{under}": values for name, values in groups.items()})
+        self._log(run_id, metrics=numbers, tags=judgement.tags)
+        tags = tags_of_judgement(training, judgement)
+        self._log(run_id, tags={f"{_JUDGED}{judgement.id}": json.dumps(tags), "label": judgement.label, "workload": judgement.workload})
+
+    def _numbers(self, run: Run, groups: Mapping[str, Mapping[str, float]]) -> list[Any]:
         from mlflow.entities import Metric
 
-        if (run_id := self._runs.get(record.trial_id)) is None:
-            runs = self._of(record.trial_id)
-            if any(run.data.tags.get("attempt") == record.attempt and run.info.status != "RUNNING" for run in runs):
-                return False
-            run_id = self._open(record, runs)
-        self.files.take(run_id, folder)
-        groups = {"final": record.final, "best": record.best, "summary": record.summary, "cost": record.costs}
-        now, step = int(time.time() * 1000), int(record.summary.get("steps", 0))
-        scores = [Metric(_key(f"{group}/{k}"), v, now, step) for group, values in groups.items() for k, v in values.items()]
-        points = self._new(run_id, list(record.curves.itertuples(index=False, name=None)))
-        self._log(run_id, record.params, points + scores, tags_at_end(record))
-        self.client.set_terminated(run_id, "FAILED" if record.outcome == "failed" else "FINISHED")
-        del self._runs[record.trial_id]
-        return True
+        now, step = int(time.time() * 1000), int(run.summary.get("steps", 0))
+        return [Metric(_key(f"{group}/{k}"), v, now, step) for group, values in groups.items() for k, v in values.items()]
 
     @_answered
-    def note(self, trial_id: str, about: Mapping[str, str]) -> None:
-        """Change what a suite says of a trial on record: its name and its place. What came of it stays."""
-        from mlflow.entities import RunTag
-
-        run = self._newest(trial_id)
-        self.client.log_batch(run.info.run_id, tags=[RunTag(k, v) for k, v in about.items() if run.data.tags.get(k, "") != v])
+    def rename(self, trial_id: str, about: Mapping[str, str]) -> None:  # noqa: D102
+        run = self._judging(trial_id)
+        tags = judgements_of(run)[trial_id]
+        if any(tags.get(k, "") != v for k, v in about.items()):
+            self._log(run.info.run_id, tags={f"{_JUDGED}{trial_id}": json.dumps(tags | dict(about)), "label": about["label"]})
 
     @_answered
-    def done(self) -> dict[str, dict[str, str]]:
-        """Trial id -> tags of every closed run, oldest first."""
-        return {trial_id: run.data.tags for trial_id, run in self._closed().items()}
+    def runs(self) -> dict[str, dict[str, str]]:  # noqa: D102
+        return {run_id: run.data.tags for run_id, run in self._closed().items()}
+
+    @_answered
+    def trials(self) -> dict[str, dict[str, str]]:  # noqa: D102
+        found = {trial_id: tags for trial_id, (_, tags) in self._judged().items()}
+        return dict(sorted(found.items(), key=lambda item: (float(item[1]["ended"]), item[0])))
 
     @_answered
     def attempts(self) -> set[str]:
         """Every attempt that is closed here."""
-        return {run.data.tags.get("attempt", "") for run in self._search("attributes.status != 'RUNNING'")}
+        closed = self._search("attributes.status != 'RUNNING'")
+        return {run.data.tags.get("attempt", "") for run in closed} | {tags["judged"] for run in closed for tags in judgements_of(run).values()}
 
     @_answered
     def newest(self, trial_id: str) -> TrialRecord:
-        """The record of one trial that is on record, found without a look at the others."""
-        return self.record(self._newest(trial_id))
+        """The record of one trial that is on record."""
+        run = self._judging(trial_id)
+        return self.files.trial(run, trial_id, judgements_of(run)[trial_id])
 
     @_answered
-    def read(self, trial_ids: Iterable[str], scratch: Path | None = None) -> list[TrialRecord]:
-        """The records of these trials, in their order; those without a closed run are left out. A `scratch` folder brings the galleries along."""
+    def read(self, trial_ids: Iterable[str], scratch: Path | None = None) -> list[TrialRecord]:  # noqa: D102
+        judged = self._judged()
+        return [self.files.trial(judged[i][0], i, judged[i][1], scratch) for i in trial_ids if i in judged]
+
+    @_answered
+    def claims(self, run_ids: Iterable[str]) -> list[ClaimCheck]:
+        """The records of these runs, which are checks of claims."""
         runs = self._closed()
-        return [self.record(runs[i], scratch) for i in trial_ids if i in runs]
+        return [self.files.claim(runs[i]) for i in run_ids if i in runs]
+
+    @_answered
+    def bring(self, run_id: str, folder: RunDir) -> bool:
+        """Put the records of a closed run into its run directory; whether there is one."""
+        if (run := self._closed().get(run_id)) is None:
+            return False
+        self.files.bring(run, folder)
+        return True
+
+    def older(self) -> int:
+        """How many results of an earlier version are here, which are not read."""
+        return sum("trial_id" in run.data.tags for run in self._search("attributes.status != 'RUNNING'"))
 
     def _known(self) -> str:
         """The id of the experiment; empty where there is none yet. Raises UsageError where it was deleted."""
@@ -203,21 +253,20 @@ class Store(Records):
             self._experiment = str(known.experiment_id)
         return self._experiment
 
-    def _of(self, trial_id: str) -> list[Any]:
-        return self._search(f"tags.trial_id = '{trial_id}'")
+    def _of(self, run_id: str) -> list[Any]:
+        return self._search(f"tags.run_id = '{run_id}'")
 
-    def _open(self, record: TrialRecord, runs: Sequence[Any]) -> str:
-        """The run that is open among those of the trial, or a new one."""
-        for run in runs:
-            if run.info.status == "RUNNING":
-                run_id = str(run.info.run_id)
+    def _open(self, run: Run, runs: Sequence[Any]) -> str:
+        """The run that is open among those of the training, or a new one."""
+        for known in runs:
+            if known.info.status == "RUNNING":
+                run_id = str(known.info.run_id)
                 self._logged[run_id] = max((m.step for m in self.client.get_metric_history(run_id, "images")), default=-1)
                 break
         else:
             self._last = max(int(time.time() * 1000), self._last + 1)
-            name = f"{record.title} seed {record.seed}"
-            run_id = str(self.client.create_run(self.experiment, self._last, tags_at_start(record), name).info.run_id)
-        self._runs[record.trial_id] = run_id
+            run_id = str(self.client.create_run(self.experiment, self._last, tags_at_start(run), name_of(run)).info.run_id)
+        self._open_runs[run.id] = run_id
         return run_id
 
     def _new(self, run_id: str, points: Sequence[Point]) -> list[Any]:
@@ -241,19 +290,26 @@ class Store(Records):
             some, few = slice(i * _METRICS, (i + 1) * _METRICS), slice(i * _OTHERS, (i + 1) * _OTHERS)
             self.client.log_batch(run_id, metrics[some], settings[few], marks[few])
 
-    def _newest(self, trial_id: str) -> Any:
-        return self._search(f"tags.trial_id = '{trial_id}' and attributes.status != 'RUNNING'")[0]
-
     def _closed(self) -> dict[str, Any]:
+        """Run id -> the newest closed run of MLflow, oldest first."""
         runs: dict[str, Any] = {}
         for run in self._search("attributes.status != 'RUNNING'"):  # newest first
-            if run.data.tags.keys() >= {"trial_id", "outcome"}:  # others may log here too
-                runs.setdefault(run.data.tags["trial_id"], run)
+            if run.data.tags.keys() >= {"run_id", "kind", "outcome"}:  # others may log here too
+                runs.setdefault(run.data.tags["run_id"], run)
         return dict(reversed(runs.items()))
 
-    def record(self, run: Any, scratch: Path | None = None) -> TrialRecord:
-        """What one closed run of MLflow holds. Raises UsageError where its files cannot be read."""
-        return self.files.record(run, scratch)
+    def _judged(self) -> dict[str, tuple[Any, dict[str, str]]]:
+        """Trial id -> MLflow's run and the tags of the judgement, of those that judge the weights of the newest run of their training."""
+        newest, found = dict[str, str](), dict[str, tuple[Any, dict[str, str]]]()
+        for run in self._search("attributes.status != 'RUNNING'"):  # newest first
+            weights = newest.setdefault(run.data.tags.get("run_id", ""), run.data.tags.get("weights", ""))
+            for trial_id, tags in judgements_of(run).items():
+                if tags["judged_weights"] == weights:
+                    found.setdefault(trial_id, (run, {**run.data.tags, **tags}))
+        return found
+
+    def _judging(self, trial_id: str) -> Any:
+        return self._judged()[trial_id][0]
 
     def _search(self, query: str) -> list[Any]:
         found: list[Any] = []
@@ -266,6 +322,11 @@ class Store(Records):
             token = page.token
             if not token:
                 return found
+
+
+def judgements_of(run: Any) -> dict[str, dict[str, str]]:
+    """Trial id -> tags of the judgements of a run of MLflow."""
+    return {name.removeprefix(_JUDGED): json.loads(text) for name, text in run.data.tags.items() if name.startswith(_JUDGED)}
 
 
 def _key(text: str) -> str:

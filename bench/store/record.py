@@ -1,62 +1,33 @@
-"""What a trial leaves behind, as plain data: the store writes it, the report reads it, neither knows the other."""
+"""A trial as its readers see it: its training and a judgement of it in one, as plain data. The report reads it, and knows no store."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import json
-import math
-import os
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from bench.errors import UsageError
-from bench.suites.trial import title_of
+from bench.store.stored import CURVES, PER_IMAGE, Judgement, Outcome, Training, empty_frame, strict
+from bench.suites.trial import title_of, without_test
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Outcome = Literal["finished", "diverged", "failed", "skipped"]
-PER_IMAGE = ("column", "image", "value", "group")
-CURVES = ("key", "step", "images", "seconds", "value")
-_TILE = re.compile(r"(?<=.)@\d+,\d+$")
-Point = tuple[str, int, int, float, float]
-"""A point of a curve: key, step, images seen, training seconds, value."""
-
-FRAMES = {"per_image": PER_IMAGE, "curves": CURVES}  # kept as parquet beside record.json
-
-
-def _frame(columns: tuple[str, ...], rows: Any = ()) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame(list(rows), columns=list(columns))
+_FRAMES = ("per_image", "curves")
 
 
 @dataclasses.dataclass
 class TrialRecord:
-    """One method on one task with one seed at one tier.
+    """One method on one task with one seed at one tier, judged on one test set.
 
     Attributes:
-        label: the name of its row in a table; the trials of one label differ in the seed alone.
-        spec: the method's spec string with every option resolved.
-        trial_id: hash of everything that could change the result; `parts` is what was hashed.
-        reason: why the trial diverged, failed or was skipped; empty when it finished.
-        final: column -> test score of the last weights. best: the same at the step chosen on validation.
-        per_image: test scores of the last weights; columns `PER_IMAGE`; each image once a column, with the group that it belongs to: the
-            photograph, patient or video that it was taken from, its own name where it stands for itself.
-        curves: training losses ("train/...") and validation scores ("validation/..."); columns `CURVES`.
-        summary: auc (of the validation score over training), best_step, collapse_step, ...
-        costs: train_seconds, images_per_s, peak_memory_mb, parameters, gflops, ms_per_image.
-        cards: column -> `Card.to_json()`.
-        tags: marks on the row, such as {"oracle": "PSF"} for a method that was given the blur kernel; others stand under the table (`bench.store.remarks`).
+        trial_id: the judgement's id. training_id: that of what it judges.
+        training_facts: what decided the weights. judging_facts: what decided the scores of given weights.
+        outcome, reason: the training's where that did not finish, else the judgement's.
+        attempt: the training's. judged: the judgement's.
+        environment: where it was trained, and, as "judged_...", what was another where it was judged.
         gallery: folder of NN.json items with the pictures they name.
-        workload: the name of its table, where a suite has several.
-        role: "row"; or "tuning" or "sensitivity" for a trial that serves the row of its label: `final` is empty then, validation is all it saw.
-        tried: what such a trial tries: {"study": 0, "lr": 0.01}.
-        plan: the same for a row and the trials that serve it; empty where there are none.
-        attempt: a name of its own for every time that a trial was run to its end, so that no result enters a store twice.
-        ended: when that was, in Unix seconds.
+
+    The others are explained in `bench.store.stored`.
     """
 
     suite: str
@@ -68,12 +39,14 @@ class TrialRecord:
     trial_id: str
     outcome: Outcome
     reason: str = ""
+    training_id: str = ""
     params: dict[str, str] = dataclasses.field(default_factory=dict)
-    parts: dict[str, str] = dataclasses.field(default_factory=dict)
+    training_facts: dict[str, str] = dataclasses.field(default_factory=dict)
+    judging_facts: dict[str, str] = dataclasses.field(default_factory=dict)
     final: dict[str, float] = dataclasses.field(default_factory=dict)
     best: dict[str, float] = dataclasses.field(default_factory=dict)
-    per_image: pd.DataFrame = dataclasses.field(default_factory=functools.partial(_frame, PER_IMAGE))
-    curves: pd.DataFrame = dataclasses.field(default_factory=functools.partial(_frame, CURVES))
+    per_image: pd.DataFrame = dataclasses.field(default_factory=lambda: empty_frame(PER_IMAGE))
+    curves: pd.DataFrame = dataclasses.field(default_factory=lambda: empty_frame(CURVES))
     summary: dict[str, float] = dataclasses.field(default_factory=dict)
     costs: dict[str, float] = dataclasses.field(default_factory=dict)
     cards: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
@@ -81,16 +54,28 @@ class TrialRecord:
     tags: dict[str, str] = dataclasses.field(default_factory=dict)
     gallery: Path | None = None
     workload: str = ""
+    test: str = ""
     role: str = "row"
     tried: dict[str, float] = dataclasses.field(default_factory=dict)
     plan: str = ""
     attempt: str = ""
+    judged: str = ""
     ended: float = 0.0
 
     @property
     def title(self) -> str:
         """Its name among all trials of a run, but for the seed."""
         return title_of(self.workload, self.label, self.role, self.tried)
+
+    @property
+    def base_workload(self) -> str:
+        """The suite's own name of its workload, that of its test set aside."""
+        return without_test(self.workload, self.test)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """All that decided the result."""
+        return {**self.training_facts, **self.judging_facts}
 
     @property
     def trained(self) -> bool:
@@ -104,96 +89,29 @@ class TrialRecord:
 
     def head(self) -> dict[str, Any]:
         """All but the frames as strict JSON values; numbers that are not finite become the strings "nan", "inf" and "-inf"."""
-        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in FRAMES}
+        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in _FRAMES}
         return {k: strict(v) for k, v in (plain | {"gallery": str(self.gallery) if self.gallery else None}).items()}
 
     def to_json(self) -> dict[str, Any]:
         """The head, and the frames as lists of their columns."""
-        return self.head() | {name: strict(getattr(self, name).to_dict("list")) for name in FRAMES}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> TrialRecord:
-        """The record that `to_json` wrote."""
-        import pandas as pd
-
-        numbers = {k: {c: float(v) for c, v in data.get(k, {}).items()} for k in ("final", "best", "summary", "costs", "tried")}
-        frames = {k: pd.DataFrame(data[k]).astype({"value": float}) for k in FRAMES}
-        frames["per_image"] = _with_groups(frames["per_image"])
-        return cls(**(data | numbers | frames | {"gallery": Path(data["gallery"]) if data["gallery"] else None}))
+        return self.head() | {name: strict(getattr(self, name).to_dict("list")) for name in _FRAMES}
 
 
-def _with_groups(frame: pd.DataFrame) -> pd.DataFrame:
-    """Scores that were recorded before groups were: a tile, `photo@top,left`, belongs to its photo, any other image to itself."""
-    return frame if "group" in frame else frame.assign(group=[_TILE.sub("", name) for name in frame["image"]])
+def join(training: Training, judgement: Judgement, gallery: Path | None = None) -> TrialRecord:
+    """A training and a judgement of it as one record."""
+    ended = training if training.outcome != "finished" else judgement
+    where = judgement.environment.items()
+    return TrialRecord(
+        suite=training.suite, task=judgement.task, label=judgement.label, spec=training.spec, seed=training.seed, tier=training.tier,
+        trial_id=judgement.id, training_id=training.id, outcome=ended.outcome, reason=ended.reason, params=training.params,
+        training_facts=training.facts, judging_facts=judgement.facts, final=judgement.final, best=judgement.best, per_image=judgement.per_image, curves=training.curves,
+        summary={**training.summary, **judgement.summary}, costs={**training.costs, **judgement.costs}, cards=judgement.cards,
+        environment={**training.environment, **{f"judged_{k}": v for k, v in where if training.environment.get(k) != v}},
+        tags={**training.tags, **judgement.tags}, gallery=gallery, workload=judgement.workload, test=judgement.test, role=judgement.role,
+        tried=judgement.tried, plan=judgement.plan, attempt=training.attempt, judged=judgement.attempt, ended=judgement.ended,
+    )  # fmt: skip
 
 
 def sampling_error(column: str) -> str:
     """The key in `summary` of the standard error that the luck of its samples gives a score."""
     return f"sampling_error/{column}"
-
-
-def strict(value: Any) -> Any:
-    """The value with every number that JSON cannot hold turned into a string."""
-    if isinstance(value, dict):
-        return {str(k): strict(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [strict(v) for v in value]
-    return str(float(value)) if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def write_record(record: TrialRecord, folder: Path) -> None:
-    """A record as files: per_image.parquet, curves.parquet, and record.json, which comes last: where it stands, all do.
-
-    Raises:
-        UsageError: the disk is full or the folder cannot be written.
-    """
-    try:
-        for name in FRAMES:
-            getattr(record, name).to_parquet(folder / f"{name}.parquet")
-    except OSError as error:
-        raise _cannot_write(folder, error) from error
-    write_head(record, folder)
-
-
-def write_head(record: TrialRecord, folder: Path) -> None:
-    """All but the frames, as record.json; an earlier one stays whole until the new one is.
-
-    Raises:
-        UsageError: the disk is full or the folder cannot be written.
-    """
-    data = record.head() | {"gallery": None}
-    part = folder / "record.json.part"
-    try:
-        part.write_text(json.dumps(data, indent=1, allow_nan=False), encoding="utf-8")
-        os.replace(part, folder / "record.json")
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise _cannot_write(folder, error) from error
-
-
-def _cannot_write(folder: Path, error: OSError) -> UsageError:
-    return UsageError(f"cannot write the record {folder}: {error}; free some space or give another --out, then run the same command again")
-
-
-def read_record(folder: Path) -> TrialRecord:
-    """The record that `write_record` wrote, its gallery included."""
-    import pandas as pd
-
-    data = read_head(folder)
-    record = TrialRecord.from_json(data | {name: pd.read_parquet(folder / f"{name}.parquet") for name in FRAMES})
-    record.gallery = folder / "gallery" if (folder / "gallery").is_dir() else None
-    return record
-
-
-def read_head(folder: Path) -> dict[str, Any]:
-    """What record.json says: all but the frames.
-
-    Raises:
-        OSError: there is none.
-        ValueError: it is damaged.
-    """
-    data: dict[str, Any] = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    fields = {f.name: f.default is f.default_factory for f in dataclasses.fields(TrialRecord) if f.name not in FRAMES}  # whether it must be there
-    if not isinstance(data, dict) or data.keys() - fields.keys() or any(needed and name not in data for name, needed in fields.items()):
-        raise ValueError(f"{folder / 'record.json'} is no record of a trial")
-    return data

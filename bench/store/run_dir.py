@@ -1,4 +1,4 @@
-"""The folder of a trial, OUT/SUITE/trials/ID: checkpoints while it runs, its record afterwards. One process at a time works in it."""
+"""The folder of a run, OUT/SUITE/trials/ID: checkpoints while it trains, its record and its judgements afterwards. One process at a time works in it."""
 
 from __future__ import annotations
 
@@ -7,42 +7,45 @@ import dataclasses
 import io
 import shutil
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from bench.errors import UsageError
-from bench.store.record import FRAMES, TrialRecord, read_head, read_record, write_head, write_record
-from bench.store.records import Records, noted, tags_at_end, tags_at_start
+from bench.store.record import TrialRecord, join
+from bench.store.records import Records, renamed, tags_of_judgement, tags_of_run
+from bench.store.stored import ClaimCheck, Judgement, Run, Stored, Training, read_head, read_judgement, read_run, write, write_head
 from bench.text import one_line
 
-_LOCK = "lock"
+_LOCK, _RECORD, _JUDGEMENTS = "lock", "record", "judgements"
 _NAMED = 10.0  # seconds that a new name waits for whoever works on a trial
 
 
-class Held(Exception):
-    """Another process works on this trial."""
+class Locked(Exception):
+    """Another process works in this folder."""
 
 
 @dataclasses.dataclass(frozen=True)
 class RunDir:
-    """The folder of one trial. `record/record.json` is written last: where it stands, the record is whole."""
+    """The folder of one run. The record.json of a record is written last: where it stands, the record is whole."""
 
     path: Path
 
     @property
     def results(self) -> Path:
-        """The files of the record."""
-        return self.path / "record"
+        """The files of the run's record."""
+        return self.path / _RECORD
+
+    def judged(self, trial_id: str) -> Path:
+        """The files of a judgement."""
+        return self.path / _JUDGEMENTS / trial_id
 
     @contextlib.contextmanager
-    def held(self, wait: float = 0.0) -> Iterator[None]:
+    def lock(self, wait: float = 0.0) -> Iterator[None]:
         """Keep other processes out, waiting so many seconds for one that is in; the system frees the folder when this one dies, however it dies.
 
         Raises:
-            Held: another process is in it.
+            Locked: another process is in it.
             UsageError: it cannot be made.
         """
         from filelock import FileLock, Timeout
@@ -52,7 +55,7 @@ class RunDir:
             lock = FileLock(self.path / _LOCK)
             lock.acquire(timeout=wait)
         except Timeout as error:
-            raise Held(str(self.path)) from error
+            raise Locked(str(self.path)) from error
         except OSError as error:
             raise UsageError(f"cannot work in {self.path}: {error.strerror}; give another --out") from error
         try:
@@ -60,80 +63,123 @@ class RunDir:
         finally:
             lock.release()
 
+    # -- what lies here
     def attempt(self) -> str | None:
         """The name of the attempt whose record lies here; None where there is no whole record."""
+        return _attempt(self.results)
+
+    def attempts(self) -> dict[str, str]:
+        """Id -> attempt of every whole record here, the run's own first."""
+        found = [_whole(file) for file in (self.results, *sorted(self.path.glob(f"{_JUDGEMENTS}/*")))]
+        return {record.id: record.attempt for record in found if record}
+
+    def read(self, *, frames: bool = True) -> Run:
+        """The record of the run.
+
+        Raises:
+            UsageError: it is damaged, or of another version.
+        """
+        with self._damage_told(self.results):
+            return read_run(self.results, frames=frames)
+
+    def read_training(self) -> Training:
+        """The record of the run, which is a training. Raises like `read`."""
+        run = self.read()
+        if not isinstance(run, Training):
+            raise UsageError(f"{self.path} holds a {run.kind}, not a training")
+        return run
+
+    def read_judgement(self, trial_id: str, *, frames: bool = True) -> Judgement:
+        """One judgement. Raises like `read`."""
+        with self._damage_told(self.judged(trial_id)):
+            return read_judgement(self.judged(trial_id), frames=frames)
+
+    def read_trial(self, trial_id: str) -> TrialRecord:
+        """The training and a judgement of it. Raises like `read`."""
+        gallery = self.judged(trial_id) / "gallery"
+        return join(self.read_training(), self.read_judgement(trial_id), gallery if gallery.is_dir() else None)
+
+    @contextlib.contextmanager
+    def _damage_told(self, folder: Path) -> Iterator[None]:
         try:
-            return str(read_head(self.results)["attempt"])
-        except (OSError, ValueError, KeyError):  # the last: one of an older version
-            return None
+            yield
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise UsageError(
+                f"the record in {folder} is damaged ({one_line(str(error))}): it does not count; run it again, with --fresh where it is on record"
+            ) from error
 
-    def clear(self) -> None:
-        """Forget what came of the trial, and its checkpoints."""
-        self._delete_all_but(_LOCK)
-
-    def close(self, record: TrialRecord) -> None:
-        """Write the record, then drop the checkpoints: the last weights are among its files.
+    # -- what is put here
+    def close(self, run: Run) -> None:
+        """Write the record of the run, then drop the checkpoints, and judgements of weights that are no more.
 
         Raises:
             UsageError: the disk is full or the folder cannot be written.
         """
-        write_record(record, self.results)
+        write(run, self.results)
         self.drop_checkpoints()
+        if isinstance(run, Training):
+            for folder in self.path.glob(f"{_JUDGEMENTS}/*"):
+                judgement = _whole(folder)
+                if not (isinstance(judgement, Judgement) and judgement.weights == run.weights):
+                    shutil.rmtree(folder)
+
+    def judge(self, judgement: Judgement) -> None:
+        """Write a judgement. Raises like `close`."""
+        write(judgement, self.judged(judgement.id))
 
     def drop_checkpoints(self) -> None:
         """Delete them, those on parts of the batch and one that a kill cut short too."""
-        self._delete_all_but(_LOCK, self.results.name)
+        self._delete_all_but(_LOCK, _RECORD, _JUDGEMENTS)
+
+    def clear(self) -> None:
+        """Forget what came of the run, and its checkpoints; judgements stay, of which `close` keeps those that hold."""
+        self._delete_all_but(_LOCK, _JUDGEMENTS)
 
     def _delete_all_but(self, *names: str) -> None:
         for entry in self.path.glob("*"):
             if entry.name not in names:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
-    def read(self) -> TrialRecord:
-        """The record, its gallery included.
-
-        Raises:
-            UsageError: it is damaged.
-        """
-        try:
-            return read_record(self.results)
-        except (OSError, ValueError) as error:
-            raise UsageError(
-                f"the record in {self.path} is damaged ({one_line(str(error))}): it does not count; run it again, with --fresh where it is on record"
-            ) from error
-
+    # -- copies
     def pack(self) -> bytes:
-        """The files of the record in one archive, for a machine that does not see this disk."""
+        """The files of all records here in one archive, for a machine that does not see this disk."""
         with io.BytesIO() as packed:
             with tarfile.open(fileobj=packed, mode="w") as archive:
-                archive.add(self.results, arcname=".")
+                for name in (_RECORD, _JUDGEMENTS):
+                    if (self.path / name).is_dir():
+                        archive.add(self.path / name, arcname=name)
             return packed.getvalue()
 
-    def unpack(self, packed: bytes) -> None:
-        """Put such an archive here, in place of what came of the trial before.
+    def unpack(self, packed: bytes, replaces: Collection[str] = ()) -> None:
+        """Take the records of such an archive. See `adopt`."""
+        with tempfile.TemporaryDirectory(prefix="ganbench-") as folder:
+            with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+                archive.extractall(folder, filter="data")
+            self.adopt(Path(folder), replaces)
+
+    def adopt(self, source: Path, replaces: Collection[str] = ()) -> None:
+        """Copy the records of a folder laid out like this one: the run's and its judgements, each where there is none here or one of `replaces`.
 
         Raises:
             UsageError: the disk is full or the folder cannot be written.
         """
-
-        def write(part: Path) -> None:
-            with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-                archive.extractall(part, filter="data")
-
-        self._replace(write)
-
-    def adopt(self, files: Path) -> None:
-        """Put a copy of such files here, in place of what came of the trial before. Raises like `unpack`."""
-        self._replace(lambda part: shutil.copytree(files, part))
-
-    def _replace(self, write: Callable[[Path], object]) -> None:
-        part = self.path / "record.part"
+        names = [name for name in (_RECORD, *(f"{_JUDGEMENTS}/{f.name}" for f in source.glob(f"{_JUDGEMENTS}/*"))) if (source / name).is_dir()]
         try:
-            self.clear()
-            write(part)
-            part.rename(self.results)
+            for name in names:
+                if (here := _attempt(self.path / name)) is None or here in replaces:
+                    self._copy(source / name, self.path / name)
         except OSError as error:
-            raise UsageError(f"cannot write the record {self.results}: {error}; free some space or give another --out") from error
+            raise UsageError(f"cannot write the record {self.path}: {error}; free some space or give another --out") from error
+
+    def _copy(self, source: Path, target: Path) -> None:
+        if target == self.results:
+            self.clear()
+        part = self.path / "record.part"
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(source, part)
+        shutil.rmtree(target, ignore_errors=True)
+        target.parent.mkdir(exist_ok=True)
+        part.rename(target)
 
 
 class RunDirs(Records):
@@ -143,41 +189,57 @@ class RunDirs(Records):
         self.folder = out / suite / "trials"
         self.uri = str(self.folder)
 
-    def of(self, trial_id: str) -> RunDir:
-        """The folder of a trial, whether it is there or not."""
-        return RunDir(self.folder / trial_id)
+    def of(self, run_id: str) -> RunDir:
+        """The folder of a run, whether it is there or not."""
+        return RunDir(self.folder / run_id)
 
-    def attempts(self) -> dict[str, str]:
-        """Trial id -> its attempt, oldest first, of every whole record."""
-        return {folder.path.name: head["attempt"] for folder, head in self._heads() if head.get("attempt")}
+    def attempts(self) -> dict[str, dict[str, str]]:
+        """Run id -> the attempts of its records (id -> attempt), oldest run first, of every run with a whole record."""
+        return {folder.path.name: folder.attempts() for folder, _ in self._runs()}
 
-    def done(self) -> dict[str, dict[str, str]]:
-        """Trial id -> tags, oldest first."""
-        records = (_without_frames(head) for _, head in self._heads())
-        return {r.trial_id: tags_at_start(r) | tags_at_end(r) for r in records}
+    def runs(self) -> dict[str, dict[str, str]]:  # noqa: D102
+        return {run.id: tags_of_run(run) for _, run in self._runs()}
 
-    def read(self, trial_ids: Iterable[str], scratch: Path | None = None) -> list[TrialRecord]:
-        """The records of these trials; galleries stay where they are."""
-        return [self.newest(i) for i in trial_ids if (self.of(i).results / "record.json").is_file()]
+    def trials(self) -> dict[str, dict[str, str]]:  # noqa: D102
+        found = [(run, judgement) for folder, run in self._runs() if isinstance(run, Training) for judgement in self._judgements(folder)]
+        found = sorted(found, key=lambda pair: (pair[1].ended, pair[1].id))
+        return {judgement.id: tags_of_run(run) | tags_of_judgement(run, judgement) for run, judgement in found}
 
-    def newest(self, trial_id: str) -> TrialRecord:
-        """The record of one trial."""
-        return self.of(trial_id).read()
+    def read(self, trial_ids: Iterable[str], scratch: Path | None = None) -> list[TrialRecord]:  # noqa: D102
+        where = {file.name: RunDir(file.parents[1]) for file in self.folder.glob(f"*/{_JUDGEMENTS}/*") if _attempt(file)}
+        return [where[i].read_trial(i) for i in trial_ids if i in where and where[i].attempt()]
 
-    def note(self, trial_id: str, about: Mapping[str, str]) -> None:
-        """Change the name and place of a trial, where its record lies here."""
-        folder = self.of(trial_id)
-        if folder.attempt() is not None:
-            with contextlib.suppress(Held, FileNotFoundError), folder.held(_NAMED):  # another process is at it, or has begun it afresh meanwhile
-                write_head(noted(_without_frames(read_head(folder.results)), about), folder.results)
+    def rename(self, trial_id: str, about: Mapping[str, str]) -> None:  # noqa: D102
+        for file in self.folder.glob(f"*/{_JUDGEMENTS}/{trial_id}"):
+            with contextlib.suppress(Locked, OSError, ValueError), RunDir(file.parents[1]).lock(_NAMED):  # it may be begun afresh meanwhile
+                write_head(renamed(read_judgement(file, frames=False), about), file)
 
-    def _heads(self) -> list[tuple[RunDir, dict[str, Any]]]:
-        found = []
-        for file in self.folder.glob("*/record/record.json"):
-            with contextlib.suppress(OSError, ValueError):  # another process clears it just now; or a disk lost it
-                found.append((RunDir(file.parent.parent), read_head(file.parent)))
-        return sorted(found, key=lambda pair: (pair[1].get("ended", 0.0), pair[0].path.name))
+    def older(self) -> int:
+        """How many results of an earlier version lie here, which are not read."""
+        count = 0
+        for file in self.folder.glob(f"*/{_RECORD}/record.json"):
+            with contextlib.suppress(OSError, ValueError):
+                count += "kind" not in read_head(file.parent)
+        return count
+
+    def _runs(self) -> list[tuple[RunDir, Run]]:
+        found = [(RunDir(file.parents[1]), _whole(file.parent)) for file in self.folder.glob(f"*/{_RECORD}/record.json")]
+        runs = [(folder, run) for folder, run in found if isinstance(run, (Training, ClaimCheck))]
+        return sorted(runs, key=lambda pair: (pair[1].ended, pair[1].id))
+
+    def _judgements(self, folder: RunDir) -> list[Judgement]:
+        found = [_whole(file) for file in folder.path.glob(f"{_JUDGEMENTS}/*")]
+        return [judgement for judgement in found if isinstance(judgement, Judgement)]
 
 
-def _without_frames(head: dict[str, Any]) -> TrialRecord:
-    return TrialRecord.from_json(head | {name: pd.DataFrame(columns=list(columns)) for name, columns in FRAMES.items()})
+def _whole(folder: Path) -> Stored | None:
+    """The record in a folder, without its frames; None where there is none, or it is damaged or of another version."""
+    with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+        record = (read_run if folder.name == _RECORD else read_judgement)(folder, frames=False)
+        return record if record.attempt else None
+    return None
+
+
+def _attempt(folder: Path) -> str | None:
+    record = _whole(folder)
+    return record.attempt if record else None

@@ -22,7 +22,7 @@ _MOST = 100_000  # trials of a grid that are listed at all
 def expand(
     suite: Suite, tier: TierName, *, methods: Sequence[str] = (), seeds: Sequence[int] | None = None, overrides: Sequence[str] = ()
 ) -> list[Trial]:
-    """The rows of a suite at a tier, tables outermost, then methods, axes and seeds.
+    """The rows of a suite at a tier, tables outermost, then methods, axes, seeds and test sets.
 
     Args:
         suite: the suite.
@@ -48,7 +48,7 @@ def expand(
     given, trials = grid.overrides(overrides, rows), []
     with said_by():
         asked = [t for t in suite.tables if (t.name, "") in given]
-        tasks = {t.name: _task(t, shared[t.name] | _own(level, t).task | given[t.name, ""]) for t in asked}
+        tasks = {t.name: _tasks(t, shared[t.name] | _own(level, t).task | given[t.name, ""]) for t in asked}
     for row in rows:
         change, known = _own(level, row.table), registry.settings(registry.find("method", row.spec.name))
         defaults = {k: v for k, v in level.hp.items() if k in known} | level.methods.get(row.spec.name, {}) | change.hp
@@ -59,7 +59,10 @@ def expand(
             spec = check_method(Spec(row.spec.name, {**defaults, **row.spec.options, **row.crossed, **for_method}))
         label, evaluations = grid.label(row, for_method), change.evaluations or level.evaluations
         drawn = chosen if seeds is not None or _is_trained(row.spec.name) else chosen[:1]
-        trials += [Trial(suite.name, tasks[row.table.name], label, spec, seed, tier, evaluations, row.table.name) for seed in drawn]
+        trials += [
+            Trial(suite.name, task, label, spec, seed, tier, evaluations, "/".join(filter(None, (row.table.name, test))), test)
+            for seed in drawn for test, task in tasks[row.table.name]
+        ]  # fmt: skip
     count = collections.Counter((f"{t.workload}/{t.label}".strip("/"), t.seed) for t in trials)
     if twice := [name for name, n in count.items() if n > 1]:
         raise UsageError(f"suite {suite.name!r}: {twice[0][0]} with seed {twice[0][1]} is asked for twice")
@@ -127,6 +130,18 @@ def _shared(tables: Sequence[Table | Workload], of_tier: Mapping[str, Any]) -> d
     known = {t.name: registry.settings(registry.find("task", parse(t.task).name)) for t in tables}
     somewhere = {key for keys in known.values() for key in keys}
     return {name: {k: v for k, v in of_tier.items() if k in keys or k not in somewhere} for name, keys in known.items()}
+
+
+def _tasks(table: Table | Workload, options: Mapping[str, Any]) -> list[tuple[str, Spec]]:
+    """(name of the test set, task) for each that a list of them names; without a list the task is one, and its test set needs no name."""
+    tests = {**parse(table.task).options, **options}.get("test")
+    if not isinstance(tests, (list, tuple)):
+        return [("", _task(table, options))]
+    specs = [parse(str(test)) for test in tests]
+    names = [spec.name if sum(spec.name == other.name for other in specs) == 1 else str(spec) for spec in specs]
+    if not names or len(set(names)) < len(names):
+        raise UsageError(f"test = {list(tests)}: name at least one test set, and none twice")
+    return [(name, _task(table, {**options, "test": str(spec)})) for name, spec in zip(names, specs, strict=True)]
 
 
 def _task(table: Table | Workload, options: Mapping[str, Any]) -> Spec:

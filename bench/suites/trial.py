@@ -18,7 +18,8 @@ class Trial:
 
     Attributes:
         label: the name of its row; of a trial that tunes or varies a row, that row's.
-        workload: the name of its table, where the suite has several.
+        workload: the name of its table, where there are several.
+        test: the name of its test set, where there are several; the last part of the table's name.
         role: what it is for; all but rows are scored on the validation split alone.
         tried: of a trial that is no row, what it tries: {"study": 0, "lr": 0.01}.
         plan: the same for a row and the trials that tune and vary it; empty where there are none.
@@ -33,6 +34,7 @@ class Trial:
     tier: str
     evaluations: int
     workload: str = ""
+    test: str = ""
     role: Role = "row"
     tried: Mapping[str, float] = dataclasses.field(default_factory=dict)
     plan: str = ""
@@ -44,9 +46,19 @@ class Trial:
         return int(getattr(registry.find("method", self.spec.name).HP(**self.spec.options), "steps", 0))
 
     @property
+    def base_workload(self) -> str:
+        """The suite's own name of its workload, that of its test set aside."""
+        return without_test(self.workload, self.test)
+
+    @property
     def title(self) -> str:
         """Its name among all trials of a run, but for the seed."""
         return title_of(self.workload, self.label, self.role, self.tried)
+
+
+def without_test(workload: str, test: str) -> str:
+    """The name of a table without that of its test set: "digits/set5" -> "digits", "set5" -> ""."""
+    return workload.removesuffix(test).removesuffix("/") if test else workload
 
 
 def title_of(workload: str, label: str, role: str, tried: Mapping[str, float]) -> str:

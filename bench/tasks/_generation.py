@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
-from typing import ClassVar, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -35,12 +35,20 @@ class Generation(Task):
     """Learn a distribution from samples. A subclass has the data and the default networks."""
 
     verb: ClassVar[str] = "sample"
+    judging_options: ClassVar[frozenset[str]] = frozenset({"metrics"})
 
     data: str
     samples: int = param(1000, "drawn from a method and, at most, from the test split, to be compared")
     metrics: tuple[str, ...] = param((), "of sets of samples; the first one chooses the best step")
     watched: int = param(1, "how many metrics, from the first, are computed in validation")
     z_dim: int = param(64, "entries of a latent")
+
+    @classmethod
+    @override
+    def training_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """And the metrics that are watched, of which the first chooses the best weights."""
+        watched = {"metrics": tuple(options["metrics"])[: options.get("watched", cls.watched)]} if options.get("metrics") else {}
+        return super().training_options(options) | watched
 
     def __post_init__(self) -> None:
         if self.samples < 2 or self.z_dim < 1 or not 1 <= self.watched <= len(self.metrics):

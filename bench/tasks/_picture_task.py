@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from typing_extensions import override
 
@@ -27,14 +27,23 @@ class PictureTask(Task):
     """Base of tasks that show pictures to a method and score what it returns. A subclass opens the data and calls the metrics."""
 
     verb: ClassVar[str] = "restore"
+    judging_options: ClassVar[frozenset[str]] = frozenset({"test", "pictures", "metrics"})
 
     data: str
+    test: str = param("", "data set to be judged on; empty: the test split of `data`")
     pictures: int = param(0, "test pictures at most, evenly spread; 0: all")
     metrics: tuple[str, ...] = param((), "the first one chooses the best step")
     on_corrupt: Literal["refuse", "skip"] = param(
         "refuse",
         "refuse: stop at a corrupt file, by name; skip: leave it out, which the record says",
     )
+
+    @classmethod
+    @override
+    def training_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """And the first metric, as the profile means it: it chooses the best weights."""
+        first = {"metrics": tuple(options["metrics"])[:1]} if options.get("metrics") else {}
+        return super().training_options(options) | first | {k: v for k, v in options.items() if k == "profile"}
 
     # -- what a subclass has
     def _split(self, split: Split) -> PictureSet:
@@ -60,14 +69,19 @@ class PictureTask(Task):
         """Lines about pictures that were opened and then left out; it grows as splits are used."""
         return []
 
+    def data_of(self, split: Split) -> str:
+        """The data set that a split is of."""
+        return self.test if self.test and split == "test" else self.data
+
     # -- what decides a result
     @override
     def fingerprint(self) -> dict[str, str]:
-        return {f"{self.data}/{s}": self._split(s).fingerprint for s in SPLITS}
+        return {f"{self.data_of(s)}/{s}": self._split(s).fingerprint for s in SPLITS}
 
     @override
     def components(self) -> list[tuple[str, str]]:
-        return [("dataset", self.data), *(("metric", spec) for spec in self.metric_specs().values())]
+        sets = [("dataset", spec) for spec in dict.fromkeys([self.data, self.test]) if spec]
+        return [*sets, *(("metric", spec) for spec in self.metric_specs().values())]
 
     @override
     def cards(self) -> dict[str, Card]:

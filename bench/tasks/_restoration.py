@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -31,6 +32,8 @@ class Restoration(PictureTask):
 
     Training uses the data set's own training split, or the bundled photos where it has none; validation likewise.
     """
+
+    judging_options: ClassVar[frozenset[str]] = PictureTask.judging_options | {"profile"}
 
     data: str = param("photos", "data set to test on, and to train on where it has a training split")
     crop: int = param(256, "side of training crops, pixels")
@@ -107,7 +110,7 @@ class Restoration(PictureTask):
     # -- data, read when first needed
     @override
     def _split(self, split: Split) -> PictureSet:
-        return self._filled(self.data, split, self._instead)
+        return self._filled(self.data_of(split), split, self._instead)
 
     @property
     def _instead(self) -> str:

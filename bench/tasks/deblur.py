@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -45,6 +45,8 @@ class Deblur(Restoration):
     Training uses the data set's own training split, or the bundled photos where it has none, mixed with digit scenes.
     """
 
+    judging_options: ClassVar[frozenset[str]] = Restoration.judging_options | {"scenes", "detection"}
+
     blur: str = param("motion_blur[max_len=60,noise=0.008]", "degradation of pictures that come without a blurred version")
     kernels: int = param(4096, "blur kernels to train with")
     scenes_data: str = param("digit_scenes[train=512]", "data set of the scenes")
@@ -57,6 +59,12 @@ class Deblur(Restoration):
         super().__post_init__()
         if not 0 <= self.scene_share <= 1 or self.scenes < 0 or self.kernels < 1:
             raise ValueError("scene_share must be in [0, 1], scenes >= 0, kernels >= 1")
+
+    @classmethod
+    @override
+    def training_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """And no detection."""
+        return super().training_options(options) | {"scenes": 0}
 
     # -- what decides a result
     @property
@@ -73,10 +81,9 @@ class Deblur(Restoration):
 
     @override
     def components(self) -> list[tuple[str, str]]:
-        own = [*super().components(), ("degradation", self.blur)]
-        if not self.scenes:
-            return own
-        return [*own, ("dataset", self.scenes_data), ("metric", self.detection), ("detector", self._judge().metric.detector)]
+        scenes = [("dataset", self.scenes_data)] if self.scenes or self.scene_share else []
+        judges = [("metric", self.detection), ("detector", self._judge().metric.detector)] if self.scenes else []
+        return [*super().components(), ("degradation", self.blur), *scenes, *judges]
 
     @override
     def cards(self) -> dict[str, Card]:

@@ -95,7 +95,7 @@ class Landscape(Minimise):
         )
 
     @override
-    def gallery(self, method: Method, folder: Path) -> None:
+    def portray_training(self, method: Method, folder: Path) -> None:
         """The path of the descent (from where it was last resumed) over contour lines."""
         point = method.minimise()  # type: ignore[attr-defined]
         path = torch.stack([*point.trail.points, point.w.detach()]).cpu()

@@ -159,7 +159,7 @@ class Saliency(PictureTask):
     # -- data, read when first needed
     @override
     def _split(self, split: Split) -> PictureSet:
-        return refuse_empty(self._open(self.data, split), self.data, self.root, split, self.on_corrupt)
+        return refuse_empty(self._open((data := self.data_of(split)), split), data, self.root, split, self.on_corrupt)
 
     @functools.cache  # noqa: B019 (a task lives as long as its process)
     def _open(self, data: str, split: Split) -> PictureSet:

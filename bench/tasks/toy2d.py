@@ -125,7 +125,7 @@ class Toy2D(Generation):
         return values
 
     @override
-    def gallery(self, method: Method, folder: Path) -> None:
+    def portray_training(self, method: Method, folder: Path) -> None:
         """The film of training (from where it was last resumed), beside real points."""
         if frames := self._films.get(method):
             real = self._film.frame(self.real("test", _POINTS))

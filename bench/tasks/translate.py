@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -43,6 +43,8 @@ class Translate(Restoration):
     domains, only sets are compared.
     """
 
+    judging_options: ClassVar[frozenset[str]] = Restoration.judging_options | {"set_metrics", "segmentation"}
+
     data: str = param("photo_edges", "pairs, or two domains")
     direction: Literal["AtoB", "BtoA"] = param("AtoB", "which side is observed, and which is the target")
     load: int = param(
@@ -55,6 +57,13 @@ class Translate(Restoration):
         "of the made pictures as a set beside the true ones",
     )
     segmentation: str = param("", '"fcn_score[...]": read labels in the made pictures')
+
+    @classmethod
+    @override
+    def training_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """And the first metric of sets, which chooses where there are no pairs."""
+        first = {"set_metrics": tuple(options["set_metrics"])[:1]} if options.get("set_metrics") else {}
+        return super().training_options(options) | first
 
     @override
     def __post_init__(self) -> None:
@@ -151,7 +160,7 @@ class Translate(Restoration):
         return PictureSet(names, load, f"{a.fingerprint}, {b.fingerprint}", [*a.skipped, *b.skipped, *more])
 
     def _opened(self, split: Split, domain: str = "") -> PictureSet:
-        spec = parse(self.data)
+        spec = parse(self.data_of(split))
         spec = Spec(spec.name, {**spec.options, "domain": domain}) if domain else spec
         return refuse_empty(open_split(str(spec), self.root, split, self.on_corrupt), str(spec), self.root, split, self.on_corrupt)
 

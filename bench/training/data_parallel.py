@@ -49,33 +49,33 @@ def follow(method: Method, stream: Stream) -> None:
         ValueError: the batch cannot be shared out evenly.
     """
     joined = False
-    while (word := _spread(None, method.device)) is not None:
+    while (message := _broadcast(None, method.device)) is not None:
         if not joined:  # once, though it may train several times: an initialiser that looks at data rehearses
             _join(method)
             joined = True
-        state, stream.drawn = word
+        state, stream.drawn = message
         method.load_state(checkpoint.to(state, method.device))
         updates = method.train(_Share(stream))
         while True:
             torch.manual_seed(mix(stream.seed, _OWN, dist.get_rank(), method.t))  # a function of the update, so that nothing needs saving
-            if next(updates, None) is None or not _spread(None, method.device):
+            if next(updates, None) is None or not _broadcast(None, method.device):
                 break
 
 
-def dismiss(device: torch.device) -> None:
+def stop_followers(device: torch.device) -> None:
     """The leader's last word: there is nothing more to follow."""
-    _spread(None, device)
+    _broadcast(None, device)
 
 
 def _lead(method: Method, train: Callable[[Iterator[Any]], Iterator[Logs]], stream: Stream) -> Iterator[Logs]:
-    _spread((checkpoint.to(method.state(), "cpu"), stream.drawn), method.device)
+    _broadcast((checkpoint.to(method.state(), "cpu"), stream.drawn), method.device)
     for logs in train(_Share(stream)):
         try:
             yield logs
         except GeneratorExit:  # the trial stops before its last update
-            _spread(False, method.device)
+            _broadcast(False, method.device)
             raise
-        _spread(True, method.device)
+        _broadcast(True, method.device)
 
 
 def _join(method: Method) -> None:
@@ -113,7 +113,7 @@ class _Share(Iterator[Any]):
         return dataclasses.replace(batch, **{f.name: v[mine] for f in dataclasses.fields(batch) if isinstance(v := getattr(batch, f.name), Tensor)})
 
 
-def _spread(word: Any, device: torch.device) -> Any:
+def _broadcast(word: Any, device: torch.device) -> Any:
     """The leader's word, on every rank."""
     words = [word]
     with _all_there():

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,9 +17,10 @@ from bench.errors import Unavailable, UsageError
 from bench.evaluation import evaluation_mode
 from bench.method import Logs, Method
 from bench.store import checkpoint
-from bench.store.record import Point
+from bench.store.stored import Point
 from bench.stream import Stream
 from bench.training import history
+from bench.training.progress import Progress
 from bench.training.time_limit import time_limit
 
 _BEST = "best.safetensors"
@@ -38,16 +39,6 @@ class Interrupted(Exception):
     """The user asked to stop; everything is saved."""
 
 
-class Watcher(Protocol):
-    """Who looks on while a method trains."""
-
-    def update(self, step: int, images_per_s: float, values: dict[str, float]) -> None:
-        """Called once a window of updates."""
-
-    def curves(self, points: Sequence[Point]) -> None:
-        """Called at every validation with all points so far."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """How a training run is watched and bounded."""
@@ -64,8 +55,8 @@ class Plan:
 class Training:
     """One method in training. `run` trains from where the last checkpoint left off."""
 
-    def __init__(self, method: Method, stream: Stream, validate: Callable[[], dict[str, float]], plan: Plan, watcher: Watcher) -> None:
-        self.method, self.stream, self.validate, self.plan, self.watcher = method, stream, validate, plan, watcher
+    def __init__(self, method: Method, stream: Stream, validate: Callable[[], dict[str, float]], plan: Plan, progress: Progress) -> None:
+        self.method, self.stream, self.validate, self.plan, self.progress = method, stream, validate, plan, progress
         self.steps: int = getattr(method.hp, "steps", 0)
         self.window = min(max(self.steps // 200, 1), 50)  # updates averaged into one point of a curve
         self.milestones = {math.ceil(k * self.steps / plan.evaluations) for k in range(1, plan.evaluations + 1)}
@@ -171,11 +162,11 @@ class Training:
         """Put the method into its best state on validation.
 
         Raises:
-            Damaged: the file is not, or not of that update: a run that was killed then went on in another way, as none does on the CPU without a cap.
+            CorruptCheckpoint: the file is not, or not of that update: a run that was killed then went on in another way, as none does on the CPU without a cap.
         """
         tree = checkpoint.load(self.plan.folder / _BEST, self.stream.task.device)
         if tree["t"] != self.best_step():
-            raise checkpoint.Damaged(f"{_BEST} is of update {tree['t']}, not {self.best_step()}")
+            raise checkpoint.CorruptCheckpoint(f"{_BEST} is of update {tree['t']}, not {self.best_step()}")
         self.method.load_state(tree["method"])
 
     def _resume(self) -> bool:
@@ -209,7 +200,7 @@ class Training:
         self._lap()
         self.pending = []
         self._record({f"train/{k}": v for k, v in values.items()})
-        self.watcher.update(self.method.t, self.images / max(self.spent, 1e-9), values)
+        self.progress.update(self.method.t, self.images / max(self.spent, 1e-9), values)
 
     def _diverged(self, otherwise: str) -> Diverged:
         """At the first update since the last point that logged a value which is not finite; where all are, what is not is called `otherwise`."""
@@ -227,7 +218,7 @@ class Training:
             if not math.isfinite(value) and not history.is_perfect(value, directions.get(key)):
                 raise Diverged(self.method.t, f"validation/{key}")
         self._record({f"validation/{k}": v for k, v in scores.items()})
-        self.watcher.curves(self.points)
+        self.progress.curves(self.points)
         self.history.append((self.method.t, next(iter(scores.values()))))
         if self.best_step() == self.method.t:
             self._keep(_BEST, {"t": self.method.t, "method": self.method.state()})

@@ -16,25 +16,25 @@ T = TypeVar("T")
 _HALVED = "batch_"  # folders of checkpoints begin with it
 
 
-class TooLargeToJudge(Exception):
+class EvaluationOutOfMemory(Exception):
     """Memory ran out in an evaluation."""
 
 
 @contextlib.contextmanager
-def judged() -> Iterator[None]:
+def evaluation_memory_guard() -> Iterator[None]:
     """Where memory runs out in here, no smaller training batch helps.
 
     Raises:
-        TooLargeToJudge: it did.
+        EvaluationOutOfMemory: it did.
     """
     try:
         yield
     except torch.OutOfMemoryError as error:
         what = "in evaluation, where a smaller training batch does not help: lower the task's tile or samples with --set, or give --device cpu"
-        raise TooLargeToJudge(f"{_said(error)} {what}") from error
+        raise EvaluationOutOfMemory(f"{_said(error)} {what}") from error
 
 
-def until_it_fits(train: Callable[[int, Path], T], batch: int, folder: Path, on_oom: OnOOM) -> T:
+def retry_with_smaller_batch(train: Callable[[int, Path], T], batch: int, folder: Path, on_oom: OnOOM) -> T:
     """What `train` returns, given the size of its micro-batches and a folder for its checkpoints.
 
     It is given the whole batch first and, each time that memory runs out, the largest part of it that is at most half of the last; each part has a

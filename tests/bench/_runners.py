@@ -13,7 +13,14 @@ from pathlib import Path
 import pytest
 import torch
 
-MOMENTS = {"training": "checkpoint.safetensors", "judging": "record/weights.safetensors", "record": "record/*.parquet", "store": "record/record.json"}
+MOMENTS = {
+    "training": "checkpoint.safetensors",
+    "weights": "record/last.safetensors",
+    "record": "record/*.parquet",
+    "judging": "record/record.json",
+    "judgement": "judgements/*/*.parquet",
+    "store": "judgements/*/record.json",
+}
 """What a trial is about to do when the newest such file in its folder is new."""
 
 PRELOAD = ["bench.commands.run", "mlflow.store.tracking.sqlalchemy_store", "reports.render", "methods.restoration.unet", "datasets.photos"]

@@ -97,7 +97,7 @@ def test_a_truncated_file_is_one_clear_error(tmp_path, keep):
     file = tmp_path / "x.safetensors"
     checkpoint.save(file, TREE)
     file.write_bytes(file.read_bytes()[:keep])
-    with pytest.raises(checkpoint.Damaged, match=f"cannot read the checkpoint {file}: "):
+    with pytest.raises(checkpoint.CorruptCheckpoint, match=f"cannot read the checkpoint {file}: "):
         checkpoint.load(file)
 
 
@@ -114,7 +114,7 @@ def test_a_flipped_bit_is_seen(tmp_path, place):
     data = bytearray(file.read_bytes())
     data[int(place * len(data))] ^= 1
     file.write_bytes(data)
-    with pytest.raises(checkpoint.Damaged):
+    with pytest.raises(checkpoint.CorruptCheckpoint):
         checkpoint.load(file)
 
 
@@ -125,7 +125,7 @@ def test_other_files_are_refused(tmp_path, other):
         safetensors.torch.save_file({"a": torch.ones(1)}, file)
     elif other == "pickle":
         torch.save({"a": torch.ones(1)}, file)
-    with pytest.raises(checkpoint.Damaged, match="cannot read the checkpoint"):
+    with pytest.raises(checkpoint.CorruptCheckpoint, match="cannot read the checkpoint"):
         checkpoint.load(file)
 
 

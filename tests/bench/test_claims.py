@@ -239,14 +239,14 @@ def test_a_second_runner_waits_for_the_claim_that_another_is_at_and_takes_its_re
     @claim(place="", statement="", predicted="", how="")
     def last():  # while the second is at it, the first is done
         checked.append("last")
-        check_claims._write(shared, claims.Checked("holds", 0.1, (("", 1.0, 1.0),), FIGURES, "by the other"), check_claims.tree_hash(), folder)
+        folder.close(check_claims._record(shared, claims.Checked("holds", 0.1, (("", 1.0, 1.0),), FIGURES, "by the other"), check_claims.tree_hash()))
         other.close()
         return Finding({"": (1.0, 1.0)}, FIGURES)
 
     board(shared, last)
     monkeypatch.setattr(check_claims, "_WAIT", 0.01)
-    folder = RunDirs("claims", tmp_path).of(check_claims.id_of(check_claims._parts(shared, check_claims.tree_hash())))
-    other.enter_context(folder.held())
+    folder = RunDirs("claims", tmp_path).of(check_claims.id_of(check_claims._facts(shared, check_claims.tree_hash())))
+    other.enter_context(folder.lock())
     assert check_claims.run("quick", [], tmp_path, None, False) == 0
     assert checked == ["last"]
     text = capsys.readouterr().out

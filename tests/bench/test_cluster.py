@@ -9,24 +9,28 @@ import types
 from pathlib import Path
 
 import pytest
+from _jobs import job_of
 
 import runner
 from bench.errors import UsageError
-from bench.running import trial
+from bench.running import job as running
 from bench.scheduling import ray_engine, ray_worker
-from bench.scheduling.scheduler import Job
-from bench.store.identity import id_of
-from bench.store.run_dir import Held
+from bench.store.run_dir import Locked
 from bench.training.loop import Interrupted
 
 
 @pytest.fixture
 def job(tiny):
     (tiny_trial,) = tiny.trials(methods=["unet"])
-    parts = trial.identify(tiny_trial, tiny.settings)
-    folder = trial.folder_of(tiny_trial, id_of(parts), tiny.settings)
-    folder.path.mkdir(parents=True)
-    return Job(0, tiny_trial, parts, None)
+    job = job_of(tiny_trial, tiny.settings)
+    running.folder_of(job, tiny.settings).path.mkdir(parents=True)
+    return job
+
+
+def with_other_code(job):
+    """What decides the job, on a node whose code is another."""
+    (identity,) = job.identities
+    return dataclasses.replace(identity, training=identity.training | {"code.method": "0" * 16})
 
 
 @pytest.mark.fault(
@@ -35,17 +39,16 @@ def job(tiny):
     expected="refused in one line that names the difference",
 )
 def test_a_node_with_other_code_or_data_is_refused(tiny, job, monkeypatch):
-    ray_worker._same_place(job, tiny.settings)
-    there = {**job.parts, "code.method": "0" * 16}
-    monkeypatch.setattr(trial, "identify", lambda *args: there)
-    said = rf"node \S+ would compute something else: code\.method is 0{{16}} there, {job.parts['code.method']} here: give it the same"
+    ray_worker._check_same_environment(job, tiny.settings)
+    monkeypatch.setattr(ray_worker, "identify", lambda *args: with_other_code(job))
+    said = rf"node \S+ would compute something else: code\.method is 0{{16}} there, {job.identities[0].training['code.method']} here: give it the same"
     with pytest.raises(UsageError, match=said):
-        ray_worker._same_place(job, tiny.settings)
+        ray_worker._check_same_environment(job, tiny.settings)
 
 
 def test_a_trial_starts_only_on_a_node_like_the_runners(tiny, job, monkeypatch):
-    monkeypatch.setattr(ray_worker.Messenger, "tell", lambda self: None)
-    monkeypatch.setattr(trial, "identify", lambda *args: {**job.parts, "code.method": "0" * 16})
+    monkeypatch.setattr(ray_worker.RemoteProgress, "tell", lambda self: None)
+    monkeypatch.setattr(ray_worker, "identify", lambda *args: with_other_code(job))
     refused = ray_worker.work(job, tiny.settings, None)
     assert isinstance(refused, UsageError)
     assert "would compute something else" in str(refused)
@@ -53,7 +56,7 @@ def test_a_trial_starts_only_on_a_node_like_the_runners(tiny, job, monkeypatch):
 
 def test_a_node_that_does_not_see_the_output_folder_is_refused(tiny, job, tmp_path):
     with pytest.raises(UsageError, match=r"node \S+ does not see .*: give an --out on storage that all nodes share"):
-        ray_worker._same_place(job, dataclasses.replace(tiny.settings, out=tmp_path / "elsewhere"))
+        ray_worker._check_same_environment(job, dataclasses.replace(tiny.settings, out=tmp_path / "elsewhere"))
 
 
 @pytest.fixture
@@ -91,30 +94,30 @@ def ray(monkeypatch):
 
 
 def test_a_trial_that_another_runner_is_at_is_looked_at_again(tiny, job, ray):
-    record = trial.blank(job.trial, tiny.settings)
-    ray[:] = [Held("taken"), Held("taken"), record]
-    assert list(ray_engine._run(1, ray_engine._Gpus(0.0), [job], tiny.settings, lambda: False, lambda job: None)) == [(job, record)]
-    ray[:] = [Held("taken"), Held("taken"), record]
+    records = ["of its trials"]
+    ray[:] = [Locked("taken"), Locked("taken"), records]
+    assert list(ray_engine._run(1, ray_engine._Gpus(0.0), [job], tiny.settings, lambda: False, lambda job: None)) == [(job, records)]
+    ray[:] = [Locked("taken"), Locked("taken"), records]
     with pytest.raises(Interrupted):  # the user asked to stop: whoever is at it goes on with it
         list(ray_engine._run(1, ray_engine._Gpus(0.0), [job], tiny.settings, lambda: True, lambda job: None))
-    assert ray[-1:] == [record]
+    assert ray[-1:] == [records]
 
 
 def test_a_trial_whose_machine_was_told_to_stop_begins_again(tiny, job, ray):
-    record = trial.blank(job.trial, tiny.settings)
-    ray[:] = [Interrupted(), record]
-    assert list(ray_engine._run(1, ray_engine._Gpus(0.0), [job], tiny.settings, lambda: False, lambda job: None)) == [(job, record)]
+    records = ["of its trials"]
+    ray[:] = [Interrupted(), records]
+    assert list(ray_engine._run(1, ray_engine._Gpus(0.0), [job], tiny.settings, lambda: False, lambda job: None)) == [(job, records)]
 
 
 def test_news_is_told_once_a_second_and_only_the_newest(monkeypatch):
     told = []
-    messenger = ray_worker.Messenger(None, 7)
-    monkeypatch.setattr(messenger, "tell", lambda: told.append(dict(messenger.news)) or setattr(messenger, "told", time.monotonic()))
+    progress = ray_worker.RemoteProgress(None, 7)
+    monkeypatch.setattr(progress, "tell", lambda: told.append(dict(progress.news)) or setattr(progress, "told", time.monotonic()))
     for step in range(100):
-        messenger.update(step, 1.0, {"loss": 0.5})
-        messenger.stopped()
+        progress.update(step, 1.0, {"loss": 0.5})
+        progress.stopped()
     assert told == [{"update": (0, 1.0, {"loss": 0.5})}]
-    assert messenger.news == {"update": (99, 1.0, {"loss": 0.5})}
+    assert progress.news == {"update": (99, 1.0, {"loss": 0.5})}
 
 
 def test_rays_folder_has_a_short_name(tmp_path, monkeypatch):

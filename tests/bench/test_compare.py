@@ -11,7 +11,8 @@ from bench.commands import compare
 from bench.commands.compare import Side
 from bench.errors import UsageError
 from bench.statistics import effects, paired
-from bench.store.record import PER_IMAGE, TrialRecord
+from bench.store.record import TrialRecord
+from bench.store.stored import PER_IMAGE
 from runner import main
 
 CARD = {"metric": "psnr", "definition": "d", "unit": "dB", "higher_is_better": True, "protocol": {"border": 0}, "hash": "a1"}
@@ -22,7 +23,7 @@ def record(label, seed, scores, *, images=True, **changes):
     rows = [("psnr", f"i{i}", float(v), f"i{i}") for i, v in enumerate(scores)] if images else []
     fields = {
         "final": {"psnr": float(np.mean(scores))}, "per_image": pd.DataFrame(rows, columns=list(PER_IMAGE)), "cards": {"psnr": CARD},
-        "parts": {"method": label, "hp.lr": "0.1", "seed": str(seed), "card.psnr": "a1", "data.photos": "f00", "code.method": label, "torch": "2.15"},
+        "training_facts": {"method": label, "hp.lr": "0.1", "seed": str(seed), "card.psnr": "a1", "data.photos": "f00", "code.method": label, "torch": "2.15"},
         "environment": {"python": "3.11", "device": "cpu"},
     }  # fmt: skip
     return TrialRecord("deblur", "deblur[]", label, label, seed, "quick", f"{label}{seed}", "finished", **(fields | changes))
@@ -108,7 +109,7 @@ def test_below_six_pairs_there_is_no_verdict():
 def test_two_protocols_are_told_and_not_tested():
     other = CARD | {"protocol": {"border": 4}, "hash": "b2"}
     a = side("a", [np.arange(8.0) + 1])
-    b = Side("b", [record("b", 0, np.arange(8.0), cards={"psnr": other}, parts=a.records[0].parts | {"card.psnr": "b2"})])
+    b = Side("b", [record("b", 0, np.arange(8.0), cards={"psnr": other}, training_facts=a.records[0].training_facts | {"card.psnr": "b2"})])
     (d,) = compare.differences(a, b)
     assert d.verdict == "no verdict: two protocols (see cards)"
     assert compare.what_differs(a, b) == {"cards": ["psnr: border = 0 | 4"]}
@@ -155,7 +156,7 @@ def test_rows_that_are_alike_are_rarely_told_apart(rng, images):
 
 def test_what_differs_by_kind():
     a, b = side("a", [np.arange(8.0)] * 2), side("b", [np.arange(8.0)])
-    b.records[0].parts |= {"hp.lr": "0.2", "data.photos": "f01"}
+    b.records[0].training_facts |= {"hp.lr": "0.2", "data.photos": "f01"}
     b.records[0].environment["python"] = "3.12"
     found = compare.what_differs(a, b)
     assert found["settings"] == ["hp.lr: 0.1 | 0.2", "method: a | b", "seeds: 0, 1 | 0"]

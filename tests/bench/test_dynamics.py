@@ -297,7 +297,7 @@ def test_diagnose_looks_at_the_recorded_weights(runs, monkeypatch):
     seen = []
     monkeypatch.setattr(diagnose, "_print", lambda console, game, spectrum: seen.append(game))
     main(["diagnose", trials["gan"], "--out", str(out), "--samples", "5"])
-    (path,) = (path for path in out.rglob("weights.safetensors") if trials["gan"] in str(path))
+    (path,) = (path for path in out.rglob("last.safetensors") if trials["gan"] in str(path))
     recorded = load_file(path)
     weights = torch.cat([w.flatten() for w in seen[0]._weights])
     assert weights.dtype == torch.float64

@@ -7,8 +7,7 @@ import signal
 import pytest
 
 from bench.errors import UsageError
-from bench.scheduling import scheduler
-from bench.store.identity import id_of
+from bench.scheduling import planner, scheduler
 from bench.training.loop import Interrupted
 
 WAITING = '''"""Waits for a file.
@@ -48,8 +47,8 @@ def edited(bench, old, new):
 
 def test_the_first_run_runs_all_in_order(ran):
     _, records, seen = ran
-    assert seen.started == [("identity", ""), ("unet", "")]
-    assert seen.ended == [("identity", "finished"), ("unet", "finished")]
+    assert seen.jobs == [("identity", ""), ("unet", "")]
+    assert seen.ends == [("identity", "finished"), ("unet", "finished")]
     assert [r.label for r in records] == ["identity", "unet"]
     assert [step for step, _ in seen.updates] == [1, 2, 3, 4]
     assert seen.judged[-1] == (2, 2)
@@ -57,69 +56,69 @@ def test_the_first_run_runs_all_in_order(ran):
 
 def test_a_second_run_does_nothing_and_tells_the_same(continued, ran):
     records, seen = continued.run()
-    assert (seen.started, seen.updates, seen.judged) == ([], [], [])
+    assert (seen.jobs, seen.updates, seen.judged) == ([], [], [])
     for again, first in zip(records, ran[1], strict=True):
         assert again.to_json() == first.to_json() | {"gallery": None}
 
 
 def test_a_changed_hyper_parameter_runs_the_method_that_has_it(continued):
     _, seen = edited(continued, "steps = 4", "steps = 3").run()
-    assert seen.started == [("unet", "hp.steps changed")]
+    assert seen.jobs == [("unet", "trains again: hp.steps changed")]
 
 
 def test_a_changed_data_option_runs_all(continued):
     _, seen = edited(continued, "pictures=2", "pictures=3").run()
-    assert seen.started == [("identity", "task.pictures changed"), ("unet", "task.pictures changed")]
+    assert seen.jobs == [("identity", "judges again: task.pictures changed"), ("unet", "judges again: task.pictures changed")]
     edited(continued, "max_len=8", "max_len=9,noise=0.5")
     edited(continued, "evaluations = 2", "evaluations = 1")
     _, seen = edited(continued, "crop=32", "crop=24").run(methods=["identity"])
-    assert seen.started == [("identity", "evaluations, task.crop, task.blur changed")]
+    assert seen.jobs == [("identity", "trains again: evaluations changed, task.crop changed, task.blur changed")]
 
 
 def test_a_long_list_of_reasons_is_cut(continued):
     edited(edited(continued, "crop=32", "crop=24"), "pictures=2", "pictures=1")
     edited(continued, "max_len=8", "max_len=9")
     _, seen = edited(continued, "evaluations = 2", "evaluations = 1").run(methods=["identity"])
-    assert seen.started == [("identity", "evaluations, task.pictures, task.crop, task.blur changed")]
+    assert seen.jobs == [("identity", "trains again: evaluations changed, task.crop changed, task.blur changed")]
     edited(edited(continued, "crop=24", "crop=16"), "pictures=1", "pictures=3")
-    edited(edited(continued, "max_len=9", "max_len=7"), "kernels=4", "kernels=5")
+    edited(edited(edited(continued, "max_len=9", "max_len=7"), "kernels=4", "kernels=5"), "tile=64", "tile=48")
     _, seen = edited(continued, "evaluations = 1", "evaluations = 3").run(methods=["identity"])
-    assert seen.started == [("identity", "evaluations, task.pictures, task.crop, task.blur and others changed")]
+    assert seen.jobs == [("identity", "trains again: evaluations changed, task.crop changed, task.tile changed, task.blur changed and others")]
 
 
 def test_a_new_seed_is_new_not_changed(continued):
     records, seen = continued.run(methods=["identity"], seeds=[0, 1])
-    assert seen.started == [("identity", "")]
+    assert seen.jobs == [("identity", "")]
     assert [r.seed for r in records] == [0, 1]
 
 
 def test_fresh_runs_what_is_on_record(continued, ran):
     records, seen = continued.run(fresh=True, methods=["unet"])
-    assert seen.started == [("unet", "asked to run afresh")]
+    assert seen.jobs == [("unet", "trains again: asked to run afresh")]
     assert records[0].final == ran[1][1].final
-    assert len(continued.store._search(f"tags.trial_id = '{records[0].trial_id}'")) == 2
+    assert len(continued.store._search(f"tags.run_id = '{records[0].training_id}'")) == 2
 
 
 def test_what_was_skipped_runs_once_it_can(tiny, plugin, tmp_path):
     plugin("waits", WAITING.replace("FILE", str(tmp_path / "come")))
     (record,), seen = tiny.run(methods=["waits"])
-    assert (record.outcome, record.reason, seen.started) == ("skipped", "the file has not come", [("waits", "")])
+    assert (record.outcome, record.reason, seen.jobs) == ("skipped", "the file has not come", [("waits", "")])
     (record,), seen = tiny.run(methods=["waits"])
-    assert (record.outcome, seen.started) == ("skipped", [])
+    assert (record.outcome, seen.jobs) == ("skipped", [])
     (tmp_path / "come").touch()
     (record,), seen = tiny.run(methods=["waits"])
-    assert (record.outcome, seen.started) == ("finished", [("waits", "it can run now")])
+    assert (record.outcome, seen.jobs) == ("finished", [("waits", "trains again: it can run now")])
 
 
 def test_stop_between_trials(tiny, ran, monkeypatch):
     started = []
 
-    def run(trial, *args, **kwargs):
-        started.append(trial.label)
+    def run(job, *args, **kwargs):
+        started.append(job.trial.label)
         os.kill(os.getpid(), signal.SIGINT)
-        return ran[1][0]
+        return [ran[1][0]]
 
-    monkeypatch.setattr(scheduler.life, "run", run)
+    monkeypatch.setattr(scheduler.running, "run", run)
     with pytest.raises(Interrupted):
         tiny.run()
     assert started == ["identity"]
@@ -128,30 +127,27 @@ def test_stop_between_trials(tiny, ran, monkeypatch):
 def test_stop_in_the_last_trial(tiny, ran, monkeypatch):
     """What comes next, such as the rows after their tuning, must not start."""
 
-    def run(trial, *args, **kwargs):
+    def run(job, *args, **kwargs):
         os.kill(os.getpid(), signal.SIGINT)
-        return ran[1][0]
+        return [ran[1][0]]
 
-    monkeypatch.setattr(scheduler.life, "run", run)
+    monkeypatch.setattr(scheduler.running, "run", run)
     with pytest.raises(Interrupted):
         tiny.run(methods=["identity"])
 
 
-def test_reasons_are_found_when_their_trial_starts_without_listing_all_runs_again(continued, ran, monkeypatch):
-    listed, seen, of = [], [], continued.store.newest
-    closed = continued.store._closed
-    monkeypatch.setattr(continued.store, "_closed", lambda: listed.append(len(seen)) or closed())
-    monkeypatch.setattr(continued.store, "newest", lambda trial_id: seen.append("why") or of(trial_id))
+def test_reasons_are_found_without_asking_the_store(continued, monkeypatch):
+    """The run directories hold what decided every trial."""
+    monkeypatch.setattr(type(continued.store), "newest", lambda *_: pytest.fail("a question for each of thousands of trials"))
+    _, seen = edited(continued, "metrics=(\"psnr\",\"ssim\")", "metrics=(\"psnr\",\"gmsd\")").run()
+    assert [why for _, why in seen.jobs] == ["judges again: the metric gmsd is new, the metric ssim is gone"] * 2
 
-    def run(trial, settings, watcher, *args, **kwargs):
-        watcher.started()
-        seen.append(trial.label)
-        return dataclasses.replace(ran[1][0], trial_id=id_of(scheduler.life.identify(trial, settings)))
 
-    monkeypatch.setattr(scheduler.life, "run", run)
-    edited(continued, "pictures=2", "pictures=3").run()
-    assert seen == ["why", "identity", "why", "unet"]
-    assert listed == [0, 4]  # before the first trial, and for the records at the end
+def test_what_decides_a_trial_is_computed_once(continued, monkeypatch):
+    counted, identify = [], planner.identify
+    monkeypatch.setattr(planner, "identify", lambda *args: counted.append(args[0].label) or identify(*args))
+    edited(continued, "steps = 4", "steps = 3").run()
+    assert counted == ["identity", "unet"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -171,7 +167,7 @@ def test_a_replaced_record_needs_no_store_to_say_why(tiny, monkeypatch):
     (first,), _ = tiny.run(methods=["unet"])
     monkeypatch.setattr(type(tiny.ledger), "_connected", lambda self: None)
     (again,), seen = tiny.run(methods=["unet"], fresh=True)
-    assert seen.started == [("unet", "")]
+    assert seen.jobs == [("unet", "trains again: asked to run afresh")]
     assert (again.final, again.attempt == first.attempt) == (first.final, False)
 
 
@@ -194,5 +190,5 @@ def test_a_store_that_goes_away_in_the_end_takes_nothing_along(continued, ran, m
 
 def test_what_fits_into_memory_is_not_run_again_for_being_allowed_to_run_in_parts(continued):
     continued.settings = dataclasses.replace(continued.settings, on_oom="halve")
-    assert continued.run()[1].started == []
-    assert continued.run(seeds=[1])[1].started == [("identity", ""), ("unet", "")]
+    assert continued.run()[1].jobs == []
+    assert continued.run(seeds=[1])[1].jobs == [("identity", ""), ("unet", "")]

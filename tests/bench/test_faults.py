@@ -15,21 +15,22 @@ import threading
 from pathlib import Path
 
 import pytest
-import safetensors.torch
-import torch
+from _jobs import make
 from _runners import Runners, finish, mounted, said, until
 from PIL import Image
 
 import runner
 from bench.commands import options
+from bench.judging.judge import Judge
 from bench.registry import ROOT
-from bench.running import attempt, trial
+from bench.running.train import Attempt
 from bench.scheduling import scheduler
 from bench.store import checkpoint, ledger
 from bench.store.ledger import Ledger
 from bench.store.mlflow_store import Store
 from bench.store.run_dir import RunDir
 from bench.training.loop import Interrupted, Training
+from bench.training.progress import Progress
 from reports import render
 
 SUITE = """
@@ -105,7 +106,7 @@ NAN_PICTURES = '''"""Photographs, one of which was computed wrongly."""
 import dataclasses
 from typing import ClassVar
 import torch
-from datasets.reading.files import Picture, PictureSet, Source
+from bench.dataset import PictureSet
 from datasets.photos import Photos
 
 KIND = "dataset"
@@ -143,24 +144,16 @@ def one_line(capsys):
 
 
 def weights(bench, record):
-    return (bench.out / "tiny" / "trials" / record.trial_id / "record" / "weights.safetensors").read_bytes()
+    """The hash of the last ones, as they lie there."""
+    return checkpoint.content_hash(checkpoint.load(bench.out / "tiny" / "trials" / record.training_id / "record" / "last.safetensors"))
 
 
 def runs(out, name="tiny", uri=None):
-    """Trial -> the states of its runs in the store."""
+    """Training -> the states of its runs in the store."""
     found = {}
     for run in Store(name, out, uri)._search(""):
-        found.setdefault(run.data.tags["trial_id"], []).append(run.info.status)
+        found.setdefault(run.data.tags["run_id"], []).append(run.info.status)
     return found
-
-
-class Onlooker:
-    """Says nothing."""
-
-    def started(self): ...
-    def update(self, *args): ...
-    def evaluating(self, *args): ...
-    def curves(self, points): ...
 
 
 # -- the disk is full
@@ -173,9 +166,10 @@ def disk(tmp_path):
 PLACES = {
     "a checkpoint": ((Training, "save"), 1, "checkpoint.safetensors"),
     "the best weights": ((Training, "_validate"), 0, "best.safetensors"),
-    "the last weights": ((attempt, "_save_weights"), 0, "weights.safetensors"),
-    "the pictures of a result": ((attempt.Attempt, "_score"), 0, "trials"),
+    "the last weights": ((Attempt, "_keep"), 0, "last.safetensors"),
     "a record": ((RunDir, "close"), 0, "record"),
+    "the pictures of a result": ((Judge, "_score"), 0, "trials"),
+    "a judgement": ((RunDir, "judge"), 0, "judgements"),
     "a report": ((render, "render"), 0, "report"),
 }
 
@@ -212,7 +206,7 @@ def test_disk_full(disk, ran, monkeypatch, capsys, database, what):
     assert weights(bench, ran[1][1]) == weights(ran[0], ran[1][1])
     (record,) = Store("tiny", bench.out).read([ran[1][1].trial_id])
     assert (record.final, record.best) == (ran[1][1].final, ran[1][1].best)
-    assert runs(bench.out) == {record.trial_id: ["FINISHED"]}
+    assert runs(bench.out) == {record.training_id: ["FINISHED"]}
 
 
 @pytest.mark.fault(
@@ -263,7 +257,7 @@ def test_nan_in_a_file(tiny, tmp_path, capsys):
     assert runner.main(command(tiny, *data)) == 2
     assert "broken.tif: its samples are of mode F, not 8 or 16 bits" in one_line(capsys)
     assert runner.main(command(tiny, *data, "on_corrupt=skip")) == 0
-    (record,) = Store("tiny", tiny.out).board("smoke", tmp_path)
+    (record,) = Store("tiny", tiny.out).leaderboard_records("smoke", tmp_path)
     assert "broken.tif" in record.tags["skipped_files"]
 
 
@@ -277,7 +271,7 @@ def test_nan_in_one_seed(tiny, plugin, tmp_path, capsys):
     plugin("wobbles", text)
     assert runner.main(command(tiny, "--seeds", 3, "--methods", "wobbles", "identity", "--plugin", tmp_path / "wobbles.py")) == 0
     store = Store("tiny", tiny.out)
-    records = {(r.label, r.seed): r for r in store.read(store.done())}
+    records = {(r.label, r.seed): r for r in store.read(store.trials())}
     assert [records["wobbles", seed].outcome for seed in range(3)] == ["finished", "diverged", "finished"]
     assert records["wobbles", 1].reason == "loss is not finite at update 2"
     assert all(records["wobbles", seed].final for seed in (0, 2))
@@ -325,10 +319,10 @@ DAMAGED = pytest.mark.fault(
 @pytest.mark.parametrize("damage", [truncated, emptied, flipped])
 def test_damaged_checkpoint(tiny, ran, damage):
     updates = []
-    watcher = Onlooker()
+    watcher = Progress()
     watcher.update = lambda *args: updates.append(args)
     with pytest.raises(Interrupted):
-        trial.run(tiny.trials()[1], tiny.settings, watcher, lambda: len(updates) == 2)
+        make(tiny.trials()[1], tiny.settings, watcher, lambda: len(updates) == 2)
     (file,) = tiny.out.glob("tiny/trials/*/checkpoint.safetensors")
     damage(file)
     (fine, record), seen = tiny.run()
@@ -343,12 +337,12 @@ def test_damaged_checkpoint(tiny, ran, damage):
 def test_damaged_best_weights(tiny, plugin):
     plugin("peaks", PLUGIN.replace("LOSS", "1.0").replace("RESTORED", "batch.observed if self.t == 2 else 0 * batch.observed"))
     judged = []
-    watcher = Onlooker()
+    watcher = Progress()
     watcher.evaluating = lambda *args: judged.append(args)
     (peaks,) = tiny.trials(methods=["peaks"])
     with pytest.raises(Interrupted):
-        trial.run(peaks, tiny.settings, watcher, lambda: bool(judged))
-    (file,) = tiny.out.glob("tiny/trials/*/best.safetensors")
+        make(peaks, tiny.settings, watcher, lambda: bool(judged))
+    (file,) = tiny.out.glob("tiny/trials/*/record/best.safetensors")
     flipped(file)
     (record,), seen = tiny.run(methods=["peaks"])
     assert [step for step, _ in seen.updates] == [1, 2, 3, 4]
@@ -372,7 +366,7 @@ def test_a_disk_that_damages_every_checkpoint(tiny, plugin, monkeypatch):
     monkeypatch.setattr(checkpoint, "save", bad)
     (record, fine), _ = tiny.run(methods=["peaks", "identity"])
     assert (record.outcome, fine.outcome) == ("failed", "finished")
-    assert re.fullmatch(r"Damaged: cannot read the checkpoint .*best\.safetensors: .*", record.reason)
+    assert re.fullmatch(r"CorruptCheckpoint: cannot read the checkpoint .*best\.safetensors: .*", record.reason)
 
 
 @pytest.mark.fault(
@@ -382,17 +376,17 @@ def test_a_disk_that_damages_every_checkpoint(tiny, plugin, monkeypatch):
 )
 @pytest.mark.parametrize("damage", ["scores", b"\xff", b'"labex"'])
 def test_damaged_record(tiny, ran, damage):
-    for job in tiny.trials():
-        record = trial.run(job, tiny.settings, Onlooker(), lambda: False)
-    folder, told = tiny.ledger.folders.of(record.trial_id).results, []
+    for trial in tiny.trials():
+        record = make(trial, tiny.settings)
+    folder, told = tiny.ledger.folders.of(record.training_id), []
     if damage == "scores":
-        truncated(folder / "per_image.parquet")
+        truncated(folder.judged(record.trial_id) / "per_image.parquet")
     else:
-        (folder / "record.json").write_bytes((folder / "record.json").read_bytes().replace(b'"label"', damage))
+        (folder.results / "record.json").write_bytes((folder.results / "record.json").read_bytes().replace(b'"title"', damage))
     tiny.ledger = Ledger("tiny", tiny.out, None, told.append)
     records, seen = tiny.run()
-    assert [record.trial_id in line for line in told] == [True] * (damage == "scores")
-    assert [label for label, _ in seen.started] == ["unet"]
+    assert [record.training_id in line for line in told] == [True] * (damage == "scores")
+    assert [label for label, _ in seen.jobs] == ["unet"]
     assert [r.final for r in records] == [r.final for r in ran[1]]
 
 
@@ -441,14 +435,14 @@ def test_a_store_that_stalls_is_asked_seldom(tiny, monkeypatch):
 
     def stall(*args):
         clock[0] += 20.0
-        raise ledger.Away("it stalls")
+        raise ledger.StoreUnavailable("it stalls")
 
     lost = Ledger("tiny", tiny.out, None, lambda line: None)
     monkeypatch.setattr(ledger, "Store", stall)
-    lost._ask(stall)
+    lost._query(stall)
     assert lost._again == 20.0 + 200.0
     clock[0] = 219.0
-    assert lost._ask(stall) is None
+    assert lost._query(stall) is None
     assert clock[0] == 219.0
 
 
@@ -486,20 +480,20 @@ def test_a_locked_database(tiny, monkeypatch, when):
         if when == "start":
             lock.enter_context(locked(tiny.out / "mlflow.db"))
         tiny.ledger = Ledger("tiny", tiny.out, uri, told.append)
-        life = scheduler.life.run
+        made = scheduler.running.run
 
         def run(*args):
             if when == "middle" and not told:
                 lock.enter_context(locked(tiny.out / "mlflow.db"))
-            return life(*args)
+            return made(*args)
 
-        monkeypatch.setattr(scheduler.life, "run", run)
+        monkeypatch.setattr(scheduler.running, "run", run)
         _, seen = tiny.run()
-        assert [outcome for _, outcome in seen.ended] == ["finished", "finished"]
+        assert [outcome for _, outcome in seen.ends] == ["finished", "finished"]
         assert len(told) == 1
         assert "database is locked" in told[0]
         assert "rebuild" not in told[0]
-    assert tiny.ledger.records.done()
+    assert tiny.ledger.records.trials()
     assert told[1:] == ["the tracking store answers again: 2 results that had to wait have entered it"]
     assert list(runs(tiny.out).values()) == [["FINISHED"]] * 2
 
@@ -558,9 +552,9 @@ def test_a_runner_takes_over(start, tmp_path):
     assert list(runs(out, "suite").values()) == [["FINISHED"]]
     alone = tmp_path / "alone"
     assert finish(start(alone, *words, TALLY=str(tally))) == 0
-    files = [next(o.glob("suite/trials/*/record/weights.safetensors")) for o in (out, alone)]
-    one, other = map(safetensors.torch.load_file, files)
-    assert all(torch.equal(one[k], v) for k, v in other.items())
+    files = [next(o.glob("suite/trials/*/record/last.safetensors")) for o in (out, alone)]
+    one, other = (checkpoint.content_hash(checkpoint.load(file)) for file in files)
+    assert one == other
 
 
 # -- the page

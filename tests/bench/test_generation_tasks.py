@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 
 from bench import registry
-from bench.conformance.checks import Silent
 from bench.errors import UsageError
 from bench.evaluation import evaluation_mode
 from bench.method import Samples
@@ -19,6 +18,7 @@ from bench.stream import Stream
 from bench.suites import expand, read
 from bench.tasks import _sheets
 from bench.training.loop import Plan, Training
+from bench.training.progress import Progress
 
 CPU = torch.device("cpu")
 FAST = 'metrics=("fd[net=pixels]","prdc[net=pixels]"),samples=60,width=4'
@@ -268,7 +268,7 @@ def trained(task, folder, name="gan", steps=3):
     torch.manual_seed(0)
     method = registry.find("method", name)(task, steps=steps, batch_size=8)
     plan = Plan(folder, 2, higher_is_better=False)
-    Training(method, Stream(task, 0, 8), lambda: task.validate(method), plan, Silent()).run(lambda: False)
+    Training(method, Stream(task, 0, 8), lambda: task.validate(method), plan, Progress()).run(lambda: False)
     return method
 
 

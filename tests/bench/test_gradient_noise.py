@@ -211,7 +211,7 @@ def test_training_does_not_notice(tiny, tmp_path, database, monkeypatch):
         if not measured:
             monkeypatch.setattr(gradient_noise, "remarks", lambda *given: {})
         (record,), _ = bench.run()
-        weights = next((bench.out / "tiny" / "trials").rglob("weights.safetensors")).read_bytes()
+        weights = next((bench.out / "tiny" / "trials").rglob("last.safetensors")).read_bytes()
         points = record.curves.drop(columns="seconds").to_dict("list")
         kept.append((weights, points, record.final, record.best))
         told.append(record)

@@ -110,9 +110,9 @@ def test_a_file_that_may_not_be_read(tmp_path):
     (tmp_path / "secret.toml").write_text(GOOD)
     (tmp_path / "secret.toml").chmod(0)
     code = (
-        "import os; from bench import suite; from bench.errors import UsageError\n"
+        "import os; from bench.suites import read; from bench.errors import UsageError\n"
         "if os.geteuid() == 0: os.setuid(65534)\n"
-        "try: suite.load('secret.toml')\n"
+        "try: read.load_suite('secret.toml')\n"
         "except UsageError as error: print(error)"
     )
     env = {**os.environ, "PYTHONPATH": os.path.dirname(runner.__file__)}

@@ -204,7 +204,7 @@ def test_a_damaged_file_of_the_users_own(tmp_path, name, ending):
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_damaged_checkpoint_is_named(tmp_path, name):
     (tmp_path / "checkpoint.safetensors").write_bytes(BROKEN[name])
-    with pytest.raises(checkpoint.Damaged, match=r"checkpoint\.safetensors") as caught:
+    with pytest.raises(checkpoint.CorruptCheckpoint, match=r"checkpoint\.safetensors") as caught:
         checkpoint.load(tmp_path / "checkpoint.safetensors")
     assert "\n" not in str(caught.value)
 

@@ -10,7 +10,7 @@ import safetensors.torch
 import torch
 from _runners import MOMENTS, Runners, finish, newest, said, until
 
-from bench.store.mlflow_store import Store
+from bench.store.mlflow_store import Store, judgements_of
 
 SUITE = """
 title = "Something that takes a second"
@@ -32,8 +32,8 @@ def start(tmp_path_factory, database):
 def results(out):
     """Seed -> weights, curves and scores, from the run directories and the store."""
     found = {}
-    for record in (store := Store("suite", out)).read(store.done()):
-        weights = safetensors.torch.load_file(out / "suite" / "trials" / record.trial_id / "record" / "weights.safetensors")
+    for record in (store := Store("suite", out)).read(store.trials()):
+        weights = safetensors.torch.load_file(out / "suite" / "trials" / record.training_id / "record" / "last.safetensors")
         points = [(key, step, images, value) for key, step, images, _, value in record.curves.itertuples(index=False)]
         found[record.seed] = weights, points, (record.final, record.best, record.outcome)
     return found
@@ -64,8 +64,9 @@ def same(out, undisturbed):
         assert (points, scores) == undisturbed[seed][1:]
     runs = (store := Store("suite", out))._search("")
     assert [run.info.status for run in runs] == ["FINISHED"] * len(found)
-    assert len({run.data.tags["trial_id"] for run in runs}) == len(found)
+    assert len({run.data.tags["run_id"] for run in runs}) == len(found)
     for run in runs:
+        assert len(judgements_of(run)) == 1
         steps = [m.step for m in store.client.get_metric_history(run.info.run_id, "train/generator")]
         assert steps == list(range(1, 41))
     assert not list(out.glob("suite/trials/*/*.safetensors*"))
@@ -115,6 +116,6 @@ def test_asked_to_stop(start, undisturbed, tmp_path, number):
     assert "stopped; everything is saved: give the same command again to go on" in said(out)
     assert said(out, "stderr") == ""
     assert len(list(out.glob("suite/trials/*/checkpoint.safetensors"))) == 1
-    assert Store("suite", out).done() == {}
+    assert Store("suite", out).trials() == {}
     assert finish(start(out, "--seeds", 2)) == 0
     same(out, undisturbed(2))

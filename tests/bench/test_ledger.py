@@ -11,34 +11,30 @@ import types
 
 import pytest
 from _commands import in_another_process
+from _jobs import job_of, make
 from _mlflow import Server
 from conftest import Watcher
 
 import runner
 from bench.commands import upkeep
 from bench.errors import UsageError
-from bench.running import trial
+from bench.running import job as running
 from bench.scheduling import scheduler
 from bench.store import ledger, run_dir
 from bench.store.ledger import Ledger
-from bench.store.mlflow_store import Away, Store
-from bench.store.run_dir import Held, RunDir
+from bench.store.mlflow_store import Store, StoreUnavailable
+from bench.store.run_dir import Locked, RunDir
 from bench.training.loop import Training
+from bench.training.progress import Progress
 
 
-class Onlooker:
-    """Says nothing; calls what it is given when a trial starts."""
+class Onlooker(Progress):
+    """Counts the jobs that had something to do."""
 
-    def __init__(self, on_start=lambda: None):
-        self.on_start, self.ran = on_start, 0
+    ran = 0
 
     def started(self):
         self.ran += 1
-        self.on_start()
-
-    def update(self, *args): ...
-    def evaluating(self, *args): ...
-    def curves(self, points): ...
 
 
 def closed(store):
@@ -60,19 +56,19 @@ def table(out):
 )
 def test_a_result_that_never_reached_the_store_enters_it_and_nothing_runs(tiny):
     """As after a kill between the last byte of the record and the store."""
-    record = trial.run(tiny.trials()[1], tiny.settings, Onlooker(), lambda: False)
+    record = make(tiny.trials()[1], tiny.settings)
     assert closed(tiny.store) == []
-    (checkpoint := tiny.ledger.folders.of(record.trial_id).path / "checkpoint.safetensors").touch()
+    (checkpoint := tiny.ledger.folders.of(record.training_id).path / "checkpoint.safetensors").touch()
     (again,), seen = tiny.run(methods=["unet"])
     assert not checkpoint.exists()
-    assert (seen.started, closed(tiny.store)) == ([], [record.attempt])
+    assert (seen.jobs, closed(tiny.store)) == ([], [record.attempt])
     assert again.to_json() == record.to_json() | {"gallery": None}
 
 
 def test_a_result_enters_once(tiny):
     (record,), _ = tiny.run(methods=["identity"])
     for _ in range(2):
-        tiny.ledger.put(tiny.ledger.folders.of(record.trial_id))
+        tiny.ledger.put(tiny.ledger.folders.of(record.training_id))
         assert Ledger("tiny", tiny.out).sync() == 0
     assert closed(tiny.store) == [record.attempt]
 
@@ -83,8 +79,8 @@ def test_a_result_enters_once(tiny):
     expected="that run is closed, there is no second one",
 )
 def test_a_run_that_was_open_when_the_runner_died_is_closed_not_doubled(tiny):
-    record = trial.run(tiny.trials()[1], tiny.settings, Onlooker(), lambda: False)
-    Store("tiny", tiny.out).begin(record)
+    record = make(tiny.trials()[1], tiny.settings)
+    Store("tiny", tiny.out).begin(tiny.ledger.folders.of(record.training_id).read())
     tiny.run(methods=["unet"])
     assert len(tiny.store._search("")) == 1
     assert closed(tiny.store) == [record.attempt]
@@ -94,31 +90,35 @@ def test_a_run_that_was_open_when_the_runner_died_is_closed_not_doubled(tiny):
 @pytest.mark.parametrize("told", [False, True])
 def test_what_another_runner_ends_while_this_one_starts_stands(tiny, monkeypatch, fresh, told):
     """Between the look at what is on record and the look at the folder; with its record in the store by then, or not."""
-    done, ended = Ledger.done, []
+    trials, ended = Ledger.trials, []
 
     def and_then(ledger):
-        known = done(ledger)
+        known = trials(ledger)
         if not ended:
-            record = trial.run(tiny.trials()[1], tiny.settings, Onlooker(), lambda: False)
+            record = make(tiny.trials()[1], tiny.settings)
             ended.append(record.attempt)
             if told:
-                Ledger("tiny", tiny.out).put(tiny.ledger.folders.of(record.trial_id))
+                Ledger("tiny", tiny.out).put(tiny.ledger.folders.of(record.training_id))
         return known
 
-    monkeypatch.setattr(Ledger, "done", and_then)
+    monkeypatch.setattr(Ledger, "trials", and_then)
     (record,), seen = tiny.run(methods=["unet"], fresh=fresh)
-    assert ([record.attempt], seen.started, closed(tiny.store)) == (ended, [], ended)
+    assert ([record.attempt], seen.jobs, closed(tiny.store)) == (ended, [], ended)
 
 
 def test_a_name_waits_for_nobody_who_works_on_the_trial(tiny, monkeypatch):
     (record,), _ = tiny.run(methods=["identity"])
     monkeypatch.setattr(run_dir, "_NAMED", 0.0)
     about = {"label": "another", "workload": "", "plan": "", "tuning": ""}
-    with tiny.ledger.folders.of(record.trial_id).held():
-        tiny.ledger.folders.note(record.trial_id, about)
-    assert tiny.ledger.folders.newest(record.trial_id).label == "identity"
-    tiny.ledger.folders.note(record.trial_id, about)
-    assert tiny.ledger.folders.newest(record.trial_id).label == "another"
+
+    def label():
+        return tiny.ledger.folders.trials()[record.trial_id]["label"]
+
+    with tiny.ledger.folders.of(record.training_id).lock():
+        tiny.ledger.folders.rename(record.trial_id, about)
+    assert label() == "identity"
+    tiny.ledger.folders.rename(record.trial_id, about)
+    assert label() == "another"
 
 
 @pytest.mark.fault(
@@ -129,10 +129,10 @@ def test_a_name_waits_for_nobody_who_works_on_the_trial(tiny, monkeypatch):
 def test_damaged_after_it_was_taken_in(tiny, capsys):
     (record,), _ = tiny.run(methods=["unet"])
     artifacts = next((tiny.out / "artifacts").rglob("curves.parquet"))
-    for file in (tiny.ledger.folders.of(record.trial_id).results / "curves.parquet", artifacts):
+    for file in (tiny.ledger.folders.of(record.training_id).results / "curves.parquet", artifacts):
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    tiny.ledger.note(record.trial_id, {"label": "another", "workload": "", "plan": "", "tuning": ""})
-    assert tiny.store.done()[record.trial_id]["label"] == "another"
+    tiny.ledger.rename(record.trial_id, {"label": "another", "workload": "", "plan": "", "tuning": ""})
+    assert tiny.store.trials()[record.trial_id]["label"] == "another"
     with pytest.raises(UsageError, match=r"the record in \S+ is damaged \(.*\): it does not count; run it again, with --fresh where it is on record"):
         tiny.ledger.folders.read([record.trial_id])
     words = ["--suite", str(tiny.file), "--tier", "smoke", "--out", str(tiny.out), "--methods", "unet"]
@@ -151,7 +151,7 @@ def test_a_store_that_once_answered_ends_no_run(tiny, monkeypatch):
     monkeypatch.setattr(ledger, "time", types.SimpleNamespace(monotonic=lambda: clock[0]))
     books = Ledger("tiny", tiny.out, None, told.append)
     monkeypatch.setattr(Store, "__init__", lambda *where: (_ for _ in ()).throw(UsageError("cannot open the tracking store")))
-    books._lose(Away("it does not answer"), 0.0)
+    books._mark_unavailable(StoreUnavailable("it does not answer"), 0.0)
     clock[0] = 1000.0
     assert books.records is books.folders
     assert len(told) == 1
@@ -161,9 +161,9 @@ def test_a_store_that_once_answered_ends_no_run(tiny, monkeypatch):
 
 def test_the_folder_of_a_trial_is_held_by_one(tmp_path):
     folder = RunDir(tmp_path / "trial")
-    with folder.held(), pytest.raises(Held), RunDir(tmp_path / "trial").held():
+    with folder.lock(), pytest.raises(Locked), RunDir(tmp_path / "trial").lock():
         pass
-    with folder.held():
+    with folder.lock():
         (folder.path / "checkpoint.safetensors").touch()
         (folder.results / "gallery").mkdir(parents=True)
         folder.clear()
@@ -172,12 +172,12 @@ def test_the_folder_of_a_trial_is_held_by_one(tmp_path):
 
 def test_what_another_runner_did_meanwhile_is_taken_not_done_again(tiny):
     job = tiny.trials()[1]
-    first = trial.run(job, tiny.settings, Onlooker(), lambda: False)
+    first = make(job, tiny.settings)
     again = Onlooker()
-    assert trial.run(job, tiny.settings, again, lambda: False).attempt == first.attempt
-    assert trial.run(job, tiny.settings, again, lambda: False, stale="another").attempt == first.attempt
+    assert make(job, tiny.settings, again, lambda: False).attempt == first.attempt
+    assert make(job, tiny.settings, again, replaces=["another"]).attempt == first.attempt
     assert again.ran == 0
-    fresh = trial.run(job, tiny.settings, again, lambda: False, stale=first.attempt)
+    fresh = make(job, tiny.settings, again, replaces=[first.attempt])
     assert (again.ran, fresh.final) == (1, first.final)
     assert fresh.attempt != first.attempt
 
@@ -185,26 +185,26 @@ def test_what_another_runner_did_meanwhile_is_taken_not_done_again(tiny):
 def test_an_attempt_that_is_replaced_leaves_no_checkpoint_to_go_on_from(tiny):
     """Its process died after the last byte of its record."""
     job = tiny.trials()[1]
-    first = trial.run(job, tiny.settings, Onlooker(), lambda: False)
-    (tiny.ledger.folders.of(first.trial_id).path / "checkpoint.safetensors").write_bytes(b"of the first attempt")
-    assert "restarted" not in trial.run(job, tiny.settings, Onlooker(), lambda: False, stale=first.attempt).tags
+    first = make(job, tiny.settings)
+    (tiny.ledger.folders.of(first.training_id).path / "checkpoint.safetensors").write_bytes(b"of the first attempt")
+    assert "restarted" not in make(job, tiny.settings, replaces=[first.attempt]).tags
 
 
 def test_a_trial_is_given_up_unless_it_came_to_a_record_meanwhile(tiny):
     job = tiny.trials()[1]
-    first = trial.run(job, tiny.settings, Onlooker(), lambda: False)
-    assert trial.give_up(job, tiny.settings, "it died", None).attempt == first.attempt
-    lost = trial.give_up(job, tiny.settings, "it died", stale=first.attempt)
+    first = make(job, tiny.settings)
+    assert running.record_failure(job_of(job, tiny.settings), tiny.settings, "it died")[0].attempt == first.attempt
+    (lost,) = running.record_failure(job_of(job, tiny.settings, [first.attempt]), tiny.settings, "it died")
     assert (lost.outcome, lost.reason, lost.trial_id) == ("failed", "it died", first.trial_id)
-    folder = tiny.ledger.folders.of(first.trial_id)
+    folder = tiny.ledger.folders.of(first.training_id)
     assert folder.attempt() == lost.attempt != first.attempt
-    assert not (folder.results / "weights.safetensors").exists()  # those of the attempt that was replaced
+    assert not (folder.results / "last.safetensors").exists()  # those of the attempt that was replaced
 
 
 def test_a_record_that_another_runner_replaces_just_now_waits(tiny):
-    record = trial.run(tiny.trials()[0], tiny.settings, Onlooker(), lambda: False)
-    folder, took = tiny.ledger.folders.of(record.trial_id), []
-    with folder.held():
+    record = make(tiny.trials()[0], tiny.settings)
+    folder, took = tiny.ledger.folders.of(record.training_id), []
+    with folder.lock():
         other = threading.Thread(target=lambda: took.append(tiny.ledger.put(folder, 0.0)))
         other.start()
         other.join(20)
@@ -221,14 +221,13 @@ def test_a_record_that_another_runner_replaces_just_now_waits(tiny):
     expected="the others come first, then it is waited for",
 )
 def test_trials_that_another_runner_is_at_come_last(tiny, monkeypatch):
-    monkeypatch.setattr(scheduler, "_HELD_AGAIN", 0.01)
+    monkeypatch.setattr(scheduler, "_LOCKED_AGAIN", 0.01)
     first = tiny.trials()[0]
-    parts = trial.identify(first, tiny.settings)
-    folder = trial.folder_of(first, scheduler.id_of(parts), tiny.settings)
+    folder = running.folder_of(job_of(first, tiny.settings), tiny.settings)
     taken, free = threading.Event(), threading.Event()
 
     def other():
-        with folder.held():
+        with folder.lock():
             taken.set()
             free.wait(20)
 
@@ -239,7 +238,7 @@ def test_trials_that_another_runner_is_at_come_last(tiny, monkeypatch):
     timer.start()
     records, seen = tiny.run()
     thread.join()
-    assert [label for label, _ in seen.started] == ["unet", "identity"]
+    assert [label for label, _ in seen.jobs] == ["unet", "identity"]
     assert [r.label for r in records] == ["identity", "unet"]
 
 
@@ -278,11 +277,11 @@ def test_away_at_the_start(tiny, server, told):
     server.stop()
     tiny.ledger = Ledger("tiny", tiny.out, server.uri, told.append)
     records, seen = tiny.run()
-    assert [o for _, o in seen.ended] == ["finished", "finished"]
+    assert [o for _, o in seen.ends] == ["finished", "finished"]
     assert len(told) == 1
     assert AWAY in told[0]
     server.start()
-    assert tiny.run()[1].started == []
+    assert tiny.run()[1].jobs == []
     assert told[1:] == [BACK.format(2)]
     assert closed(tiny.store) == [r.attempt for r in records]
 
@@ -293,14 +292,14 @@ def test_away_at_the_start(tiny, server, told):
     expected="work goes on; the results enter in order when it answers, once",
 )
 def test_away_in_the_middle(remote, server, told, monkeypatch):
-    life = scheduler.life.run
+    made = scheduler.running.run
 
     def run(job, *args):
-        record = life(job, *args)
-        server.stop() if job.label == "identity" else server.start()
-        return record
+        records = made(job, *args)
+        server.stop() if job.trial.label == "identity" else server.start()
+        return records
 
-    monkeypatch.setattr(scheduler.life, "run", run)
+    monkeypatch.setattr(scheduler.running, "run", run)
     records, _ = remote.run()
     assert [AWAY in told[0], told[1:]] == [True, [BACK.format(1)]]
     assert closed(remote.store) == [r.attempt for r in records]  # in the order in which they came
@@ -341,7 +340,7 @@ def test_a_store_that_is_away_is_asked_again_after_a_while(tiny, monkeypatch):
 
     def away(*given):
         asked.append(clock[0])
-        raise Away("gone")
+        raise StoreUnavailable("gone")
 
     monkeypatch.setattr(ledger.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(ledger.Store, "__init__", away)
@@ -354,8 +353,8 @@ def test_a_store_that_is_away_is_asked_again_after_a_while(tiny, monkeypatch):
 def test_results_come_in_the_order_in_which_they_ended(tiny):
     """Whatever the names of their folders."""
     trials = tiny.trials(seeds=[0, 1, 2, 3], methods=["identity"])
-    ended = [trial.run(t, tiny.settings, Onlooker(), lambda: False).attempt for t in trials]
-    assert list(tiny.ledger.folders.attempts().values()) == ended
+    ended = [make(t, tiny.settings).attempt for t in trials]
+    assert [made[run_id] for run_id, made in tiny.ledger.folders.attempts().items()] == ended
     assert Ledger("tiny", tiny.out).sync() == 4
     assert closed(tiny.store) == ended
 
@@ -431,10 +430,10 @@ def test_a_rebuilt_store_knows_the_present_names(tiny):
     tiny.run()
     tiny.file.write_text(tiny.file.read_text().replace("A tiny suite", "Another").replace('"unet"]', '"unet[width=4]"]'))
     records, seen = tiny.run()
-    assert (seen.started, [r.label for r in records]) == ([], ["identity", "unet[width=4]"])
+    assert (seen.jobs, [r.label for r in records]) == ([], ["identity", "unet[width=4]"])
     uri = f"sqlite:///{tiny.out}/another.db"  # under its own name: this process still holds the database of the old one open
     assert Ledger("tiny", tiny.out, uri).sync() == 2
-    assert sorted(tags["label"] for tags in Store("tiny", tiny.out, uri).done().values()) == ["identity", "unet[width=4]"]
+    assert sorted(tags["label"] for tags in Store("tiny", tiny.out, uri).trials().values()) == ["identity", "unet[width=4]"]
 
 
 def test_a_trial_whose_folder_is_gone_bears_its_present_name(tiny):
@@ -442,7 +441,7 @@ def test_a_trial_whose_folder_is_gone_bears_its_present_name(tiny):
     shutil.rmtree(tiny.out / "tiny")
     tiny.file.write_text(tiny.file.read_text().replace('"unet"]', '"unet[width=4]"]'))
     (record,), seen = tiny.run(methods=["unet[width=4]"])
-    assert (seen.started, record.label) == ([], "unet[width=4]")
+    assert (seen.jobs, record.label) == ([], "unet[width=4]")
 
 
 @pytest.mark.fault(
@@ -452,11 +451,11 @@ def test_a_trial_whose_folder_is_gone_bears_its_present_name(tiny):
 )
 def test_a_record_that_a_disk_lost_is_made_again(tiny):
     (record,), _ = tiny.run(methods=["unet"])
-    path = tiny.ledger.folders.of(record.trial_id).results / "record.json"
+    path = tiny.ledger.folders.of(record.training_id).results / "record.json"
     path.write_text(path.read_text()[:100])
     tiny.ledger = Ledger("tiny", tiny.out, f"sqlite:///{tiny.out}/another.db")
     (again,), seen = tiny.run(methods=["unet"])
-    assert [label for label, _ in seen.started] == ["unet"]
+    assert [label for label, _ in seen.jobs] == ["unet"]
     assert again.final == record.final
 
 
@@ -474,10 +473,10 @@ def test_a_clock_that_is_set_back_leaves_the_newest_newest(tiny, monkeypatch, re
     if reopened:
         tiny.ledger = Ledger("tiny", tiny.out)
     (again,), _ = tiny.run(methods=["unet"], fresh=True)
-    made = tiny.ledger.folders.newest(again.trial_id).attempt
+    made = tiny.ledger.folders.of(again.training_id).attempt()
     assert again.attempt == made != first.attempt
     assert tiny.store.newest(again.trial_id).attempt == made
-    assert tiny.store.done()[again.trial_id]["attempt"] == made
+    assert tiny.store.trials()[again.trial_id]["attempt"] == made
 
 
 @pytest.mark.fault(
@@ -495,18 +494,17 @@ def test_a_clock_that_jumps_ahead_in_mid_trial(tiny, ran, monkeypatch):
     assert first.final == ran[1][1].final
     assert 0 < first.costs["train_seconds"] < 3600
     assert saved == [4]  # at the end
-    assert seen.ended == [("unet", "finished")]
+    assert seen.ends == [("unet", "finished")]
     jump[0] = 0
     monkeypatch.undo()
     (again,), _ = tiny.run(methods=["unet"], fresh=True)
     assert closed(tiny.store) == [first.attempt, again.attempt]
-    assert tiny.store.done()[again.trial_id]["attempt"] == again.attempt
+    assert tiny.store.trials()[again.trial_id]["attempt"] == again.attempt
 
 
 def test_a_record_without_an_attempt_is_left_alone(tiny):
-    """Those of older versions."""
-    record = trial.run(tiny.trials()[0], tiny.settings, Onlooker(), lambda: False)
-    folder = tiny.ledger.folders.of(record.trial_id)
-    folder.close(dataclasses.replace(record, attempt=""))
+    record = make(tiny.trials()[0], tiny.settings)
+    folder = tiny.ledger.folders.of(record.training_id)
+    folder.close(dataclasses.replace(folder.read(), attempt=""))
     assert tiny.ledger.sync() == 0
-    assert tiny.store.done() == {}
+    assert tiny.store.trials() == {}

@@ -439,7 +439,7 @@ def test_trials_on_record(tmp_path, database):
     assert good.final.keys() == {"log10_suboptimality", "suboptimality", "distance"}
     assert good.costs.keys() == {"train_seconds", "images_per_s"}  # what using the end costs is not asked
     assert len(list(tmp_path.glob(f"runs/*/trials/{good.trial_id}/record/gallery/*.png"))) == 1
-    assert good.parts.keys() >= {"code.metric.suboptimality", "code.optimizer.adam", "task.function"}
+    assert good.facts.keys() >= {"code.metric.suboptimality", "code.optimizer.adam", "task.function"}
     assert (bad.outcome, bad.summary["diverged_step"]) == ("diverged", 2)
 
 

@@ -5,13 +5,13 @@ import sqlite3
 
 import pytest
 from _commands import in_another_process
+from _jobs import Stop, job_of, make
 from conftest import Bench
 from mlflow import MlflowClient
-from test_tracking import Stop
 
 import runner
 from bench.commands.upkeep import sync
-from bench.running import trial as life
+from bench.running import job as running
 from bench.store import lookup
 from bench.store.ledger import Ledger
 from bench.store.mlflow_store import Store, store_uri
@@ -24,11 +24,11 @@ def table(bench, out):
     return (out / "tiny" / "report" / "leaderboard.csv").read_text()
 
 
-def shown(out, trial_id):
-    """The files of a trial, as MLflow's own pages find them."""
+def shown(out, training_id):
+    """The files of a training, as MLflow's own pages find them."""
     client = MlflowClient(store_uri(out, None))
-    (run,) = client.search_runs([client.get_experiment_by_name("ganbench/tiny").experiment_id], f"tags.trial_id = '{trial_id}'")
-    return {file.path.removeprefix("trial/") for file in client.list_artifacts(run.info.run_id, "trial")}
+    (run,) = client.search_runs([client.get_experiment_by_name("ganbench/tiny").experiment_id], f"tags.run_id = '{training_id}'")
+    return {file.path.removeprefix("record/") for file in client.list_artifacts(run.info.run_id, "record")}
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_everything_works_elsewhere(made, tmp_path, capsys, how):
     assert "all 2 trials are on record already" in capsys.readouterr().out
     assert sync(there, None) == 0
     assert "tiny: 0 results went into" in capsys.readouterr().out
-    assert shown(there, unet.trial_id) >= {"record.json", "weights.safetensors"}
+    assert shown(there, unet.training_id) >= {"record.json", "last.safetensors"}
     assert runner.main([*words, "--tier", "smoke", "--fresh", "--methods", "identity"]) == 0
     assert len(list((there / "artifacts" / "tiny").iterdir())) == 3  # what comes later lies with the rest
     if bench.out.exists():
@@ -75,22 +75,23 @@ def test_a_copy_is_read_where_it_lies(made, tmp_path):
     bench, (identity, _) = made
     shutil.copytree(bench.out, tmp_path / "copy")
     (run,) = (bench.out / "artifacts" / "tiny").glob(f"{bench.mlflow_run(identity).info.run_id}/artifacts")
-    (run / "trial" / "record.json").write_text("damaged")
+    (run / "record" / "record.json").write_text("damaged")
     assert [r.label for r in Store("tiny", tmp_path / "copy").read([identity.trial_id])] == ["identity"]
 
 
 def test_a_trial_under_way_is_moved_and_goes_on(tiny, ran, tmp_path):
     with pytest.raises(Interrupted):
-        life.run(tiny.trials()[1], tiny.settings, stop := Stop(2), stop)
-    tiny.store.begin(life.blank(tiny.trials()[1], tiny.settings))
+        make(tiny.trials()[1], tiny.settings, stop := Stop(2), stop)
+    job = job_of(tiny.trials()[1], tiny.settings)
+    tiny.store.begin(running.new_training(job, tiny.settings))
     there = tmp_path / "there"
     shutil.move(tiny.out, there)
     assert runner.main(["--suite", str(tiny.file), "--out", str(there), "--tier", "smoke", "--methods", "unet"]) == 0
     store = Store("tiny", there)
-    (record,) = store.read(store.done())
+    (record,) = store.read(store.trials())
     assert (record.final, len(store._search(""))) == (ran[1][1].final, 1)
     assert not tiny.out.exists()
-    assert shown(there, record.trial_id) >= {"record.json"}
+    assert shown(there, record.training_id) >= {"record.json"}
 
 
 def test_two_runners_see_one_folder_under_two_names(made, tmp_path):
@@ -111,18 +112,18 @@ def test_two_folders_become_one(made, ran, tmp_path, database):
     """What is synchronised into another folder's database lies there, whole: the first can be deleted, the other moved and rebuilt."""
     bench, (identity, unet) = made
     other = Bench(tmp_path / "other", database=database)
-    (second,), _ = other.run(methods=["identity"], overrides=["pictures=1"])
+    (second,), _ = other.run(methods=["identity"], overrides=["crop=16"])
     for uri in (str(bench.out / "mlflow.db"), store_uri(bench.out, None)):  # by its path or its URL; the second time nothing is new
         assert runner.main(["sync", "--out", str(other.out), "--tracking-uri", uri]) == 0
     shutil.rmtree(other.out)
     store = Store("tiny", bench.out)
-    assert store.done().keys() == {identity.trial_id, unet.trial_id, second.trial_id}
+    assert store.trials().keys() == {identity.trial_id, unet.trial_id, second.trial_id}
     assert len(list((bench.out / "artifacts" / "tiny").iterdir())) == 3
-    assert shown(bench.out, second.trial_id) >= {"record.json"}
+    assert shown(bench.out, second.training_id) >= {"record.json"}
     shutil.move(bench.out, there := tmp_path / "there")
     assert in_another_process(["rebuild", "--out", there]) == ([0], "")
     new = Store("tiny", there)
-    assert {r.trial_id: r.final for r in new.read(new.done())} == {r.trial_id: r.final for r in (identity, unet, second)}
+    assert {r.trial_id: r.final for r in new.read(new.trials())} == {r.trial_id: r.final for r in (identity, unet, second)}
 
 
 def test_trials_are_copied_into_another_folder(made, tmp_path, database, capsys):
@@ -146,10 +147,10 @@ def test_artifacts_elsewhere_stay_where_they_are(made, tmp_path, database):
     assert [r.attempt for r in store.read([r.trial_id for r in records])] == [r.attempt for r in records]
     ledger = Ledger("tiny", bench.out, str(apart / "all.db"))
     assert ledger.sync() == 0
-    bench.run(methods=["identity"], overrides=["pictures=1"])
+    bench.run(methods=["identity"], overrides=["crop=16"])
     assert ledger.sync() == 1
     assert len(list((apart / "artifacts" / "tiny").iterdir())) == 1
-    assert len(Store("tiny", apart, str(apart / "all.db")).read(ledger.done())) == 3
+    assert len(Store("tiny", apart, str(apart / "all.db")).read(ledger.trials())) == 3
 
 
 @pytest.mark.parametrize("command", ["report", "compare"])

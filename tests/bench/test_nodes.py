@@ -142,7 +142,7 @@ def test_what_a_trial_takes(words, tmp_path, alone, code, more, resources):
     assert set((tmp_path / "log").with_suffix(".resources").read_text().splitlines()) == {resources}
     times = "its times were taken while up to 2 trials ran at once"
     store = Store("shared", tmp_path / "out")
-    assert {record.tags.get("at_once") for record in store.read(store.done())} == {None if alone else times}
+    assert {record.tags.get("at_once") for record in store.read(store.trials())} == {None if alone else times}
 
 
 @pytest.mark.slow

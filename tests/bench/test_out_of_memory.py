@@ -7,6 +7,7 @@ import math
 
 import pytest
 import torch
+from _jobs import make
 from rich.console import Console
 from torch import nn
 
@@ -16,12 +17,12 @@ from bench.conformance import checks
 from bench.errors import UsageError
 from bench.evaluation import evaluation_mode
 from bench.method import Method, TrainHP
-from bench.running import trial as life
-from bench.store import identity
+from bench.running.identify import identify
+from bench.store import checkpoint, identity
 from bench.tasks.deblur import Deblur
 from bench.training.accumulation import accumulate
 from bench.training.loop import Interrupted
-from bench.training.out_of_memory import until_it_fits
+from bench.training.out_of_memory import retry_with_smaller_batch
 from methods.procedures import alternate, regress
 from reports import export
 from reports.leaderboard import leaderboard
@@ -79,7 +80,7 @@ def hungry(tiny, plugin, monkeypatch):
     cause="a method raises the error of the device above 8 examples of 24",
     expected="it trains on a fraction of the batch with the gradients of the whole, and the row says so",
 )
-def test_it_begins_again_until_it_fits(hungry):
+def test_it_begins_again_retry_with_smaller_batch(hungry):
     record = hungry(24, fit=8)
     assert hungry.bench.seen == [24, 12] + [6] * 16  # 4 updates of 4 turns
     assert (record.outcome, record.reason, record.summary["steps"], record.params["batch_size"]) == ("finished", "", 4, "24")
@@ -88,8 +89,8 @@ def test_it_begins_again_until_it_fits(hungry):
     losses, validated = (record.curves[record.curves.key == key] for key in ("train/loss", "validation/psnr"))
     assert (list(losses.step), list(losses.images)) == ([1, 2, 3, 4], [24, 48, 72, 96])
     assert list(validated.step) == [0, 2, 4]
-    folder = hungry.bench.out / "tiny" / "trials" / record.trial_id
-    assert sorted(p.name for p in folder.iterdir()) == ["lock", "record"]
+    folder = hungry.bench.out / "tiny" / "trials" / record.training_id
+    assert sorted(p.name for p in folder.iterdir()) == ["judgements", "lock", "record"]
     hungry.bench.seen.clear()
     assert hungry(24, fit=8).attempt == record.attempt  # it is on record
     assert hungry.bench.seen == []
@@ -106,9 +107,9 @@ def test_one_seed_that_ran_both_ways_stands_in_the_table_once(hungry, tmp_path, 
     first = hungry(9, fit=8 if how == "fail" else 9)
     hungry.bench.settings = dataclasses.replace(hungry.bench.settings, on_oom=how)
     second = hungry(9, fit=9)
-    (shown,) = hungry.bench.store.board(None, tmp_path)
+    (shown,) = hungry.bench.store.leaderboard_records(None, tmp_path)
     assert (first.trial_id == second.trial_id, shown.trial_id) == (how == "halve", second.trial_id)
-    (shown,) = hungry.bench.store.board(None, tmp_path, [first])
+    (shown,) = hungry.bench.store.leaderboard_records(None, tmp_path, [first])
     assert shown.trial_id == first.trial_id
 
 
@@ -116,7 +117,7 @@ def test_one_seed_that_ran_both_ways_stands_in_the_table_once(hungry, tmp_path, 
 def test_sizes_divide_the_batch(tmp_path, batch, sizes):
     tried = []
     with pytest.raises(torch.OutOfMemoryError):
-        until_it_fits(lambda size, folder: tried.append(size) or out_of_memory(), batch, tmp_path, "halve")
+        retry_with_smaller_batch(lambda size, folder: tried.append(size) or out_of_memory(), batch, tmp_path, "halve")
     assert tried == sizes
 
 
@@ -158,7 +159,7 @@ def test_memory_that_runs_out_later_leaves_nothing_behind(hungry, tmp_path, data
     bench, method = hungry.bench, registry.find("method", "hungry")
     whole, told = hungry(6, fit=3 if halves_fit else 0), method.told
     late = type(bench)(tmp_path / "late", database=database)
-    late.settings = dataclasses.replace(bench.running.settings, out=late.out, checkpoint_seconds=-1.0)
+    late.settings = dataclasses.replace(bench.settings, out=late.out, checkpoint_seconds=-1.0)
 
     def patient(size):
         if size < 6 or bench.seen.count(6) == 3:
@@ -193,28 +194,23 @@ def test_stopped_between_two_turns_it_goes_on_to_the_same_bits(hungry, tmp_path,
 
     monkeypatch.setattr(method, "told", staticmethod(cut))
     other = type(bench)(tmp_path / "other", database=database)
-    other.settings = dataclasses.replace(bench.running.settings, out=other.out, checkpoint_seconds=-1.0)
+    other.settings = dataclasses.replace(bench.settings, out=other.out, checkpoint_seconds=-1.0)
     (trial,) = other.trials(methods=[SPEC.format(9)])
     with pytest.raises(stop):
-        life.run(trial, other.settings, _Quiet(), lambda: stop is Interrupted and len(turns) >= 5)
+        make(trial, other.settings, None, lambda: stop is Interrupted and len(turns) >= 5)
     assert len(turns) == (6 if stop is Interrupted else 5)
     monkeypatch.setattr(method, "told", staticmethod(told))
     bench.seen.clear()
     (record,), _ = other.run(methods=[SPEC.format(9)])
     assert bench.seen == [3] * (3 * (2 if stop is Interrupted else 3))  # no larger batch is tried again
     assert (record.trial_id, record.final, record.tags["on_oom"]) == (whole.trial_id, whole.final, whole.tags["on_oom"])
-    weights = [b.out / "tiny" / "trials" / whole.trial_id / "record" / "weights.safetensors" for b in (bench, other)]
-    assert weights[0].read_bytes() == weights[1].read_bytes()
-
-
-class _Quiet(checks.Silent):
-    def started(self): ...
-    def evaluating(self, done, total): ...
+    weights = [b.out / "tiny" / "trials" / whole.training_id / "record" / "last.safetensors" for b in (bench, other)]
+    assert checkpoint.content_hash(checkpoint.load(weights[0])) == checkpoint.content_hash(checkpoint.load(weights[1]))
 
 
 def test_it_is_another_trial_only_where_it_is_asked_for(tiny):
     trial = tiny.trials()[1]
-    plain, halving = (life.identify(trial, dataclasses.replace(tiny.settings, on_oom=how)) for how in ("fail", "halve"))
+    plain, halving = (identify(trial, dataclasses.replace(tiny.settings, on_oom=how)).training for how in ("fail", "halve"))
     assert halving.keys() - plain.keys() == {"on_oom", "code.accumulation"}
     assert plain.items() <= halving.items()
     assert identity.protocol_of(plain) == identity.protocol_of(halving)

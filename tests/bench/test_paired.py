@@ -223,7 +223,7 @@ def test_power_where_the_difference_is_real():
     assert found >= 48
 
 
-@pytest.mark.parametrize(("seeds", "images", "seed_spread"), [(1, 15, 0.0), (3, 20, 0.5)])
+@pytest.mark.parametrize(("seeds", "images", "seed_broadcast"), [(1, 15, 0.0), (3, 20, 0.5)])
 def test_null_rows_are_rarely_called_better(seeds, images, seed_spread):
     rng = np.random.default_rng(5)
     wrong = 0

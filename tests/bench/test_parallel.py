@@ -8,12 +8,12 @@ import torch.distributed as dist
 import torch.multiprocessing as processes
 
 from bench import registry
-from bench.conformance import checks
 from bench.conformance.toys import ToyGeneration, ToyRestoration
 from bench.store import checkpoint
 from bench.stream import Stream
 from bench.training import data_parallel
 from bench.training.loop import Interrupted, Plan, Training
+from bench.training.progress import Progress
 
 BATCH, STEPS = 4, 6
 
@@ -28,7 +28,7 @@ def train(method, stream, folder, stop_at=None):
     """As a trial does; the step at which it ended."""
     plan = Plan(folder, evaluations=2, higher_is_better=False, checkpoint_seconds=-1.0)
     with contextlib.suppress(Interrupted):
-        Training(method, stream, lambda: method.task.validate(method), plan, checks.Silent()).run(lambda: method.t == stop_at)
+        Training(method, stream, lambda: method.task.validate(method), plan, Progress()).run(lambda: method.t == stop_at)
     return method.t
 
 
@@ -41,7 +41,7 @@ def rank(number, folder, what, stops):
         if number == 0:
             data_parallel.lead(method)
             train(method, stream, folder, stop_at)
-            data_parallel.dismiss(method.device)
+            data_parallel.stop_followers(method.device)
         else:
             data_parallel.follow(method, stream)
         checkpoint.save(folder / f"rank-{number}.safetensors", {"state": method.state(), "drawn": stream.drawn})
@@ -97,7 +97,7 @@ def test_an_initialiser_that_looks_at_data_rehearses_on_all_ranks(tmp_path):
 
 
 def test_followers_of_a_trial_that_needs_no_training_are_dismissed(monkeypatch):
-    monkeypatch.setattr(data_parallel, "_spread", lambda word, device: word)
+    monkeypatch.setattr(data_parallel, "_broadcast", lambda word, device: word)
     method, stream = made(*REGRESSION)
     data_parallel.follow(method, stream)
     assert method.t == stream.drawn == 0

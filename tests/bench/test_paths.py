@@ -119,7 +119,7 @@ def test_copies_of_checkpoints_lie_where_the_name_says(tmp_path, monkeypatch, na
     (tmp_path / "trial").mkdir()
     (tmp_path / "trial" / "checkpoint.safetensors").write_text("x")
     for given in (str(tmp_path / "copies" / name), f"./{name}"):
-        kept = Remote(tmp_path / "trial", f"{checkpoint_mirror.whole(given)}/tiny/0")
+        kept = Remote(tmp_path / "trial", f"{checkpoint_mirror.normalise_url(given)}/tiny/0")
         kept.keep(tmp_path / "trial" / "checkpoint.safetensors")
         assert kept.remarks() == {}
         assert (Path(given) / "tiny" / "0" / "checkpoint.safetensors").read_text() == "x"

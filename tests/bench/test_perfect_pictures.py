@@ -17,7 +17,9 @@ from bench.statistics import effects
 from bench.statistics.intervals import Floats
 from bench.store import validation
 from bench.store.mlflow_store import Store
-from bench.store.record import CURVES, TrialRecord, read_record, write_record
+from bench.store.record import join
+from bench.store.run_dir import RunDir
+from bench.store.stored import CURVES, Judgement, Training
 from bench.tasks.deblur import Deblur
 from reports import plots
 
@@ -68,7 +70,7 @@ def test_pictures_without_damage_do_not_end_a_training(pairs, tmp_path):
     """One method begins as the identity, which is perfect on the black pair."""
     only = ["--methods", "unet", "--set", "scenes=0", "scene_share=0", f'data="folder_pair[path={pairs}]"', 'metrics=("psnr",)', "steps=2"]
     assert runner.main(["--suite", "deblur", "--tier", "smoke", *only, "--out", str(tmp_path)]) == 0
-    (record,) = (store := Store("deblur", tmp_path)).read(store.done())
+    (record,) = (store := Store("deblur", tmp_path)).read(store.trials())
     assert record.outcome == "finished"
     curve = validation.curve(record)[1]
     assert curve[0] > 60  # half of 100, and the blurred picture
@@ -78,24 +80,28 @@ def test_pictures_without_damage_do_not_end_a_training(pairs, tmp_path):
 def record_with(values, outcome="finished", label="a", seed=0, good=True):
     rows = [("validation/psnr", 10 * i, 10 * i, float(i), v) for i, v in enumerate(values)]
     card = {"metric": "psnr", "definition": "", "unit": "dB", "higher_is_better": good, "protocol": {}, "hash": "0"}
-    return TrialRecord(
-        "s", "t", label, "m", seed, "smoke", f"{label}{seed}", outcome, curves=pd.DataFrame(rows, columns=list(CURVES)), cards={"psnr": card},
-        summary={"auc": max(values), "steps": 20.0}, final={"psnr": values[-1]}, attempt="x", environment={"device": "cpu", "git": ""},
+    training = Training(
+        id=f"{label}{seed}", suite="s", task="t", spec="m", title=label, seed=seed, tier="smoke", outcome=outcome, attempt="x",
+        curves=pd.DataFrame(rows, columns=list(CURVES)), summary={"auc": max(values), "steps": 20.0}, environment={"device": "cpu", "git": ""},
     )  # fmt: skip
+    return join(training, Judgement(id="j", suite="s", training=training.id, task="t", label=label, final={"psnr": values[-1]}, cards={"psnr": card}))
 
 
 def test_an_infinite_curve_comes_back_from_disk_and_store(tmp_path):
-    record = record_with([20.0, math.inf, 30.0])
-    (folder := tmp_path / "trial").mkdir()
-    write_record(record, folder)
-    back = read_record(folder)
+    rows = [("validation/psnr", i, i, float(i), v) for i, v in enumerate([20.0, math.inf, 30.0])]
+    curves = pd.DataFrame(rows, columns=list(CURVES))
+    training = Training(id="a0", suite="s", task="t", spec="m", title="a", seed=0, tier="smoke", attempt="x", curves=curves, summary={"auc": math.inf})
+    folder = RunDir(tmp_path / "trial")
+    folder.close(training)
+    folder.judge(Judgement(id="j", suite="s", training="a0", task="t", label="a", attempt="y"))
+    back = folder.read_trial("j")
     assert back.curves["value"].tolist() == [20.0, math.inf, 30.0]
     assert back.summary["auc"] == math.inf
     store = Store("s", tmp_path / "out")
-    run = store.begin(record)
-    store.curves(run, list(record.curves.itertuples(index=False, name=None)))  # MLflow takes the points
-    assert store.put(record, folder)
-    assert store.newest("a0").curves.equals(record.curves)
+    run = store.begin(training)
+    store.curves(run, rows)  # MLflow takes the points
+    assert store.put(folder)
+    assert store.newest("j").curves.equals(curves)
     assert [m.value > 1e308 for m in store.client.get_metric_history(run, "validation/psnr")] == [False, True, False]
 
 

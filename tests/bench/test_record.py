@@ -2,56 +2,62 @@ import json
 import math
 
 import pandas as pd
+import pytest
 
-from bench.store.record import CURVES, PER_IMAGE, TrialRecord, read_record, strict, write_record
+from bench.store.record import join
+from bench.store.stored import CURVES, PER_IMAGE, Judgement, Training, read_judgement, read_run, strict, write
 
 
-def _record(**changes):
-    fixed = {
-        "suite": "s",
-        "task": "deblur",
-        "label": "wgan",
-        "spec": "wgan[steps=3]",
-        "seed": 1,
-        "tier": "smoke",
-        "trial_id": "ab",
-        "outcome": "finished",
-    }
-    return TrialRecord(**(fixed | changes))
+def training(**changes):
+    return Training(**{"id": "ab", "suite": "s", "task": "deblur", "spec": "wgan[steps=3]", "title": "wgan", "seed": 1, "tier": "smoke"} | changes)
+
+
+def judgement(**changes):
+    return Judgement(**{"id": "cd", "suite": "s", "training": "ab", "task": "deblur[test=x]", "label": "wgan"} | changes)
 
 
 def test_empty_frames_have_their_columns():
-    record = _record()
+    record = join(training(), judgement())
     assert tuple(record.per_image.columns) == PER_IMAGE
     assert tuple(record.curves.columns) == CURVES
 
 
-def test_json_round_trip_keeps_numbers_that_json_cannot_hold(tmp_path):
+def test_files_keep_numbers_that_json_cannot_hold(tmp_path):
     frame = pd.DataFrame([("psnr", "a", math.inf, "a"), ("psnr", "b", math.nan, "x"), ("psnr", "c", 30.25, "x")], columns=list(PER_IMAGE))
-    record = _record(final={"psnr": math.inf}, summary={"collapse_step": math.nan}, per_image=frame, gallery=tmp_path, tags={"oracle": "PSF"})
-    text = json.dumps(record.to_json(), allow_nan=False)
-    back = TrialRecord.from_json(json.loads(text))
+    write(judgement(final={"psnr": math.inf}, summary={"collapse_step": math.nan}, per_image=frame, tags={"oracle": "PSF"}), tmp_path)
+    json.loads((tmp_path / "record.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+    back = read_judgement(tmp_path)
     assert back.final == {"psnr": math.inf}
     assert math.isnan(back.summary["collapse_step"])
-    assert back.gallery == tmp_path
     pd.testing.assert_frame_equal(back.per_image, frame)
-    assert (back.label, back.tags, len(back.curves)) == ("wgan", {"oracle": "PSF"}, 0)
+    assert (back.label, back.tags, back.head()) == ("wgan", {"oracle": "PSF"}, {**back.head(), "kind": "judgement"})
 
 
-def test_scores_recorded_before_groups_were_belong_to_the_photo_of_their_tile(tmp_path):
-    groups = {"a@0,128": "a", "a@128,0": "a", "b": "b", "mail@home": "mail@home", "c@d@1,2": "c@d", "d@1": "d@1", "@1,2": "@1,2"}
-    record = _record(per_image=pd.DataFrame([("psnr", name, 1.0) for name in groups], columns=["column", "image", "value"]))
-    assert dict(TrialRecord.from_json(record.to_json()).per_image[["image", "group"]].to_numpy().tolist()) == groups
-    write_record(record, tmp_path)
-    back = read_record(tmp_path).per_image
-    assert tuple(back.columns) == PER_IMAGE
-    assert back["group"].tolist() == list(groups.values())
+def test_a_training_comes_back_as_it_was(tmp_path):
+    curves = pd.DataFrame([("train/loss", 1, 2, 0.5, math.nan)], columns=list(CURVES))
+    write(training(curves=curves, weights={"last": "0"}, costs={"train_seconds": 1.0}), tmp_path)
+    back = read_run(tmp_path)
+    assert (back.head(), type(back)) == (training(weights={"last": "0"}, costs={"train_seconds": 1.0}).head(), Training)
+    pd.testing.assert_frame_equal(back.curves, curves)
 
 
-def test_scores_keep_the_groups_that_they_were_recorded_with(tmp_path):
-    frame = pd.DataFrame([("psnr", "a@0,0", 1.0, "video"), ("psnr", "b", 2.0, "video")], columns=list(PER_IMAGE))
-    write_record(_record(per_image=frame), tmp_path)
-    pd.testing.assert_frame_equal(read_record(tmp_path).per_image, frame)
+@pytest.mark.parametrize("head", ["[]", "{}", '{"suite": "s", "label": "x"}', '{"kind": "training", "id": "1", "suite": "s", "new": 1}', '{"kind": "x"}'])
+def test_what_another_version_wrote_is_no_record(tmp_path, head):
+    (tmp_path / "record.json").write_text(head)
+    with pytest.raises(ValueError, match="no training of this version|holds no record"):
+        read_run(tmp_path, frames=False)
+
+
+def test_a_trial_ends_as_its_training_where_that_did_not_finish():
+    record = join(training(outcome="diverged", reason="NaN"), judgement(outcome="finished"))
+    assert (record.outcome, record.reason) == ("diverged", "NaN")
+    record = join(training(), judgement(outcome="failed", reason="no memory"))
+    assert (record.outcome, record.reason) == ("failed", "no memory")
+
+
+def test_a_trial_that_was_judged_elsewhere_says_where():
+    here, there = {"torch": "2.15", "threads": "2"}, {"torch": "2.14", "threads": "2"}
+    assert join(training(environment=here), judgement(environment=there)).environment == {**here, "judged_torch": "2.14"}
 
 
 def test_strict_leaves_ordinary_values_alone():

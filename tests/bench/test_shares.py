@@ -5,8 +5,8 @@ import types
 import pytest
 import torch
 
+from bench.running.job import Job
 from bench.scheduling import gpu_share, ray_engine
-from bench.scheduling.scheduler import Job
 from bench.suites import schema
 from bench.training.loop import Interrupted
 
@@ -75,7 +75,7 @@ def ray(monkeypatch):
 
 
 def jobs_of(bench, seeds):
-    return [Job(i, t, {}, None) for i, t in enumerate(bench.trials(seeds=seeds))]
+    return [Job(i, (t,), ()) for i, t in enumerate(bench.trials(seeds=seeds))]
 
 
 def test_one_trial_of_a_row_is_measured_for_all_and_once(tiny, ray):

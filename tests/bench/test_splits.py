@@ -215,7 +215,7 @@ def run(tiny, mixed, *more):
 
 def test_a_run_goes_on_without_the_small_picture_and_says_so(tiny, mixed, capsys):
     assert run(tiny, mixed) == 0
-    records = {record.label: record for record in tiny.store.board("smoke", tiny.out)}
+    records = {record.label: record for record in tiny.store.leaderboard_records("smoke", tiny.out)}
     assert {label: record.outcome for label, record in records.items()} == {"identity": "finished", "unet": "finished"}
     line = "the training picture small is 16 x 16, smaller than crop=32, so it is left out"
     assert records["unet"].tags["skipped_files"] == f"1: {line}"

@@ -408,15 +408,16 @@ def test_a_name_and_a_place_do_not_decide_what_a_trial_is(tmp_path):
 
     import torch
 
-    from bench.running import trial
+    from bench.running.identify import identify
+    from bench.running.settings import Settings
 
     (row, *_) = expand.expand(read.load_suite("deblur"), "smoke", methods=["identity"])
-    settings = trial.Settings(out=Path(tmp_path), device=torch.device("cpu"))
-    parts = trial.identify(row, settings)
+    settings = Settings(out=Path(tmp_path), device=torch.device("cpu"))
+    found = identify(row, settings)
     about = {"suite": "x", "label": "y", "workload": "z", "plan": "p", "costs": {"tuning_trials": 3.0}}
-    assert trial.identify(dataclasses.replace(row, **about), settings) == parts
-    assert trial.identify(dataclasses.replace(row, role="tuning"), settings) == parts | {"role": "tuning"}
-    assert "role" not in parts
+    assert identify(dataclasses.replace(row, **about), settings) == found
+    assert identify(dataclasses.replace(row, role="tuning"), settings).training == found.training | {"role": "tuning"}
+    assert "role" not in found.training
 
 
 def test_the_largest_grid_that_is_planned(tiny, monkeypatch):

@@ -8,14 +8,14 @@ from collections import Counter
 import pandas as pd
 import pytest
 from _commands import in_another_process
+from _jobs import Stop, make
 
 import runner
 from bench.errors import UsageError
-from bench.running import trial as life
 from bench.scheduling import scheduler
 from bench.store import lookup
-from bench.store.mlflow_store import Store
-from bench.store.record import write_record
+from bench.store.mlflow_store import Store, judgements_of
+from bench.store.stored import read_judgement, write
 from bench.training.loop import Interrupted
 from reports import export, render
 
@@ -24,7 +24,7 @@ def history(bench, record, key):
     return [(m.step, m.value) for m in bench.store.client.get_metric_history(bench.mlflow_run(record).info.run_id, key)]
 
 
-def files(bench, record, folder="trial"):
+def files(bench, record, folder="record"):
     return {a.path for a in bench.store.client.list_artifacts(bench.mlflow_run(record).info.run_id, folder)}
 
 
@@ -33,15 +33,18 @@ def test_params_tags_metrics_artifacts(ran):
     bench, (_, record), _ = ran
     run = bench.mlflow_run(record)
     assert run.data.params == record.params
-    wanted = {"suite": "tiny", "label": "unet", "seed": "0", "tier": "smoke", "outcome": "finished", "trial_id": record.trial_id, "spec": record.spec}
+    wanted = {"suite": "tiny", "label": "unet", "seed": "0", "tier": "smoke", "outcome": "finished", "run_id": record.training_id, "spec": record.spec}
     assert {k: run.data.tags.get(k) for k in wanted} == wanted
     assert (run.info.status, run.info.run_name) == ("FINISHED", "unet seed 0")
     assert run.data.metrics["final/psnr"] == record.final["psnr"]
     assert run.data.metrics["best/ssim"] == record.best["ssim"]
     assert run.data.metrics["cost/parameters"] == record.costs["parameters"]
     assert run.data.metrics["summary/auc"] == record.summary["auc"]
-    names = ("record.json", "per_image.parquet", "curves.parquet", "weights.safetensors", "gallery")
-    assert files(bench, record) == {f"trial/{name}" for name in names}
+    names = ("record.json", "curves.parquet", "last.safetensors", "best.safetensors", "gallery")
+    assert files(bench, record) == {f"record/{name}" for name in names}
+    judged = f"judgements/{record.trial_id}"
+    assert files(bench, record, judged) == {f"{judged}/{name}" for name in ("record.json", "per_image.parquet", "gallery")}
+    assert list(judgements_of(run)) == [record.trial_id]
     assert bench.store.client.get_experiment(bench.store.experiment).name == "ganbench/tiny"
 
 
@@ -67,9 +70,9 @@ def test_a_record_comes_back_as_it_was(ran, tmp_path):
 def test_a_board_from_the_store_alone_makes_the_same_tables(ran, tmp_path):
     bench, records, _ = ran
     store = Store("tiny", bench.out)
-    tables = [render.tables_of(r, sort="psnr") for r in (records, store.board(None, tmp_path))]
-    for write in (export.to_csv, export.to_tex):
-        assert write(tables[0]) == write(tables[1])
+    tables = [render.tables_of(r, sort="psnr") for r in (records, store.leaderboard_records(None, tmp_path))]
+    for form in (export.to_csv, export.to_tex):
+        assert form(tables[0]) == form(tables[1])
     assert len(export.to_csv(tables[0]).splitlines()) == 4  # the last says that there is no verdict
 
 
@@ -93,15 +96,15 @@ def test_calls_grow_with_validations_not_with_updates(tiny, monkeypatch):
     (record,), _ = tiny.run(methods=["unet[steps=40]"])
     validations = (record.curves.key == "validation/psnr").sum()
     assert validations == 3
-    assert calls == {"log_batch": 1}  # a training that took no time: all at once
+    assert calls == {"log_batch": 3}  # a training that took no time: all at once; then its judgement, and that it is whole
     calls.clear()
     monkeypatch.setattr(scheduler, "_LOGGED_EVERY", 0.0)
     tiny.run(methods=["unet[steps=40]"], fresh=True)
-    assert calls == {"log_batch": validations + 2}
+    assert calls == {"log_batch": validations + 4}
 
 
 def test_a_thousand_metrics_a_call(tiny, ran, monkeypatch):
-    run_id = tiny.store.begin(dataclasses.replace(ran[1][1], trial_id="f" * 16))
+    run_id = tiny.store.begin(dataclasses.replace(ran[0].ledger.folders.of(ran[1][1].training_id).read(), id="f" * 16))
     calls = counted(tiny.store, monkeypatch)
     points = [("train/loss", step, step, float(step), 1.0) for step in range(1, 801)]
     tiny.store.curves(run_id, points)
@@ -111,31 +114,12 @@ def test_a_thousand_metrics_a_call(tiny, ran, monkeypatch):
     assert len(tiny.store.client.get_metric_history(run_id, "seconds")) == 800
 
 
-class Stop:
-    """A display that asks to stop after some updates."""
-
-    def __init__(self, after):
-        self.left = after
-
-    def started(self): ...
-
-    def update(self, *args):
-        self.left -= 1
-
-    def curves(self, points): ...
-
-    def evaluating(self, *args): ...
-
-    def __call__(self):
-        return self.left <= 0
-
-
 @pytest.mark.parametrize("after", [1, 2, 3])
 def test_a_resumed_trial_is_one_run_whose_curves_are_there_once(tiny, ran, after):
     trial, stop = tiny.trials()[1], Stop(after)
     with pytest.raises(Interrupted):
-        life.run(trial, tiny.settings, stop, stop)
-    assert tiny.store.done() == {}
+        make(trial, tiny.settings, stop, stop)
+    assert tiny.store.trials() == {}
     (record,), seen = tiny.run(methods=["unet"])
     assert [step for step, _ in seen.updates] == list(range(after + 1, 5))
     for key in ("train/loss", "validation/psnr", "images"):
@@ -146,7 +130,7 @@ def test_a_resumed_trial_is_one_run_whose_curves_are_there_once(tiny, ran, after
 
 def test_fresh_drops_what_an_interrupted_trial_left(tiny):
     with pytest.raises(Interrupted):
-        life.run(tiny.trials()[1], tiny.settings, stop := Stop(2), stop)
+        make(tiny.trials()[1], tiny.settings, stop := Stop(2), stop)
     _, seen = tiny.run(methods=["unet"], fresh=True)
     assert [step for step, _ in seen.updates] == [1, 2, 3, 4]
 
@@ -167,14 +151,13 @@ def test_metrics_with_options_and_metrics_that_are_missing(tiny, monkeypatch, tm
     assert again.final == record.final
 
 
-def test_long_values_are_kept_whole_in_the_record(tiny, plugin, ran):
-    long = "x" * 20_000
-    record = dataclasses.replace(ran[1][0], trial_id="e" * 16, outcome="failed", reason=long, params={"p": long}, tags={"note": long})
-    folder = tiny.out / "record"
-    folder.mkdir()
-    write_record(record, folder)
-    tiny.store.put(record, folder)
-    (again,) = tiny.store.read([record.trial_id])
+def test_long_values_are_kept_whole_in_the_record(tiny, ran):
+    long, first = "x" * 20_000, ran[0].ledger.folders.of(ran[1][0].training_id)
+    folder = tiny.ledger.folders.of("e" * 16)
+    folder.adopt(first.path)
+    folder.close(dataclasses.replace(first.read(), id="e" * 16, outcome="failed", reason=long, params={"p": long}, tags={"note": long}))
+    assert tiny.store.put(folder)
+    (again,) = tiny.store.read([ran[1][0].trial_id])
     assert (again.reason, again.params["p"], again.tags["note"]) == (long, long, long)
 
 
@@ -187,11 +170,11 @@ def test_the_board_shows_what_was_asked_for(continued, ran, tmp_path):
     def board(*asked):
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         folder.mkdir()
-        return {r.trial_id for r in continued.store.board("smoke", folder, *asked)}
+        return {r.trial_id for r in continued.store.leaderboard_records("smoke", folder, *asked)}
 
     assert board() == {r.trial_id for r in other}
     again, seen = continued.run()
-    assert seen.started == []
+    assert seen.jobs == []
     assert board(again) == {r.trial_id for r in first}
 
 
@@ -200,29 +183,29 @@ def test_a_label_stands_once_with_the_rows_asked_for(continued, tmp_path):
     continued.file.write_text(continued.file.read_text().replace("steps = 4", "steps = 3"))
     second, _ = continued.run()
     (tmp_path / "a").mkdir()
-    assert [r.trial_id for r in continued.store.board(None, tmp_path / "a")] == [r.trial_id for r in second]
+    assert [r.trial_id for r in continued.store.leaderboard_records(None, tmp_path / "a")] == [r.trial_id for r in second]
     (tmp_path / "b").mkdir()
-    assert [r.trial_id for r in continued.store.board(None, tmp_path / "b", first)] == [r.trial_id for r in first]
+    assert [r.trial_id for r in continued.store.leaderboard_records(None, tmp_path / "b", first)] == [r.trial_id for r in first]
 
 
 def test_seeds_of_one_row_stand_together(continued, tmp_path):
     continued.run(methods=["identity"], seeds=[1])
-    assert sorted((r.label, r.seed) for r in continued.store.board("smoke", tmp_path / "..")) == [("identity", 0), ("identity", 1), ("unet", 0)]
+    assert sorted((r.label, r.seed) for r in continued.store.leaderboard_records("smoke", tmp_path / "..")) == [("identity", 0), ("identity", 1), ("unet", 0)]
 
 
 def test_nothing_on_record(tiny, ran):
     with pytest.raises(UsageError, match=r"nothing on record in sqlite:///.*mlflow\.db: run the suite first"):
-        tiny.store.board(None, tiny.out)
+        tiny.store.leaderboard_records(None, tiny.out)
     with pytest.raises(UsageError, match=r"nothing on record in .* at tier paper"):
-        ran[0].store.board("paper", tiny.out)
+        ran[0].store.leaderboard_records("paper", tiny.out)
 
 
 # -- what can be wrong with a store
 def test_runs_of_others_are_left_alone(continued):
     client, experiment = continued.store.client, continued.store.experiment
-    for tags in ({}, {"trial_id": "a" * 16}):
+    for tags in ({}, {"run_id": "a" * 16}):
         client.set_terminated(client.create_run(experiment, tags=tags).info.run_id)
-    assert continued.run()[1].started == []
+    assert continued.run()[1].jobs == []
 
 
 def test_lost_artifacts_are_told_with_the_label_and_the_way_back(tiny, capsys):
@@ -278,17 +261,16 @@ def test_the_environment_names_the_store(tmp_path, database, monkeypatch):
     assert Store("tiny", tmp_path / "out", f"sqlite:///{tmp_path}/elsewhere.db").experiment == store.experiment
 
 
-def test_a_named_run_is_read_and_not_the_newest_of_its_trial(tiny, tmp_path):
+def test_a_named_run_is_read_and_not_the_newest_of_its_training(tiny, tmp_path):
     first = tiny.mlflow_run(tiny.run(methods=["unet"])[0][0]).info.run_id
-    tiny.run(methods=["unet"], fresh=True)
-    (newest, named) = tiny.store._search(f"tags.trial_id = '{tiny.store.client.get_run(first).data.tags['trial_id']}'")
+    (record,), _ = tiny.run(methods=["unet"], fresh=True)
+    (newest, named) = tiny.store._search(f"tags.run_id = '{record.training_id}'")
     assert named.info.run_id == first
     for run, value in ((named, 1.0), (newest, 2.0)):
-        (folder := tmp_path / run.info.run_id).mkdir()
-        write_record(dataclasses.replace(tiny.store.record(run), final={"psnr": value}), folder)
-        tiny.store.client.log_artifacts(run.info.run_id, str(folder), "trial")
-        (folder / "weights.safetensors").write_text(str(value))
-        tiny.store.client.log_artifact(run.info.run_id, str(folder / "weights.safetensors"), "trial")
-    for name, value in ((first, 1.0), (newest.info.run_id, 2.0), (newest.data.tags["trial_id"], 2.0)):
+        folder = tiny.store.files.folder(run)
+        judged = folder / "judgements" / record.trial_id
+        write(dataclasses.replace(read_judgement(judged), final={"psnr": value}), judged)
+        (folder / "record" / "last.safetensors").write_text(str(value))
+    for name, value in ((first, 1.0), (newest.info.run_id, 2.0), (record.trial_id, 2.0), (record.training_id[:8], 2.0)):
         assert lookup.find(name, tiny.out, None, tmp_path).final == {"psnr": value}
         assert lookup.weights(name, tiny.out, None, tmp_path / name[:5]).read_text() == str(value)

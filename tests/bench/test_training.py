@@ -89,7 +89,7 @@ def test_a_point_is_the_mean_of_its_window(tmp_path):
     run.window = 4
     run.run(never)
     assert train_values(run) == {4: 2.5, 8: 6.5, 11: 10.0}
-    assert [step for step, _ in run.watcher.windows] == [4, 8, 11]
+    assert [step for step, _ in run.progress.windows] == [4, 8, 11]
     assert [(k, s, n) for k, s, n, *_ in run.points] == [
         ("validation/psnr", 0, 0), ("train/loss", 4, 8), ("train/loss", 8, 16), ("train/loss", 11, 22), ("validation/psnr", 11, 22),
     ]  # fmt: skip
@@ -109,8 +109,8 @@ def test_validations_are_evenly_spaced_and_get_all_points_so_far(tmp_path):
     run = training(tmp_path, Method(10), evaluations=4)
     run.run(never)
     assert [step for step, _ in run.history] == [0, 3, 5, 8, 10]
-    assert run.watcher.sent[-1] == run.points
-    assert [len(p) for p in run.watcher.sent] == sorted({len(p) for p in run.watcher.sent})
+    assert run.progress.sent[-1] == run.points
+    assert [len(p) for p in run.progress.sent] == sorted({len(p) for p in run.progress.sent})
 
 
 def test_a_validation_closes_the_window_before_it(tmp_path):
@@ -372,7 +372,7 @@ def test_the_best_weights_are_those_of_the_best_step(tmp_path):
     run.run(never)
     run.load_best()
     run.history[2] = (run.history[2][0], 2.0)
-    with pytest.raises(checkpoint.Damaged, match=r"best\.safetensors is of update 0, not 4"):
+    with pytest.raises(checkpoint.CorruptCheckpoint, match=r"best\.safetensors is of update 0, not 4"):
         run.load_best()
 
 

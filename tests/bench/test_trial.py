@@ -10,18 +10,20 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from bench import registry
+from bench import evaluation, registry
 from bench.external import weights
-from bench.running import identify
-from bench.running import trial as life
+from bench.judging import judge
+from bench.running import identify, train
+from bench.running.job import Job, run
 from bench.running.settings import Settings
 from bench.spec import Spec, parse
-from bench.store import identity
+from bench.store import checkpoint, identity
 from bench.store.code_hash import file_hash
-from bench.store.record import CURVES, PER_IMAGE
+from bench.store.stored import CURVES, PER_IMAGE
 from bench.suites import components
 from bench.training.build import build, open_task
 from bench.training.loop import Interrupted
+from bench.training.progress import Progress
 
 PLUGIN = '''"""A method that goes wrong.
 
@@ -75,10 +77,11 @@ def test_a_trained_trial(ran):
     assert record.costs.keys() >= {"train_seconds", "images_per_s", "ms_per_image", "parameters"}
     assert record.environment["torch"] == torch.__version__.partition("+")[0]
     assert "capped" not in record.tags
-    folder = bench.out / "tiny" / "trials" / record.trial_id
-    assert sorted(p.name for p in folder.iterdir()) == ["lock", "record"]  # no checkpoint stays
+    folder = bench.out / "tiny" / "trials" / record.training_id
+    assert sorted(p.name for p in folder.iterdir()) == ["judgements", "lock", "record"]  # no checkpoint stays
     files = {p.name for p in (folder / "record").iterdir()}
-    assert files == {"record.json", "per_image.parquet", "curves.parquet", "weights.safetensors", "gallery"}
+    assert files == {"record.json", "curves.parquet", "last.safetensors", "best.safetensors", "gallery"}
+    assert {p.name for p in (folder / "judgements" / record.trial_id).iterdir()} == {"record.json", "per_image.parquet", "gallery"}
 
 
 def test_scores_are_the_means_of_what_was_scored(ran):
@@ -105,7 +108,7 @@ def test_an_untrained_trial(ran):
     assert record.best == record.final
     assert len(record.curves) == 0
     assert "train_seconds" not in record.costs
-    assert not (bench.out / "tiny" / "trials" / record.trial_id / "record" / "weights.safetensors").exists()
+    assert not (bench.out / "tiny" / "trials" / record.training_id / "record" / "last.safetensors").exists()
 
 
 def test_the_weights_are_those_that_were_judged(ran):
@@ -113,9 +116,9 @@ def test_the_weights_are_those_that_were_judged(ran):
     trial = bench.trials()[1]
     task = open_task(str(trial.task), None, torch.device("cpu"))
     method = build(trial, task)
-    weights = safetensors.torch.load_file(bench.out / "tiny" / "trials" / record.trial_id / "record" / "weights.safetensors")
-    assert {k.partition(".")[0] for k in weights} == {"G"}
-    method.G.load_state_dict({k.removeprefix("G."): v for k, v in weights.items()})
+    weights = safetensors.torch.load_file(bench.out / "tiny" / "trials" / record.training_id / "record" / "last.safetensors")
+    assert {k.rpartition(".G.")[0] for k in weights} == {"method"}
+    method.G.load_state_dict({k.removeprefix("method.G."): v for k, v in weights.items()})
     with torch.no_grad():
         assert task.score(method.G.eval() and method, lambda *_: None).values["psnr"] == pytest.approx(record.final["psnr"], abs=1e-5)
 
@@ -132,8 +135,8 @@ def test_the_best_weights_are_judged_where_they_are_not_the_last(tiny, plugin, r
 
 def test_equal_trials_give_equal_bits(tiny, ran):
     (record,), _ = tiny.run(methods=["unet"])
-    paths = [b.out / "tiny" / "trials" / record.trial_id / "record" / "weights.safetensors" for b in (tiny, ran[0])]
-    assert paths[0].read_bytes() == paths[1].read_bytes()
+    first, second = ((b.out / "tiny" / "trials" / record.training_id / "record" / "last.safetensors") for b in (tiny, ran[0]))
+    assert checkpoint.content_hash(checkpoint.load(first)) == checkpoint.content_hash(checkpoint.load(second))
     assert record.final == ran[1][1].final
     assert record.per_image.equals(ran[1][1].per_image)
 
@@ -142,8 +145,8 @@ def test_another_seed_gives_other_bits(continued, ran):
     (record,), _ = continued.run(methods=["unet"], seeds=[1])
     assert record.trial_id != ran[1][1].trial_id
     assert record.final != ran[1][1].final
-    assert identity.row_of(record.parts) == identity.row_of(ran[1][1].parts)
-    assert identity.protocol_of(record.parts) == identity.protocol_of(ran[1][1].parts)
+    assert identity.row_of(record.facts) == identity.row_of(ran[1][1].facts)
+    assert identity.protocol_of(record.facts) == identity.protocol_of(ran[1][1].facts)
 
 
 def test_scenes_are_judged_by_the_detector(tiny):
@@ -154,8 +157,8 @@ def test_scenes_are_judged_by_the_detector(tiny):
     assert record.final["gain"] == 0  # the blurred picture gains nothing on the blurred picture
     assert record.final["f1"] == record.summary["blurred/f1"]
     assert record.per_image.groupby("column")["image"].nunique()["f1"] == 4
-    assert any(part.startswith("code.detector") for part in record.parts)
-    gallery = tiny.out / "tiny" / "trials" / record.trial_id / "record" / "gallery"
+    assert any(part.startswith("code.detector") for part in record.facts)
+    gallery = tiny.out / "tiny" / "trials" / record.training_id / "judgements" / record.trial_id / "gallery"
     kinds = [json.loads(p.read_text())["kind"] for p in sorted(gallery.glob("*.json"))]
     assert sorted(set(kinds)) == ["photo", "scene"]
 
@@ -174,8 +177,8 @@ def test_diverged(tiny, plugin):
     assert list(record.curves[record.curves.key == "train/loss"].step) == [1, 2]
     assert record.final == record.best == {}
     assert fine.outcome == "finished"
-    assert seen.ended == [("explodes", "diverged"), ("identity", "finished")]
-    assert tiny.run(methods=["explodes"])[1].started == []  # a result: not trained again
+    assert seen.ends == [("explodes", "diverged"), ("identity", "finished")]
+    assert tiny.run(methods=["explodes"])[1].jobs == []  # a result: not trained again
 
 
 @pytest.mark.fault(
@@ -193,9 +196,9 @@ def test_failed(tiny, plugin, where):
     assert fine.outcome == "finished"
     run = tiny.mlflow_run(record)
     assert (run.info.status, run.data.tags["outcome"]) == ("FAILED", "failed")
-    assert "trial/traceback.txt" in [a.path for a in tiny.store.client.list_artifacts(run.info.run_id, "trial")]
+    assert "record/traceback.txt" in [a.path for a in tiny.store.client.list_artifacts(run.info.run_id, "record")]
     again, seen = tiny.run(methods=[f"fails_in_{where}", "identity"])
-    assert seen.started == [(f"fails_in_{where}", "it failed before")]
+    assert seen.jobs == [(f"fails_in_{where}", "trains again: it failed before")]
     assert [r.outcome for r in again] == ["failed", "finished"]
 
 
@@ -213,7 +216,7 @@ def test_skipped_for_want_of_weights(tiny, monkeypatch, tmp_path):
     (record,), _ = tiny.run(methods=["deblurgan[content=perceptual[net=vgg19],ngf=4,ndf=4,blocks=1]"])
     assert record.outcome == "skipped"
     assert record.reason.startswith("weights vgg19-dcbb9e9d.pth not found: run `runner.py weights fetch vgg19`, or get them from https://")
-    assert tiny.run(methods=["deblurgan[content=perceptual[net=vgg19],ngf=4,ndf=4,blocks=1]"])[1].started == []
+    assert tiny.run(methods=["deblurgan[content=perceptual[net=vgg19],ngf=4,ndf=4,blocks=1]"])[1].jobs == []
 
 
 def test_skipped_for_want_of_kernels(tiny, tmp_path):
@@ -251,8 +254,8 @@ def test_tied_weights_are_saved(tiny, plugin):
     made(plugin, "tied")
     (record,), _ = tiny.run(methods=["tied"])
     assert (record.outcome, record.reason) == ("finished", "")
-    weights = safetensors.torch.load_file(tiny.out / "tiny" / "trials" / record.trial_id / "record" / "weights.safetensors")
-    assert torch.equal(weights["net.weight"], weights["twin.weight"])
+    weights = safetensors.torch.load_file(tiny.out / "tiny" / "trials" / record.training_id / "record" / "last.safetensors")
+    assert torch.equal(weights["method.net.weight"], weights["method.twin.weight"])
 
 
 def test_a_cap_is_on_record(tiny):
@@ -266,16 +269,12 @@ def test_interrupted_while_judging_keeps_the_training(tiny, ran):
     trial = tiny.trials()[1]
     judged = []
 
-    class Watcher:
-        def started(self): ...
-        def update(self, *args): ...
-        def curves(self, points): ...
-
+    class Watcher(Progress):
         def evaluating(self, done, total):
             judged.append(done)
 
     with pytest.raises(Interrupted):
-        life.run(trial, tiny.settings, Watcher(), lambda: bool(judged))
+        run(Job(0, (trial,), (identify.identify(trial, tiny.settings),)), tiny.settings, Watcher(), lambda: bool(judged))
     (record,), seen = tiny.run(methods=["unet"])
     assert seen.updates == []  # nothing was left to train
     assert record.final == ran[1][1].final
@@ -286,8 +285,9 @@ def test_interrupted_while_judging_keeps_the_training(tiny, ran):
 UNET = {"steps": 4, "batch_size": 1, "width": 4, "optimizer": "adam[lr=0.03]"}
 
 
-def parts(trial, **settings):
-    return life.identify(trial, Settings(out=None, device=torch.device("cpu"), **settings))
+def facts(trial, **settings):
+    found = identify.identify(trial, Settings(out=None, device=torch.device("cpu"), **settings)).facts
+    return {k: v for k, v in found.items() if k != "training"}  # the others say why that is another
 
 
 @pytest.mark.parametrize(
@@ -303,7 +303,7 @@ def parts(trial, **settings):
 )
 def test_what_changes_the_identity(ran, change, names):
     trial = ran[0].trials()[1]
-    a, b = parts(trial), parts(dataclasses.replace(trial, **change))
+    a, b = facts(trial), facts(dataclasses.replace(trial, **change))
     assert {k for k in a.keys() | b.keys() if a.get(k) != b.get(k)} == names
     assert (identity.id_of(a) == identity.id_of(b)) == (not names)
 
@@ -314,12 +314,12 @@ def test_what_changes_the_identity(ran, change, names):
         ("crop=16", {"task.crop"}),
         ("blur=motion_blur[max_len=9]", {"task.blur"}),
         ("metrics=('psnr',)", {"task.metrics", "card.ssim", "code.metric.ssim"}),
-        ("metrics=('psnr[border=4]','ssim')", {"task.metrics", "card.psnr", "card.psnr[border=4]"}),
+        ("metrics=('psnr[border=4]','ssim')", {"task.metrics", "card.psnr", "card.psnr[border=4]", "selects.card"}),
         ("data=digit_scenes[test=3]", {"task.data", "code.dataset.photos", "code.dataset.digit_scenes"}),
     ],
 )
 def test_every_task_option_changes_identity_and_protocol(ran, option, names):
-    a, b = (parts(ran[0].trials(overrides=[o] if o else [])[1]) for o in ("", option))
+    a, b = (facts(ran[0].trials(overrides=[o] if o else [])[1]) for o in ("", option))
     changed = {k for k in a.keys() | b.keys() if a.get(k) != b.get(k) and not k.startswith("data.")}
     assert changed == names
     assert identity.protocol_of(a) != identity.protocol_of(b)
@@ -337,7 +337,7 @@ def test_every_task_option_changes_identity_and_protocol(ran, option, names):
         ("detector", "torchvision", set()),
     ],
 )
-def test_parts_inside_parts(kind, spec, inner):
+def test_parts_inside_facts(kind, spec, inner):
     found = [(k, parse(text).name) for k, text in components.unfolded([(kind, spec)])]
     assert found[0] == (kind, parse(spec).name)
     assert set(found[1:]) == inner
@@ -346,18 +346,18 @@ def test_parts_inside_parts(kind, spec, inner):
 def test_a_change_of_a_part_inside_a_part_changes_the_identity(ran, monkeypatch):
     trial = ran[0].trials()[1]
     trial = dataclasses.replace(trial, spec=Spec("unet", {**UNET, "schedule": "warmup[then=cosine]"}))
-    before, cosine = parts(trial), registry.find("schedule", "cosine")
+    before, cosine = facts(trial), registry.find("schedule", "cosine")
     assert "code.schedule.cosine" in before
     real = identify.code_hash
-    monkeypatch.setattr(identify, "code_hash", lambda part: "changed" if part is cosine else real(part))
-    assert {k for k, v in parts(trial).items() if before[k] != v} == {"code.schedule.cosine"}
+    monkeypatch.setattr(identify, "code_hash", lambda part, without=(): "changed" if part is cosine else real(part, without))
+    assert {k for k, v in facts(trial).items() if before[k] != v} == {"code.schedule.cosine"}
 
 
 def test_settings_that_change_the_identity(ran):
     trial = ran[0].trials()[1]
-    ids = [identity.id_of(parts(trial, **s)) for s in ({}, {"max_seconds": 3.0}, {"deterministic": True})]
+    ids = [identity.id_of(facts(trial, **s)) for s in ({}, {"max_seconds": 3.0}, {"deterministic": True})]
     assert len(set(ids)) == 3
-    assert identity.id_of(parts(trial, checkpoint_seconds=1.0)) == ids[0]
+    assert identity.id_of(facts(trial, checkpoint_seconds=1.0)) == ids[0]
 
 
 def test_data_content_changes_the_identity(ran, tmp_path):
@@ -367,7 +367,7 @@ def test_data_content_changes_the_identity(ran, tmp_path):
 
     def digest():
         open_task.cache_clear()
-        return parts(ran[0].trials(overrides=[f"data=folder[path={folder},split=test]"])[1])
+        return facts(ran[0].trials(overrides=[f"data=folder[path={folder},split=test]"])[1])
 
     before = digest()
     Image.new("RGB", (64, 64), "blue").save(folder / "a.png")
@@ -383,6 +383,7 @@ def test_a_process_of_the_trials_finds_weights_below_the_data_root(tmp_path, mon
     assert tmp_path / "weights" in weights.folders()
 
 
-def test_the_code_that_builds_and_judges_decides_the_result(tiny):
-    found = life.identify(tiny.trials()[1], tiny.settings)
-    assert (found["code.build"], found["code.attempt"]) == (file_hash(build), file_hash(life.Attempt))
+def test_the_code_that_builds_trains_and_judges_decides_the_result(tiny):
+    found = identify.identify(tiny.trials()[1], tiny.settings)
+    assert (found.training["code.build"], found.training["code.train"]) == (file_hash(build), file_hash(train))
+    assert (found.judging["code.judge"], found.judging["code.evaluation"]) == (file_hash(judge), file_hash(evaluation))

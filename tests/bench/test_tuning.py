@@ -15,10 +15,12 @@ from bench.errors import Unavailable, UsageError
 from bench.scheduling import scheduler, tuning
 from bench.spec import parse
 from bench.store import validation
-from bench.store.record import CURVES, TrialRecord, write_record
-from bench.suites import expand, read
+from bench.store.record import TrialRecord
+from bench.store.stored import CURVES, write
+from bench.suites import read
 from bench.suites.schema import Space
 from bench.training.loop import Interrupted
+from bench.training.progress import Progress
 
 # x starts at 8 and descends x^2/2: one step of plain descent at rate r leaves 8 (1 - r), so 1 is the best rate and 2 or more never gets anywhere
 TASK = '''"""A parabola. Validation and test differ by a constant."""
@@ -139,13 +141,9 @@ class Rates:
 
     def train(self, trials):
         class Seen:
-            def start(_, trial, index, total, why):
-                self.ran.append(trial)
-                return _
-
-            def end(self, record): ...
-            def update(self, step, images_per_s, values): ...
-            def evaluating(self, done, total): ...
+            def start(_, job, total):
+                self.ran += job.trials
+                return Progress()
 
         return scheduler.run_all(trials, self.bench.settings, self.bench.ledger, Seen())
 
@@ -241,9 +239,9 @@ def test_tuning_never_sees_the_test_split_and_makes_no_row(grid):
     store = rates.bench.store
     assert {r.role for r in records} == {"row"}
     assert all(r.final["loss"] >= 100 for r in records if r.outcome == "finished")
-    board = store.board("smoke", rates.bench.out)
+    board = store.leaderboard_records("smoke", rates.bench.out)
     assert sorted((r.workload, r.label, r.seed) for r in board) == sorted((r.workload, r.label, r.seed) for r in records)
-    beside = store.beside(board)
+    beside = store.tuning_records(board)
     assert len(beside) == 4
     for r in beside:
         assert (r.role, r.final, set(r.tried)) == ("tuning", {}, {"study", "lr"})
@@ -254,7 +252,7 @@ def test_the_cost_stands_on_the_row(grid):
     rates = grid(trials=2, studies=2)
     records = rates.train(rates.tune(methods=["one/sgd", "two/nag"]))
     spent = {}
-    for r in rates.bench.store.beside(records):
+    for r in rates.bench.store.tuning_records(records):
         spent.setdefault((r.workload, r.label), []).append(r)
     for record in records:
         of_row = spent[record.workload, record.label]
@@ -272,7 +270,7 @@ def test_how_many_tuning_trials_diverged_is_part_of_the_cost():
 
 def test_nothing_runs_twice_and_a_tuning_stopped_half_way_goes_on(grid, monkeypatch):
     rates, left = grid(trials=2, studies=2), [3]
-    real = scheduler.life.run
+    real = scheduler.running.run
 
     def run(*args, **kwargs):
         if not left[0]:
@@ -280,10 +278,10 @@ def test_nothing_runs_twice_and_a_tuning_stopped_half_way_goes_on(grid, monkeypa
         left[0] -= 1
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(scheduler.life, "run", run)
+    monkeypatch.setattr(scheduler.running, "run", run)
     with pytest.raises(Interrupted):
         rates.tune(methods=_TWO)
-    monkeypatch.setattr(scheduler.life, "run", real)
+    monkeypatch.setattr(scheduler.running, "run", real)
     first = len(rates.ran)
     again = grid(trials=2, studies=2)
     tuned = again.tune(methods=_TWO)
@@ -298,7 +296,7 @@ def test_a_larger_budget_keeps_what_was_tried(grid):
     more = grid(trials=4, studies=1)
     records = more.train(more.tune(methods=["one/sgd"]))
     assert sum(t.role == "tuning" for t in more.ran) == 2
-    assert len(more.bench.store.beside(records)) == 4
+    assert len(more.bench.store.tuning_records(records)) == 4
 
 
 def test_a_row_whose_every_trial_diverged_is_still_judged(grid):
@@ -345,19 +343,19 @@ def test_a_row_whose_every_tuning_trial_failed_is_an_error(grid):
 
 
 def test_failed_tuning_is_told_and_is_exit_code_1(grid, plugin, capsys, monkeypatch):
-    bench, real = grid(trials=2, studies=1).bench, scheduler.life.run
+    bench, real = grid(trials=2, studies=1).bench, scheduler.running.run
 
-    def run(trial, settings, *args, **kwargs):
-        record = real(trial, settings, *args, **kwargs)
-        return record if (trial.role, trial.tried.get("lr")) != ("tuning", bad) else fail(trial, settings, record)
+    def run(job, settings, *args):
+        (record,) = real(job, settings, *args)
+        return [record] if (job.trial.role, job.trial.tried.get("lr")) != ("tuning", bad) else fail(job, settings)
 
-    def fail(trial, settings, record):
-        broken = dataclasses.replace(record, outcome="failed", reason="RuntimeError: on purpose")
-        write_record(broken, scheduler.life.folder_of(trial, record.trial_id, settings).results)
-        return broken
+    def fail(job, settings):
+        folder = scheduler.running.folder_of(job, settings)
+        write(dataclasses.replace(folder.read(), outcome="failed", reason="RuntimeError: on purpose"), folder.results)
+        return scheduler.running.read(job, settings)
 
     bad = tuning.quasirandom(read.load_suite(str(bench.file)).tiers["smoke"].tuning.spaces["descent"], 2, 1000, [])[0]["lr"]
-    monkeypatch.setattr(scheduler.life, "run", run)
+    monkeypatch.setattr(scheduler.running, "run", run)
     assert main.run_suite(main.RunOptions(suite=str(bench.file), tier="smoke", out=bench.out, methods=["one/sgd"])) == 1
     said = capsys.readouterr().out
     assert f"1 of 4 trials failed, the first of them one: sgd (tuning: study 0, lr {bad:g}), seed 1000: RuntimeError: on purpose\n" in said
@@ -368,9 +366,9 @@ def test_attempts_of_other_code_are_not_beside_the_row(grid, monkeypatch):
     rates = grid(trials=2, studies=1)
     records = rates.train(rates.tune(methods=["one/sgd"]))
     store = rates.bench.store
-    assert len(store.beside(records)) == 2
-    newer = [dataclasses.replace(r, parts=r.parts | {"code.method": "0" * 16}) for r in records]
-    assert store.beside(newer) == []
+    assert len(store.tuning_records(records)) == 2
+    newer = [dataclasses.replace(r, training_facts=r.training_facts | {"code.method": "0" * 16}) for r in records]
+    assert store.tuning_records(newer) == []
 
 
 def test_fixed_and_oneshot(grid):
@@ -390,7 +388,7 @@ def test_a_row_tells_its_present_cost(grid):
     (first, *_) = rates.train(rates.tune(methods=["one/adam"], seeds=[0]))
     assert "tuning_trials" not in first.costs
     trial = rates.tune(methods=["one/adam"])[0]
-    (again,) = rates.train([expand.dataclasses.replace(trial, costs={"tuning_trials": 9.0}, label="other")])
+    (again,) = rates.train([dataclasses.replace(trial, costs={"tuning_trials": 9.0}, label="other")])
     assert (again.trial_id, again.label, again.costs["tuning_trials"]) == (first.trial_id, "other", 9.0)
     (back,) = rates.train([trial])
     assert (back.label, "tuning_trials" in back.costs) == ("adam", False)
@@ -430,8 +428,8 @@ def test_sensitivity_is_a_grid_beside_the_rows(grid):
     ends = {r.tried["lr"]: validation.final(r) for r in rates.train(trials)}
     expected = {lr: pytest.approx((8 * (1 - 3 * lr) ** 3) ** 2 * 1.5, rel=1e-4) for lr in ends}
     assert ends == expected | {1.0: math.inf}  # it diverged
-    assert {(r.label, r.role) for r in rates.bench.store.board("smoke", rates.bench.out)} == {("sgd", "row")}  # though the newest are others
-    assert len(rates.bench.store.beside(board)) == 6
+    assert {(r.label, r.role) for r in rates.bench.store.leaderboard_records("smoke", rates.bench.out)} == {("sgd", "row")}  # though the newest are others
+    assert len(rates.bench.store.tuning_records(board)) == 6
 
 
 def test_target_of_a_workload(grid):

@@ -301,7 +301,7 @@ def test_strange_names_through_task_and_report(strange, tiny, capsys):
     shown = capsys.readouterr()
     assert "\x1b[2J" not in shown.out + shown.err
 
-    (record,) = tiny.store.board("smoke", tiny.out)
+    (record,) = tiny.store.leaderboard_records("smoke", tiny.out)
     assert record.tags["skipped_files"].startswith("2: cannot read the image")
     assert len(record.per_image[record.per_image.column == "psnr"]) == len(NAMES)
 

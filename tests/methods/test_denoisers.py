@@ -358,9 +358,9 @@ def test_own_weights_as_a_trial_leaves_them(tmp_path):
     from safetensors.torch import save_file
 
     net = trained(list(DnCNNNetwork(3, 4, 5)))
-    save_file({f"G.{k}": v.contiguous() for k, v in net.state_dict().items()}, tmp_path / "weights.safetensors")
+    save_file({f"G.{k}": v.contiguous() for k, v in net.state_dict().items()}, tmp_path / "last.safetensors")
     y = torch.rand(1, 3, 9, 9, generator=rng())
-    assert torch.allclose(pretrained(str(tmp_path / "weights.safetensors"))(y), net(y), atol=1e-5)
+    assert torch.allclose(pretrained(str(tmp_path / "last.safetensors"))(y), net(y), atol=1e-5)
 
 
 def test_checkpoints_that_do_not_fit(tmp_path):

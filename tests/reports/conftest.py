@@ -10,7 +10,8 @@ import pytest
 from PIL import Image, ImageFilter
 
 from bench.cards import Card
-from bench.store.record import CURVES, PER_IMAGE, TrialRecord
+from bench.store.record import TrialRecord
+from bench.store.stored import CURVES, PER_IMAGE
 from bench.suites.schema import Suite
 
 HOSTILE = "<script>window.hacked=1</script>\"'&$_%{}--> =\n| `x` β 日本"

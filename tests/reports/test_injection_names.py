@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from _page import tags_of
 
-from bench.store.record import PER_IMAGE
+from bench.store.stored import PER_IMAGE
 from reports.render import render, tables_of
 
 NAMES = [

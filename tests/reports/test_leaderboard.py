@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from bench.errors import UsageError
-from bench.store.record import PER_IMAGE
+from bench.store.stored import PER_IMAGE
 from reports.leaderboard import leaderboard
 from reports.trials import by_table
 

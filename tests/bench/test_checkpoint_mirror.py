@@ -6,33 +6,22 @@ import os
 
 import fsspec
 import pytest
-import safetensors.torch
+from _jobs import job_of, make
 from conftest import Watcher
 
 import runner
 from bench.errors import UsageError
-from bench.running import trial
-from bench.scheduling import ray_worker
-from bench.scheduling.scheduler import Job
+from bench.running import job as running
+from bench.running.train import Attempt
+from bench.scheduling import ray_engine, ray_worker
 from bench.store import checkpoint_mirror
-from bench.store.checkpoint_mirror import Remote
+from bench.store.checkpoint_mirror import RemoteMirror
 from bench.training.loop import Interrupted
 
 
-class Onlooker(Watcher):
-    """Of one trial."""
-
-    def __init__(self):
-        super().__init__()
-        self.started = lambda: None
-
-    def curves(self, points):
-        """Nothing."""
-
-
 def weights(folder):
-    """What was trained."""
-    return {k: v.numpy().tobytes() for k, v in safetensors.torch.load_file(folder.results / "weights.safetensors").items()}
+    """The hash of what was trained."""
+    return folder.read_training().weights
 
 
 @pytest.fixture
@@ -44,7 +33,7 @@ def unet(tiny):
 @pytest.fixture
 def settings(tiny, tmp_path):
     """A checkpoint at every update, and copies of it."""
-    return dataclasses.replace(tiny.settings, checkpoint_seconds=-1.0, checkpoints=checkpoint_mirror.whole(str(tmp_path / "copies")))
+    return dataclasses.replace(tiny.settings, checkpoint_seconds=-1.0, checkpoints=checkpoint_mirror.normalise_url(str(tmp_path / "copies")))
 
 
 def elsewhere(settings, tmp_path):
@@ -59,9 +48,9 @@ def test_what_was_kept_is_fetched_elsewhere(tmp_path, where):
     for name in ("best.safetensors", "checkpoint.safetensors", "batch_2/checkpoint.safetensors"):
         (here / name).parent.mkdir(parents=True, exist_ok=True)
         (here / name).write_text(name)
-        Remote(here, where.format(tmp_path)).keep(here / name)
+        RemoteMirror(here, where.format(tmp_path)).keep(here / name)
     there.mkdir()
-    second = Remote(there, where.format(tmp_path))
+    second = RemoteMirror(there, where.format(tmp_path))
     second.fetch()
     found = {str(p.relative_to(there)): p.read_text() for p in there.rglob("*.*")}
     assert found == {name: name for name in ("best.safetensors", "checkpoint.safetensors", "batch_2/checkpoint.safetensors")}
@@ -69,12 +58,12 @@ def test_what_was_kept_is_fetched_elsewhere(tmp_path, where):
     second.drop()  # of nothing
     files, root = fsspec.core.url_to_fs(where.format(tmp_path))
     assert not files.exists(root)
-    assert second.remarks() == {}
+    assert second.notes() == {}
 
 
 def test_a_checkpoint_that_is_here_stays(tmp_path):
     (tmp_path / "checkpoint.safetensors").write_text("of here")
-    there = Remote(tmp_path, "memory://copies/b")
+    there = RemoteMirror(tmp_path, "memory://copies/b")
     there.keep(tmp_path / "checkpoint.safetensors")
     (tmp_path / "checkpoint.safetensors").write_text("newer")
     there.fetch()
@@ -84,7 +73,7 @@ def test_a_checkpoint_that_is_here_stays(tmp_path):
 def test_half_a_copy_is_none(tmp_path):
     with fsspec.open("memory://copies/c/checkpoint.safetensors.part", "wb") as file:
         file.write(b"half")
-    Remote(tmp_path, "memory://copies/c").fetch()
+    RemoteMirror(tmp_path, "memory://copies/c").fetch()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -92,11 +81,11 @@ def test_half_a_copy_is_none(tmp_path):
 def test_a_trial_goes_on_elsewhere_to_the_same_bits(unet, settings, tmp_path, ran):
     updates = itertools.count()
     with pytest.raises(Interrupted):
-        trial.run(unet, settings, Onlooker(), lambda: next(updates) == 1)
-    seen, there = Onlooker(), elsewhere(settings, tmp_path)
-    record = trial.run(unet, there, seen, lambda: False)
+        make(unet, settings, stopped=lambda: next(updates) == 1)
+    seen, there = Watcher(), elsewhere(settings, tmp_path)
+    record = make(unet, there, seen)
     assert [step for step, _ in seen.updates] == [3, 4]
-    assert weights(trial.folder_of(unet, record.trial_id, there)) == weights(trial.folder_of(unet, ran[1][1].trial_id, ran[0].settings))
+    assert weights(running.folder_of(job_of(unet, there), there)) == weights(running.folder_of(job_of(unet, settings), ran[0].settings))
     assert record.final == ran[1][1].final
     assert record.trial_id == ran[1][1].trial_id  # copies change no result
     assert "checkpoints" not in record.tags
@@ -114,7 +103,7 @@ def test_copies_are_dropped_when_the_result_is_on_record(tiny, settings, tmp_pat
 def test_fresh_forgets_the_copies(tiny, unet, settings, tmp_path):
     updates = itertools.count()
     with pytest.raises(Interrupted):
-        trial.run(unet, settings, Onlooker(), lambda: next(updates) == 1)
+        make(unet, settings, stopped=lambda: next(updates) == 1)
     tiny.settings = elsewhere(settings, tmp_path)
     _, seen = tiny.run(fresh=True)
     assert [step for step, _ in seen.updates] == [1, 2, 3, 4]
@@ -122,7 +111,7 @@ def test_fresh_forgets_the_copies(tiny, unet, settings, tmp_path):
 
 def test_copies_that_a_killed_runner_left_beside_a_record_are_not_gone_on_from(tiny, settings, monkeypatch):
     tiny.settings = settings
-    monkeypatch.setattr(Remote, "drop", lambda self: None)
+    monkeypatch.setattr(RemoteMirror, "drop", lambda self: None)
     tiny.run(methods=["unet"])
     monkeypatch.undo()
     tiny.settings = settings
@@ -137,25 +126,40 @@ def test_copies_that_a_killed_runner_left_beside_a_record_are_not_gone_on_from(t
 )
 def test_failing_copies_stop_nothing(unet, settings, ran, tmp_path):
     (tmp_path / "copies").write_text("a file where a folder is to be made")
-    record = trial.run(unet, settings, Onlooker(), lambda: False)
+    record = make(unet, settings)
     assert record.final == ran[1][1].final
-    assert record.tags["checkpoints"].startswith(f"its checkpoints could not all be copied to {settings.checkpoints}/tiny/{record.trial_id}: ")
+    assert record.tags["checkpoints"].startswith(f"its checkpoints could not all be copied to {settings.checkpoints}/tiny/{record.training_id}: ")
 
 
 # -- a worker whose disk nobody sees
 def test_a_record_travels_as_bytes(unet, settings, ran, monkeypatch, tmp_path):
-    monkeypatch.setattr(ray_worker.Messenger, "tell", lambda self: None)
-    job = Job(0, unet, trial.identify(unet, settings), None)
+    monkeypatch.setattr(ray_worker.RemoteProgress, "tell", lambda self: None)
+    job = job_of(unet, settings)
     packed = ray_worker.work(job, settings, None)
     assert isinstance(packed, bytes)
     assert not list(settings.out.glob("tiny/trials/*"))  # it worked elsewhere, and left nothing
-    record = trial.take_in(unet, packed, settings, None)
+    (record,) = running.import_records(job, packed, settings)
     assert record.final == ran[1][1].final
     assert any(record.gallery.glob("*.png"))
-    again = trial.take_in(unet, ray_worker.work(job, settings, None), settings, None)
+    (again,) = running.import_records(job, ray_worker.work(job, settings, None), settings)
     assert again.attempt == record.attempt  # the first counts
-    other = trial.take_in(unet, ray_worker.work(job, settings, None), settings, record.attempt)
+    replacing = dataclasses.replace(job, replaces=frozenset([record.attempt, record.judged]))
+    (other,) = running.import_records(replacing, ray_worker.work(job, settings, None), settings)
     assert other.attempt != record.attempt  # unless it is to be replaced
+
+
+def test_weights_travel_to_whoever_judges_them(unet, settings, monkeypatch):
+    """To a node that sees no disk of ours; it trains nothing, and only the judgement is new."""
+    monkeypatch.setattr(ray_worker.RemoteProgress, "tell", lambda self: None)
+    record = make(unet, settings)
+    other = dataclasses.replace(unet, task=dataclasses.replace(unet.task, options={**unet.task.options, "metrics": ("psnr", "gmsd")}))
+    job = ray_engine._sent(job_of(other, settings), settings)
+    assert job.packed is not None
+    monkeypatch.setattr(Attempt, "run", lambda self: pytest.fail("it is trained"))
+    (judged,) = running.import_records(job, ray_worker.work(job, settings, None), settings)
+    assert (judged.attempt, list(judged.final)) == (record.attempt, ["psnr", "gmsd"])
+    assert judged.final["psnr"] == record.final["psnr"]
+    assert running.folder_of(job, settings).attempts().keys() == {record.training_id, record.trial_id, judged.trial_id}
 
 
 # -- what cannot be
@@ -174,8 +178,8 @@ def test_storage_that_is_not_there(url, says, tmp_path, capsys):
 
 def test_a_folder_is_found_from_everywhere(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    assert checkpoint_mirror.whole("copies/") == f"file://{tmp_path}/copies"
-    assert checkpoint_mirror.whole("memory://copies/") == "memory://copies"
+    assert checkpoint_mirror.normalise_url("copies/") == f"file://{tmp_path}/copies"
+    assert checkpoint_mirror.normalise_url("memory://copies/") == "memory://copies"
 
 
 def test_ranks_share_a_disk():

@@ -1,0 +1,137 @@
+"""One attempt at a training: build, train, keep the weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from bench.analysis import gradient_noise
+from bench.evaluation import evaluation_mode
+from bench.judging.judge import BEST, LAST, weights_file
+from bench.method import Method
+from bench.running.settings import Settings
+from bench.spec import Spec
+from bench.store import checkpoint
+from bench.store.run_dir import RunDir
+from bench.store.stored import CURVES, Training
+from bench.stream import Stream
+from bench.suites.trial import Trial
+from bench.task import Task
+from bench.training import accumulation, data_parallel, out_of_memory
+from bench.training.build import build
+from bench.training.loop import Plan
+from bench.training.loop import Training as Loop
+from bench.training.outcome import outcome_of
+from bench.training.progress import Progress
+
+
+@dataclasses.dataclass(frozen=True)
+class Attempt:
+    """A training on its way: all that happens to it goes into `record` and the files beside it.
+
+    Attributes:
+        keep_checkpoint: told of every checkpoint that is written.
+    """
+
+    trial: Trial
+    task: Task
+    settings: Settings
+    record: Training
+    folder: RunDir
+    keep_checkpoint: Callable[[Path], None]
+    progress: Progress
+    stopped: Callable[[], bool]
+
+    def run(self) -> None:
+        """Build and train, afresh where a checkpoint is damaged; a divergence, a missing weight or an error is an outcome with its reason.
+
+        Raises:
+            UsageError: bad input that would spoil every trial (a corrupt picture, a full disk).
+            Interrupted: the user asked to stop; the state is saved.
+        """
+        shutil.rmtree(self.folder.results, ignore_errors=True)
+        self.folder.results.mkdir(parents=True)
+        with outcome_of(self.record, self.folder.results, self.record.params, self.settings.on_oom):
+            try:
+                self._train()
+            except checkpoint.CorruptCheckpoint:
+                self._reset_checkpoints()
+                self._train()
+
+    def _reset_checkpoints(self) -> None:
+        """Begin afresh: what a disk damaged in one trial must not stop the others, and the same seed ends with the same bits."""
+        for file in self.folder.path.rglob("*.safetensors*"):
+            file.unlink()
+        self.record.tags["restarted"] = "its checkpoint was damaged, so training began afresh"
+
+    def _train(self) -> None:
+        """Build and train; out of memory, and where `on_oom` says so, again from the first update on smaller micro-batches."""
+        batch, before = int(self.record.params.get("batch_size", 1)), (self.record.summary, self.record.costs)
+
+        def train(size: int, folder: Path) -> None:
+            self.record.summary, self.record.costs = map(dict, before)
+            self._train_on(size, batch, folder)
+
+        out_of_memory.retry_with_smaller_batch(train, batch, self.folder.path, self.settings.on_oom)
+
+    def _train_on(self, size: int, batch: int, folder: Path) -> None:
+        """Build and train on micro-batches of a size that divides the batch, with checkpoints in `folder`; keep the weights."""
+        method = self._build(size, batch // size)
+        if self.trial.role == "row":
+            self.record.summary |= gradient_noise.remarks(method, self.trial.seed, "start")
+        loop = Loop(method, Stream(self.task, self.trial.seed, size), lambda: self._validate(method), self._plan(folder), self.progress)
+        if loop.steps:
+            self._run(loop, method)
+            self._keep_weights(loop, method)
+        if self.trial.role == "row":
+            self.record.summary |= gradient_noise.remarks(method, self.trial.seed, "end")
+            (gallery := self.folder.results / "gallery").mkdir(exist_ok=True)
+            with evaluation_mode(method):
+                self.task.portray_training(method, gallery)
+
+    def _build(self, size: int, turns: int) -> Method:
+        if turns == 1:
+            return build(self.trial, self.task)
+        self.record.tags["on_oom"] = f"batch of {size * turns} as {turns} x {size}: out of GPU memory; batch statistics are those of {size}"
+        spec = Spec(self.trial.spec.name, {**self.trial.spec.options, "batch_size": size})
+        accumulation.accumulate(method := build(dataclasses.replace(self.trial, spec=spec), self.task), turns)
+        return method
+
+    def _validate(self, method: Method) -> dict[str, float]:
+        with out_of_memory.evaluation_memory_guard():
+            return self.task.validate(method)
+
+    def _plan(self, folder: Path) -> Plan:
+        better, others = self.task.ranked_by().higher_is_better, {column: card.higher_is_better for column, card in self.task.cards().items()}
+        settings = self.settings
+        return Plan(folder, self.trial.evaluations, better, settings.max_seconds, settings.checkpoint_seconds, self.keep_checkpoint, others)
+
+    def _run(self, loop: Loop, method: Method) -> None:
+        if self.settings.ranks > 1:
+            data_parallel.lead(method)
+        try:
+            loop.run(self.stopped)
+        finally:
+            self.record.curves = pd.DataFrame(loop.points, columns=list(CURVES))
+            self.record.summary |= {"steps": float(method.t), **loop.summary(), **method.extra_metrics()}
+            self.record.costs |= {"train_seconds": loop.spent, "images_per_s": loop.images / max(loop.spent, 1e-9)}
+        if loop.capped:
+            self.record.tags["capped"] = f"training stopped after {self.settings.max_seconds:g} s"
+
+    def _keep_weights(self, loop: Loop, method: Method) -> None:
+        """Keep the last weights, and those that were best on validation where they are others."""
+        self._keep(LAST, method)
+        if loop.history and loop.best_step() != method.t:
+            last = method.state()
+            loop.load_best()
+            self._keep(BEST, method)
+            method.load_state(last)
+
+    def _keep(self, name: str, method: Method) -> None:
+        tree = {"method": method.weights()}
+        checkpoint.save(weights_file(self.folder, name), tree)
+        self.record.weights[name] = checkpoint.content_hash(tree)
