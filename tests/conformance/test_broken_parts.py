@@ -325,6 +325,7 @@ BREAKS = [  # (which, what is replaced, by what, the check that finds it, what i
     ("task", MEASURE, MEASURE.replace('{"distance"', '{"far"'), "scores", "scores far, which has no card; it has those of distance"),
     ("task", MEASURE, f"model.weight.data += 1; {MEASURE}", "judging-neutral", "judging changes training"),
     ("task", '[("metric", "distance")]', '[("metric", "distanc")]', "declared", "unknown metric 'distanc'"),
+    ("task", "    def model", "    judging_options = frozenset({'metrcs'})\n\n    def model", "declared", "name 'metrcs', which is no option"),
     ("adversarial", "F.softplus(-D(fake)).mean()", "F.softplus(-D(fake))", "generator", "not a scalar: take the mean"),
     ("adversarial", "F.softplus(-D(fake)).mean()", "-F.softplus(-D(fake)).detach().mean()", "generator", "has no gradient"),
     ("adversarial", "F.softplus(-D(fake)).mean()", "D(fake[:1]).mean()", "generator", "does not move every fake"),
