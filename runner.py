@@ -238,11 +238,14 @@ def fetch_weights(name: Annotated[str, typer.Argument(help="Weights (see `runner
 
 
 @app.command()
-def check(name_or_file: str) -> None:
-    """Hold a method, or a plug-in file, to the contract."""
-    from bench.conformance import checks
+def check(
+    part: Annotated[str, typer.Argument(metavar="FILE_OR_NAME", help="A .py file, a suite's .toml file, a name, or a spec such as unet[width=8].")],
+    data_root: Root = None,
+) -> None:
+    """Hold a method, a metric, a data set, a loss, any other part, or a suite, to the contract of its kind."""
+    from bench.conformance import contracts
 
-    raise typer.Exit(checks.print_check(name_or_file))
+    raise typer.Exit(contracts.print_check(part, data_root))
 
 
 def main(argv: list[str] | None = None) -> int:

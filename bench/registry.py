@@ -15,9 +15,10 @@ import sys
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from bench._declarations import check_declaration, kind_of
 from bench.errors import UsageError
 from bench.spec import Spec, parse
 
@@ -61,7 +62,8 @@ def find(kind: str, name: str) -> Any:
     """The one public class or function defined in the file of that name.
 
     Raises:
-        UsageError: no such name (the message names the known ones), or the file holds none or several.
+        UsageError: no such name (the message names the known ones), the file holds none or several, or the part lacks something
+            that its kind asks for.
     """
     if name in _plugins[kind]:
         module = importlib.import_module(_plugins[kind][name])
@@ -71,7 +73,7 @@ def find(kind: str, name: str) -> Any:
         module = importlib.import_module(points[name])
     else:
         raise UsageError(f"unknown {kind} {name!r}; known: {', '.join(names(kind)) or 'none'}")
-    return _only_part(module)
+    return _registered(kind, module)
 
 
 def bind(part: Any, options: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -110,15 +112,34 @@ def make(kind: str, text: str | Spec) -> Any:
 
 
 def load_plugin(path: str | Path) -> tuple[str, str]:
-    """Register a third-party file under its stem; its kind follows from what it defines. Returns (kind, name).
+    """Register a third-party file under its stem. Returns (kind, name). A file that lies in a registry folder is registered already.
+
+    Its kind is what the base class of its part says; a part without such a base says it by `KIND = "schedule"`, say, in the file.
 
     Raises:
-        UsageError: no such file, it fails to import, or its name is taken (both places are named).
+        UsageError: no such file, it fails to import, nothing says its kind, its part lacks what that asks for, or its name is taken
+            (both places are named).
     """
     file = Path(path).resolve()
     if not file.is_file():
         raise UsageError(f"no plug-in file {file}")
-    name, module_name = file.stem, f"ganbench_plugin_{file.stem}"
+    if kind := _kind_of_folder(file.parent):
+        if file.stem.startswith("_"):
+            raise UsageError(f"{_place(file)} is no {kind}: files that begin with an underscore are shared code")
+        find(kind, file.stem)
+        return kind, file.stem
+    module = _imported(file)
+    kind = _kind_of_plugin(module, file)
+    _registered(kind, module)
+    if file.stem in _files(kind):
+        raise UsageError(f"{kind} {file.stem!r} is defined twice: {_files(kind)[file.stem].replace('.', '/')}.py and {file}")
+    _plugins[kind][file.stem] = module.__name__
+    return kind, file.stem
+
+
+def _imported(file: Path) -> ModuleType:
+    """The module of a plug-in file."""
+    name, module_name = file.stem, f"ganbench_plugins.{file.stem}"
     if not re.fullmatch(r"[^\W_]\w*", name):
         raise UsageError(f"the plug-in file {file} must be named like a spec: letters, digits and underscores, not first an underscore")
     if (loaded := sys.modules.get(module_name)) and loaded.__file__ != str(file):
@@ -135,16 +156,35 @@ def load_plugin(path: str | Path) -> tuple[str, str]:
     except BaseException as error:  # a file may also leave by sys.exit
         del sys.modules[module_name]
         raise UsageError(f"plug-in {file} fails to import: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _kind_of_plugin(module: ModuleType, file: Path) -> str:
+    """What its `KIND` says, else the base class of its part."""
     part = _only_part(module)
-    kind = getattr(module, "KIND", None) or ("method" if hasattr(part, "HP") else None)
-    if not isinstance(kind, str) or kind not in FOLDERS:
-        raise UsageError(f"plug-in {file} must define a Method or set KIND to one of {', '.join(FOLDERS)}")
-    if kind == "method" and not (isinstance(hp := getattr(part, "HP", None), type) and dataclasses.is_dataclass(hp)):
-        raise UsageError(f"plug-in {file}: the HP of {part.__name__} must be a dataclass")
-    if name in _files(kind):
-        raise UsageError(f"{kind} {name!r} is defined twice: {_files(kind)[name].replace('.', '/')}.py and {file}")
-    _plugins[kind][name] = module_name
-    return kind, name
+    kind = getattr(module, "KIND", None) or kind_of(part)
+    if isinstance(kind, str) and kind in FOLDERS:
+        return kind
+    told = "has no base class that says what kind of part it is" if kind is None else f"is of the kind {kind!r}, which there is not"
+    raise UsageError(f"plug-in {file}: {part.__name__} {told}: derive it from the kind's base class, or set KIND to one of {', '.join(FOLDERS)}")
+
+
+def _kind_of_folder(folder: Path) -> str | None:
+    """The kind whose parts lie in a folder."""
+    return next((kind for kind, folders in FOLDERS.items() if any(folder == ROOT / known for known in folders)), None)
+
+
+def _place(file: Path) -> str:
+    """A file as messages name it."""
+    return str(file.relative_to(ROOT) if file.is_relative_to(ROOT) else file)
+
+
+@functools.cache
+def _registered(kind: str, module: ModuleType) -> Any:
+    """The part of a module, once it declares what its kind asks for."""
+    part = _only_part(module)
+    check_declaration(kind, part, _place(Path(str(module.__file__))))
+    return part
 
 
 @functools.cache

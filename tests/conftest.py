@@ -144,5 +144,5 @@ def plugin(tmp_path, monkeypatch):
         return registry.load_plugin(file)
 
     yield load
-    for name in [m for m in sys.modules if m.startswith("ganbench_plugin_") and m not in before]:
+    for name in [m for m in sys.modules if m.startswith("ganbench_plugins.") and m not in before]:
         del sys.modules[name]

@@ -1,4 +1,4 @@
-"""What continuous integration does where a browser cannot be had: it says so, and goes on."""
+"""What continuous integration does, in which order; and where a browser cannot be had, that it says so and goes on."""
 
 import shutil
 import subprocess
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-BROWSER = Path(__file__).parents[1] / ".ci" / "browser"
+PROJECT = Path(__file__).parents[1]
+BROWSER = PROJECT / ".ci" / "browser"
 ROOT, SUCCEEDS = "#!/bin/sh\necho 0\n", "#!/bin/sh\n"
 pytestmark = pytest.mark.skipif(not (BROWSER.exists() and shutil.which("bash") and shutil.which("timeout")), reason="no bash, timeout or .ci here")
 
@@ -59,3 +60,50 @@ def test_nothing_is_asked_and_nothing_waited_for(machine, tmp_path):
     assert update.endswith(" update")
     assert install.startswith("noninteractive")
     assert install.endswith(" install -y --no-install-recommends chromium chromium-driver")
+
+
+# -- .ci/run
+LOGS = '#!/bin/sh\necho "${0##*/} $*" >> "$LOG"\n'
+VENV = LOGS + 'mkdir -p "$3/bin" && : > "$3/bin/activate"\n'
+SMOKE = LOGS + 'while [ "$1" != --out ]; do shift; done\nmkdir -p "$2/deblur/report" && echo page > "$2/deblur/report/index.html"\n'
+
+
+@pytest.fixture
+def integrate(tmp_path):
+    """integrate(program="its script", ...) runs .ci/run beside our README, every program a stub: the exit code and what was called."""
+    tools, project, log = tmp_path / "tools", tmp_path / "project", tmp_path / "log"
+    tools.mkdir()
+    (project / ".ci").mkdir(parents=True)
+    for tool in ("bash", "dirname", "head", "mkdir", "mktemp", "rm", "sed", "sh"):
+        (tools / tool).symlink_to(shutil.which(tool))
+    for name in ("README.md", ".ci/run"):
+        shutil.copy(PROJECT / name, project / name)
+    programs = {"pip": LOGS, "ruff": LOGS, "mypy": LOGS, "pytest": LOGS, "python3": VENV, "python": SMOKE, "browser": LOGS}
+
+    def run(**failing):
+        for name, script in (programs | failing).items():
+            file = project / ".ci/browser" if name == "browser" else tools / name
+            file.write_text(script)
+            file.chmod(0o755)
+        environment = {"PATH": str(tools), "LOG": str(log), "TMPDIR": str(tmp_path)}
+        done = subprocess.run([tools / "bash", project / ".ci/run"], env=environment, capture_output=True, text=True, timeout=60)
+        return done.returncode, [line.split() for line in log.read_text().splitlines()]
+
+    return run
+
+
+def test_lint_format_and_types_are_checked_between_installation_and_tests(integrate):
+    code, called = integrate()
+    assert code == 0
+    browser, venv, pip, *checks, smoke = called
+    assert (browser[0], venv[:3], pip) == ("browser", ["python3", "-m", "venv"], ["pip", "install", "-e", ".[test]"])
+    assert checks == [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], ["pytest"]]
+    assert smoke[:6] == ["python", "runner.py", "--suite", "deblur", "--tier", "smoke"]
+
+
+@pytest.mark.parametrize(("program", "calls"), [("pip", 3), ("ruff", 4), ("mypy", 6), ("pytest", 7)])
+def test_what_fails_ends_it(integrate, program, calls):
+    code, called = integrate(**{program: LOGS + "exit 3\n"})
+    assert code == 3
+    assert len(called) == calls
+    assert called[-1][0] == program

@@ -152,7 +152,7 @@ def wrong(name, *words, says):
         wrong("show", "show", "nonsense", says=r"nothing is called 'nonsense'; see `runner\.py list`"),
         wrong("show key", "show", "unet[wdth=3]", says=r"method 'unet': unknown option 'wdth'"),
         wrong("show spec", "show", "unet[", says=r"cannot read the spec 'unet\['"),
-        wrong("check", "check", "nonsense", says=r"unknown method 'nonsense'; known: "),
+        wrong("check", "check", "nonsense", says=r"nothing is called .nonsense.; see `runner\.py list`, or give a file"),
     ],
 )  # fmt: skip
 def test_wrong_input_is_one_line(words, says, tiny_suite, out, capsys):

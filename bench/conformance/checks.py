@@ -17,14 +17,13 @@ from torch import Tensor
 
 from bench import registry
 from bench.conformance.toys import TOYS
-from bench.errors import Unavailable, UsageError
+from bench.errors import UsageError
 from bench.evaluation import evaluation_mode
 from bench.method import Method
-from bench.spec import Spec
+from bench.spec import Spec, parse
 from bench.stream import Stream, mix
 from bench.suites.components import check_method
 from bench.task import Task
-from bench.text import open_console
 from bench.training.loop import Plan, Training
 from bench.training.progress import Progress
 
@@ -46,11 +45,12 @@ def toy_of(method: type[Method]) -> Task:
 
 
 def make(name: str, seed: int = 0, **options: Any) -> Method:
-    """A method at toy size on its toy task."""
-    cls = registry.find("method", name)
+    """A method, by its name or spec, at toy size on its toy task."""
+    asked = parse(name)
+    cls = registry.find("method", asked.name)
     trained = "steps" in registry.settings(cls)
-    small = {**cls.toy, **({"steps": _STEPS, "batch_size": 2} if trained else {}), **options}
-    spec = check_method(Spec(name, small))
+    small = {**cls.toy, **({"steps": _STEPS, "batch_size": 2} if trained else {}), **asked.options, **options}
+    spec = check_method(Spec(asked.name, small))
     torch.manual_seed(mix(seed))
     return cls(toy_of(cls), **spec.options)  # type: ignore[no-any-return]
 
@@ -67,14 +67,14 @@ def train(method: Method, folder: Path, *, seed: int = 0, evaluations: int = 1, 
 
 def check_header(name: str) -> None:
     """The file's docstring tells title, venue and departures."""
-    doc = inspect.getmodule(registry.find("method", name)).__doc__ or ""
+    doc = inspect.getmodule(registry.find("method", parse(name).name)).__doc__ or ""
     assert doc, f"{name}: the file has no docstring"
     assert "Departures:" in doc, f"{name}: the docstring has no 'Departures:' line (write 'none' where there are none)"
 
 
 def check_hyper_parameters(name: str) -> None:
     """Every hyper-parameter is read by the method's file or by those of its base classes, and says where the paper states it."""
-    cls = registry.find("method", name)
+    cls = registry.find("method", parse(name).name)
     own = [base for base in cls.__mro__ if issubclass(base, Method)]
     source = "".join(inspect.getsource(inspect.getmodule(base)) for base in own)  # type: ignore[arg-type]
     for field in dataclasses.fields(cls.HP):
@@ -162,31 +162,9 @@ CHECKS: dict[str, Callable[[str], None]] = {
 }
 
 
-def print_check(name_or_file: str) -> int:
-    """Run every check on a method or a plug-in file and say what holds. Returns the exit code.
-
-    Raises:
-        UsageError: no such method or file, or the file holds another kind of part.
-    """
-    console, kind, name = open_console(), "method", name_or_file
-    if name_or_file.endswith(".py"):
-        kind, name = registry.load_plugin(name_or_file)
-    if kind != "method":
-        console.print(f"{kind} {name} loads; the contract concerns methods")
-        return 0
-    registry.find("method", name)
-    failed = 0
-    for title, check in CHECKS.items():
-        try:
-            check(name)
-            verdict = "holds"
-        except Unavailable as error:
-            verdict = f"not checked: {error}"
-        except Exception as error:
-            failed += 1
-            verdict = f"FAILS: {type(error).__name__}: {error}".replace("AssertionError: ", "")
-        console.print(f"{title:20} {verdict}")
-    return int(failed > 0)
+def checks_of(name: str) -> dict[str, Callable[[str], None]]:
+    """Title -> check."""
+    return CHECKS
 
 
 def fingerprint(method: Method) -> list[Any]:

@@ -90,6 +90,7 @@ def test_detections_are_sorted_typed_and_checked():
         Detections(torch.zeros(2, 4), torch.zeros(1), torch.zeros(2))
 
 
+@pytest.mark.oracle("metric", "detection")
 def test_counts_and_micro_averages():
     found = [objects((0, 0, 10, 10, 0, 0.9), (50, 50, 60, 60, 0, 0.8)), objects()]
     truth = [objects((0, 0, 10, 10, 0, 1)), objects((0, 0, 5, 5, 1, 1), (9, 9, 20, 20, 1, 1))]

@@ -91,6 +91,7 @@ def test_stacked_digits_are_three_digits():
     torch.testing.assert_close(stacked(x)[:5], torch.cat([single(channel[:, None]) for channel in x[:5].unbind(1)], 1), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.oracle("metric", "class_modes")
 def test_every_class_of_stacked_digits_is_reached():
     """Real samples as fakes find (nearly) the modes that their labels say."""
     x, y = data("stacked_digits[test=1500]")

@@ -6,7 +6,7 @@ import re
 import pytest
 
 import runner
-from bench.conformance import checks
+from bench.conformance import contracts
 from bench.errors import UsageError
 from bench.training import loop
 
@@ -85,9 +85,9 @@ def test_a_good_one(go):
         ("def f(): return f()\nf()", "fails to import: RecursionError: maximum recursion depth exceeded"),
         ("x = 1", "must define one public class or function, found: none"),
         (METHOD + "\nclass Second: ...\n", "must define one public class or function, found: Plug, Second"),
-        ("class Plug: ...", "must define a Method or set KIND to one of method, "),
-        ("KIND = ['method']\nclass Plug: ...", "must define a Method or set KIND to one of method, "),
-        ("KIND = 'nonsense'\nclass Plug: ...", "must define a Method or set KIND to one of method, "),
+        ("class Plug: ...", ": Plug has no base class that says what kind of part it is: .*set KIND to one of method, "),
+        ("KIND = ['method']\nclass Plug: ...", r": Plug is of the kind \['method'\], which there is not: .*set KIND to one of method, "),
+        ("KIND = 'nonsense'\nclass Plug: ...", ": Plug is of the kind 'nonsense', which there is not: .*set KIND to one of method, "),
         (METHOD.replace("HP = TrainHP", "HP = dict"), ": the HP of Plug must be a dataclass"),
         (METHOD.replace("HP = TrainHP", "HP = 3"), ": the HP of Plug must be a dataclass"),
     ],
@@ -188,7 +188,7 @@ def test_that_give_no_update_are_stopped_under_a_cap(tiny, plugin, monkeypatch, 
 )
 def test_the_check_names_the_fault(plugin, tmp_path, capsys, old, new, says):
     (tmp_path / "bad.py").write_text(METHOD.replace(old, new))
-    assert checks.print_check(str(tmp_path / "bad.py")) == 1
+    assert contracts.print_check(str(tmp_path / "bad.py")) == 1
     assert re.search(rf"runs +FAILS: RuntimeError: {says}", capsys.readouterr().out)
 
 
@@ -197,4 +197,4 @@ def test_a_folder_or_nothing_as_a_plug_in(tmp_path, capsys):
         assert runner.main(["list", "--plugin", str(path)]) == 2
         assert re.fullmatch(rf"error: no plug-in file {path}\n", capsys.readouterr().err)
     with pytest.raises(UsageError):
-        checks.print_check("absent.py")
+        contracts.print_check("absent.py")

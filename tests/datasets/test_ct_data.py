@@ -43,6 +43,7 @@ def test_phantoms_are_fixed_distinct_and_inside_the_disc():
     assert Ellipses(size=48, train=5).open(None, "train").fingerprint != splits["train"].fingerprint
 
 
+@pytest.mark.oracle("dataset", "ellipses")
 def test_ellipses_cover_their_area_and_lie_over_what_was_drawn_before():
     size, (a, b) = 200, (0.5, 0.3)
     rows = torch.tensor([[0.1, -0.2, a, b, 0.4, 0.0], [0.1, -0.2, 0.2, 0.2, 0.0, 1000.0]], dtype=torch.float64)
@@ -147,6 +148,7 @@ def test_slope_and_intercept_make_hu_and_padding_is_clipped(tmp_path, slope, int
     torch.testing.assert_close(ct.to_hu(x[0]), (stored * slope + intercept).clamp(-1024, 3072), atol=1e-3, rtol=0)
 
 
+@pytest.mark.oracle("dataset", "dicom")
 def test_a_folder_is_split_by_patient(tmp_path):
     for patient in range(12):
         for i in range(3):
@@ -246,6 +248,7 @@ def test_without_pydicom_one_line_says_what_to_install(tmp_path, monkeypatch):
 
 
 # -- Mayo
+@pytest.mark.oracle("dataset", "mayo")
 @pytest.mark.parametrize("nested", [True, False])
 def test_mayos_pairs_in_either_layout(tmp_path, nested):
     root = tmp_path / "AAPM-Mayo-CT-Challenge"

@@ -42,6 +42,7 @@ def test_a_scene_depends_on_seed_split_and_index_alone():
         few[3]
 
 
+@pytest.mark.oracle("dataset", "digit_scenes")
 def test_boxes_bound_exactly_what_is_opaque(monkeypatch):
     """On a black photo with white digits the picture is the opacity itself."""
     monkeypatch.setattr(digit_scenes, "_photos", lambda split: [("night", np.zeros((140, 150, 3), np.float32))])

@@ -118,6 +118,7 @@ def paint(path, mode="L", level=0):
     Image.new(mode, (20, 16), level).save(path)
 
 
+@pytest.mark.oracle("dataset", "bsd68", "set12", "cbsd68", "kodak24")
 @pytest.mark.parametrize("source", [BSD68, Set12, CBSD68, Kodak24])
 def test_a_flat_folder_is_a_test_set(source, tmp_path):
     for number in (2, 1):
@@ -130,11 +131,13 @@ def test_a_flat_folder_is_a_test_set(source, tmp_path):
         assert source().open(tmp_path, "test").names == ["1", "2"]
 
 
+@pytest.mark.oracle("dataset", "train400")
 def test_train400_is_for_training(tmp_path):
     paint(tmp_path / "Train400" / "a.png")
     assert [len(Train400().open(tmp_path, split)) for split in ("train", "validation", "test")] == [1, 0, 0]
 
 
+@pytest.mark.oracle("dataset", "cc15")
 def test_cc15_pairs_noise_with_its_mean(tmp_path):
     for camera, noisy, mean in (("5dmark3_iso3200_1", 10, 20), ("d800_iso1600_2", 30, 40)):
         paint(tmp_path / "cc15" / f"{camera}_real.png", level=noisy)

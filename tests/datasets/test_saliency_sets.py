@@ -33,6 +33,7 @@ def scenes():
     return Popout(test=40).open(None, "test")
 
 
+@pytest.mark.oracle("dataset", "popout")
 def test_scenes_are_what_they_say(scenes):
     for scene in list(scenes)[:8]:
         assert scene.observed.shape == (3, 96, 128)
@@ -87,6 +88,7 @@ def test_scenes_refuse_senseless_options(options):
 # published layouts
 
 
+@pytest.mark.oracle("dataset", "mit1003")
 def test_mit1003_in_the_authors_layout(tmp_path):
     for i in range(12):
         paint(tmp_path / f"MIT1003/ALLSTIMULI/i{i}.jpeg", np.full((30, 40, 3), 10 * i))
@@ -105,6 +107,7 @@ def test_mit1003_in_the_authors_layout(tmp_path):
     assert MIT1003(split="test").count(tmp_path, "train") == 0
 
 
+@pytest.mark.oracle("dataset", "salicon")
 def test_salicon_in_the_authors_layout(tmp_path):
     root = tmp_path / "SALICON"
     for part, count in (("train", 20), ("val", 2)):
@@ -139,6 +142,7 @@ def sod(tmp_path):
     return tmp_path
 
 
+@pytest.mark.oracle("dataset", "sod")
 def test_sod_takes_its_photographs_from_bsds(tmp_path):
     root = sod(tmp_path)
     seen = SOD().open(root, "test")

@@ -58,6 +58,7 @@ def test_no_picture_is_in_two_splits(spec):
     assert not contents[1] & contents[2]
 
 
+@pytest.mark.oracle("dataset", "digits")
 def test_digits_are_those_of_scikit_learn():
     from sklearn.datasets import load_digits
 
@@ -67,6 +68,7 @@ def test_digits_are_those_of_scikit_learn():
     assert torch.cat([f.labels for f in found.values()]).tolist() == truth.target.tolist()
 
 
+@pytest.mark.oracle("dataset", "stacked_digits")
 def test_a_stacked_digit_is_three_digits():
     digits, stacked = splits("digits")["test"], splits("stacked_digits[train=5,validation=5,test=40]")["test"]
     known = {}
@@ -111,6 +113,7 @@ def write_idx(path, array):
     path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
 
 
+@pytest.mark.oracle("dataset", "mnist", "fashion_mnist")
 @pytest.mark.parametrize(
     ("name", "folder", "ending"), [("mnist", "mnist", ".gz"), ("mnist", "MNIST/raw", ""), ("fashion_mnist", "FashionMNIST/raw", "")]
 )
@@ -177,6 +180,7 @@ def write_mosaic(folder, x, labels):
     (folder / "labels.json").write_text(json.dumps({"files": files}))
 
 
+@pytest.mark.oracle("dataset", "cifar10")
 @pytest.mark.parametrize(
     ("write", "folder"), [(write_binary, "cifar-10-batches-bin"), (write_python, "cifar-10-batches-py"), (write_mosaic, "cifar10_10k")]
 )
@@ -235,6 +239,7 @@ def paint(path, size=(40, 30), level=100):
     Image.new("RGB", size, (level, 0, 0)).save(path)
 
 
+@pytest.mark.oracle("dataset", "images")
 def test_any_folder(tmp_path):
     for i in range(40):
         paint(tmp_path / "mine" / ("sub" if i % 2 else "") / f"{i}.png", level=5 * i)
@@ -261,6 +266,7 @@ def test_the_centre_is_kept(tmp_path):
         splits("images[path=a]", tmp_path)
 
 
+@pytest.mark.oracle("dataset", "orl", "coil20", "celeba", "lsun")
 def test_orl_and_coil_and_celeba_and_lsun(tmp_path):
     for person in range(1, 41):
         for shot in range(1, 11):

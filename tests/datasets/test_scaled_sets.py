@@ -22,6 +22,7 @@ def lay_out(folder, scale, numbers=(1, 2)):
         )  # the authors' results lie there, too
 
 
+@pytest.mark.oracle("dataset", "set5", "set14", "bsd100", "urban100")
 @pytest.mark.parametrize("name", ["set5", "set14", "bsd100", "urban100"])
 @pytest.mark.parametrize("nested", [True, False])
 def test_layouts(tmp_path, name, nested):

@@ -78,6 +78,7 @@ def test_photos_are_bundled():
         files.bundled("no_such_package/data/a.png")
 
 
+@pytest.mark.oracle("dataset", "photos")
 def test_no_photo_is_in_two_splits_and_each_is_large_enough_for_a_scene():
     photos = [picture for split in SPLITS for picture in Photos().open(None, split)]
     contents = {hash(picture.target.numpy().tobytes()) for picture in photos}
@@ -98,6 +99,7 @@ def test_gray_photos_are_those_that_colour_only_leaves_out():
 # folder
 
 
+@pytest.mark.oracle("dataset", "folder")
 def test_folder_splits_by_name_and_stays_so(tmp_path):
     for i in range(60):
         paint(tmp_path / ("sub" if i % 2 else "") / f"{i}.png", i)
@@ -172,6 +174,7 @@ def gopro(root):
     return root
 
 
+@pytest.mark.oracle("dataset", "gopro")
 def test_gopro_as_published(tmp_path):
     root = gopro(tmp_path)
     assert [GoPro().count(root, split) for split in SPLITS] == [4, 4, 4]
@@ -210,6 +213,7 @@ def test_gopro_pairs():
 # levin
 
 
+@pytest.mark.oracle("dataset", "levin")
 @pytest.mark.parametrize("turned", [False, True])
 def test_levin_kernels_are_fitted_to_the_pictures(tmp_path, turned):
     rng = np.random.default_rng(0)
@@ -245,6 +249,7 @@ def test_levin_pictures_are_explained_by_their_kernels():
 # bsds
 
 
+@pytest.mark.oracle("dataset", "bsds")
 def test_bsds_as_published(tmp_path):
     for i, part in enumerate(("train", "val", "test")):
         paint(tmp_path / "BSR/BSDS500/data/images" / part / f"{i}.jpg")
@@ -289,6 +294,7 @@ def coco_json(root):
     return path
 
 
+@pytest.mark.oracle("dataset", "coco")
 def test_coco_as_published(tmp_path):
     path = coco_json(tmp_path)
     pictures = Coco().open(tmp_path, "test")

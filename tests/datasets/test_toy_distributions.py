@@ -61,6 +61,7 @@ def test_sampling_matches_the_density(name):
     assert seen[~likely].sum() < 8 * cells**2
 
 
+@pytest.mark.oracle("dataset", "two_moons", "swiss_roll")
 def test_the_curves_are_those_of_scikit_learn():
     from sklearn.datasets import make_moons, make_swiss_roll
 
@@ -72,6 +73,7 @@ def test_the_curves_are_those_of_scikit_learn():
     assert torch.allclose(make("swiss_roll").curves(u)[0], torch.from_numpy(roll[:, [0, 2]]) / 7.5, atol=1e-12)
 
 
+@pytest.mark.oracle("dataset", "gauss_mixture")
 def test_a_mixture_has_the_closed_form_density():
     source = make("gauss_mixture")
     x = torch.tensor([[-1.0], [0.3], [2.0]], dtype=torch.float64)
@@ -82,6 +84,7 @@ def test_a_mixture_has_the_closed_form_density():
     assert drawn.std() == pytest.approx(1.8307, abs=0.03)
 
 
+@pytest.mark.oracle("dataset", "spiral")
 def test_a_curve_density_against_brute_force():
     source, x = make("spiral"), torch.tensor([[0.5, 0.4], [-1.0, 0.2], [0.0, 0.0]], dtype=torch.float64)
     u = (torch.arange(200_000, dtype=torch.float64) + 0.5) / 200_000
@@ -91,6 +94,7 @@ def test_a_curve_density_against_brute_force():
         assert kernel.mean() == pytest.approx(float(value), rel=1e-4)
 
 
+@pytest.mark.oracle("dataset", "ring")
 def test_ring_has_as_many_distinct_modes_as_it_says():
     """The authors' notebook spaces its angles by linspace(0, 2 pi, 8), which doubles the first mode."""
     centres = make("ring").centres()
@@ -100,6 +104,7 @@ def test_ring_has_as_many_distinct_modes_as_it_says():
     assert centres[0].tolist() == [2, 0]
 
 
+@pytest.mark.oracle("dataset", "grid")
 def test_grid_is_that_of_veegan():
     centres = make("grid").centres()
     assert sorted(map(tuple, centres.tolist())) == [(float(x), float(y)) for x in (-4, -2, 0, 2, 4) for y in (-4, -2, 0, 2, 4)]

@@ -30,6 +30,7 @@ def paint(path, *colours, side=8):
     Image.fromarray(array).save(path)
 
 
+@pytest.mark.oracle("dataset", "facades")
 def test_halves_of_one_picture(tmp_path):
     for i in range(20):
         paint(tmp_path / "facades/train" / f"{i:02}.png", (255, 0, 0), (0, 0, 255))
@@ -44,6 +45,7 @@ def test_halves_of_one_picture(tmp_path):
     assert [Facades().count(tmp_path, split) for split in SPLITS] == [20, 1, 1]
 
 
+@pytest.mark.oracle("dataset", "folder_pair")
 def test_pairs_in_two_folders(tmp_path):
     for split in ("train", "val", "test"):
         paint(tmp_path / "mine/A" / split / "x.png", (255, 0, 0))
@@ -82,6 +84,7 @@ def test_a_share_is_a_share(share):
             source(held_out=share)
 
 
+@pytest.mark.oracle("dataset", "folder_unpaired")
 def test_two_domains(tmp_path):
     for domain, n in (("A", 10), ("B", 20)):
         for i in range(n):
@@ -92,6 +95,7 @@ def test_two_domains(tmp_path):
     assert [round(s.open(tmp_path, "test")[0].target[0, 0, 0].item() * 255) for s in sources] == [65, 66]
 
 
+@pytest.mark.oracle("dataset", "photo_grey")
 def test_grey_is_the_luma_of_the_photograph():
     picture = PhotoGrey().open(None, "validation")[0]
     image = Image.fromarray((picture.target * 255).round().byte().permute(1, 2, 0).numpy()).convert("L")
@@ -100,6 +104,7 @@ def test_grey_is_the_luma_of_the_photograph():
     assert torch.equal(picture.observed[0], picture.observed[2])
 
 
+@pytest.mark.oracle("dataset", "photo_edges")
 def test_edges_are_drawn_where_the_photograph_changes(tmp_path):
     paint(tmp_path / "test.png", (0, 0, 0), (200, 200, 200), side=24)
     source = PhotoEdges(of=f'folder[path="{tmp_path}",split=test]')
@@ -122,6 +127,7 @@ def test_derived_pairs_have_the_splits_of_their_photographs():
         PhotoGrey(of="ring").open(None, "test")
 
 
+@pytest.mark.oracle("dataset", "coco_masks")
 def test_masks_get_the_colours_of_pascal(tmp_path):
     folder = tmp_path / "coco_val128"
     paint(folder / "images/a.jpg", (9, 9, 9), side=4)
@@ -160,6 +166,7 @@ def test_real_masks():
     assert picture.target.shape == picture.observed.shape
 
 
+@pytest.mark.oracle("dataset", "photo_labels")
 def test_labels_are_the_nearest_colour_terms_of_regions():
     x = torch.zeros(3, 40, 60)
     x[:, :, :30] = torch.tensor([0.95, 0.97, 0.93]).view(3, 1, 1)  # white

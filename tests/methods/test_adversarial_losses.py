@@ -36,6 +36,7 @@ def test_every_adversarial_loss_has_its_hand_values():
     assert set(registry.names("adversarial")) == HAND.keys()
 
 
+@pytest.mark.oracle("adversarial", "hinge", "lsgan", "nonsaturating", "relativistic", "saturating", "wgan", "wgan_gp")
 @pytest.mark.parametrize("name", HAND)
 def test_hand_values(name):
     loss = registry.make("adversarial", name)

@@ -16,6 +16,7 @@ RNG = np.random.default_rng(0)
 A, B = RNG.uniform(-1, 1, (2, 2, 3, 32, 32)).astype(np.float32)
 
 
+@pytest.mark.oracle("content", "charbonnier", "l1", "mse")
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
@@ -82,6 +83,7 @@ def test_bad_options_are_refused(spec):
         registry.make("content", spec)
 
 
+@pytest.mark.oracle("content", "perceptual")
 def test_vgg_weights_are_read_by_torchvisions_keys(monkeypatch):
     from torchvision.models import vgg
 

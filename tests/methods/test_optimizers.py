@@ -197,6 +197,27 @@ def _at(spec, rate):
     return f"{name}[{','.join(filter(None, [f'lr={rate}', options]))}]"
 
 
+@pytest.mark.oracle(
+    "optimizer",
+    "sgd",
+    "sgdm",
+    "sgdm_ema",
+    "nag_notes",
+    "adagrad",
+    "rmsprop",
+    "adam",
+    "adam_notes",
+    "adamw",
+    "nadam",
+    "nadam_notes",
+    "amsgrad",
+    "amsgrad_torch",
+    "amsgrad_notes",
+    "adabound",
+    "amsbound",
+    "radam",
+    "lion",
+)
 @pytest.mark.parametrize("landscape", LANDSCAPES)
 @pytest.mark.parametrize("spec", RULES)
 def test_1_2_each_rule_is_its_formula(spec, landscape):
@@ -204,12 +225,14 @@ def test_1_2_each_rule_is_its_formula(spec, landscape):
     assert (found - _written_out(RULES[spec], landscape)).abs().max() < 1e-12
 
 
+@pytest.mark.oracle("optimizer", "nag")
 @pytest.mark.parametrize("landscape", LANDSCAPES)
 def test_1_2_nag_iterates_the_look_ahead_point_of_the_averaging_form(landscape):
     found = _registered(_at("nag", (1 - 0.9) * LANDSCAPES[landscape][1]), landscape)
     assert (found - _written_out(_nag, landscape)).abs().max() < 1e-12
 
 
+@pytest.mark.oracle("optimizer", "adadelta")
 @pytest.mark.parametrize("landscape", LANDSCAPES)
 def test_1_2_adadelta_is_zeilers(landscape):
     found = _registered("adadelta", landscape, steps=50)  # chaotic near 0

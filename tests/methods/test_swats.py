@@ -73,6 +73,7 @@ def _written_out(gradient, w, steps, rtol, a=1e-3, b1=0.9, b2=0.999, eps=1e-9):
     return torch.stack(points), switched
 
 
+@pytest.mark.oracle("optimizer", "swats")
 @pytest.mark.parametrize("rtol", [0.0, 0.003])
 def test_1_4_is_algorithm_1(rtol):
     torch.manual_seed(0)

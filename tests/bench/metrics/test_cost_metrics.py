@@ -58,6 +58,7 @@ def test_contract(spec, batch, toy):
     assert not any(module._forward_pre_hooks for module in toy.G.modules())
 
 
+@pytest.mark.oracle("metric", "parameters")
 def test_parameters(toy):
     assert cost("parameters")(toy, BATCH) == 3 * 4 * 9 + 4 * 3 + 3  # the critic does not run
     assert cost("parameters[of=training]")(toy, BATCH) == 123 + 6
@@ -67,11 +68,13 @@ def test_parameters(toy):
     assert cost("parameters")(Plain(task=None), BATCH) == 0
 
 
+@pytest.mark.oracle("metric", "flops")
 def test_flops(toy):
     assert cost("flops")(toy, BATCH) == pytest.approx(2 * 8 * 6 * (3 * 4 * 9 + 4 * 3) / 1e9)
     assert math.isnan(cost("flops")(Plain(task=None), BATCH))
 
 
+@pytest.mark.oracle("metric", "time")
 def test_time_uses_warmup_and_repeats(toy, monkeypatch):
     ticks = iter([0, 50, 100, 101, 200, 203, 300, 302])  # one warm-up of 50 s, then 1, 3 and 2 s
     monkeypatch.setattr("bench.metrics._inference.perf_counter", lambda: next(ticks))
@@ -79,12 +82,14 @@ def test_time_uses_warmup_and_repeats(toy, monkeypatch):
     assert toy.calls == 4
 
 
+@pytest.mark.oracle("metric", "throughput")
 def test_throughput_counts_output_pixels(toy, monkeypatch):
     ticks = iter([0, 2])
     monkeypatch.setattr("bench.metrics._inference.perf_counter", lambda: next(ticks))
     assert cost("throughput[warmup=0,repeats=1]")(toy, BATCH) == pytest.approx(2 * 8 * 6 / 2 / 1e6)
 
 
+@pytest.mark.oracle("metric", "memory")
 @pytest.mark.parametrize(("system", "mebibytes"), [("linux", 3.0), ("darwin", 3 / 1024)])
 def test_memory_of_the_process(system, mebibytes, toy, monkeypatch):
     monkeypatch.setattr("sys.platform", system)

@@ -57,6 +57,7 @@ def test_a_palette_needs_different_colours(colours):
         Palette(colours=colours)
 
 
+@pytest.mark.oracle("metric", "fcn_score")
 def test_equals_torchmetrics():
     true, read = some_labels(), some_labels(seed=1)
     read = torch.where(torch.rand(true.shape, generator=torch.Generator().manual_seed(2)) < 0.6, true, read)
@@ -101,6 +102,7 @@ def test_protocol_names_both_readers():
     assert card.protocol["segmenter"]["name"] == "palette"
 
 
+@pytest.mark.oracle("metric", "l1")
 def test_l1_by_hand():
     x = torch.zeros(2, 3, 4, 4)
     y = x.clone()

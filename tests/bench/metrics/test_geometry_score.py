@@ -172,6 +172,7 @@ def _metric(**options):
 TOY = {"landmarks": 32, "gamma": 1 / 8, "i_max": 10, "repeats": 15}
 
 
+@pytest.mark.oracle("metric", "geometry_score")
 def test_the_authors_toy_example():
     """Circle against disc, 5,000 points: their notebook prints 1.83."""
     rng = _rng(0)

@@ -18,6 +18,7 @@ def slices():
     return hu, (hu + 60 * torch.randn(hu.shape, generator=rng)).clamp(*ct.HU_RANGE)
 
 
+@pytest.mark.oracle("metric", "psnr_hu", "rmse_hu")
 @pytest.mark.parametrize(("window", "low", "high"), [("abdomen", -160, 240), ("full", -1024, 3072), ("lung", -1350, 150)])
 def test_as_scikit_image_on_clipped_hu(slices, window, low, high):
     x, y = (ct.from_hu(image) for image in slices)
@@ -28,6 +29,7 @@ def test_as_scikit_image_on_clipped_hu(slices, window, low, high):
         assert rmse[i] == pytest.approx(np.sqrt(np.mean((seen[i] - noisy[i]) ** 2)), rel=1e-4)
 
 
+@pytest.mark.oracle("metric", "ssim_hu")
 def test_ssim_pads_with_zeros_after_windowing(slices):
     x, y = (ct.from_hu(image) for image in slices)
     ours = registry.make("metric", "ssim_hu")(y, x).tolist()

@@ -98,6 +98,7 @@ def test_studio_against_full_swing(blurred):
     assert offset.item() == pytest.approx(20 * math.log10(255 / 219), abs=1e-4)
 
 
+@pytest.mark.oracle("metric", "psnr")
 def test_psnr_closed_forms():
     x = torch.full((1, 3, 8, 8), 0.5)
     assert metric("psnr[quantize=none]")(x + 0.1, x).item() == pytest.approx(20, abs=1e-5)
@@ -120,6 +121,7 @@ def test_quantisation():
     assert metric("psnr")(above, levels).item() == pytest.approx(20 * math.log10(255) - 10 * math.log10(one_level.mean().item()))
 
 
+@pytest.mark.oracle("metric", "ssim")
 @pytest.mark.parametrize(("window", "cov"), [("gauss11", "pop"), ("gauss11", "sample"), ("uniform7", "pop"), ("uniform7", "sample")])
 @pytest.mark.parametrize("size", [11, 43, 74, 176])
 def test_ssim_is_scikit_images(window, cov, size):
@@ -143,6 +145,7 @@ def test_ssim_reflect_is_torchmetrics():
     torch.testing.assert_close(metric("ssim[boundary=reflect,quantize=none]")(y, x), expected, rtol=0, atol=1e-9)
 
 
+@pytest.mark.oracle("metric", "ms_ssim")
 def test_ms_ssim_is_piqs():
     y, x = (image[..., :176, :176] for image in photos())  # even at every scale: piq pads odd ones differently
     expected = piq.multi_scale_ssim(y.double(), x.double(), reduction="none")
@@ -175,6 +178,7 @@ def wang(y, x):
     return (2 * mx * my + c1) / (mx**2 + my**2 + c1), (2 * s + c2) / (vx + vy + c2), (vxy + c2 / 2) / (s + c2 / 2)
 
 
+@pytest.mark.oracle("metric", "ms_ssim_wavelet")
 def test_ms_ssim_wavelet_in_numpy():
     images = [image[:1, :1, :175, :171] for image in photos(1)]
     y, x = (image.double().numpy()[0, 0] for image in images)
@@ -191,6 +195,7 @@ def test_ms_ssim_wavelet_in_numpy():
     assert metric("ms_ssim_wavelet[quantize=none]")(*images).item() == pytest.approx(score, abs=1e-10)
 
 
+@pytest.mark.oracle("metric", "cw_ssim")
 @pytest.mark.parametrize("size", [(12, 15), (64, 70), (150, 151)])
 def test_cw_ssim_by_direct_convolution(size):
     y, x = (image[:1, :, : size[0], : size[1]] for image in photos(1))
@@ -209,6 +214,7 @@ def test_cw_ssim_by_direct_convolution(size):
     assert metric("cw_ssim")(y, x).item() == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.oracle("metric", "gmsd", "haarpsi")
 @pytest.mark.parametrize("size", [16, 95, 176])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("name", ["gmsd", "haarpsi"])
@@ -218,6 +224,7 @@ def test_gmsd_and_haarpsi_are_piqs(name, channels, size):
     torch.testing.assert_close(metric(f"{name}[quantize=none]")(y, x), expected, rtol=0, atol=1e-8)
 
 
+@pytest.mark.oracle("metric", "ssim_daala")
 def test_daala_in_numpy():
     """Window by window, from the definition."""
     y, x = (image[:1, :1, :48, :40] for image in photos(1))

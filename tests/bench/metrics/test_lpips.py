@@ -29,6 +29,7 @@ def test_unavailable_names_the_file(nowhere):
             call()
 
 
+@pytest.mark.oracle("metric", "lpips")
 @pytest.mark.parametrize("net", BACKBONES)
 @pytest.mark.filterwarnings("ignore:The parameter 'pretrained':UserWarning", "ignore:Arguments other than a weight enum:UserWarning")
 def test_agrees_with_torchmetrics(nowhere, monkeypatch, net):

@@ -8,6 +8,7 @@ import torch
 from bench import registry
 
 
+@pytest.mark.oracle("metric", "accuracy", "cross_entropy")
 def test_labels():
     from sklearn.metrics import accuracy_score, log_loss
 
@@ -25,6 +26,7 @@ def test_a_certain_classifier_is_not_infinitely_surprised():
     assert loss.tolist() == [0, 1000]
 
 
+@pytest.mark.oracle("metric", "suboptimality")
 @pytest.mark.parametrize(
     ("spec", "value", "found"),
     [
@@ -43,14 +45,17 @@ def test_suboptimality(spec, value, found):
     assert registry.make("metric", spec)(value, 2.0) == pytest.approx(found, nan_ok=True)
 
 
+@pytest.mark.oracle("metric", "distance")
 def test_distance_is_to_the_nearest():
     assert registry.make("metric", "distance")(torch.tensor([3.0, 4.0]), torch.tensor([[0.0, 0.0], [3.0, 6.0]])) == 2
 
 
+@pytest.mark.oracle("metric", "regret")
 def test_regret_is_a_round():
     assert registry.make("metric", "regret")(6.0, 4) == 1.5
 
 
+@pytest.mark.oracle("metric", "margin", "population_error")
 def test_margin_and_error_of_kinds():
     outputs, labels = torch.tensor([0.75, 0.25, -2.0]), torch.tensor([1.0, -1.0, -1.0])
     assert registry.make("metric", "margin")(outputs, labels) == -0.25

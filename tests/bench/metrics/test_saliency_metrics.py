@@ -113,12 +113,14 @@ def test_the_baseline_gains_nothing():
 # closed forms and other libraries
 
 
+@pytest.mark.oracle("metric", "cc")
 def test_cc_is_pearsons():
     saliency, truth = scene()
     expected = [scipy.stats.pearsonr(s.ravel().numpy(), g.ravel().numpy()).statistic for s, g in zip(saliency, truth["target"])]
     assert score("cc", saliency, truth).tolist() == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.oracle("metric", "kl")
 def test_kl_is_scipys_up_to_the_regulariser():
     saliency, truth = scene()
     saliency = saliency + 0.1  # zeros are where the regulariser rules
@@ -132,6 +134,7 @@ def test_kl_on_disjoint_maps_meets_the_regulariser():
     assert score("kl", s, {"target": g}).item() == pytest.approx(math.log(0.5 * 2**52), rel=1e-12)
 
 
+@pytest.mark.oracle("metric", "sim", "information_gain")
 def test_sim_and_information_gain_by_hand():
     s, g = torch.tensor([[[[0.0, 1.0, 3.0, 4.0]]]]), torch.tensor([[[[2.0, 2.0, 6.0, 4.0]]]])  # stretched: 0 1/8 3/8 1/2 and 0 0 2/3 1/3
     assert score("sim", s, {"target": g}).item() == pytest.approx(3 / 8 + 1 / 3, abs=1e-12)
@@ -140,6 +143,7 @@ def test_sim_and_information_gain_by_hand():
     assert score("information_gain", s, {"fixations": fixations, "baseline": g}).item() == pytest.approx(gain, abs=1e-12)
 
 
+@pytest.mark.oracle("metric", "nss")
 def test_nss_by_hand():
     s, fixations = torch.tensor([[[[1.0, 2.0, 3.0, 6.0]]]]), torch.tensor([[[[0.0, 1.0, 0.0, 1.0]]]])
     assert score("nss", s, {"fixations": fixations}).item() == pytest.approx((-1 + 3) / 2 / np.std([1, 2, 3, 6], ddof=1), abs=1e-12)
@@ -155,6 +159,7 @@ def judd(s, fixated):
     return np.trapezoid([*tp, 1.0], [*fp, 1.0])
 
 
+@pytest.mark.oracle("metric", "auc_judd")
 @pytest.mark.parametrize("ties", ["random", "together"])
 def test_auc_judd_is_the_loop(ties):
     saliency, truth = scene()
@@ -185,6 +190,7 @@ def sweep(positives, negatives, step):
     return np.trapezoid([*tp, 1.0], [*fp, 1.0])
 
 
+@pytest.mark.oracle("metric", "auc_borji", "shuffled_auc")
 @pytest.mark.parametrize("step", [0.1, 0.05])
 def test_auc_borji_and_shuffled_are_the_loop(step):
     saliency, truth = scene(n=1)
@@ -219,6 +225,7 @@ def test_emd_of_a_moved_cell_is_its_distance():
     assert score("emd[shrink=1]", s, {"target": g}).item() == pytest.approx(5, abs=1e-9)
 
 
+@pytest.mark.oracle("metric", "emd")
 def test_emd_on_a_line_is_scipys():
     rng = np.random.default_rng(0)
     a, b = rng.random((2, 40))
@@ -244,6 +251,7 @@ def test_emd_refuses_what_would_not_end():
         score("emd[shrink=1]", saliency, truth)
 
 
+@pytest.mark.oracle("metric", "f_beta")
 @pytest.mark.parametrize(("options", "threshold"), [("", None), ("[threshold=0.5]", 0.5), ("[beta2=1,threshold=0.2]", 0.2)])
 def test_f_beta_is_sklearns(options, threshold):
     saliency, truth = scene()

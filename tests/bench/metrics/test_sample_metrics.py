@@ -122,6 +122,7 @@ def test_kernel_distance_agrees_with_torch_fidelity():
     assert float(polynomial_mmd(a, b)) == pytest.approx(theirs, rel=1e-10)
 
 
+@pytest.mark.oracle("metric", "mmd")
 def test_mmd_by_hand():
     """Two sets of unequal size, every pair written out."""
     a, b = normal(7, 3).float(), normal(9, 3, 1, shift=1).float()
@@ -137,6 +138,7 @@ def test_mmd_by_hand():
 # -- precision, recall, density, coverage
 
 
+@pytest.mark.oracle("metric", "prdc")
 def test_prdc_agrees_with_brute_force_and_torch_fidelity():
     from torch_fidelity.metric_prc import calculate_precision_recall_full
 
@@ -164,6 +166,7 @@ def test_prdc_of_the_same_and_of_far_sets():
 # -- classifiers
 
 
+@pytest.mark.oracle("metric", "class_score")
 def test_class_score_follows_torch_fidelity():
     from torch_fidelity.metric_isc import isc_features_to_metric
 
@@ -194,6 +197,7 @@ def with_logits(spec):
     return made
 
 
+@pytest.mark.oracle("metric", "inception_score")
 def test_inception_score_follows_torch_fidelity():
     from torch_fidelity.metric_isc import isc_features_to_metric
 
@@ -203,6 +207,7 @@ def test_inception_score_follows_torch_fidelity():
     assert list(ours.values()) == pytest.approx(list(theirs.values()), rel=1e-6)
 
 
+@pytest.mark.oracle("metric", "kid")
 def test_kid_follows_torch_fidelity():
     from torch_fidelity.metric_kid import kid_features_to_metric
 
@@ -212,6 +217,7 @@ def test_kid_follows_torch_fidelity():
     assert list(with_logits("kid[subsets=5,size=30]")(a, b).values()) == pytest.approx(list(theirs.values()), rel=1e-4)
 
 
+@pytest.mark.oracle("metric", "mode_score")
 def test_mode_score_c13_3():
     sure = torch.eye(5).repeat(4, 1) * 200
     score = with_logits("mode_score")
@@ -249,6 +255,7 @@ def test_modes_of_fair_draws_reach_the_floors():
     assert np.mean(floors) == pytest.approx(7 / 5000, rel=0.35)
 
 
+@pytest.mark.oracle("metric", "modes")
 def test_modes_of_one_mode():
     centres, x = mixture(8, 500, 0.02)
     values = metric("modes").with_centres(centres, 0.02)(centres[:1].expand(500, 2), x)
@@ -283,6 +290,7 @@ def test_stacked_floor_of_kl():
 # -- Parzen windows
 
 
+@pytest.mark.oracle("metric", "parzen_ll")
 def test_parzen_agrees_with_scipy():
     fake, real = normal(80, 3).float(), normal(50, 3, 1).float()
     ours = metric("parzen_ll[low=0.2,high=1.5,grid=7]")(fake, real)
@@ -303,6 +311,7 @@ def test_parzen_agrees_with_scipy():
 # -- nearest neighbours
 
 
+@pytest.mark.oracle("metric", "c2st_1nn")
 def test_c2st_agrees_with_scikit_learn():
     from sklearn.model_selection import LeaveOneOut, cross_val_score
     from sklearn.neighbors import KNeighborsClassifier
@@ -321,6 +330,7 @@ def test_c2st_tells_copies_from_data():
     assert metric("c2st_1nn")(x + 1e-3, x)["c2st_1nn"] == metric("c2st_1nn")(x + 50, x)["c2st_1nn"] == 1
 
 
+@pytest.mark.oracle("metric", "nearest_neighbour")
 @pytest.mark.parametrize(
     ("d", "expected"), [(1, 1 / 3), (2, 1 - 0.621505)]
 )  # the chance that nearest neighbours are mutual: 2/3, 6 pi / (8 pi + 3 sqrt 27)
@@ -343,6 +353,7 @@ def test_copies_are_not_authentic():
 # -- sliced Wasserstein
 
 
+@pytest.mark.oracle("metric", "sliced_wasserstein")
 @pytest.mark.parametrize(("n", "m"), [(40, 40), (40, 25), (12, 30)])
 def test_wasserstein_on_a_line_agrees_with_scipy(n, m):
     a, b = normal(n, 1).float(), normal(m, 1, 1, shift=0.7).float()
@@ -366,6 +377,7 @@ def test_sliced_wasserstein_of_a_shift():
 # -- diversity
 
 
+@pytest.mark.oracle("metric", "pair_similarity")
 def test_pair_similarity_agrees_with_scikit_image():
     from skimage.metrics import structural_similarity
 

@@ -1,7 +1,5 @@
 """Each check of the contract goes red on a method that breaks its law, and only there."""
 
-import re
-
 import pytest
 
 from bench.conformance import checks
@@ -175,31 +173,6 @@ def test_a_bad_sample_is_found(plugin, new, says):
 def test_sampling_that_trains_is_found(plugin):
     plugin("moves", GAN.replace(SAMPLE, "next(self.G.parameters()).data += 1\n        " + SAMPLE))
     assert failing("moves") == {"evaluation-neutral"}
-
-
-# -- `runner.py check`
-def test_print_check_of_a_file(plugin, tmp_path, capsys):
-    (tmp_path / "mine.py").write_text(GOOD)
-    assert checks.print_check(str(tmp_path / "mine.py")) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[-1] for line in lines] == ["holds"] * len(checks.CHECKS)
-    assert [line[:20].strip() for line in lines] == list(checks.CHECKS)
-
-
-def test_print_check_of_a_broken_file(plugin, tmp_path, capsys):
-    (tmp_path / "bad.py").write_text(GOOD.replace("Departures: none", ""))
-    assert checks.print_check(str(tmp_path / "bad.py")) == 1
-    assert re.search(r"header +FAILS: bad: the docstring has no 'Departures:' line", capsys.readouterr().out)
-
-
-def test_print_check_of_other_things(plugin, tmp_path, capsys):
-    (tmp_path / "ramp.py").write_text('KIND = "schedule"\ndef ramp(progress: float) -> float:\n    return progress\n')
-    assert checks.print_check(str(tmp_path / "ramp.py")) == 0
-    assert "schedule ramp loads" in capsys.readouterr().out
-    with pytest.raises(UsageError, match="unknown method 'nonsense'; known: "):
-        checks.print_check("nonsense")
-    with pytest.raises(UsageError, match="no plug-in file"):
-        checks.print_check("absent.py")
 
 
 def test_a_method_without_a_verb(plugin):
