@@ -17,7 +17,7 @@ def _made(name: str) -> Any:
     """The features, fitted where there is something to fit."""
     features: Any = registry.make("feature", name)
     features.require()
-    return features.fitted(pictures(32, 1, 16, seed=3))
+    return features.fit(pictures(32, 1, 16, seed=3))
 
 
 def _taken(features: Any, name: str) -> Tensor:

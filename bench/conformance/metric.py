@@ -145,7 +145,7 @@ def _sets(name: str) -> tuple[Any, Tensor, Tensor]:
     """A metric with two sets of samples that it takes: gray or colour pictures, or points of the plane."""
     metric = registry.make("metric", name)
     metric.require()
-    n = max(_SAMPLES, metric.least)
+    n = max(_SAMPLES, metric.min_samples)
     points = torch.randn(2 * n, 2, generator=generator())
     for fake, real in ((pictures(n, 1, 16, 1), pictures(n, 1, 16)), (pictures(n, 3, 16, 1), pictures(n, 3, 16)), (points[:n], points[n:])):
         try:

@@ -69,6 +69,5 @@ def _imports(tree: ast.Module) -> Iterator[Path]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             modules = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         for module in modules:
-            path = ROOT / (module.replace(".", "/") + ".py")
-            if path.is_file():
-                yield path
+            path = ROOT / module.replace(".", "/")
+            yield from (file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file())

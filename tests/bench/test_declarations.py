@@ -8,8 +8,9 @@ import sys
 import pytest
 
 import runner
-from bench import _declarations, registry
+from bench import registry
 from bench.errors import UsageError
+from bench.registry import _declarations
 
 METRIC = """
 import dataclasses

@@ -18,14 +18,14 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from bench._declarations import check_declaration, kind_of
 from bench.errors import UsageError
+from bench.registry._declarations import check_declaration, kind_of
 from bench.spec import Spec, parse
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 FOLDERS: dict[str, tuple[str, ...]] = {
     "method": (
         "methods/gan",
