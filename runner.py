@@ -58,7 +58,9 @@ def run(
     tier: Annotated[str | None, typer.Option(help="smoke, quick (default without a GPU), standard (default with one) or paper.")] = None,
     methods: Annotated[
         list[str] | None,
-        typer.Option(help="Specs to run instead of the suite's own, such as 'unet[width=32]'; of a grid, rows; of the claims, papers or names."),
+        typer.Option(
+            help="Specs to run instead of the suite's own, such as 'unet[width=32]'; of a grid, rows; of the claims, papers or names."
+        ),
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="How many (3), or which (0,4,7).")] = None,
     overrides: Annotated[
@@ -72,17 +74,24 @@ def run(
     fresh: Annotated[bool, typer.Option("--fresh", help="Train again what is on record.")] = False,
     max_seconds: Annotated[float | None, typer.Option(help="Cap on the training time of one trial; recorded.")] = None,
     on_oom: Annotated[
-        str, typer.Option(help="Out of GPU memory: fail, or halve: again on half the batch, gradients accumulated over twice as many; recorded.")
+        str,
+        typer.Option(
+            help="Out of GPU memory: fail, or halve: again on half the batch, gradients accumulated over twice as many; recorded."
+        ),
     ] = "fail",
     workers: Annotated[int | None, typer.Option(min=1, help="Trials at once on this machine, through Ray.")] = None,
     ray: Annotated[str | None, typer.Option(help="Address of a Ray cluster to run on, such as 10.0.0.1:6379, or auto.")] = None,
     ranks: Annotated[int, typer.Option(min=1, help="Processes that share each trial, a GPU each, on parts of its batches.")] = 1,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of a trial (default: torch's; with --workers its share).")] = None,
     checkpoints: Annotated[
-        str | None, typer.Option(help="Copy checkpoints to a folder or URL (s3://, gs://, ...): the nodes of a cluster need no common disk then.")
+        str | None,
+        typer.Option(help="Copy checkpoints to a folder or URL (s3://, gs://, ...): the nodes of a cluster need no common disk then."),
     ] = None,
     keep_weights: Annotated[
-        str, typer.Option(help="Of every training: both (the last, and the best on validation), last or none; what is kept can be judged again.")
+        str,
+        typer.Option(
+            help="Of every training: both (the last, and the best on validation), last or none; what is kept can be judged again."
+        ),
     ] = "both",
     strict_environment: Annotated[
         bool, typer.Option("--strict-environment", help="Another version of torch, another GPU, ... trains again; else it is only marked.")
@@ -142,7 +151,9 @@ def report(
 
 @app.command()
 def compare(
-    a: Annotated[str, typer.Argument(metavar="RUN_OR_SPEC", help="A trial's id or its beginning, an MLflow run's, or with --suite a label.")],
+    a: Annotated[
+        str, typer.Argument(metavar="RUN_OR_SPEC", help="A trial's id or its beginning, an MLflow run's, or with --suite a label.")
+    ],
     b: Annotated[str, typer.Argument(metavar="RUN_OR_SPEC", help="The same.")],
     suite: Annotated[str | None, typer.Option(help="Where the labels stand; `workload/label` where it has several tables.")] = None,
     tier: Annotated[str | None, typer.Option(help="Of the rows (default: the newest on record).")] = None,
@@ -212,7 +223,9 @@ def data(ctx: typer.Context, data_root: Root = None) -> None:
 
 
 @data_app.command("fetch")
-def fetch_data(ctx: typer.Context, name: Annotated[str, typer.Argument(help="A data set (see `runner.py data`).")], data_root: Root = None) -> None:
+def fetch_data(
+    ctx: typer.Context, name: Annotated[str, typer.Argument(help="A data set (see `runner.py data`).")], data_root: Root = None
+) -> None:
     """Download a data set below the data root: resumed where it broke off, verified, unpacked safely."""
     from bench.commands import fetch
 
@@ -239,7 +252,9 @@ def fetch_weights(name: Annotated[str, typer.Argument(help="Weights (see `runner
 
 @app.command()
 def check(
-    part: Annotated[str, typer.Argument(metavar="FILE_OR_NAME", help="A .py file, a suite's .toml file, a name, or a spec such as unet[width=8].")],
+    part: Annotated[
+        str, typer.Argument(metavar="FILE_OR_NAME", help="A .py file, a suite's .toml file, a name, or a spec such as unet[width=8].")
+    ],
     data_root: Root = None,
 ) -> None:
     """Hold a method, a metric, a data set, a loss, any other part, or a suite, to the contract of its kind."""

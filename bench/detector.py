@@ -96,7 +96,9 @@ class Detector:
         return {"name": type(self).__module__.rpartition(".")[2], **options, "fingerprint": self.fingerprint()}
 
 
-def best_boxes(boxes: Tensor, class_scores: Tensor, size: tuple[int, int], *, nms: float, confidence: float = 0.001, limit: int = 100) -> Detections:
+def best_boxes(
+    boxes: Tensor, class_scores: Tensor, size: tuple[int, int], *, nms: float, confidence: float = 0.001, limit: int = 100
+) -> Detections:
     """Raw candidates of one picture -> detections: best class of each, threshold, non-maximum suppression within a class, the `limit` best.
 
     Args:

@@ -91,7 +91,9 @@ class ClassifierFeatures(Features):
 
     def _outputs(self, x: Tensor) -> tuple[Tensor, Tensor]:
         if x.ndim != 4 or x.shape[1] not in (1, 3):
-            raise UsageError(f"features {self.name!r} want pictures, N x 1 or 3 x H x W, not {tuple(x.shape)}; points are compared with net=pixels")
+            raise UsageError(
+                f"features {self.name!r} want pictures, N x 1 or 3 x H x W, not {tuple(x.shape)}; points are compared with net=pixels"
+            )
         self.require()
         known = _remembered.setdefault(x, {})
         key = self, self.fingerprint(), 0 if x.is_inference() else x._version  # changed in place: other features

@@ -160,7 +160,13 @@ def value_of(text: str) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # a doubtful escape (a path of Windows, say) is no literal
             return ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # the last two: brackets or signs beyond what the parser holds
+    except (
+        ValueError,
+        SyntaxError,
+        TypeError,
+        MemoryError,
+        RecursionError,
+    ):  # the last two: brackets or signs beyond what the parser holds
         return text
 
 

@@ -34,7 +34,9 @@ def main() -> None:
 
 def _theirs(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     options = {"channel_axis": 0, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1.0}
-    return torch.tensor([structural_similarity(b.double().numpy(), a.double().numpy(), **options) for a, b in zip(y, x)], dtype=torch.float64)
+    return torch.tensor(
+        [structural_similarity(b.double().numpy(), a.double().numpy(), **options) for a, b in zip(y, x)], dtype=torch.float64
+    )
 
 
 def _milliseconds(f: Callable[[], object]) -> float:

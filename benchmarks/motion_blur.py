@@ -94,7 +94,9 @@ def kernels() -> None:
     ways[-1]()
     rounds = [[seconds(way) for way in ways] for _ in range(ROUNDS)]
     published, plain, batch = (statistics.median(column) * 1e3 for column in zip(*rounds))
-    print(f"{N} kernels: NumPy scalars {published:.0f} ms, Python numbers {plain:.0f} ms, batch {batch:.0f} ms ({batch / N:.2f} ms a kernel)")
+    print(
+        f"{N} kernels: NumPy scalars {published:.0f} ms, Python numbers {plain:.0f} ms, batch {batch:.0f} ms ({batch / N:.2f} ms a kernel)"
+    )
     print(f"ratio to NumPy scalars {published / batch:.1f}, to Python numbers {plain / batch:.1f}")
 
 

@@ -89,7 +89,9 @@ def print_harness(rounds: int) -> None:
         harness(task, name)  # warm up
         pairs = [(harness(task, name), bare(task, lambda params, rule=rule: rule(list(params)))) for _ in range(rounds)]
         ours, plain = (statistics.median(column) * 1e6 for column in zip(*pairs))
-        print(f"{name:16} {ours:6.0f} us an update   {statistics.median(a / b for a, b in pairs):.2f} of a bare loop with that rule ({plain:.0f} us)")
+        print(
+            f"{name:16} {ours:6.0f} us an update   {statistics.median(a / b for a, b in pairs):.2f} of a bare loop with that rule ({plain:.0f} us)"
+        )
 
 
 def main(tensors: int = 200, size: int = 1000, rounds: int = 15) -> None:
@@ -99,7 +101,9 @@ def main(tensors: int = 200, size: int = 1000, rounds: int = 15) -> None:
     rules = {spec: optimizer(registry.make("optimizer", spec), tensors, size) for spec in specs}
     times = [(seconds(loop), *map(seconds, rules.values())) for _ in range(rounds)]
     adam, *columns = zip(*times)
-    print(f"{tensors} tensors of {size}: torch's Adam, loop {statistics.median(adam) * 1e3:.2f} ms a step; medians of {rounds} rounds of {STEPS}")
+    print(
+        f"{tensors} tensors of {size}: torch's Adam, loop {statistics.median(adam) * 1e3:.2f} ms a step; medians of {rounds} rounds of {STEPS}"
+    )
     for name, column in sorted(zip(rules, columns), key=lambda pair: statistics.median(pair[1])):
         ratio = statistics.median(t / a for t, a in zip(column, adam))
         print(f"{name:16} {statistics.median(column) * 1e3:6.2f} ms   {ratio:.2f} of the loop")

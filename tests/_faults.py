@@ -66,4 +66,6 @@ class _Matrix:
         if hasattr(session.config, "workerinput"):
             return
         lines = [[*about, row["observed"], str(row["count"])] for about, row in sorted(self.rows.items())]
-        self.page.write_text(INTRODUCTION + "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines))
+        self.page.write_text(
+            INTRODUCTION + "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+        )

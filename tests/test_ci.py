@@ -9,7 +9,9 @@ import pytest
 PROJECT = Path(__file__).parents[1]
 BROWSER = PROJECT / ".ci" / "browser"
 ROOT, SUCCEEDS = "#!/bin/sh\necho 0\n", "#!/bin/sh\n"
-pytestmark = pytest.mark.skipif(not (BROWSER.exists() and shutil.which("bash") and shutil.which("timeout")), reason="no bash, timeout or .ci here")
+pytestmark = pytest.mark.skipif(
+    not (BROWSER.exists() and shutil.which("bash") and shutil.which("timeout")), reason="no bash, timeout or .ci here"
+)
 
 
 @pytest.fixture
@@ -40,7 +42,10 @@ def test_a_browser_that_is_there_is_left_alone(machine):
         ({"id": ROOT}, "nor apt-get is here"),
         ({"id": "#!/bin/sh\necho 1000\n", "apt_get": SUCCEEDS}, "takes root"),
         ({"id": ROOT, "apt_get": "#!/bin/sh\necho no such mirror >&2\nexit 100\n"}, "update' failed (status 100)"),
-        ({"id": ROOT, "apt_get": '#!/bin/sh\nfor word; do [ "$word" != install ] || exit 100; done\n'}, "chromium-driver' failed (status 100)"),
+        (
+            {"id": ROOT, "apt_get": '#!/bin/sh\nfor word; do [ "$word" != install ] || exit 100; done\n'},
+            "chromium-driver' failed (status 100)",
+        ),
         ({"id": ROOT, "apt_get": SUCCEEDS, "timeout": "#!/bin/sh\nexit 124\n"}, "update' failed (status 124)"),
     ],
 )

@@ -22,7 +22,9 @@ ROOT = Path(__file__).parents[1]
 ADDING = sorted((ROOT / "docs/adding").glob("*.md"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")), *ADDING]
 FILES = {  # name -> content of every file that a page shows
-    name: text for page in ADDING for name, text in re.findall(r"^```(?:python|toml) (\S+)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    name: text
+    for page in ADDING
+    for name, text in re.findall(r"^```(?:python|toml) (\S+)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
 }
 TESTS = [name for name in FILES if name.startswith("test_")]
 CLAIMS = ["line_critics.py"]
@@ -80,7 +82,19 @@ def test_an_example_holds_its_contract(name, examples, plugin, capsys, monkeypat
 
 
 def test_the_tests_of_the_examples_pass(examples):
-    clean("pytest", "-q", "-n", "0", "-o", "addopts=", "-c", ROOT / "pyproject.toml", "--rootdir", examples, *(examples / name for name in TESTS))
+    clean(
+        "pytest",
+        "-q",
+        "-n",
+        "0",
+        "-o",
+        "addopts=",
+        "-c",
+        ROOT / "pyproject.toml",
+        "--rootdir",
+        examples,
+        *(examples / name for name in TESTS),
+    )
 
 
 def test_the_example_of_a_claim_holds(examples, monkeypatch):
@@ -137,7 +151,10 @@ def test_the_larger_example_of_a_suite_plans_what_it_says(examples):
 def test_a_command_names_what_there_is(command, examples, plugin, monkeypatch):
     monkeypatch.chdir(examples)
     words = runner.spread(shlex.split(command)[2:])
-    given = {option: [value for key, value in pairwise(words) if key == option] for option in ("--suite", "--methods", "--set", "--tier", "--plugin")}
+    given = {
+        option: [value for key, value in pairwise(words) if key == option]
+        for option in ("--suite", "--methods", "--set", "--tier", "--plugin")
+    }
     _parse(words)
     for file in given["--plugin"]:
         registry.load_plugin(file)

@@ -33,7 +33,10 @@ def imported(file):
 
 
 def sources():
-    return [ROOT / "runner.py", *(file for folder in CODE for file in sorted((ROOT / folder).rglob("*.py")) if file != ROOT / "bench/__init__.py")]
+    return [
+        ROOT / "runner.py",
+        *(file for folder in CODE for file in sorted((ROOT / folder).rglob("*.py")) if file != ROOT / "bench/__init__.py"),
+    ]
 
 
 def name_of(file):
@@ -57,7 +60,9 @@ def test_no_import_runs_upward():
     assert list(upward(sources(), layers())) == []
 
 
-@pytest.mark.parametrize("text", ["from bench.commands import run", "def f():\n    from bench.store import ledger", "import bench.suites.expand"])
+@pytest.mark.parametrize(
+    "text", ["from bench.commands import run", "def f():\n    from bench.store import ledger", "import bench.suites.expand"]
+)
 def test_an_import_upward_is_seen(tmp_path, monkeypatch, text):
     monkeypatch.setattr("test_layers.ROOT", tmp_path)
     (file := tmp_path / "bench" / "suites" / "new.py").parent.mkdir(parents=True)
@@ -72,7 +77,12 @@ def test_what_begins_with_an_underscore_is_private_to_its_folder():
         for line, module in imported(file):
             parts = module.split(".")
             private = next(
-                (i for i, part in enumerate(parts) if part.startswith("_") and (ROOT.joinpath(*parts[: i + 1]).with_suffix(".py")).is_file()), None
+                (
+                    i
+                    for i, part in enumerate(parts)
+                    if part.startswith("_") and (ROOT.joinpath(*parts[: i + 1]).with_suffix(".py")).is_file()
+                ),
+                None,
             )
             if private is not None and not file.is_relative_to(ROOT.joinpath(*parts[:private])):
                 wrong.append(f"{file.relative_to(ROOT)}:{line} imports {module}")

@@ -286,7 +286,19 @@ def test_what_to_do_after_a_stop(tiny_suite, out, capsys, monkeypatch, fresh, sa
 
 def test_a_failed_trial_is_exit_code_1_and_the_others_go_on(tiny_suite, out, capsys, plugin, tmp_path):
     (tmp_path / "fails.py").write_text(FAILING)
-    words = ["--suite", tiny_suite, "--tier", "smoke", "--plugin", str(tmp_path / "fails.py"), "--methods", "fails", "identity", "--out", str(out)]
+    words = [
+        "--suite",
+        tiny_suite,
+        "--tier",
+        "smoke",
+        "--plugin",
+        str(tmp_path / "fails.py"),
+        "--methods",
+        "fails",
+        "identity",
+        "--out",
+        str(out),
+    ]
     assert runner.main(words) == 1
     text = capsys.readouterr().out
     assert "failed: RuntimeError: on purpose" in text

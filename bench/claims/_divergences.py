@@ -160,7 +160,9 @@ def approach(steps: int) -> list[float]:
 def bars(cases: dict[str, tuple[float, float]], y: str) -> Panel:
     """Predictions beside measurements."""
     names, (predicted, measured) = list(cases), zip(*cases.values())
-    return Panel(marks=[Bars(names=names, y=predicted, label="predicted", theory=True), Bars(names=names, y=measured, label="measured")], y=y)
+    return Panel(
+        marks=[Bars(names=names, y=predicted, label="predicted", theory=True), Bars(names=names, y=measured, label="measured")], y=y
+    )
 
 
 def worst(expected: Tensor, found: Tensor) -> tuple[float, float]:

@@ -36,7 +36,9 @@ class Arena:
         return self.D.pop(0) if isinstance(self.D, list) else self.D
 
 
-def play(spec: str, G: Networks, D: Networks, *, fake: Tensor | None = None, shape: tuple[int, ...] = (1,), z_dim: int = 1, classes: int = 0) -> Any:
+def play(
+    spec: str, G: Networks, D: Networks, *, fake: Tensor | None = None, shape: tuple[int, ...] = (1,), z_dim: int = 1, classes: int = 0
+) -> Any:
     """The registered method of that spec between a generator and a critic of one's own.
 
     Args:
@@ -98,7 +100,9 @@ def jensen_shannon(p: Tensor, q: Tensor, x: Tensor) -> Tensor:
 
 def minimise(loss: Callable[[], Tensor], parameters: Iterable[Tensor], precision: float = 1e-14) -> float:
     """Bring a smooth loss to its minimum by L-BFGS, in place, until a step changes it by no more than `precision`; returns it."""
-    optimizer = torch.optim.LBFGS(list(parameters), max_iter=500, tolerance_grad=1e-10, tolerance_change=precision, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS(
+        list(parameters), max_iter=500, tolerance_grad=1e-10, tolerance_change=precision, line_search_fn="strong_wolfe"
+    )
 
     def closure() -> float:
         optimizer.zero_grad()

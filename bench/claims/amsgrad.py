@@ -41,7 +41,10 @@ def adam_average_regret() -> Finding:
     for C in _CS:
         regret = _average_regret(_descend(_spec("adam", C), _costs(C), 1.0), _costs(C))
         cases |= {f"C = {C}, T = {T}": (2 * C - 4.0, 3 * float(regret[T - 1])) for T in _HORIZONS}
-        marks += [_curve(regret, f"C = {C}"), Line(x=[1, _HORIZONS[-1]], y=[(2 * C - 4) / 3] * 2, label=f"(2C - 4) / 3, C = {C}", theory=True)]
+        marks += [
+            _curve(regret, f"C = {C}"),
+            Line(x=[1, _HORIZONS[-1]], y=[(2 * C - 4) / 3] * 2, label=f"(2C - 4) / 3, C = {C}", theory=True),
+        ]
     return Finding(cases, [Panel(marks=marks, x="steps", y="average regret", log="x")])
 
 

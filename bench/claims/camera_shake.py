@@ -119,8 +119,13 @@ def severity_makes_blur_smaller() -> Finding:
 def impulses() -> Finding:
     """Once in a path, or in every other step."""
     below = torch.special.ndtr
-    turned = below(torch.tensor(math.pi / 3 + 0.5)) - below(torch.tensor(0.5 - math.pi / 3))  # 1 + 2 e^(i (pi + r)) has a negative real part
-    expected: dict[Law, float] = {"deblurgan_code": 1998 * 0.1 * 0.005, "paper_as_printed": 1998 * float(below(torch.tensor(0.1 * 0.005)) * turned)}
+    turned = below(torch.tensor(math.pi / 3 + 0.5)) - below(
+        torch.tensor(0.5 - math.pi / 3)
+    )  # 1 + 2 e^(i (pi + r)) has a negative real part
+    expected: dict[Law, float] = {
+        "deblurgan_code": 1998 * 0.1 * 0.005,
+        "paper_as_printed": 1998 * float(below(torch.tensor(0.1 * 0.005)) * turned),
+    }
     found = {}
     for law in expected:
         steps = np.diff(_paths(law, 0.005, 24.0, 512), axis=0)

@@ -99,7 +99,10 @@ def rules() -> Finding:
         "ReLU in G": (4.0, float(sum(isinstance(layer, nn.ReLU) for layer in G))),
         "LeakyReLU 0.2 in D": (4.0, float(sum(isinstance(layer, nn.LeakyReLU) and layer.negative_slope == 0.2 for layer in D))),
     }
-    marks: list[Mark] = [Line(x=range(1, 5), y=[8, 16, 32, 64], label="doublings", theory=True), Points(x=range(1, 5), y=up, label="generator")]
+    marks: list[Mark] = [
+        Line(x=range(1, 5), y=[8, 16, 32, 64], label="doublings", theory=True),
+        Points(x=range(1, 5), y=up, label="generator"),
+    ]
     marks += [Line(x=range(1, 5), y=[32, 16, 8, 4], label="halvings", theory=True), Points(x=range(1, 5), y=down, label="critic")]
     return Finding(cases, [Panel(marks=marks, x="strided layer", y="side")])
 

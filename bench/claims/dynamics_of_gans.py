@@ -138,7 +138,9 @@ def best_critic_leads_to_the_data() -> Finding:
     goal = Points(x=[-1.0], y=[1.0], label="data", theory=True)
     decay = [Line(x=range(0, 500, 5), y=distance[:, k], label=name) for k, name in enumerate(names)]
     bound = Line(x=[0, 499], y=[RATE / (4 * math.pi)] * 2, label="0.1 / (4 pi)", theory=True)
-    return Finding(cases, [Panel(marks=[goal, *ways], x="mean 1", y="mean 2", square=True), Panel(marks=[bound, *decay], x="step", y="TV", log="y")])
+    return Finding(
+        cases, [Panel(marks=[goal, *ways], x="mean 1", y="mean 2", square=True), Panel(marks=[bound, *decay], x="step", y="TV", log="y")]
+    )
 
 
 @claim(

@@ -41,7 +41,11 @@ def distance_of_gaussians() -> Finding:
         "shifted": (square, square, 3.0),
         "wider": (square, 4 * square, 0.0),
         "other axes": (torch.diag(torch.tensor([1.0, 9.0])).double(), torch.diag(torch.tensor([4.0, 1.0])).double(), 0.0),
-        "turned by 45 degrees": (torch.diag(torch.tensor([1.0, 25.0])).double(), turn @ torch.diag(torch.tensor([1.0, 25.0])).double() @ turn.T, 1.0),
+        "turned by 45 degrees": (
+            torch.diag(torch.tensor([1.0, 25.0])).double(),
+            turn @ torch.diag(torch.tensor([1.0, 25.0])).double() @ turn.T,
+            1.0,
+        ),
     }
     cases, panels = {}, []
     for name, (s1, s2, shift) in pairs.items():

@@ -77,7 +77,9 @@ def optimal_critic() -> Finding:
     optimizer.step(loss)
     best, found = p / (p + q), m.D.scores.detach().sigmoid()
     names = [f"atom {k}" for k in range(4)]
-    figure = [Panel(marks=[Bars(names=names, y=best, label="p / (p + q)", theory=True), Bars(names=names, y=found, label="trained")], y="D")]
+    figure = [
+        Panel(marks=[Bars(names=names, y=best, label="p / (p + q)", theory=True), Bars(names=names, y=found, label="trained")], y="D")
+    ]
     return Finding({name: (float(b), float(f)) for name, b, f in zip(names, best, found)}, figure)
 
 

@@ -161,7 +161,9 @@ def mixtures_settle() -> Finding:
         x, y = _played(pennies.double(), weight, torch.tensor([[0.4, -0.4], [0.0, 0.0]], dtype=torch.float64), steps).softmax(2)[:, :, 0].T
         marks.append(Line(x=x, y=y, label=f"l = {weight:g}"))
     marks.append(Points(x=[0.5], y=[0.5], label="equilibrium", theory=True))
-    return Finding(cases, [Panel(marks=marks, x="weight of the first generator", y="weight of the first critic", title="pennies", square=True)])
+    return Finding(
+        cases, [Panel(marks=marks, x="weight of the first generator", y="weight of the first critic", title="pennies", square=True)]
+    )
 
 
 @claim(
@@ -182,7 +184,11 @@ def one_player_a_side() -> Finding:
         results.append((torch.cat(parameters), m.sample(16), losses))
     (a, x, plain), (b, y, mixed) = results
     still = a.equal(torch.cat([p.detach().flatten() for n in (G, D) for p in n.parameters()]))
-    cases = {"parameters": (0.0, float((a - b).abs().max())), "samples": (0.0, float((x - y).abs().max())), "stood still": (0.0, float(still))}
+    cases = {
+        "parameters": (0.0, float((a - b).abs().max())),
+        "samples": (0.0, float((x - y).abs().max())),
+        "stood still": (0.0, float(still)),
+    }
     theory, found = Line(x=range(10), y=plain, label="gan", theory=True), Points(x=range(10), y=mixed, label="mix_gan, one player a side")
     return Finding(cases, [Panel(marks=[theory, found], x="update", y="critic's loss")])
 
@@ -195,7 +201,9 @@ def _gaussian(n: int, d: int) -> Tensor:
 def _linear_distance(m: int, d: int) -> float:
     """The most that a linear critic of norm 1 sees between N(0, I/d) and m draws of it: the slope of its loss."""
     D = nn.Sequential(nn.Linear(d, 1, bias=False, dtype=torch.float64), nn.Flatten(0))
-    loss = play("gan[adversarial=wgan]", nn.Linear(1, 1), D, fake=_gaussian(m, d)).critic_loss(Samples(torch.zeros(1, d, dtype=torch.float64)))
+    loss = play("gan[adversarial=wgan]", nn.Linear(1, 1), D, fake=_gaussian(m, d)).critic_loss(
+        Samples(torch.zeros(1, d, dtype=torch.float64))
+    )
     return float(torch.autograd.grad(loss, list(D.parameters()))[0].norm())  # of the data it sees the mean alone, which is 0
 
 

@@ -75,7 +75,10 @@ def invariance() -> Finding:
     expected = _compare(disc, circle, "geometry_score")
     found = {name: _compare(copy, reals.get(name, circle), "geometry_score") for name, copy in copies.items()}
     names = list(copies)
-    bars = [Bars(names=names, y=[expected] * 3, label="the disc itself", theory=True), Bars(names=names, y=found.values(), label="its copy")]
+    bars = [
+        Bars(names=names, y=[expected] * 3, label="the disc itself", theory=True),
+        Bars(names=names, y=found.values(), label="its copy"),
+    ]
     return Finding({name: (expected, found[name]) for name in names}, [Panel(marks=bars, y="geometry score against a circle")])
 
 

@@ -96,7 +96,9 @@ def wgan_circles() -> Finding:
 )
 def regularised_eigenvalues() -> Finding:
     """Eigenvalues by eta."""
-    return in_the_plane({f"eta = {eta:g}": (_eigenvalues(eta), spectrum_of_field(_regularised(eta), _DATA)) for eta in (0.0, 0.25, 0.5, 1.0, 2.0)})
+    return in_the_plane(
+        {f"eta = {eta:g}": (_eigenvalues(eta), spectrum_of_field(_regularised(eta), _DATA)) for eta in (0.0, 0.25, 0.5, 1.0, 2.0)}
+    )
 
 
 @claim(

@@ -133,12 +133,17 @@ def one_sided_smoothing() -> Finding:
     cases: dict[str, tuple[float, float]] = {}
     marks: list[Mark] = []
     for alpha in (0.9, 0.75):
-        m = play(f"label_smoothing_gan[alpha={alpha}]", nn.Linear(1, 1), TableCritic(torch.zeros(3, dtype=torch.float64)), fake=atoms(q, 1000))
+        m = play(
+            f"label_smoothing_gan[alpha={alpha}]", nn.Linear(1, 1), TableCritic(torch.zeros(3, dtype=torch.float64)), fake=atoms(q, 1000)
+        )
         minimise(functools.partial(m.critic_loss, Samples(atoms(p, 1000))), m.D.parameters())
         best, found = alpha * p / (p + q), m.D.scores.detach().sigmoid()
         cases |= {f"alpha = {alpha:g}, atom {k}": (float(best[k]), float(found[k])) for k in range(3)}
         names = [f"{a:g} : {b:g}" for a, b in zip(p, q)]
-        marks += [Bars(names=names, y=best, label=f"{alpha:g} p / (p + q)", theory=True), Bars(names=names, y=found, label=f"alpha = {alpha:g}")]
+        marks += [
+            Bars(names=names, y=best, label=f"{alpha:g} p / (p + q)", theory=True),
+            Bars(names=names, y=found, label=f"alpha = {alpha:g}"),
+        ]
     return Finding(cases, [Panel(marks=marks, x="p : q", y="D")])
 
 
@@ -168,7 +173,9 @@ def virtual_batch_norm() -> Finding:
     m.G.double()
     virtual = _influence(m.generate, z)
     cases |= {f"influence of sample {j} on sample 0": (0.0, virtual[j]) for j in (1, 2, 3)}
-    marks = [Bars(names=[f"z_{j}" for j in range(4)], y=y, label=label) for y, label in ((plain, "batch norm"), (virtual, "virtual batch norm"))]
+    marks = [
+        Bars(names=[f"z_{j}" for j in range(4)], y=y, label=label) for y, label in ((plain, "batch norm"), (virtual, "virtual batch norm"))
+    ]
     return Finding(cases, [Panel(marks=marks, y="|derivative of sample 0 by z_j|")])
 
 

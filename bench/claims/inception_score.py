@@ -38,7 +38,9 @@ def information() -> Finding:
     logits, sizes = torch.randn(400, 10, dtype=torch.float64), (0.5, 1.0, 2.0, 5.0)
     expected = [_information(size * logits) for size in sizes]
     found = {metric: [rate(metric, x := size * logits, x) for size in sizes] for metric in _METRICS}
-    cases = {f"{metric.partition('[')[0]}, {size:g}": pair for metric in _METRICS for size, pair in zip(sizes, zip(expected, found[metric]))}
+    cases = {
+        f"{metric.partition('[')[0]}, {size:g}": pair for metric in _METRICS for size, pair in zip(sizes, zip(expected, found[metric]))
+    }
     bars = [Bars(names=[f"{size:g}" for size in sizes], y=y, label=metric.partition("[")[0]) for metric, y in found.items()]
     theory = Bars(names=[f"{size:g}" for size in sizes], y=expected, label="predicted", theory=True)
     return Finding(cases, [Panel(marks=[theory, *bars], x="size of logits", y="score")])
@@ -58,7 +60,9 @@ def splits() -> Finding:
     expected = [K * math.exp(-(K - 1) * (n - n / k) / (2 * (n / k) * (n - 1))) for k in numbers]
     found = [sum(rate(f"inception_score[splits={k},seed={i}]", evenly(K), evenly(K)) for i in range(shuffles)) / shuffles for k in numbers]
     marks: list[Mark] = [Line(x=numbers, y=expected, label="first order", theory=True), Points(x=numbers, y=found, label="inception_score")]
-    return Finding({f"splits = {k}": pair for k, pair in zip(numbers, zip(expected, found))}, [Panel(marks=marks, x="splits", y="score", log="x")])
+    return Finding(
+        {f"splits = {k}": pair for k, pair in zip(numbers, zip(expected, found))}, [Panel(marks=marks, x="splits", y="score", log="x")]
+    )
 
 
 def _information(logits: Tensor) -> float:

@@ -112,7 +112,12 @@ def unread_continuous_code() -> Finding:
         Line(x=stds, y=[a for a, _ in curve], label="-KL", theory=True),
         Points(x=stds, y=[b for _, b in curve], label="L_I"),
     ]
-    cases = {"m = 0, s = 0.3": curve[0], "m = 0, s = 0.577": curve[3], "m = 0.5, s = 1": pair(m, 0.5, 1.0), "s fixed at 1": pair(fixed, 0, 0.3)}
+    cases = {
+        "m = 0, s = 0.3": curve[0],
+        "m = 0, s = 0.577": curve[3],
+        "m = 0.5, s = 1": pair(m, 0.5, 1.0),
+        "s fixed at 1": pair(fixed, 0, 0.3),
+    }
     return Finding(cases, [Panel(marks=marks, x="Q's standard deviation", y="nats")])
 
 
@@ -169,7 +174,9 @@ def information_is_learned() -> Finding:
     steps, top = range(10, 1001, 10), math.log(10)
     marks = [Line(x=steps, y=curve, label=name) for name, curve in curves.items()]
     learned = sum(curves["InfoGAN"][-10:]) / 10
-    return Finding({"": (top, learned)}, [Panel(marks=[*marks, Line(x=[0, 1000], y=[top, top], label="H(c)", theory=True)], x="update", y="L_I")])
+    return Finding(
+        {"": (top, learned)}, [Panel(marks=[*marks, Line(x=[0, 1000], y=[top, top], label="H(c)", theory=True)], x="update", y="L_I")]
+    )
 
 
 def _game(**options: Any) -> Any:

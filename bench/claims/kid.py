@@ -45,7 +45,10 @@ def unbiased() -> Finding:
     cases["p and q, n = 3"] = _discrepancy(p, q), _mean(p, q, 3)
     names = list(cases)
     predicted, found = zip(*cases.values())
-    bars = [Bars(names=names, y=predicted, label="squared discrepancy", theory=True), Bars(names=names, y=found, label="mean of the estimate")]
+    bars = [
+        Bars(names=names, y=predicted, label="squared discrepancy", theory=True),
+        Bars(names=names, y=found, label="mean of the estimate"),
+    ]
     return Finding(cases, [Panel(marks=bars)])
 
 

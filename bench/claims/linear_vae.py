@@ -107,7 +107,9 @@ def collapse() -> Finding:
     for level in levels:
         m, _ = _fitted(x, 3, noise=level)
         told.append(_nats(m, x).sort(descending=True).values)
-        cases |= {f"s^2 = {level:g}, axis {i + 1}": (max(0.0, 0.5 * math.log(float(values[i]) / level)), float(told[-1][i])) for i in range(3)}
+        cases |= {
+            f"s^2 = {level:g}, axis {i + 1}": (max(0.0, 0.5 * math.log(float(values[i]) / level)), float(told[-1][i])) for i in range(3)
+        }
     curve = torch.logspace(-0.5, 1.2, 100, dtype=torch.float64)
     marks: list[Line | Points] = []
     for i in range(3):

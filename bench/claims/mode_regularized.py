@@ -47,7 +47,10 @@ def encoder_sign() -> Finding:
         slopes = torch.autograd.grad(getattr(m, loss)(Samples(x)), x)[0][:, 0] * len(x)
         expected = -weight / (1 + scores.exp())
         cases |= {f"{name.partition('[')[0]}, s = {scores[k]:g}": (float(expected[k]), float(slopes[k])) for k in (0, 8, 16, 24, 32)}
-        marks: list[Mark] = [Line(x=scores, y=expected, label="-l (1 - sigmoid(s))", theory=True), Points(x=scores, y=slopes, label="measured")]
+        marks: list[Mark] = [
+            Line(x=scores, y=expected, label="-l (1 - sigmoid(s))", theory=True),
+            Points(x=scores, y=slopes, label="measured"),
+        ]
         panels.append(Panel(marks=marks, x="score of a reconstruction", y="slope", title=name))
     return Finding(cases, panels)
 
@@ -90,11 +93,16 @@ def two_critics() -> Finding:
     m.reconstruct = lambda x: atoms(r, 1000)
     panels, names = [], [f"atom {k}" for k in range(4)]
     cases: dict[str, tuple[float, float]] = {}
-    for title, critic, loss, best in (("p / (p + r)", m.M, m.manifold_critic_loss, p / (p + r)), ("r / (r + q)", m.D, m.critic_loss, r / (r + q))):
+    for title, critic, loss, best in (
+        ("p / (p + r)", m.M, m.manifold_critic_loss, p / (p + r)),
+        ("r / (r + q)", m.D, m.critic_loss, r / (r + q)),
+    ):
         minimise(functools.partial(loss, Samples(atoms(p, 1000))), critic.parameters())
         found = critic.scores.detach().sigmoid()
         cases |= {f"{title}, atom {k}": (float(best[k]), float(found[k])) for k in range(4)}
-        panels.append(Panel(marks=[Bars(names=names, y=best, label=title, theory=True), Bars(names=names, y=found, label="trained")], y="critic"))
+        panels.append(
+            Panel(marks=[Bars(names=names, y=best, label=title, theory=True), Bars(names=names, y=found, label="trained")], y="critic")
+        )
     return Finding(cases, panels)
 
 

@@ -44,7 +44,10 @@ def averaging_form() -> Finding:
         w = path(f"sgdm[lr={(1 - b) * rate},momentum={b}]", start, _rosenbrock, 200)
         averaged = _averaged(rate, b, 200)
         cases |= {f"b = {b}, {axis}": (averaged[-1][i], float(w[-1, i])) for i, axis in enumerate("xy")}
-        marks += [Line(x=w[:, 0], y=w[:, 1], label=f"sgdm, b = {b}"), Line(x=[p[0] for p in averaged], y=[p[1] for p in averaged], theory=True)]
+        marks += [
+            Line(x=w[:, 0], y=w[:, 1], label=f"sgdm, b = {b}"),
+            Line(x=[p[0] for p in averaged], y=[p[1] for p in averaged], theory=True),
+        ]
     return Finding(cases, [Panel(marks=marks, x="x", y="y", title="Rosenbrock's function")])
 
 

@@ -125,7 +125,9 @@ def cauchy_updates() -> Finding:
         (gradient,) = torch.autograd.grad(m.generator_loss(Samples(theta)), theta)
         update = (gradient * len(theta)).abs()
         found = (update > x).double().mean(0)
-        cases |= {f"batches of {size}, x = {t}": (1 - 2 / math.pi * math.atan(t / 2), float((update > t).double().mean())) for t in (2, 20, 100)}
+        cases |= {
+            f"batches of {size}, x = {t}": (1 - 2 / math.pi * math.atan(t / 2), float((update > t).double().mean())) for t in (2, 20, 100)
+        }
         marks.append(Points(x=x, y=found, label=f"batches of {size}"))
     return Finding(cases, [Panel(marks=marks, x="x", y="P(|update| > x)", log="xy")])
 
@@ -145,8 +147,13 @@ def divergence_of_noisy_points() -> Finding:
         found = (math.log(4) - m.critic_loss(Samples(torch.zeros(200_000, 1, dtype=torch.float64))).item()) / 2
         cases[f"delta / s = {ratio:g}"] = (_gaussian_jsd(torch.tensor(0.5 * ratio), 0.5).item(), found)
     predicted, measured = zip(*cases.values())
-    marks = [Line(x=ratios, y=predicted, label="quadrature", theory=True), Line(x=[0, 8], y=[math.log(2)] * 2, label="without noise", theory=True)]
-    return Finding(cases, [Panel(marks=[*marks, Points(x=ratios, y=measured, label="shown by the critic")], x="delta / s", y="JSD in nats")])
+    marks = [
+        Line(x=ratios, y=predicted, label="quadrature", theory=True),
+        Line(x=[0, 8], y=[math.log(2)] * 2, label="without noise", theory=True),
+    ]
+    return Finding(
+        cases, [Panel(marks=[*marks, Points(x=ratios, y=measured, label="shown by the critic")], x="delta / s", y="JSD in nats")]
+    )
 
 
 @claim(
@@ -240,7 +247,9 @@ def _white_noise(x: Tensor) -> Tensor:
 
 def _distance(a: Tensor, b: Tensor) -> float:
     """W of two sets on a line."""
-    return float(registry.make("metric", "sliced_wasserstein[order=1,directions=1,net=pixels]")(a[:, None], b[:, None])["sliced_wasserstein"])
+    return float(
+        registry.make("metric", "sliced_wasserstein[order=1,directions=1,net=pixels]")(a[:, None], b[:, None])["sliced_wasserstein"]
+    )
 
 
 def _noise_bound(delta: float, a: float) -> float:

@@ -124,7 +124,10 @@ def size_of_the_head() -> Finding:
         bodies: list[Any] = [conv_critic((3, 64, 64), ndf=64) for _ in range(2)]
         features = [critic.represent(torch.empty(1, 3, 64, 64)).shape[1] for critic in bodies]
         m = play("rf_gan", [nn.Linear(1, 1), nn.Linear(1, 1)], [*bodies])
-    cases = {"inputs of the head": (2.0 * 4 * 4 * 512, float(m.D.critic.head.in_features)), "features": (2.0 * 4 * 4 * 512, float(sum(features)))}
+    cases = {
+        "inputs of the head": (2.0 * 4 * 4 * 512, float(m.D.critic.head.in_features)),
+        "features": (2.0 * 4 * 4 * 512, float(sum(features))),
+    }
     marks = [Bars(names=list(cases), y=[a for a, _ in cases.values()], label="2 * 4 * 4 * 512", theory=True)]
     return Finding(cases, [Panel(marks=[*marks, Bars(names=list(cases), y=[b for _, b in cases.values()], label="here")], y="numbers")])
 

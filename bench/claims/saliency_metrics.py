@@ -56,7 +56,10 @@ def _unchanged(name: str, changes: dict[str, Any]) -> Finding:
     expected = float(metric(saliency, fixations))
     found = {label: float(metric(change(saliency), fixations)) for label, change in changes.items()}
     names = list(found)
-    bars = [Bars(names=names, y=[expected] * len(names), label="the map itself", theory=True), Bars(names=names, y=found.values(), label="changed")]
+    bars = [
+        Bars(names=names, y=[expected] * len(names), label="the map itself", theory=True),
+        Bars(names=names, y=found.values(), label="changed"),
+    ]
     return Finding({label: (expected, value) for label, value in found.items()}, [Panel(marks=bars, y=name)])
 
 

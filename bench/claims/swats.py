@@ -40,7 +40,9 @@ def switch_on_a_slope() -> Finding:
     velocity = 1 - 0.9 ** torch.arange(1, 61, dtype=torch.float64)
     descent = velocity[:, None] * 3 * _SLOPES / _SLOPES.abs().sum()
     expected = torch.cat([_SLOPES.sign().expand(2, 3), descent])
-    cases = {f"step {k}, c = {c:g}": (float(expected[k - 1, i]), float(steps[k - 1, i])) for k in (1, 2, 3, 4, 62) for i, c in enumerate(_SLOPES)}
+    cases = {
+        f"step {k}, c = {c:g}": (float(expected[k - 1, i]), float(steps[k - 1, i])) for k in (1, 2, 3, 4, 62) for i, c in enumerate(_SLOPES)
+    }
     marks = [Line(x=range(1, 63), y=steps[:, i], label=f"c = {c:g}") for i, c in enumerate(_SLOPES)]
     marks += [Line(x=range(1, 63), y=expected[:, i], theory=True) for i in range(3)]
     return Finding(cases, [Panel(marks=marks, x="step", y="step / a")])
@@ -79,7 +81,10 @@ def _training(spec: str, steps: int = 500) -> tuple[Tensor, list[Panel]]:
     along = F.cosine_similarity(0.9 * d[:-1] - d[1:], gradients[1:], dim=1)
     loss = losses.unfold(0, 50, 1).mean(1)
     panels = [Panel(marks=[Line(x=range(0, len(loss), 10), y=loss[::10], label="SWATS")], x="step", y="loss, mean of 50", log="y")]
-    return along, [*panels, Panel(marks=[Line(x=range(2, steps, 5), y=along[::5])], x="step", y="cosine with the gradient", title="1 in descent")]
+    return along, [
+        *panels,
+        Panel(marks=[Line(x=range(2, steps, 5), y=along[::5])], x="step", y="cosine with the gradient", title="1 in descent"),
+    ]
 
 
 def _train(spec: str, steps: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -132,7 +132,9 @@ def _gradient(loss: Tensor, network: nn.Module) -> Tensor:
 def _ahead(k: int, theta: float, real: Samples) -> tuple[float, float]:
     """The generator's objective f_K and its derivative, the generator being z + theta, z ~ N(0, 1)."""
     linear = nn.Linear(1, 1, dtype=torch.float64)
-    m = play(f"unrolled_gan[k={k},optimizer='sgd[lr=1.5]']", Scalar(theta, lambda theta, z: z + theta), nn.Sequential(linear, nn.Flatten(0)))
+    m = play(
+        f"unrolled_gan[k={k},optimizer='sgd[lr=1.5]']", Scalar(theta, lambda theta, z: z + theta), nn.Sequential(linear, nn.Flatten(0))
+    )
     nn.init.zeros_(linear.weight)
     value = m.generator_loss_on(real, m.generate(real.x))
     (slope,) = torch.autograd.grad(value, m.G.weight)

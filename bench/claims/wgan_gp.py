@@ -148,7 +148,9 @@ def unit_gradient_of_a_trained_critic() -> Finding:
     cases = {"norm": (1.0, float(norms.mean())), "cosine": (1.0, float(cosine.mean()))}
     at, by = (t.detach().view(10, 32, 2)[::4, ::2].flatten(0, 1) for t in (x, slope / 4))
     marks = [Points(x=2 * outward[:, 0], y=2 * outward[:, 1], label="real"), Points(x=outward[:, 0], y=outward[:, 1], label="fake")]
-    field = Panel(marks=[*marks, Arrows(x=at[:, 0], y=at[:, 1], u=by[:, 0], v=by[:, 1])], square=True, title="the trained critic's gradient")
+    field = Panel(
+        marks=[*marks, Arrows(x=at[:, 0], y=at[:, 1], u=by[:, 0], v=by[:, 1])], square=True, title="the trained critic's gradient"
+    )
     curve = [Line(x=[1, 2], y=[1, 1], label="theory", theory=True), Line(x=radii, y=norms.view(10, 32).mean(1), label="trained")]
     return Finding(cases, [field, Panel(marks=curve, x="distance from the centre", y="mean norm of the gradient")])
 

@@ -42,7 +42,11 @@ _ORDER = "the generator steps first in the authors' notebook, the critic in the 
 )
 def purely_imaginary() -> Finding:
     """Eigenvalues, and the field."""
-    games = {"saturating": ("gan[adversarial=saturating]", _F1), "non-saturating": ("gan", _F1), "WGAN": ('wgan[adversarial="wgan[clip=1]"]', 1.0)}
+    games = {
+        "saturating": ("gan[adversarial=saturating]", _F1),
+        "non-saturating": ("gan", _F1),
+        "WGAN": ('wgan[adversarial="wgan[clip=1]"]', 1.0),
+    }
     pairs = {}
     for name, (spec, slope) in games.items():
         m = game.dirac(spec)

@@ -77,7 +77,9 @@ def _print_published(console: Console, name: str) -> None:
             for row in (r for r in table.rows if r.label == name):
                 numbers = ", ".join(f"{column} {value:g} {table.units[column]}".strip() for column, value in row.values.items())
                 console.print(
-                    f"published: {row.name}: {numbers} ({table.paper}, {table.where}; {table.evidence_of(row)})", highlight=False, markup=False
+                    f"published: {row.name}: {numbers} ({table.paper}, {table.where}; {table.evidence_of(row)})",
+                    highlight=False,
+                    markup=False,
                 )
 
 

@@ -69,9 +69,13 @@ def _rebuild(record: TrialRecord, weights: Path | None, root: Path | None) -> tu
     spec = parse(record.spec)
     cls = registry.find("method", spec.name)
     if not (inspect.isclass(cls) and issubclass(cls, TwoPlayer)):
-        raise UsageError(f"{record.label} is no game of two players (a TwoPlayer of methods/two_player.py): there are no dynamics to diagnose")
+        raise UsageError(
+            f"{record.label} is no game of two players (a TwoPlayer of methods/two_player.py): there are no dynamics to diagnose"
+        )
     if weights is None:
-        raise UsageError(f"the run of {record.label}, seed {record.seed}, left no weights: it is recorded as {record.outcome} ({record.reason})")
+        raise UsageError(
+            f"the run of {record.label}, seed {record.seed}, left no weights: it is recorded as {record.outcome} ({record.reason})"
+        )
     task = open_task(record.task, root, torch.device("cpu"))
     trial = Trial(record.suite, parse(record.task), record.label, check_method(spec), record.seed, record.tier, 1)
     method: Any = build(trial, task)
@@ -84,7 +88,9 @@ def _load(method: Method, path: Path) -> None:
     try:
         method.load_state(checkpoint.load(path)["method"])
     except (RuntimeError, KeyError, checkpoint.CorruptCheckpoint) as error:
-        raise UsageError(f"the weights on record do not fit {type(method).__name__}, whose code has changed since: run the trial again") from error
+        raise UsageError(
+            f"the weights on record do not fit {type(method).__name__}, whose code has changed since: run the trial again"
+        ) from error
     for network in method.modules().values():
         network.double()
     for key, value in vars(method).items():

@@ -74,7 +74,9 @@ def _packages() -> str:
 
 
 def _extras() -> str:
-    missing = [f"{package} (pip install 'ganbench[{extra}]')" for extra, package in EXTRAS.items() if not find_spec(package.replace("-", "_"))]
+    missing = [
+        f"{package} (pip install 'ganbench[{extra}]')" for extra, package in EXTRAS.items() if not find_spec(package.replace("-", "_"))
+    ]
     found = [package for package in EXTRAS.values() if find_spec(package.replace("-", "_"))]
     return f"found {', '.join(found) or 'none'}" + (f"; missing {', '.join(missing)}" if missing else "")
 

@@ -46,7 +46,10 @@ def remotes() -> dict[str, list[Remote]]:
     """The files of every data set that can be fetched (`datasets/remotes.toml`)."""
     entries = tomllib.loads((registry.ROOT / "datasets" / "remotes.toml").read_text(encoding="utf-8"))
     return {
-        name: [Remote(url=entry["url"].format(name=file), sha256=digest, into=entry.get("into", ".")) for file, digest in entry["sha256"].items()]
+        name: [
+            Remote(url=entry["url"].format(name=file), sha256=digest, into=entry.get("into", "."))
+            for file, digest in entry["sha256"].items()
+        ]
         for name, entry in entries.items()
     }
 

@@ -81,7 +81,9 @@ def resolve_device(name: str) -> torch.device:
         raise UsageError(f"unknown device {name!r}; give auto, cpu, cuda, cuda:N or mps") from None
     count = torch.cuda.device_count()
     if device.type == "cuda" and (device.index or 0) >= count:
-        raise UsageError(f"no device {name}: {f'there are cuda:0 to cuda:{count - 1}' if count else 'torch finds no CUDA GPU; use --device cpu'}")
+        raise UsageError(
+            f"no device {name}: {f'there are cuda:0 to cuda:{count - 1}' if count else 'torch finds no CUDA GPU; use --device cpu'}"
+        )
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UsageError("no device mps: torch finds no Apple GPU; use --device cpu")
     if device.type not in ("cpu", "cuda", "mps"):

@@ -22,7 +22,13 @@ class SuiteDisplay:
     def __init__(self, console: Console, total: int, headline: Sequence[str], several: bool = False) -> None:
         self.console, self.total, self.headline, self.several = console, total, headline, several
         self.passed = self.started = 0  # trials of the phases before this one: tuning, rows, sensitivity; and all that began to run
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(28), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(28),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
         note = TextColumn("{task.fields[note]}", markup=False)
         self.bars = rich.progress.Progress(*columns, note, console=console, transient=True, disable=not console.is_terminal)
         self.suite = self.bars.add_task("suite", total=total, note="")

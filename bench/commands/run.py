@@ -70,7 +70,9 @@ def run_suite(options: RunOptions) -> int:
             _engine(options, settings, level) as (engine, worker_settings),
             SuiteDisplay(console, total, headline, engine is not scheduler.run_serially) as display,
         ):
-            run = functools.partial(scheduler.run_all, settings=worker_settings, ledger=ledger, display=display, fresh=options.fresh, engine=engine)
+            run = functools.partial(
+                scheduler.run_all, settings=worker_settings, ledger=ledger, display=display, fresh=options.fresh, engine=engine
+            )
             records, failed = _train(rows, level, run, display)
     except Interrupted:
         console.print(f"stopped; everything is saved: {again}")
@@ -146,7 +148,14 @@ def report_suite(name: str, tier: str | None, out: Path, tracking_uri: str | Non
 
 
 def _report(
-    console: Console, suite: Suite, kept: Records, tier: str | None, out: Path, asked: Sequence[TrialRecord] = (), *, latex: Path | None = None
+    console: Console,
+    suite: Suite,
+    kept: Records,
+    tier: str | None,
+    out: Path,
+    asked: Sequence[TrialRecord] = (),
+    *,
+    latex: Path | None = None,
 ) -> Path:
     from reports import export, overview, render
 
@@ -194,10 +203,13 @@ def _check_claims(options: RunOptions) -> int:
     given = {k: v for k, v in vars(options).items() if v and v != getattr(RunOptions(suite=read.CLAIMS), k)}
     names = {"seeds": "seeds", "overrides": "set", "max_seconds": "max-seconds", "deterministic": "deterministic", "plugins": "plugin"}
     names |= {
-        name: name.replace("_", "-") for name in ("workers", "ray", "threads", "on_oom", "ranks", "checkpoints", "keep_weights", "strict_environment")
+        name: name.replace("_", "-")
+        for name in ("workers", "ray", "threads", "on_oom", "ranks", "checkpoints", "keep_weights", "strict_environment")
     }
     for name in names.keys() & given.keys():
-        raise UsageError(f"--{names[name]} means nothing to the claims: they run on the CPU under seed 0; --methods chooses papers or claims")
+        raise UsageError(
+            f"--{names[name]} means nothing to the claims: they run on the CPU under seed 0; --methods chooses papers or claims"
+        )
     if options.device not in ("auto", "cpu"):
         raise UsageError(f"claims are checked on the CPU, not on {options.device}: leave out --device")
     if root := data_root_of(options.data_root):

@@ -41,7 +41,9 @@ def rebuild(out: Path) -> int:
     _adopt(out / "artifacts", out)
     _suites(out)
     aside = next(folder for i in itertools.count(1) if not (folder := out / f"old-store-{i}").exists())
-    old = [path for name in ("mlflow.db", "mlflow.db-wal", "mlflow.db-shm", "mlflow.db-journal", "artifacts") if (path := out / name).exists()]
+    old = [
+        path for name in ("mlflow.db", "mlflow.db-wal", "mlflow.db-shm", "mlflow.db-journal", "artifacts") if (path := out / name).exists()
+    ]
     try:
         aside.mkdir()
         for path in old:

@@ -36,5 +36,7 @@ def leaves_no_trace(who: str, *inputs: Tensor) -> Iterator[None]:
     """What runs inside moves neither torch's global random numbers nor the values of `inputs`."""
     chance, before = torch.random.get_rng_state(), [x.clone() for x in inputs]
     yield
-    assert torch.equal(torch.random.get_rng_state(), chance), f"{who} draws from torch's global random numbers: use a torch.Generator of its own"
+    assert torch.equal(torch.random.get_rng_state(), chance), (
+        f"{who} draws from torch's global random numbers: use a torch.Generator of its own"
+    )
     assert all(map(same, inputs, before)), f"{who} writes to what it is given: work on a copy"

@@ -79,7 +79,9 @@ def check_hyper_parameters(name: str) -> None:
     source = "".join(inspect.getsource(inspect.getmodule(base)) for base in own)  # type: ignore[arg-type]
     for field in dataclasses.fields(cls.HP):
         assert field.metadata.get("doc"), f"{name}: say with param(..., doc) where the paper states {field.name}"
-        read = {"steps", "batch_size"} | set(re.findall(r"\b(?:hp|h)\.(\w+)", source)) | set(re.findall(r'getattr\(self\.hp, "(\w+)"', source))
+        read = (
+            {"steps", "batch_size"} | set(re.findall(r"\b(?:hp|h)\.(\w+)", source)) | set(re.findall(r'getattr\(self\.hp, "(\w+)"', source))
+        )
         assert field.name in read, f"{name}: nothing reads the hyper-parameter {field.name}"
 
 
@@ -148,7 +150,9 @@ def check_resume(name: str, cut: int) -> None:
 
 def check_evaluation_neutral(name: str) -> None:
     """Evaluating at every update does not change training."""
-    assert _trained(name, evaluations=_STEPS) == _trained(name), f"{name}: evaluation changes training: it must not move state or random numbers"
+    assert _trained(name, evaluations=_STEPS) == _trained(name), (
+        f"{name}: evaluation changes training: it must not move state or random numbers"
+    )
 
 
 CHECKS: dict[str, Callable[[str], None]] = {

@@ -65,7 +65,9 @@ def check_fingerprint(name: str) -> None:
     prints = dict[str, Split]()
     for split, pictures in _opened(name).items():
         again, counted = _source(name).open(_root(), split), _source(name).count(_root(), split)
-        assert len(pictures.fingerprint) >= 8, f"{name}/{split}: the fingerprint {pictures.fingerprint!r} is too short to tell contents apart"
+        assert len(pictures.fingerprint) >= 8, (
+            f"{name}/{split}: the fingerprint {pictures.fingerprint!r} is too short to tell contents apart"
+        )
         assert pictures.fingerprint == again.fingerprint, f"{name}/{split}: the fingerprint changes between two openings"
         assert len(pictures) == len(again), f"{name}/{split}: the number of pictures changes between two openings"
         assert counted is not None, f"{name}/{split}: count says nothing"
@@ -83,7 +85,9 @@ def check_pictures(name: str) -> None:
             assert isinstance(picture, Picture), f"{where} is a {type(picture).__name__}, not a Picture"
             assert picture.name == pictures.names[i], f"{where} calls itself {picture.name}"
             _check_picture(where, picture)
-        assert same(pictures[0].target, pictures[0].target), f"{name}/{split}: the picture {pictures.names[0]} differs when it is read again"
+        assert same(pictures[0].target, pictures[0].target), (
+            f"{name}/{split}: the picture {pictures.names[0]} differs when it is read again"
+        )
 
 
 def _check_picture(where: str, picture: Picture) -> None:
@@ -96,7 +100,9 @@ def _check_picture(where: str, picture: Picture) -> None:
         assert abs(float(picture.psf.sum()) - 1) < 1e-3, f"{where} has a blur kernel of sum {float(picture.psf.sum()):.4f}, not 1"
     if picture.boxes is not None:
         assert picture.labels is not None, f"{where} has boxes and no labels"
-        assert picture.boxes.shape == (len(picture.labels), 4), f"{where} has boxes of {tuple(picture.boxes.shape)} for {len(picture.labels)} labels"
+        assert picture.boxes.shape == (len(picture.labels), 4), (
+            f"{where} has boxes of {tuple(picture.boxes.shape)} for {len(picture.labels)} labels"
+        )
 
 
 def _check_image(where: str, image: Tensor) -> None:
@@ -133,7 +139,9 @@ def check_samples(name: str) -> None:
             assert found.labels.shape == (len(found),), f"{where} has {tuple(found.labels.shape)} labels for {len(found)} pictures"
             assert found.labels.dtype == torch.int64, f"{where} has labels of {found.labels.dtype}, not torch.int64"
             assert 0 <= found.labels.min(), f"{where} has a label below 0"
-            assert found.labels.max() < len(found.classes), f"{where} has {len(found.classes)} classes and the label {int(found.labels.max())}"
+            assert found.labels.max() < len(found.classes), (
+                f"{where} has {len(found.classes)} classes and the label {int(found.labels.max())}"
+            )
         assert not found.groups or len(found.groups) == len(found), f"{where} has {len(found.groups)} groups for {len(found)} pictures"
         _check_draws(where, found)
 

@@ -58,7 +58,9 @@ def check_deterministic(name: str) -> None:
         built = [p.detach().clone() for p in _network().parameters()]
     assert all(map(same, first, again)), f"{name} gives other weights under the same seed: draw from torch's global random numbers alone"
     assert not all(map(same, first, other)) or all(map(same, first, built)), f"the seed changes nothing in {name}"
-    assert [p.requires_grad for p in network.parameters()] == [p.requires_grad for p in _network().parameters()], f"{name} changes what is trained"
+    assert [p.requires_grad for p in network.parameters()] == [p.requires_grad for p in _network().parameters()], (
+        f"{name} changes what is trained"
+    )
     frozen = [i for i, p in enumerate(network.parameters()) if not p.requires_grad]
     assert all(same(first[i], built[i]) for i in frozen), f"{name} changes parameters that are frozen"
 

@@ -66,7 +66,13 @@ def _images(metric: Metric) -> _Judged:
 def _maps(metric: Any) -> _Judged:
     density = pictures(3, 1, 64)
     marks = (torch.rand(density.shape, generator=generator(1)) < 0.1 * density).float()
-    given = {"target": density, "mask": (density > 0.6).float(), "fixations": marks, "others": marks.roll(1, 0), "baseline": density.roll(1, 0)}
+    given = {
+        "target": density,
+        "mask": (density > 0.6).float(),
+        "fixations": marks,
+        "others": marks.roll(1, 0),
+        "baseline": density.roll(1, 0),
+    }
     return _Judged(pictures(3, 1, 64, seed=2), tuple(given[kind] for kind in metric.reads), density)
 
 
@@ -97,7 +103,9 @@ def check_values(name: str) -> None:
     assert values.isfinite().all(), f"{name} returned {values.tolist()} for finite predictions"
     low, high = metric.bounds
     for found in (values, metric(given.faultless, *given.truth)):
-        assert ((found >= low - _SLACK) & (found <= high + _SLACK)).all(), f"{name} returned {found.tolist()}, outside its bounds {metric.bounds}"
+        assert ((found >= low - _SLACK) & (found <= high + _SLACK)).all(), (
+            f"{name} returned {found.tolist()}, outside its bounds {metric.bounds}"
+        )
 
 
 def check_direction(name: str) -> None:
@@ -113,7 +121,9 @@ def check_batch(name: str) -> None:
     metric, given = _judged(name)
     values = metric(given.prediction, *given.truth)
     order = list(range(len(values)))[::-1]
-    assert torch.allclose(metric(*given.rows(order)), values[order], rtol=0, atol=1e-6), f"{name} of a batch in another order are other values"
+    assert torch.allclose(metric(*given.rows(order)), values[order], rtol=0, atol=1e-6), (
+        f"{name} of a batch in another order are other values"
+    )
     alone = torch.cat([metric(*given.rows([i])) for i in range(len(values))])
     assert torch.allclose(alone, values, rtol=0, atol=1e-6), f"{name} of a prediction alone differs from that in a batch"
 

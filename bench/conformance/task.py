@@ -67,7 +67,9 @@ def check_declared(name: str) -> None:
     """What it says of itself is the same for two of a kind, and the parts that it names exist."""
     task, other = _pair(name)
     assert task.verb in TOY_METHODS, f"{name}: no method is asked to {task.verb!r}; known: {', '.join(TOY_METHODS)}"
-    assert not (unknown := task.judging_options - task.options().keys()), f"{name}: judging_options name {min(unknown)!r}, which is no option"
+    assert not (unknown := task.judging_options - task.options().keys()), (
+        f"{name}: judging_options name {min(unknown)!r}, which is no option"
+    )
     assert task.offers == other.offers, f"{name}: what it offers changes"
     assert all(isinstance(what, str) for what in task.offers), f"{name} offers something that is no word"
     assert task.fingerprint() == other.fingerprint(), f"{name}: the fingerprint of its data changes"

@@ -66,7 +66,9 @@ def train(recipe: Recipe, scenes: _Scenes) -> Any:
     averaged = copy.deepcopy(model).eval()
     decayed = [p for p in model.parameters() if p.ndim > 1]
     rest = [p for p in model.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW([{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": rest, "weight_decay": 0.0}], lr=recipe.lr)
+    optimizer = torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": rest, "weight_decay": 0.0}], lr=recipe.lr
+    )
     order = torch.cat([torch.randperm(len(scenes.images)) for _ in range(1 + recipe.steps * recipe.batch_size // len(scenes.images))])
     for step, chosen in enumerate(order[: recipe.steps * recipe.batch_size].view(-1, recipe.batch_size)):
         for group in optimizer.param_groups:

@@ -177,7 +177,9 @@ class _Transfer:
             if broken.status != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 raise
             self.part.drop()
-            raise ConnectionBroken("the server has nothing beyond what came: its file changed, or the length that it stated is false") from broken
+            raise ConnectionBroken(
+                "the server has nothing beyond what came: its file changed, or the length that it stated is false"
+            ) from broken
 
     def _total_size(self, response: http.client.HTTPResponse, start: int, about: dict[str, Any]) -> int | None:
         """The size of the whole file where it is stated; raises, the partial file emptied, where the answer does not continue it."""

@@ -75,7 +75,9 @@ def resolve(weight_id: str) -> Path:
         raise Unavailable(f"weights {weight.filename} not found: {how} them from {weight.url} and put them into {folders()[0]}")
     found = digest(path)
     if not found.startswith(weight.sha256):
-        raise UsageError(f"{path} is not the published file: its sha256 is {found}, expected {weight.sha256}; get it again from {weight.url}")
+        raise UsageError(
+            f"{path} is not the published file: its sha256 is {found}, expected {weight.sha256}; get it again from {weight.url}"
+        )
     return path
 
 
@@ -125,7 +127,9 @@ def read(path: Path) -> dict[str, Tensor]:
     try:
         state = _tensors(path)
     except Exception as error:  # damaged files make the readers raise nearly anything
-        raise UsageError(f"cannot read the weights {path}: no file of plain tensors ({type(error).__name__}); nothing in it was run") from error
+        raise UsageError(
+            f"cannot read the weights {path}: no file of plain tensors ({type(error).__name__}); nothing in it was run"
+        ) from error
     if not isinstance(state, dict) or not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()):
         raise UsageError(f"cannot read the weights {path}: it holds other things than named tensors")
     return state

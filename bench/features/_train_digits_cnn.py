@@ -89,9 +89,13 @@ def accuracy(split: Split) -> dict[str, float]:
     """Share of right classes of the bundled network, by how the digits were enlarged; and its mean log-likelihood."""
     network, (small, y) = digits_cnn.DigitsCNN(), _digits(split, 8)
     shown = {f"{mode} {side}": enlarged(small, mode, side) for mode in _MODES for side in (16, 32)}
-    logits = {name: network.logits(x) for name, x in (shown | {f"digits[size={side}]": _digits(split, side)[0] for side in (16, 32)}).items()}
+    logits = {
+        name: network.logits(x) for name, x in (shown | {f"digits[size={side}]": _digits(split, side)[0] for side in (16, 32)}).items()
+    }
     likelihood = -float(nn.functional.cross_entropy(logits["digits[size=32]"], y))
-    return {name: round(float((z.argmax(1) == y).double().mean()), 4) for name, z in logits.items()} | {"log-likelihood": round(likelihood, 4)}
+    return {name: round(float((z.argmax(1) == y).double().mean()), 4) for name, z in logits.items()} | {
+        "log-likelihood": round(likelihood, 4)
+    }
 
 
 def _digits(split: Split, size: int) -> tuple[Tensor, Tensor]:
@@ -112,7 +116,9 @@ def _main(arguments: Sequence[str] | None = None) -> None:
     digits_cnn.WEIGHTS.write_bytes(save({k: v.contiguous() for k, v in state.items()}))
     report = {
         "recipe": dataclasses.asdict(recipe),
-        "data": {split: {"digits": len(data), "fingerprint": data.fingerprint} for split in SPLITS if (data := Digits(size=8).open(None, split))},
+        "data": {
+            split: {"digits": len(data), "fingerprint": data.fingerprint} for split in SPLITS if (data := Digits(size=8).open(None, split))
+        },
         "versions": {"torch": version("torch")},
         "parameters": sum(p.numel() for p in network.parameters()),
         "validation": accuracy("validation"),

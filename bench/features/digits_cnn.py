@@ -61,7 +61,9 @@ class _PerChannel(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         features, logits = self.inner(x.flatten(0, 1)[:, None])  # NC x 64, NC x 10
         digits = logits.log_softmax(1).unflatten(0, x.shape[:2]).unbind(1)  # C times N x 10
-        joint = functools.reduce(lambda a, b: (a[:, :, None] + b[:, None]).flatten(1), digits)  # the channels are independent given the picture
+        joint = functools.reduce(
+            lambda a, b: (a[:, :, None] + b[:, None]).flatten(1), digits
+        )  # the channels are independent given the picture
         return features.unflatten(0, x.shape[:2]).flatten(1), joint
 
 

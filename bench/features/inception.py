@@ -53,5 +53,7 @@ def _network(sha256: str, device: torch.device) -> nn.Module:
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3  # type: ignore[import-untyped,unused-ignore]
 
     with torch.random.fork_rng(devices=[]), weights.explain_misfit("inception"):
-        network: nn.Module = FeatureExtractorInceptionV3("inception-v3-compat", ["2048", "logits_unbiased"], str(weights.resolve("inception")))
+        network: nn.Module = FeatureExtractorInceptionV3(
+            "inception-v3-compat", ["2048", "logits_unbiased"], str(weights.resolve("inception"))
+        )
     return network.to(device)

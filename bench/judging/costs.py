@@ -11,7 +11,13 @@ from bench.cards import Card
 from bench.method import Method
 from bench.task import Task
 
-_COSTS = {"ms_per_image": "time", "megapixels_per_s": "throughput", "peak_memory_mb": "memory", "parameters": "parameters", "gflops": "flops"}
+_COSTS = {
+    "ms_per_image": "time",
+    "megapixels_per_s": "throughput",
+    "peak_memory_mb": "memory",
+    "parameters": "parameters",
+    "gflops": "flops",
+}
 
 
 def measured(method: Method, task: Task) -> dict[str, float]:

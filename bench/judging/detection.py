@@ -98,4 +98,6 @@ def _annotations(picture: Picture) -> Detections:
     if picture.crowds is None or picture.crowd_labels is None:
         return Detections.from_annotations(picture.boxes, picture.labels)
     crowds = torch.arange(len(picture.labels) + len(picture.crowds)) >= len(picture.labels)
-    return Detections.from_annotations(torch.cat([picture.boxes, picture.crowds]), torch.cat([picture.labels, picture.crowd_labels]), crowds)
+    return Detections.from_annotations(
+        torch.cat([picture.boxes, picture.crowds]), torch.cat([picture.labels, picture.crowd_labels]), crowds
+    )

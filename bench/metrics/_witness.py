@@ -28,7 +28,9 @@ def build(table: Floats, alpha: float) -> tuple[Simplices, Simplices]:
     near = table - np.partition(table, 2, axis=0)[2] <= alpha  # possible corners of a triangle that the witness lets in; at least three
     count = near.sum(0)
     few, whole = (count * (count - 1) * (count - 2)).sum(), len(table) ** 3 * table.shape[1]
-    return build_sparse(table, alpha, near) if 50 * few < whole else build_dense(table, alpha)  # measured: one of the few costs 50 of the whole
+    return (
+        build_sparse(table, alpha, near) if 50 * few < whole else build_dense(table, alpha)
+    )  # measured: one of the few costs 50 of the whole
 
 
 def build_sparse(table: Floats, alpha: float, near: NDArray[np.bool_]) -> tuple[Simplices, Simplices]:

@@ -28,7 +28,9 @@ class AUCJudd(SaliencyMetric):
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    definition: ClassVar[str] = "area under the ROC curve, thresholds at the fixations, all other pixels as negatives (MIT saliency benchmark)"
+    definition: ClassVar[str] = (
+        "area under the ROC curve, thresholds at the fixations, all other pixels as negatives (MIT saliency benchmark)"
+    )
 
     ties: Literal["random", "together"] = param("random", "equal pixels stand in random order, or all of a value count at once")
     seed: int = param(0, "of the order of equal pixels")

@@ -24,7 +24,9 @@ class C2ST(FeatureMetric):
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (0.5, 1.0)
-    definition: ClassVar[str] = "leave-one-out accuracy a of one nearest neighbour telling real from fake, max(a, 1 - a) (Lopez-Paz and Oquab 2017)"
+    definition: ClassVar[str] = (
+        "leave-one-out accuracy a of one nearest neighbour telling real from fake, max(a, 1 - a) (Lopez-Paz and Oquab 2017)"
+    )
 
     net: Net = "pixels"
 

@@ -91,7 +91,9 @@ class Detection(Metric):
             references = [r.above(self.confidence) for r in references]
         counts = box_matching.count([p.above(self.confidence) for p in predictions], references, self.iou)
         precision, recall, f1 = box_matching.precision_recall_f1(counts.sum(0)).tolist()
-        return self.Score(precision=precision, recall=recall, f1=f1, counts=counts, **box_matching.average_precision(predictions, references))
+        return self.Score(
+            precision=precision, recall=recall, f1=f1, counts=counts, **box_matching.average_precision(predictions, references)
+        )
 
     def gain(self, restored: Score, blurred: Score, sharp: Score) -> Detection.Gain:
         """How much more is detected after restoration, on the same pictures.

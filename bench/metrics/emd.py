@@ -31,7 +31,9 @@ class EMD(SaliencyMetric):
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = "cells"
     bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
-    definition: ClassVar[str] = "earth mover's distance of both maps, shrunk and scaled to sum 1; Euclidean distance in cells; no histogram matching"
+    definition: ClassVar[str] = (
+        "earth mover's distance of both maps, shrunk and scaled to sum 1; Euclidean distance in cells; no histogram matching"
+    )
 
     shrink: int = param(32, "pixels a cell of the coarse grid, along both axes")
 

@@ -81,7 +81,9 @@ class FCNScore(Metric):
         made.require()
         true.require()
         if made.classes != true.classes:
-            raise UsageError(f"fcn_score: {self.segmenter} knows {made.classes} classes, {self.truth} {true.classes}; they must be the same")
+            raise UsageError(
+                f"fcn_score: {self.segmenter} knows {made.classes} classes, {self.truth} {true.classes}; they must be the same"
+            )
 
     @staticmethod
     @functools.lru_cache(maxsize=4)

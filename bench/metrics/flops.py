@@ -21,7 +21,9 @@ class Flops(CostMetric):
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = "GFLOP"
     title: ClassVar[str] = "work"
-    definition: ClassVar[str] = "floating-point operations an image, 2 x multiply-accumulate, of convolutions, matrix products and attention"
+    definition: ClassVar[str] = (
+        "floating-point operations an image, 2 x multiply-accumulate, of convolutions, matrix products and attention"
+    )
 
     @override
     def protocol(self) -> dict[str, Any]:

@@ -34,7 +34,9 @@ class GeometryScore(SampleMetric):
 
     landmarks: int = param(64, "points that a witness complex is built on")
     repeats: int = param(1000, "random choices of landmarks, averaged over")
-    gamma: float | None = param(None, "share of the largest distance at which the filtration ends; none: N / (128 * 5000), as the authors' code")
+    gamma: float | None = param(
+        None, "share of the largest distance at which the filtration ends; none: N / (128 * 5000), as the authors' code"
+    )
     i_max: int = param(100, "holes are counted up to this number, less one")
     seed: int = param(0, "of the choices of landmarks")
     workers: int = param(1, "processes; their number changes no bit")

@@ -21,7 +21,9 @@ class KD(FeatureMetric):
 
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = ""
-    definition: ClassVar[str] = "unbiased squared maximum mean discrepancy, kernel (x.y/d + 1)^3, all pairs (formula of Binkowski et al. 2018)"
+    definition: ClassVar[str] = (
+        "unbiased squared maximum mean discrepancy, kernel (x.y/d + 1)^3, all pairs (formula of Binkowski et al. 2018)"
+    )
 
     @override
     def protocol(self) -> dict[str, Any]:

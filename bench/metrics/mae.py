@@ -18,7 +18,9 @@ class MAE(SaliencyMetric):
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    definition: ClassVar[str] = "mean absolute difference of saliency map and truth (density or mask), both in [0, 1], neither stretched nor rounded"
+    definition: ClassVar[str] = (
+        "mean absolute difference of saliency map and truth (density or mask), both in [0, 1], neither stretched nor rounded"
+    )
 
     @override
     def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:

@@ -30,7 +30,11 @@ class MMD(FeatureMetric):
 
     @override
     def protocol(self) -> dict[str, Any]:
-        return {**super().protocol(), "bandwidth": f"median distance of {_MEDIAN_OF} real samples at most", "arithmetic": "float64, all pairs"}
+        return {
+            **super().protocol(),
+            "bandwidth": f"median distance of {_MEDIAN_OF} real samples at most",
+            "arithmetic": "float64, all pairs",
+        }
 
     @override
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:

@@ -24,7 +24,9 @@ class ModeScore(FeatureMetric):
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
-    definition: ClassVar[str] = "exp(E KL(p(y|x) || p(y)) - KL(p(y) || p*(y))) of a named classifier, p* over the real samples (Che et al. 2017)"
+    definition: ClassVar[str] = (
+        "exp(E KL(p(y|x) || p(y)) - KL(p(y) || p*(y))) of a named classifier, p* over the real samples (Che et al. 2017)"
+    )
 
     @override
     def protocol(self) -> dict[str, Any]:

@@ -34,13 +34,20 @@ class Modes(SampleMetric):
     definition: ClassVar[str] = "modes of a Gaussian mixture that samples fall on (VEEGAN 2017, PacGAN 2018)"
     columns: ClassVar[Mapping[str, MetricColumn]] = {
         "modes": MetricColumn(
-            higher_is_better=True, unit="", bounds=(0.0, math.inf), definition="modes with a high-quality sample, within `sigmas` standard deviations"
+            higher_is_better=True,
+            unit="",
+            bounds=(0.0, math.inf),
+            definition="modes with a high-quality sample, within `sigmas` standard deviations",
         ),
         "high_quality": MetricColumn(
             higher_is_better=True, unit="", bounds=(0.0, 1.0), definition="share of samples within `sigmas` standard deviations of a centre"
         ),
-        "kl_reverse": MetricColumn(higher_is_better=False, unit="nat", bounds=(0.0, math.inf), definition=f"KL(samples || uniform) {_CLOSE}"),
-        "kl_forward": MetricColumn(higher_is_better=False, unit="nat", bounds=(0.0, math.inf), definition=f"KL(uniform || samples + 1e-12) {_CLOSE}"),
+        "kl_reverse": MetricColumn(
+            higher_is_better=False, unit="nat", bounds=(0.0, math.inf), definition=f"KL(samples || uniform) {_CLOSE}"
+        ),
+        "kl_forward": MetricColumn(
+            higher_is_better=False, unit="nat", bounds=(0.0, math.inf), definition=f"KL(uniform || samples + 1e-12) {_CLOSE}"
+        ),
         "js": MetricColumn(
             higher_is_better=False, unit="nat", bounds=(0.0, math.log(2)), definition=f"Jensen-Shannon divergence from uniform {_CLOSE}"
         ),

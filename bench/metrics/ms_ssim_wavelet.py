@@ -26,7 +26,9 @@ class MSSSIMWavelet(ImageMetric):
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     title: ClassVar[str] = "MS-SSIM-wavelet"
-    definition: ClassVar[str] = "multi-scale SSIM of the metrix toolbox: 9/7-wavelet low-pass, mirrored border, separate means of l, c and s"
+    definition: ClassVar[str] = (
+        "multi-scale SSIM of the metrix toolbox: 9/7-wavelet low-pass, mirrored border, separate means of l, c and s"
+    )
 
     channel: Channel = "y601_full"
     border: Border = 0

@@ -24,7 +24,9 @@ class NearestNeighbour(FeatureMetric):
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    definition: ClassVar[str] = "share of fakes farther from their training neighbour than that is from its own (authenticity, Alaa et al. 2022)"
+    definition: ClassVar[str] = (
+        "share of fakes farther from their training neighbour than that is from its own (authenticity, Alaa et al. 2022)"
+    )
     against: ClassVar[Literal["test", "train"]] = "train"
 
     net: Net = "pixels"

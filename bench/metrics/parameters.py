@@ -23,7 +23,9 @@ class Parameters(CostMetric):
     title: ClassVar[str] = "parameters"
     definition: ClassVar[str] = "trainable parameters: of the layers that run when the method is used, or of all its networks"
 
-    of: Literal["inference", "training"] = param("inference", "the layers that run when the method is used, or all networks, critics among them")
+    of: Literal["inference", "training"] = param(
+        "inference", "the layers that run when the method is used, or all networks, critics among them"
+    )
 
     @override
     def __call__(self, method: Method, batch: Batch | int) -> float:

@@ -26,7 +26,9 @@ class PSNR(ImageMetric):
     channel: Channel = "rgb"
     border: Border = 0
     quantize: Quantize = "round"
-    reduce: Literal["joint", "per_channel"] = param("joint", "one mean squared error over all channels, or the mean of each channel's own PSNR")
+    reduce: Literal["joint", "per_channel"] = param(
+        "joint", "one mean squared error over all channels, or the mean of each channel's own PSNR"
+    )
 
     @override
     def protocol(self) -> dict[str, Any]:

@@ -14,7 +14,9 @@ class Regret(Metric):
 
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = "per round"
-    definition: ClassVar[str] = "(1 / T) sum_t (f_t(x_t) - f_t(x*)), x* the best fixed point (Zinkevich, ICML 2003); over all updates of the training"
+    definition: ClassVar[str] = (
+        "(1 / T) sum_t (f_t(x_t) - f_t(x*)), x* the best fixed point (Zinkevich, ICML 2003); over all updates of the training"
+    )
 
     def __call__(self, total: float, rounds: int) -> float:
         """The regret summed over the rounds, a round."""

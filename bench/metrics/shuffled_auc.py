@@ -22,7 +22,9 @@ class ShuffledAUC(SaliencyMetric):
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    definition: ClassVar[str] = "area under the ROC curve at even thresholds, fixations on 10 other pictures as negatives (MIT saliency benchmark)"
+    definition: ClassVar[str] = (
+        "area under the ROC curve at even thresholds, fixations on 10 other pictures as negatives (MIT saliency benchmark)"
+    )
 
     splits: int = param(100, "draws from the fixations on other pictures, averaged over")
     step: float = param(0.1, "distance of the thresholds on a map stretched to [0, 1]")

@@ -57,7 +57,9 @@ def _wasserstein(a: Tensor, b: Tensor, p: int) -> Tensor:
     n, m = a.shape[1], b.shape[1]
     if n == m:
         return (a - b).abs().pow(p).mean(1)
-    steps = torch.cat((torch.arange(1, n + 1, device=a.device) * m, torch.arange(1, m + 1, device=a.device) * n)).sort().values  # times 1 / nm
+    steps = (
+        torch.cat((torch.arange(1, n + 1, device=a.device) * m, torch.arange(1, m + 1, device=a.device) * n)).sort().values
+    )  # times 1 / nm
     widths = steps.diff(prepend=steps.new_zeros(1)).double() / (n * m)
     i, j = ((steps - 1).div(side, rounding_mode="floor") for side in (m, n))  # the quantiles just below each step
     return (a[:, i] - b[:, j]).abs().pow(p) @ widths

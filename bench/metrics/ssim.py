@@ -28,8 +28,12 @@ class SSIM(ImageMetric):
     channel: Channel = "rgb"
     border: Border = 0
     quantize: Quantize = "round"
-    window: Literal["gauss11", "uniform7"] = param("gauss11", "weights of a window: a Gaussian of 11 x 11 pixels, sigma 1.5, or the mean of 7 x 7")
-    boundary: Literal["valid", "reflect", "zero"] = param("valid", "whole windows only, or windows over a border padded by mirroring or by zeros")
+    window: Literal["gauss11", "uniform7"] = param(
+        "gauss11", "weights of a window: a Gaussian of 11 x 11 pixels, sigma 1.5, or the mean of 7 x 7"
+    )
+    boundary: Literal["valid", "reflect", "zero"] = param(
+        "valid", "whole windows only, or windows over a border padded by mirroring or by zeros"
+    )
     cov: Literal["pop", "sample"] = param("pop", "covariances over n (population) or n - 1 (sample)")
 
     @override

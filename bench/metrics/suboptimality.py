@@ -16,7 +16,9 @@ class Suboptimality(Metric):
 
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = ""
-    definition: ClassVar[str] = "f(w) - f*, f* the known minimum, f without its noise; at least 0, and `floor` where the decimal logarithm is taken"
+    definition: ClassVar[str] = (
+        "f(w) - f*, f* the known minimum, f without its noise; at least 0, and `floor` where the decimal logarithm is taken"
+    )
 
     log10: bool = param(False, "take the decimal logarithm")
     floor: float = param(1e-12, "least excess of which a logarithm is taken: below it rounding decides")

@@ -19,7 +19,9 @@ class Throughput(Timed):
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = "MP/s"
     title: ClassVar[str] = "throughput"
-    definition: ClassVar[str] = "10^6 output pixels (not channels) a second of wall-clock time, median after warm-up, the device synchronised"
+    definition: ClassVar[str] = (
+        "10^6 output pixels (not channels) a second of wall-clock time, median after warm-up, the device synchronised"
+    )
 
     @override
     def __call__(self, method: Method, batch: Batch | int) -> float:

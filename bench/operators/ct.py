@@ -71,7 +71,9 @@ class Scanner:
     """
 
     views: int = 180
-    source: float = math.inf  # from the axis to the focus, in sides of the picture (a clinical scanner has 595 mm to 350 mm: 1.7); inf: parallel
+    source: float = (
+        math.inf
+    )  # from the axis to the focus, in sides of the picture (a clinical scanner has 595 mm to 350 mm: 1.7); inf: parallel
     field: float = 350.0  # side of the picture, mm
 
     def __post_init__(self) -> None:

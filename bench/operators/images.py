@@ -51,10 +51,14 @@ def prepare_pair(
         UsageError: shapes differ, are not N x 1|3 x H x W, or are too small.
     """
     if x_hat.shape != x.shape or x.ndim != 4 or x.shape[1] not in (1, 3):
-        raise UsageError(f"a metric wants two N x C x H x W batches of one shape with 1 or 3 channels, not {tuple(x_hat.shape)} and {tuple(x.shape)}")
+        raise UsageError(
+            f"a metric wants two N x C x H x W batches of one shape with 1 or 3 channels, not {tuple(x_hat.shape)} and {tuple(x.shape)}"
+        )
     if border < 0 or min(x.shape[-2:]) - 2 * border < smallest:
         size = "x".join(str(n) for n in x.shape[-2:])
-        raise UsageError(f"images of {size} with a border of {border} are too small: this metric needs {smallest} pixels a side after shaving")
+        raise UsageError(
+            f"images of {size} with a border of {border} are too small: this metric needs {smallest} pixels a side after shaving"
+        )
     h, w = x.shape[-2] - border, x.shape[-1] - border
     restored = _luma(_stored(x_hat[..., border:h, border:w], quantize), channel)
     return restored, _luma(_stored(x[..., border:h, border:w], quantize and "round"), channel)
@@ -93,4 +97,6 @@ def _luma(x: Tensor, channel: Channel) -> Tensor:
         return x
     weights, offset = _LUMA[channel]
     y = torch.einsum("c,nchw->nhw", x.new_tensor(weights), x)[:, None] + offset
-    return (y * 255 + 0.5 + 1e-9).floor() / 255 if channel == "y601_uint8" else y  # the sum may miss a half by rounding; the next value is 4e-6 off
+    return (
+        (y * 255 + 0.5 + 1e-9).floor() / 255 if channel == "y601_uint8" else y
+    )  # the sum may miss a half by rounding; the next value is 4e-6 off

@@ -33,7 +33,9 @@ class LevelledNoise(Noise):
     clipped and rounded ones, which are easier: on BSD68 at sigma 25 they stand at 20.50 instead of 20.19 dB.
     """
 
-    sigma: float | tuple[float, float] = param(25.0, "level of the noise on 0 .. 255; a pair is a range from which every picture draws its own")
+    sigma: float | tuple[float, float] = param(
+        25.0, "level of the noise on 0 .. 255; a pair is a range from which every picture draws its own"
+    )
     clip: bool = param(False, "clip the noisy picture to [0, 1] and round it to 8 bits")
 
     def __post_init__(self) -> None:

@@ -112,5 +112,7 @@ def smooth(length: int) -> int:
 def _checked(images: Tensor, psf: Tensor) -> tuple[int, int]:
     n, k = len(images), psf.shape[-1]
     if images.ndim != 4 or psf.ndim != 3 or psf.shape[-2] != k or k % 2 == 0 or len(psf) not in (1, n):
-        raise UsageError(f"cannot convolve images {tuple(images.shape)} with kernels {tuple(psf.shape)}: give N x C x H x W and N x K x K, K odd")
+        raise UsageError(
+            f"cannot convolve images {tuple(images.shape)} with kernels {tuple(psf.shape)}: give N x C x H x W and N x K x K, K odd"
+        )
     return n, k

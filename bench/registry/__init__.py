@@ -166,7 +166,9 @@ def _kind_of_plugin(module: ModuleType, file: Path) -> str:
     if isinstance(kind, str) and kind in FOLDERS:
         return kind
     told = "has no base class that says what kind of part it is" if kind is None else f"is of the kind {kind!r}, which there is not"
-    raise UsageError(f"plug-in {file}: {part.__name__} {told}: derive it from the kind's base class, or set KIND to one of {', '.join(FOLDERS)}")
+    raise UsageError(
+        f"plug-in {file}: {part.__name__} {told}: derive it from the kind's base class, or set KIND to one of {', '.join(FOLDERS)}"
+    )
 
 
 def _kind_of_folder(folder: Path) -> str | None:

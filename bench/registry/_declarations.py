@@ -71,7 +71,9 @@ def _check_class_attributes(part: type, contract: str, where: str) -> None:
                 continue
             shown = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
             if not hasattr(part, name):
-                raise UsageError(f"{where}: {part.__name__} has no {name}: write `{name}: {shown} = ...` in the class (see {base.__module__})")
+                raise UsageError(
+                    f"{where}: {part.__name__} has no {name}: write `{name}: {shown} = ...` in the class (see {base.__module__})"
+                )
             if wrong := _complaint(base, name, getattr(part, name)):
                 raise UsageError(f"{where}: {part.__name__}.{name} = {getattr(part, name)!r}, which is no {shown}: {wrong}")
 
@@ -124,8 +126,14 @@ def _check_arguments(part: Any, where: str) -> None:
     """The options of a function stand after a `*`, each with a type."""
     for argument in inspect.signature(part).parameters.values():
         if argument.kind is argument.POSITIONAL_OR_KEYWORD and argument.default is not argument.empty:
-            raise UsageError(f"{where}: nobody can set {argument.name}: write `*, {argument.name}: ... = {argument.default!r}` in {part.__name__}")
+            raise UsageError(
+                f"{where}: nobody can set {argument.name}: write `*, {argument.name}: ... = {argument.default!r}` in {part.__name__}"
+            )
         if argument.kind is argument.VAR_KEYWORD:
-            raise UsageError(f"{where}: {part.__name__} takes **{argument.name}, which would swallow typing errors: name its options after a `*`")
+            raise UsageError(
+                f"{where}: {part.__name__} takes **{argument.name}, which would swallow typing errors: name its options after a `*`"
+            )
         if argument.kind is argument.KEYWORD_ONLY and argument.annotation is argument.empty:
-            raise UsageError(f"{where}: the option {argument.name} of {part.__name__} has no type: write `{argument.name}: float = ...`, say")
+            raise UsageError(
+                f"{where}: the option {argument.name} of {part.__name__} has no type: write `{argument.name}: float = ...`, say"
+            )

@@ -143,7 +143,13 @@ def _train(
 
 
 def _judge(
-    trial: Trial, identity: Identity, training: Training, settings: Settings, folder: RunDir, progress: Progress, stopped: Callable[[], bool]
+    trial: Trial,
+    identity: Identity,
+    training: Training,
+    settings: Settings,
+    folder: RunDir,
+    progress: Progress,
+    stopped: Callable[[], bool],
 ) -> None:
     task = open_task(str(trial.task), settings.data_root, settings.device)
     judgement = new_judgement(trial, identity, training, task, settings)

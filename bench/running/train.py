@@ -106,7 +106,10 @@ class Attempt:
             return self.task.validate(method)
 
     def _plan(self, folder: Path) -> Plan:
-        better, others = self.task.ranked_by().higher_is_better, {column: card.higher_is_better for column, card in self.task.cards().items()}
+        better, others = (
+            self.task.ranked_by().higher_is_better,
+            {column: card.higher_is_better for column, card in self.task.cards().items()},
+        )
         settings = self.settings
         return Plan(folder, self.trial.evaluations, better, settings.max_seconds, settings.checkpoint_seconds, self.keep_checkpoint, others)
 

@@ -75,7 +75,9 @@ def engine(
         else:
             threads = settings.threads or (1 if address else max(1, (os.cpu_count() or 1) // cores))
             each = min(threads, cores) if address else 1  # CPUs of a process
-        worker_settings = dataclasses.replace(settings, threads=threads, at_once=max(cores // (each * settings.ranks), 1), out=settings.out.resolve())
+        worker_settings = dataclasses.replace(
+            settings, threads=threads, at_once=max(cores // (each * settings.ranks), 1), out=settings.out.resolve()
+        )
         share = 0.0 if settings.device.type != "cuda" or settings.ranks > 1 else 1.0 if alone else gpus
         yield functools.partial(_run, each, _Gpus(share)), worker_settings
     except (OSError, RuntimeError, ValueError) as error:
@@ -83,7 +85,9 @@ def engine(
             raise
         if address:
             raise UsageError(f"cannot reach the cluster at {address}: {first_line(error)}; see `ray status`") from error
-        raise UsageError(f"cannot start Ray on this machine: {first_line(error)}; without --workers trials run one after another") from error
+        raise UsageError(
+            f"cannot start Ray on this machine: {first_line(error)}; without --workers trials run one after another"
+        ) from error
     finally:
         ray.shutdown()
         if scratch:
@@ -147,7 +151,9 @@ class _Gpus:
         if self.given is not None or len(jobs) <= ray.cluster_resources().get("GPU", 0):
             return
         first = {(job.trial.workload, job.trial.label): job for job in reversed(jobs)}
-        measuring = {ray.remote(num_gpus=1)(ray_worker.measure).remote(job, settings): row for row, job in first.items() if row not in self.known}
+        measuring = {
+            ray.remote(num_gpus=1)(ray_worker.measure).remote(job, settings): row for row, job in first.items() if row not in self.known
+        }
         while measuring:
             ready, _ = ray.wait(list(measuring), timeout=_LOOK)
             for ref in ready:

@@ -121,7 +121,9 @@ def _all_records(trials: Sequence[Trial], ids: Sequence[str], made: dict[str, Tr
     """Those that were made, and those that were on record. Raises UsageError where the store that holds them is away."""
     found = made | {record.trial_id: record for record in ledger.read([i for i in dict.fromkeys(ids) if i not in made])}
     if lost := [trial.title for trial, trial_id in zip(trials, ids, strict=True) if trial_id not in found]:
-        raise UsageError(f"{len(lost)} results, the first of them {lost[0]}, are on record in a store that no longer answers; try again when it does")
+        raise UsageError(
+            f"{len(lost)} results, the first of them {lost[0]}, are on record in a store that no longer answers; try again when it does"
+        )
     return [found[trial_id] for trial_id in ids]
 
 

@@ -33,7 +33,9 @@ from bench.suites.trial import Trial
 
 Settings = dict[str, float]
 Run = Callable[[Sequence[Trial]], list[TrialRecord]]
-Told = Sequence[tuple[Settings, float]]  # what was tried, and what came of it: higher is better, -inf where it diverged, NaN where it failed
+Told = Sequence[
+    tuple[Settings, float]
+]  # what was tried, and what came of it: higher is better, -inf where it diverged, NaN where it failed
 
 
 @dataclasses.dataclass
@@ -81,7 +83,10 @@ def prepare(rows: Sequence[Trial], tier: Tier) -> list[Trial]:
 def _named(tuning: Tuning | None, sensitivity: Sensitivity | None) -> Iterator[tuple[str, list[str]]]:
     """(hyper-parameter, the parts named for it)."""
     if tuning:
-        yield tuning.option, [rule for space in tuning.spaces.values() for rule in space.rules] + [key.rpartition("/")[2] for key in tuning.fixed]
+        yield (
+            tuning.option,
+            [rule for space in tuning.spaces.values() for rule in space.rules] + [key.rpartition("/")[2] for key in tuning.fixed],
+        )
     if sensitivity:
         yield sensitivity.option, sensitivity.rules
 
@@ -97,7 +102,9 @@ def _prepared(row: Trial, tuning: Tuning | None, sensitivity: Sensitivity | None
     if sensitivity and _rule(row, sensitivity.option) in sensitivity.rules:
         with_options(row, sensitivity.option, {sensitivity.key: sensitivity.low})
         how.append(sensitivity)
-    parts = {"spec": str(row.spec), "task": str(_untested(row).task), "tier": row.tier} | {type(h).__name__: h.model_dump_json() for h in how}
+    parts = {"spec": str(row.spec), "task": str(_untested(row).task), "tier": row.tier} | {
+        type(h).__name__: h.model_dump_json() for h in how
+    }
     return dataclasses.replace(row, plan=id_of(parts)) if how else row
 
 
@@ -119,7 +126,9 @@ def tune(rows: Sequence[Trial], tuning: Tuning | None, run: Run) -> list[Trial]:
     studies = {key: [_Study(row, _space(row, tuning), j) for j in range(tuning.studies)] for key, row in reversed(tuned.items())}
     every = [study for group in studies.values() for study in group]
     while pending := [(s, point) for s in every for point in propose(s.space, tuning.trials, tuning.seed + s.number, s.told)]:
-        records = run([_attempt(s.row, "tuning", tuning.option, {"study": s.number, **point}, tuning.seed + s.number) for s, point in pending])
+        records = run(
+            [_attempt(s.row, "tuning", tuning.option, {"study": s.number, **point}, tuning.seed + s.number) for s, point in pending]
+        )
         for (study, point), record in zip(pending, records, strict=True):
             study.tried.append(point)
             study.records.append(record)
@@ -146,7 +155,11 @@ def sensitivity_trials(rows: Sequence[Trial], sensitivity: Sensitivity | None) -
 def count(rows: Sequence[Trial], tier: Tier) -> int:
     """How many trials a run has, at most, with those that tune and vary; none of these is made."""
     tuning, sensitivity, labels = tier.tuning, tier.sensitivity, {_key(row): row for row in rows}
-    searched = sum(bool(_rule(row, tuning.option)) for row in labels.values()) * tuning.trials * tuning.studies if tuning and tuning.searches else 0
+    searched = (
+        sum(bool(_rule(row, tuning.option)) for row in labels.values()) * tuning.trials * tuning.studies
+        if tuning and tuning.searches
+        else 0
+    )
     varied = len(_varied(rows, sensitivity)) * len(_values(sensitivity)) * len(sensitivity.seeds) if sensitivity else 0
     return len(rows) + searched + varied
 
@@ -280,4 +293,6 @@ def _fixed(row: Trial, tuning: Tuning) -> dict[str, Any]:
     for key in (f"{row.base_workload}/{rule}", f"{row.spec.name}/{rule}", rule):
         if key in tuning.fixed:
             return tuning.fixed[key]
-    raise UsageError(f"[tuning] fixed: no options for {rule!r}, the {tuning.option} of the row {row.label!r} (an empty table takes its defaults)")
+    raise UsageError(
+        f"[tuning] fixed: no options for {rule!r}, the {tuning.option} of the row {row.label!r} (an empty table takes its defaults)"
+    )

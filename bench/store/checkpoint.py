@@ -108,7 +108,11 @@ def _flatten(node: Any, tensors: dict[str, Tensor], place: str) -> Any:
     if isinstance(node, dict):
         return {"dict": [[_flatten(k, tensors, place), _flatten(v, tensors, f"{place}.{k}".lstrip("."))] for k, v in node.items()]}
     if isinstance(node, (list, tuple)):
-        return {type(node).__name__ if type(node) in (list, tuple) else "list": [_flatten(v, tensors, f"{place}.{i}") for i, v in enumerate(node)]}
+        return {
+            type(node).__name__ if type(node) in (list, tuple) else "list": [
+                _flatten(v, tensors, f"{place}.{i}") for i, v in enumerate(node)
+            ]
+        }
     if node is None or isinstance(node, (bool, int, float, str)):
         return node
     raise TypeError(f"a {type(node).__name__} cannot be saved in a checkpoint: keep tensors, numbers, strings, lists and dicts on self")

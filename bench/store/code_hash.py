@@ -33,7 +33,9 @@ def file_hash(part: Any) -> str:
 
 def tree_hash() -> str:
     """Sixteen hex digits over all code of the project that can compute a number, and the network weights it carries."""
-    files = sorted(f for folder in ("bench", "methods", "datasets") for f in (ROOT / folder).rglob("*") if f.suffix in (".py", ".safetensors"))
+    files = sorted(
+        f for folder in ("bench", "methods", "datasets") for f in (ROOT / folder).rglob("*") if f.suffix in (".py", ".safetensors")
+    )
     lines = [f"{f.relative_to(ROOT)}:{_digest(f)[0] if f.suffix == '.py' else hashlib.sha256(f.read_bytes()).hexdigest()}" for f in files]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 

@@ -50,7 +50,9 @@ def _found(run: str, out: Path, tracking_uri: str | None) -> tuple[Any, dict[str
             if whole or trial_id.startswith(run):
                 found.setdefault(trial_id, (known, {**known.data.tags, **tags}))
     if not found:
-        raise UsageError(f"no finished run {run} on record: `mlflow ui` shows every run with its id, and its trials' as tags `judgement.ID`")
+        raise UsageError(
+            f"no finished run {run} on record: `mlflow ui` shows every run with its id, and its trials' as tags `judgement.ID`"
+        )
     if len({tags["run_id"] for _, tags in found.values()}) > 1:
         raise UsageError(f"{run} begins the ids of {len(found)} trials, {' and '.join(list(found)[:2])} among them: give more of it")
     if len(found) > 1:

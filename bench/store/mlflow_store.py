@@ -92,7 +92,10 @@ class Store(Records):
         try:
             from mlflow import MlflowClient
 
-            for name in ("mlflow", "alembic"):  # they announce every migration of a new database, and print at length what they raise anyway
+            for name in (
+                "mlflow",
+                "alembic",
+            ):  # they announce every migration of a new database, and print at length what they raise anyway
                 logging.getLogger(name).setLevel(logging.CRITICAL)
             self._name, self._experiment = f"ganbench/{suite}", ""
             local = home or (None if "://" in self.uri else out.resolve())
@@ -213,7 +216,9 @@ class Store(Records):
     def attempts(self) -> set[str]:
         """Every attempt that is closed here."""
         closed = self._search("attributes.status != 'RUNNING'")
-        return {run.data.tags.get("attempt", "") for run in closed} | {tags["judged"] for run in closed for tags in judgements_of(run).values()}
+        return {run.data.tags.get("attempt", "") for run in closed} | {
+            tags["judged"] for run in closed for tags in judgements_of(run).values()
+        }
 
     @_answered
     def newest(self, trial_id: str) -> TrialRecord:

@@ -52,10 +52,14 @@ class Records:
             raise UsageError(f"nothing on record in {self.uri}{f' at tier {tier}' if tier else ''}: run the suite first")
         alike = [t for t in tags if t["tier"] == tags[-1]["tier"] and bool(t["test"]) == bool(tags[-1]["test"])]
         newest = {t["workload"]: t["protocol"] for t in alike}
-        protocols = {r.workload: identity.protocol_of(r.facts) for r in asked} or (newest if tags[-1]["workload"] else {"": tags[-1]["protocol"]})
+        protocols = {r.workload: identity.protocol_of(r.facts) for r in asked} or (
+            newest if tags[-1]["workload"] else {"": tags[-1]["protocol"]}
+        )
         same = [t for t in tags if protocols.get(t["workload"]) == t["protocol"]]
         rows = {_place(t): t["row"] for t in same} | {(r.workload, r.label): identity.row_of(r.facts) for r in asked}
-        chosen = {(*_place(t), t["seed"]): t["trial_id"] for t in same if t["row"] == rows[_place(t)]}  # of a seed the newest, whole or in parts
+        chosen = {
+            (*_place(t), t["seed"]): t["trial_id"] for t in same if t["row"] == rows[_place(t)]
+        }  # of a seed the newest, whole or in parts
         return self.read((chosen | {(r.workload, r.label, str(r.seed)): r.trial_id for r in asked}).values(), scratch)
 
     def tuning_records(self, rows: Iterable[TrialRecord]) -> list[TrialRecord]:

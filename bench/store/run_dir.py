@@ -163,7 +163,9 @@ class RunDir:
         Raises:
             UsageError: the disk is full or the folder cannot be written.
         """
-        names = [name for name in (_RECORD, *(f"{_JUDGEMENTS}/{f.name}" for f in source.glob(f"{_JUDGEMENTS}/*"))) if (source / name).is_dir()]
+        names = [
+            name for name in (_RECORD, *(f"{_JUDGEMENTS}/{f.name}" for f in source.glob(f"{_JUDGEMENTS}/*"))) if (source / name).is_dir()
+        ]
         try:
             for name in names:
                 if (here := _attempt(self.path / name)) is None or here in replaces:

@@ -73,8 +73,14 @@ class Stored:
         Raises:
             ValueError: it is the head of something else.
         """
-        known = {f.name: f.default is f.default_factory for f in dataclasses.fields(cls) if f.name not in cls.frames}  # whether it must be there
-        if head.get("kind") != cls.kind or head.keys() - known.keys() - {"kind"} or any(must and name not in head for name, must in known.items()):
+        known = {
+            f.name: f.default is f.default_factory for f in dataclasses.fields(cls) if f.name not in cls.frames
+        }  # whether it must be there
+        if (
+            head.get("kind") != cls.kind
+            or head.keys() - known.keys() - {"kind"}
+            or any(must and name not in head for name, must in known.items())
+        ):
             raise ValueError(f"it is no {cls.kind} of this version")
         values: dict[str, Any] = {
             k: {c: float(v) for c, v in head.get(k, {}).items()} if k in cls.numbers else v for k, v in head.items() if k != "kind"

@@ -100,7 +100,9 @@ def _rows(suite: Suite, axes: Mapping[str, Mapping[str, Sequence[Any]]], seeds: 
     """The tables (name -> axes) crossed, unless there are more trials than anybody could want: then nothing is made."""
     tables = [t for t in suite.tables if t.name in axes]
     if (n := seeds * sum(grid.size(t.methods, axes[t.name]) for t in tables)) > _MOST:
-        raise UsageError(f"a grid of {n:,} trials, and {_MOST:,} is the most that can be planned: give fewer values on its axes or fewer seeds")
+        raise UsageError(
+            f"a grid of {n:,} trials, and {_MOST:,} is the most that can be planned: give fewer values on its axes or fewer seeds"
+        )
     return [row for t in tables for row in grid.cross(suite, t, t.methods, axes[t.name])]
 
 

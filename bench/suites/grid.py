@@ -45,7 +45,9 @@ def cross(suite: Suite, table: Table | Workload, methods: Sequence[str], axes: M
         mine = _mine(method, axes)
         for values in itertools.product(*(zip(axes[key], shown[key], strict=True) for key in mine)):
             names = [] if isinstance(table, Workload) and mine else [str(method)]
-            rows.append(Row(table, AND.join([*names, *(name for _, name in values)]), method, dict(zip(mine, (v for v, _ in values), strict=True))))
+            rows.append(
+                Row(table, AND.join([*names, *(name for _, name in values)]), method, dict(zip(mine, (v for v, _ in values), strict=True)))
+            )
     return rows
 
 

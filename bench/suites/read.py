@@ -16,7 +16,10 @@ from bench.text import one_line
 SUITES = ROOT / "bench" / "suites"
 _BYTES = 1 << 18  # of a suite file; those that ship have a few thousand
 _DOT, _DOTS = re.compile(r"[\w\"'-][ \t]*\.(?=[ \t]*[\w\"'-])"), 50  # of one dotted key: the parser takes the square of their number
-CLAIMS, CLAIMS_TITLE = "claims", "Does the theory in the papers hold?"  # the suite that is no grid of trials: see `bench.commands.check_claims`
+CLAIMS, CLAIMS_TITLE = (
+    "claims",
+    "Does the theory in the papers hold?",
+)  # the suite that is no grid of trials: see `bench.commands.check_claims`
 
 
 def suite_names() -> list[str]:

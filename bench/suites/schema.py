@@ -201,7 +201,10 @@ class Suite(_Strict):
         if twice := _twice(names):
             raise ValueError(f"two workloads are called {twice[0]!r}")
         for tier, level in self.tiers.items():
-            named = {f"tiers.{tier}.workloads": level.workloads, f"tiers.{tier}.sensitivity.workloads": getattr(level.sensitivity, "workloads", [])}
+            named = {
+                f"tiers.{tier}.workloads": level.workloads,
+                f"tiers.{tier}.sensitivity.workloads": getattr(level.sensitivity, "workloads", []),
+            }
             for where, chosen in named.items():
                 if unknown := sorted(set(chosen) - set(names)):
                     raise ValueError(f"{where}: unknown workload {unknown[0]!r}; known: {', '.join(names) or 'none'}")

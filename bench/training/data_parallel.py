@@ -110,7 +110,9 @@ class _Share(Iterator[Any]):
         mine = slice(dist.get_rank() * n, (dist.get_rank() + 1) * n)
         if isinstance(batch, Tensor):
             return batch[mine]
-        return dataclasses.replace(batch, **{f.name: v[mine] for f in dataclasses.fields(batch) if isinstance(v := getattr(batch, f.name), Tensor)})
+        return dataclasses.replace(
+            batch, **{f.name: v[mine] for f in dataclasses.fields(batch) if isinstance(v := getattr(batch, f.name), Tensor)}
+        )
 
 
 def _broadcast(word: Any, device: torch.device) -> Any:

@@ -49,7 +49,9 @@ class Plan:
     max_seconds: float = math.inf
     checkpoint_seconds: float = 30.0
     kept: Callable[[Path], None] = lambda path: None  # told of every checkpoint that is written
-    directions: Mapping[str, bool] = dataclasses.field(default_factory=dict)  # column -> whether higher is better, of the scores after the first
+    directions: Mapping[str, bool] = dataclasses.field(
+        default_factory=dict
+    )  # column -> whether higher is better, of the scores after the first
 
 
 class Training:

@@ -30,7 +30,9 @@ def evaluation_memory_guard() -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        what = "in evaluation, where a smaller training batch does not help: lower the task's tile or samples with --set, or give --device cpu"
+        what = (
+            "in evaluation, where a smaller training batch does not help: lower the task's tile or samples with --set, or give --device cpu"
+        )
         raise EvaluationOutOfMemory(f"{_said(error)} {what}") from error
 
 

@@ -60,7 +60,9 @@ class _Widened(Kept):
 @functools.cache
 def _widened(rule: Any) -> Any:
     step: Any = rule.step
-    if getattr(step, "hooked", False):  # torch wraps the step of a class that was ever used, to call hooks: which the step around this one does
+    if getattr(
+        step, "hooked", False
+    ):  # torch wraps the step of a class that was ever used, to call hooks: which the step around this one does
         step = step.__wrapped__
     return type(rule.__name__, (_Widened, rule), {"_step": step})
 

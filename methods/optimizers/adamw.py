@@ -10,7 +10,12 @@ from methods.optimizers._torch import from_torch
 
 
 def adamw(
-    params: Sequence[Tensor], *, lr: LearningRate = 1e-3, betas: Betas = (0.9, 0.999), eps: Epsilon = 1e-8, weight_decay: DecoupledWeightDecay = 1e-2
+    params: Sequence[Tensor],
+    *,
+    lr: LearningRate = 1e-3,
+    betas: Betas = (0.9, 0.999),
+    eps: Epsilon = 1e-8,
+    weight_decay: DecoupledWeightDecay = 1e-2,
 ) -> torch.optim.Optimizer:
     """Algorithm 2: `adam`, but w shrinks by the factor 1 - lr weight_decay before each step; g stays as it is. torch.optim.AdamW, fused.
 

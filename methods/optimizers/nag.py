@@ -9,7 +9,9 @@ from methods.optimizers._options import LearningRate, Momentum, WeightDecay
 from methods.optimizers._torch import from_torch
 
 
-def nag(params: Sequence[Tensor], *, lr: LearningRate = 1e-2, momentum: Momentum = 0.9, weight_decay: WeightDecay = 0.0) -> torch.optim.Optimizer:
+def nag(
+    params: Sequence[Tensor], *, lr: LearningRate = 1e-2, momentum: Momentum = 0.9, weight_decay: WeightDecay = 0.0
+) -> torch.optim.Optimizer:
     """Steps u = mu u + g, y -= lr (g + mu u), mu the momentum, u starting at 0. torch.optim.SGD, fused.
 
     The parameters are the look-ahead points y = w - lr mu u of u' = mu u + g(y), w' = w - lr u' (ICML 2013, Eq. 3-4), where g is taken: so

@@ -22,7 +22,9 @@ def swats(
     eps: Epsilon = 1e-9,
     atol: Annotated[float, "how near the projected rate must be to its average for the switch"] = 1e-9,
     rtol: Annotated[float, "the same, as a share of the projected rate"] = 0.0,
-    scope: Annotated[Literal["global", "tensor"], "what is judged and switches: all parameters as one vector, or each tensor by itself"] = "global",
+    scope: Annotated[
+        Literal["global", "tensor"], "what is judged and switches: all parameters as one vector, or each tensor by itself"
+    ] = "global",
     weight_decay: WeightDecay = 0.0,
 ) -> torch.optim.Optimizer:
     """Algorithm 1: Adam's steps p until gamma = p.p / -p.g, p over all parameters, agrees with its corrected average; then descent at that.

@@ -15,7 +15,10 @@ from bench.errors import UsageError
 from bench.store import checkpoint
 
 TREE = {
-    "state": {0: {"m": torch.randn(2, 3), "step": torch.tensor(7.0)}, 1: {"m": torch.randn(0, 3), "step": torch.tensor(3, dtype=torch.int64)}},
+    "state": {
+        0: {"m": torch.randn(2, 3), "step": torch.tensor(7.0)},
+        1: {"m": torch.randn(0, 3), "step": torch.tensor(3, dtype=torch.int64)},
+    },
     "half": torch.randn(5).to(torch.bfloat16),
     "view": torch.arange(12).reshape(3, 4).T[1:],
     "flags": torch.tensor([True, False]),
@@ -76,7 +79,9 @@ def test_a_full_disk_leaves_the_earlier_file(tmp_path, monkeypatch, where):
     def full(tensors, path, *args, **kwargs):
         if where != "replace":
             path.write_bytes(b"half a file")
-        raise safetensors.SafetensorError("I/O error: No space left") if "own" in where else OSError(errno.ENOSPC, "No space left on device")
+        raise (
+            safetensors.SafetensorError("I/O error: No space left") if "own" in where else OSError(errno.ENOSPC, "No space left on device")
+        )
 
     monkeypatch.setattr(*((os, "replace") if where == "replace" else (safetensors.torch, "save_file")), full)
     with pytest.raises(UsageError, match=rf"cannot write {file}.*No space left.*earlier checkpoint is intact"):

@@ -33,7 +33,9 @@ def unet(tiny):
 @pytest.fixture
 def settings(tiny, tmp_path):
     """A checkpoint at every update, and copies of it."""
-    return dataclasses.replace(tiny.settings, checkpoint_seconds=-1.0, checkpoints=checkpoint_mirror.normalise_url(str(tmp_path / "copies")))
+    return dataclasses.replace(
+        tiny.settings, checkpoint_seconds=-1.0, checkpoints=checkpoint_mirror.normalise_url(str(tmp_path / "copies"))
+    )
 
 
 def elsewhere(settings, tmp_path):
@@ -128,7 +130,9 @@ def test_failing_copies_stop_nothing(unet, settings, ran, tmp_path):
     (tmp_path / "copies").write_text("a file where a folder is to be made")
     record = make(unet, settings)
     assert record.final == ran[1][1].final
-    assert record.tags["checkpoints"].startswith(f"its checkpoints could not all be copied to {settings.checkpoints}/tiny/{record.training_id}: ")
+    assert record.tags["checkpoints"].startswith(
+        f"its checkpoints could not all be copied to {settings.checkpoints}/tiny/{record.training_id}: "
+    )
 
 
 # -- a worker whose disk nobody sees

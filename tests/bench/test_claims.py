@@ -142,7 +142,9 @@ def test_slow_claims_hold(name):
 def _holds(c):
     checked = c.check()
     assert checked.verdict != "fails", (
-        checked.reason + checked.trace + "".join(f"\n{name}: predicted {p}, measured {m}" for name, p, m in checked.cases if not c.agrees(p, m))
+        checked.reason
+        + checked.trace
+        + "".join(f"\n{name}: predicted {p}, measured {m}" for name, p, m in checked.cases if not c.agrees(p, m))
     )
     if checked.verdict != "not checked":
         assert checked.figure, "a claim shows what it found"
@@ -188,7 +190,9 @@ def test_the_page_shows_every_claim_with_its_figure(page):
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
 def test_the_table_compiles(page, tmp_path):
     shutil.copy(page / "claims" / "report" / "claims.tex", tmp_path)
-    done = subprocess.run(["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "claims"], cwd=tmp_path, capture_output=True, timeout=120)
+    done = subprocess.run(
+        ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "claims"], cwd=tmp_path, capture_output=True, timeout=120
+    )
     assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
 
 
@@ -239,7 +243,9 @@ def test_a_second_runner_waits_for_the_claim_that_another_is_at_and_takes_its_re
     @claim(place="", statement="", predicted="", how="")
     def last():  # while the second is at it, the first is done
         checked.append("last")
-        folder.close(check_claims._record(shared, claims.Checked("holds", 0.1, (("", 1.0, 1.0),), FIGURES, "by the other"), check_claims.tree_hash()))
+        folder.close(
+            check_claims._record(shared, claims.Checked("holds", 0.1, (("", 1.0, 1.0),), FIGURES, "by the other"), check_claims.tree_hash())
+        )
         other.close()
         return Finding({"": (1.0, 1.0)}, FIGURES)
 

@@ -41,9 +41,7 @@ def with_other_code(job):
 def test_a_node_with_other_code_or_data_is_refused(tiny, job, monkeypatch):
     ray_worker._check_same_environment(job, tiny.settings)
     monkeypatch.setattr(ray_worker, "identify", lambda *args: with_other_code(job))
-    said = (
-        rf"node \S+ would compute something else: code\.method is 0{{16}} there, {job.identities[0].training['code.method']} here: give it the same"
-    )
+    said = rf"node \S+ would compute something else: code\.method is 0{{16}} there, {job.identities[0].training['code.method']} here: give it the same"
     with pytest.raises(UsageError, match=said):
         ray_worker._check_same_environment(job, tiny.settings)
 
@@ -129,7 +127,9 @@ def test_rays_folder_has_a_short_name(tmp_path, monkeypatch):
     assert len(str(socket)) <= 103  # of macOS; Linux has four more
     folder.rmdir()
     monkeypatch.setattr(ray_engine, "_SHORT", ("/none",))
-    with pytest.raises(UsageError, match=r"Ray needs a folder with a short name for its sockets: set TMPDIR to one of at most 20 characters"):
+    with pytest.raises(
+        UsageError, match=r"Ray needs a folder with a short name for its sockets: set TMPDIR to one of at most 20 characters"
+    ):
         ray_engine._scratch()
     monkeypatch.setattr(ray_engine, "_SHORT", ("/tmp",))
     monkeypatch.setattr(tempfile, "tempdir", "/" + "é" * 19)  # bytes count

@@ -57,12 +57,27 @@ def mine(progress: float, *, end: float = 0.5) -> float:
     return 1 + (end - 1) * progress
 """
 BROKEN = [
-    (METRIC, '    definition: ClassVar[str] = "made up"\n', "", r"Mine has no definition: write `definition: ClassVar\[str\] = ...` in the class"),
+    (
+        METRIC,
+        '    definition: ClassVar[str] = "made up"\n',
+        "",
+        r"Mine has no definition: write `definition: ClassVar\[str\] = ...` in the class",
+    ),
     (METRIC, '    unit: ClassVar[str] = "dB"\n', "", r"Mine has no unit: write `unit: ClassVar\[str\]"),
     (METRIC, "    higher_is_better: ClassVar[bool] = True\n", "", "Mine has no higher_is_better: write "),
-    (METRIC, "[bool] = True", '[str] = "yes"', r"Mine.higher_is_better = 'yes', which is no ClassVar\[bool\]: Input should be a valid boolean"),
+    (
+        METRIC,
+        "[bool] = True",
+        '[str] = "yes"',
+        r"Mine.higher_is_better = 'yes', which is no ClassVar\[bool\]: Input should be a valid boolean",
+    ),
     (METRIC, '"made up"', "3", "Mine.definition = 3, which is no "),
-    (METRIC, "    border", "    bounds: ClassVar[tuple[float, float]] = (0.0,)\n    border", r"Mine.bounds = \(0.0,\), which is no .*Field required"),
+    (
+        METRIC,
+        "    border",
+        "    bounds: ClassVar[tuple[float, float]] = (0.0,)\n    border",
+        r"Mine.bounds = \(0.0,\), which is no .*Field required",
+    ),
     (
         METRIC,
         "@dataclasses.dataclass(frozen=True, kw_only=True)",

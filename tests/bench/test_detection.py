@@ -39,7 +39,9 @@ def scenes(n=40, classes=4, seed=0, miss=0.3, jitter=3.0, extra=2):
         every = np.concatenate((moved, invented))
         found.append(
             Detections(
-                torch.tensor(every), torch.tensor(np.concatenate((guessed, rng.integers(0, classes, extra)))), torch.tensor(rng.random(len(every)))
+                torch.tensor(every),
+                torch.tensor(np.concatenate((guessed, rng.integers(0, classes, extra)))),
+                torch.tensor(rng.random(len(every))),
             )
         )
     return found, truth
@@ -284,7 +286,9 @@ def test_a_crowd_by_hand():
     crowd = Detections.from_annotations(
         torch.tensor([[0.0, 0, 40, 40], [60, 0, 70, 10]]), torch.tensor([0, 0]), torch.tensor([True, False])
     )  # fmt: skip
-    found = objects((0, 0, 10, 10, 0, 0.9), (35, 0, 45, 10, 0, 0.8), (36, 0, 46, 10, 0, 0.7), (0, 0, 10, 10, 1, 0.6), (60, 0, 70, 10, 0, 0.5))
+    found = objects(
+        (0, 0, 10, 10, 0, 0.9), (35, 0, 45, 10, 0, 0.8), (36, 0, 46, 10, 0, 0.7), (0, 0, 10, 10, 1, 0.6), (60, 0, 70, 10, 0, 0.5)
+    )
     assert count([found], [crowd], 0.5).tolist() == [[1, 2, 0]]  # half inside is inside; less is wrong, and so is the other class
     assert all(math.isnan(v) for v in average_precision([found], [crowd.where(crowd.crowds)]).values())  # nothing to be found
     assert count([objects()], [crowd.where(crowd.crowds)], 0.5).tolist() == [[0, 0, 0]]

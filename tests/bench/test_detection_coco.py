@@ -60,7 +60,9 @@ def test_blur_blinds_and_richardson_lucy_heals(detector, photographs):
     restored = [restore(Batch(observed=image, psf=kernel[None], sigma=blur.noise)) for image, kernel in zip(blurred, kernels)]
 
     metric = Detection(confidence=0.5)
-    on_sharp, on_blurred, on_restored = (metric.score([detector(image)[0] for image in images], truth) for images in (sharp, blurred, restored))
+    on_sharp, on_blurred, on_restored = (
+        metric.score([detector(image)[0] for image in images], truth) for images in (sharp, blurred, restored)
+    )
     gain = metric.gain(on_restored, on_blurred, on_sharp)
     assert on_blurred.ap50 < on_sharp.ap50 / 2
     assert on_blurred.ap50 < on_restored.ap50 < on_sharp.ap50

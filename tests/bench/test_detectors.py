@@ -59,7 +59,9 @@ def test_the_registry_lists_the_detectors_and_not_the_training_script():
 def test_best_boxes_by_hand():
     boxes = torch.tensor([[0, 0, 10, 10], [1, 0, 11, 10], [0, 0, 10, 10], [40, 40, 60, 60], [20, 20, 30, 30]]).float()
     scores = torch.tensor([[0.5, 0.0], [0.9, 0.1], [0.1, 0.6], [0.3, 0.2], [0.0005, 0.0]])
-    kept = best_boxes(boxes, scores, (50, 55), nms=0.5)  # the first is suppressed by the second, the last is too weak, the fourth is clipped
+    kept = best_boxes(
+        boxes, scores, (50, 55), nms=0.5
+    )  # the first is suppressed by the second, the last is too weak, the fourth is clipped
     assert kept.boxes.tolist() == [[1, 0, 11, 10], [0, 0, 10, 10], [40, 40, 55, 50]]
     assert kept.labels.tolist() == [0, 1, 0]
     assert kept.scores.tolist() == pytest.approx([0.9, 0.6, 0.3])
@@ -148,7 +150,8 @@ class TestYolo:
         assert yolo.protocol().keys() == {"name", "nms", "fingerprint"}
 
     @pytest.mark.parametrize(
-        ("names", "known"), [(["cat", "dog"], ("cat", "dog")), ({1: "dog", 0: "cat"}, ("cat", "dog")), ({1: "dog", 2: "cat"}, None), ({0: 7}, ("7",))]
+        ("names", "known"),
+        [(["cat", "dog"], ("cat", "dog")), ({1: "dog", 0: "cat"}, ("cat", "dog")), ({1: "dog", 2: "cat"}, None), ({0: 7}, ("7",))],
     )
     def test_classes_are_a_list_or_a_mapping_from_0(self, names, known, monkeypatch):
         monkeypatch.setattr(Yolo, "model", types.SimpleNamespace(names=names))

@@ -116,7 +116,11 @@ def test_the_next_call_goes_on_from_the_part(get, server, tmp_path):
     always(server, first_bytes_only(server, 100_000))
     refused(get, r"the connection ended at 100,000 of 300,000 bytes; the same command goes on from there")
     assert left(tmp_path) == ["thing.bin.part", "thing.bin.part.json"]
-    assert json.loads((tmp_path / "thing.bin.part.json").read_text()) == {"url": f"{server.root}/thing.bin", "mark": '"one"', "size": 300_000}
+    assert json.loads((tmp_path / "thing.bin.part.json").read_text()) == {
+        "url": f"{server.root}/thing.bin",
+        "mark": '"one"',
+        "size": 300_000,
+    }
     server.behave = lambda handler: False
     assert get() == SHA256
     assert server.asked[-1][1] == "bytes=100000-"

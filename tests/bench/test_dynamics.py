@@ -42,7 +42,9 @@ class Psi(nn.Module):
 
 
 def make(name, generator, critic, shape=(1,), z_dim=1, **options):
-    task = SimpleNamespace(shape=shape, z_dim=z_dim, device=torch.device("cpu"), generator=lambda: generator, critic=lambda outputs=1: critic)
+    task = SimpleNamespace(
+        shape=shape, z_dim=z_dim, device=torch.device("cpu"), generator=lambda: generator, critic=lambda outputs=1: critic
+    )
     return registry.make("method", Spec(name, options))(task)
 
 
@@ -219,7 +221,9 @@ def test_krylov_needs_room():
 
 
 # -- the whole registry
-GAMES = [name for name in registry.names("method") if isinstance(part := registry.find("method", name), type) and issubclass(part, TwoPlayer)]
+GAMES = [
+    name for name in registry.names("method") if isinstance(part := registry.find("method", name), type) and issubclass(part, TwoPlayer)
+]
 
 
 @pytest.mark.parametrize("name", GAMES)

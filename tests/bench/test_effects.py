@@ -34,7 +34,11 @@ def test_a_planted_variance_is_recovered():
     planted = effects.Variance(training=0.5, image=2.0, residual=1.0)
     found = []
     for _ in range(3000):
-        y = rng.normal(0, planted.training**0.5, (6, 1)) + rng.normal(0, planted.image**0.5, 20) + rng.normal(0, planted.residual**0.5, (6, 20))
+        y = (
+            rng.normal(0, planted.training**0.5, (6, 1))
+            + rng.normal(0, planted.image**0.5, 20)
+            + rng.normal(0, planted.residual**0.5, (6, 20))
+        )
         found.append(dataclasses.astuple(effects.variance(y)))
     assert np.mean(found, axis=0) == pytest.approx(dataclasses.astuple(planted), rel=0.04)
 
@@ -99,7 +103,9 @@ def test_best_of_n_against_every_draw():
 
 
 def test_best_of_n_counts_divergence_as_the_worst_that_finished():
-    assert effects.best_of([1.0, np.inf, 2.0], higher_is_better=False) == pytest.approx(effects.best_of([1.0, 2.0, 2.0], higher_is_better=False))
+    assert effects.best_of([1.0, np.inf, 2.0], higher_is_better=False) == pytest.approx(
+        effects.best_of([1.0, 2.0, 2.0], higher_is_better=False)
+    )
     assert np.isnan(effects.best_of([np.nan, np.inf])).all()
 
 
@@ -124,7 +130,9 @@ def test_width_of_a_plateau_of_scores_and_of_nothing():
 
 def test_the_width_on_a_logarithm_is_that_of_what_it_is_the_logarithm_of():
     rates, logs = 10.0 ** np.arange(5), np.array([-3.0, -3.97, -4.0, -3.99, -2.0])
-    found = [effects.sensitivity(rates, (logs + shift)[:, None], tolerance=math.log10(effects.NEAR)).width for shift in (-5.0, 0.0, 4.0, 9.0)]
+    found = [
+        effects.sensitivity(rates, (logs + shift)[:, None], tolerance=math.log10(effects.NEAR)).width for shift in (-5.0, 0.0, 4.0, 9.0)
+    ]
     assert found == pytest.approx([found[0]] * 4)
     near = math.log10(1.1)
     assert found[0] == pytest.approx(2 + (near - 0.03) / 0.97 + (near - 0.01) / 1.99)

@@ -83,7 +83,9 @@ def test_a_long_list_of_reasons_is_cut(continued):
     edited(edited(continued, "crop=24", "crop=16"), "pictures=1", "pictures=3")
     edited(edited(edited(continued, "max_len=9", "max_len=7"), "kernels=4", "kernels=5"), "tile=64", "tile=48")
     _, seen = edited(continued, "evaluations = 1", "evaluations = 3").run(methods=["identity"])
-    assert seen.jobs == [("identity", "trains again: evaluations changed, task.crop changed, task.tile changed, task.blur changed and others")]
+    assert seen.jobs == [
+        ("identity", "trains again: evaluations changed, task.crop changed, task.tile changed, task.blur changed and others")
+    ]
 
 
 def test_a_new_seed_is_new_not_changed(continued):

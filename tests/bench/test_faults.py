@@ -267,7 +267,9 @@ def test_nan_in_a_file(tiny, tmp_path, capsys):
     expected="that trial has diverged, the other seeds stand, the row says 1 of 3 and ranks behind those that held",
 )
 def test_nan_in_one_seed(tiny, plugin, tmp_path, capsys):
-    text = PLUGIN.replace("LOSS", 'float("nan") if self.t == 2 and self.seed == mix(1) else 1.0').replace("RESTORED", "batch.observed * 0.999")
+    text = PLUGIN.replace("LOSS", 'float("nan") if self.t == 2 and self.seed == mix(1) else 1.0').replace(
+        "RESTORED", "batch.observed * 0.999"
+    )
     plugin("wobbles", text)
     assert runner.main(command(tiny, "--seeds", 3, "--methods", "wobbles", "identity", "--plugin", tmp_path / "wobbles.py")) == 0
     store = Store("tiny", tiny.out)

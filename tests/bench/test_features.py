@@ -72,7 +72,9 @@ def test_digits_cnn_knows_held_out_digits(size):
     torch.testing.assert_close(p.sum(1), torch.ones(len(x), dtype=torch.float64))
     accuracy = float((p.argmax(1) == y).double().mean())
     assert accuracy >= 0.98
-    assert accuracy == pytest.approx(json.loads(digits_cnn.WEIGHTS.with_suffix(".json").read_text())["test"][f"digits[size={size}]"], abs=0.004)
+    assert accuracy == pytest.approx(
+        json.loads(digits_cnn.WEIGHTS.with_suffix(".json").read_text())["test"][f"digits[size={size}]"], abs=0.004
+    )
 
 
 def test_digits_cnn_takes_gray_as_rgb():
@@ -87,8 +89,12 @@ def test_stacked_digits_are_three_digits():
     assert stacked.logits(x).shape == (300, 1000)
     assert float((stacked.logits(x).argmax(1) == y).double().mean()) > 0.94
     a, b, c = (single.probabilities(channel[:, None]) for channel in x[:5].unbind(1))
-    torch.testing.assert_close(stacked.probabilities(x[:5].clone()), torch.einsum("na,nb,nc->nabc", a, b, c).flatten(1), rtol=1e-3, atol=1e-6)
-    torch.testing.assert_close(stacked(x)[:5], torch.cat([single(channel[:, None]) for channel in x[:5].unbind(1)], 1), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        stacked.probabilities(x[:5].clone()), torch.einsum("na,nb,nc->nabc", a, b, c).flatten(1), rtol=1e-3, atol=1e-6
+    )
+    torch.testing.assert_close(
+        stacked(x)[:5], torch.cat([single(channel[:, None]) for channel in x[:5].unbind(1)], 1), rtol=1e-4, atol=1e-4
+    )
 
 
 @pytest.mark.oracle("metric", "class_modes")
@@ -158,7 +164,9 @@ def test_samples_made_without_grad_mode():
 # -- networks whose weights are the user's to bring
 
 
-@pytest.mark.skipif(not Path(os.environ.get("GANBENCH_DATA", "") or "/none", "weights").is_dir(), reason="needs GANBENCH_DATA with weights/")
+@pytest.mark.skipif(
+    not Path(os.environ.get("GANBENCH_DATA", "") or "/none", "weights").is_dir(), reason="needs GANBENCH_DATA with weights/"
+)
 def test_squeezenet_recognises_a_cat():
     from skimage.data import chelsea
 

@@ -98,7 +98,9 @@ def test_weights_with_a_wrong_hash_are_not_kept(thing, server, capsys):
 def test_weights_without_an_address_name_the_page(root, capsys):
     for name in ("fastestdet", "squeezenet1_0"):
         assert runner.main(["weights", "fetch", name]) == 2
-        assert re.search(rf"has no address of its own: get it from https://github\.com/\S+ and put it into {weights.folders()[0]}", told(capsys))
+        assert re.search(
+            rf"has no address of its own: get it from https://github\.com/\S+ and put it into {weights.folders()[0]}", told(capsys)
+        )
 
 
 def test_unknown_weights(root, capsys):

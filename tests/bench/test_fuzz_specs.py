@@ -13,12 +13,42 @@ from bench.spec import Spec, parse, value_of
 FEW = settings(max_examples=200, derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 GRAMMAR = st.text("ab_1[](){},='\"\\ .-+eEjJ0x\n\t:#@βu", max_size=25)
 WORDS = st.sampled_from(
-    ["adam", "unet", "lr", "betas", "width", "=", "[", "]", "(", ")", ",", '"', "'", "1e-4", "0.5", "true", "none", "{", "}", "\\", "-1", " "]
+    [
+        "adam",
+        "unet",
+        "lr",
+        "betas",
+        "width",
+        "=",
+        "[",
+        "]",
+        "(",
+        ")",
+        ",",
+        '"',
+        "'",
+        "1e-4",
+        "0.5",
+        "true",
+        "none",
+        "{",
+        "}",
+        "\\",
+        "-1",
+        " ",
+    ]
 )
 TEXT = st.text(max_size=20) | GRAMMAR | st.lists(WORDS, max_size=12).map("".join)
 NAME = st.text(string.ascii_letters + string.digits + "_", min_size=1, max_size=8)
 KEY = st.text(string.ascii_letters + "_", min_size=1, max_size=6).filter(str.isidentifier)
-PLAIN = st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=12) | GRAMMAR
+PLAIN = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**20), 10**20)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=12)
+    | GRAMMAR
+)
 VALUES = st.recursive(PLAIN, lambda v: st.lists(v, max_size=3) | st.lists(v, max_size=3).map(tuple), max_leaves=4)
 
 
@@ -81,6 +111,8 @@ def test_any_options_of_any_part_are_taken_or_refused(kind, data):
     name = data.draw(st.sampled_from(registry.names(kind)))
     known = sorted(registry.settings(registry.find(kind, name)))
     keys = st.sampled_from(known) | KEY if known else KEY
-    odd = st.sampled_from([0, -1, 1, 10**30, 0.0, -0.5, 1e308, float("inf"), float("nan"), "", "adam", "adam[lr=1]", True, None, (), (1, 2), [], {}])
+    odd = st.sampled_from(
+        [0, -1, 1, 10**30, 0.0, -0.5, 1e308, float("inf"), float("nan"), "", "adam", "adam[lr=1]", True, None, (), (1, 2), [], {}]
+    )
     options = data.draw(st.dictionaries(keys, odd | VALUES, max_size=3))
     value_or_refusal(registry.make, kind, Spec(name, options))

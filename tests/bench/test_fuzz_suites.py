@@ -59,7 +59,13 @@ KEYS = [
     "lr",
 ]
 SCALARS = (
-    st.booleans() | st.integers(-2, 5) | st.integers(-(10**40), 10**40) | st.floats() | st.sampled_from(WORDS) | st.text(max_size=6) | st.dates()
+    st.booleans()
+    | st.integers(-2, 5)
+    | st.integers(-(10**40), 10**40)
+    | st.floats()
+    | st.sampled_from(WORDS)
+    | st.text(max_size=6)
+    | st.dates()
 )
 VALUES = st.recursive(
     SCALARS, lambda v: st.lists(v, max_size=3) | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=4), v, max_size=3), max_leaves=6
@@ -125,7 +131,9 @@ def damaged(draw):
         elif kind == "rename" and isinstance(inner, dict):
             inner[draw(st.sampled_from(KEYS) | st.text(max_size=5))] = inner.pop(key, 1)
         elif kind == "wrap":
-            inner[key] = draw(st.sampled_from([[inner[key]], {"a": inner[key]}, str(inner[key])])) if key in inner or isinstance(inner, list) else 1
+            inner[key] = (
+                draw(st.sampled_from([[inner[key]], {"a": inner[key]}, str(inner[key])])) if key in inner or isinstance(inner, list) else 1
+            )
         elif kind == "splice":
             other = DATA[draw(st.sampled_from(sorted(DATA)))]
             for step in draw(st.sampled_from(list(places(other)))):
@@ -165,7 +173,10 @@ def test_any_bytes_are_refused(tmp_path, content):
 
 
 @FEW
-@given(key=st.sampled_from(["title", "task", "sort", "methods", "axes", "tuning", "sensitivity", "references", "published", "tiers"]), value=VALUES)
+@given(
+    key=st.sampled_from(["title", "task", "sort", "methods", "axes", "tuning", "sensitivity", "references", "published", "tiers"]),
+    value=VALUES,
+)
 def test_any_value_of_a_key_is_read_or_refused(tmp_path, key, value):
     data = {"title": "T", "task": "deblur", "sort": "psnr", "methods": ["unet"], "tiers": {"smoke": {}}, key: value}
     read_or_refused(tmp_path / "own.toml", "\n".join(f"{k} = {written(v)}" for k, v in data.items()))

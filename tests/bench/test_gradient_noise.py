@@ -116,7 +116,9 @@ def test_linear_regression(monkeypatch, batch_size):
     squared = float(task.w @ task.w)
     assert found["scale"] == pytest.approx(4 + 3 * task.sigma**2 / squared, rel=0.05)
     assert found["noise/examples"] == 1500 * batch_size
-    assert found["tail"] > (1.5 if batch_size == 1 else 1.02)  # one example's gradient is a product of Gaussians; a mean of sixteen is nearer to one
+    assert found["tail"] > (
+        1.5 if batch_size == 1 else 1.02
+    )  # one example's gradient is a product of Gaussians; a mean of sixteen is nearer to one
 
 
 def test_every_examples_gradient_one_by_one(monkeypatch):

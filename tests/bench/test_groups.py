@@ -27,7 +27,9 @@ def test_tiles_belong_to_their_photo_or_to_what_it_was_taken_from():
 
 def test_an_exam_keeps_units_and_a_picture_of_its_own_is_one():
     shown = evaluation_set(
-        [picture("a"), picture("b", group="v"), picture("c", group="v")], lambda p, _: Batch(p.target[None], p.target[None]), torch.device("cpu")
+        [picture("a"), picture("b", group="v"), picture("c", group="v")],
+        lambda p, _: Batch(p.target[None], p.target[None]),
+        torch.device("cpu"),
     )
     assert shown.groups == {"a": "a", "b": "v", "c": "v"}
 

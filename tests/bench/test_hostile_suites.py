@@ -80,7 +80,9 @@ def test_a_byte_order_mark_and_windows_line_ends_are_read(tmp_path):
 
 
 def test_dots_that_are_no_keys_are_read(tmp_path):
-    (tmp_path / "own.toml").write_text("# " + "." * 140 + "\n" + HEAD.replace('"T"', f'"{"." * 140}"') + f"[tiers.smoke]\nseeds = [{'1, ' * 60}]\n")
+    (tmp_path / "own.toml").write_text(
+        "# " + "." * 140 + "\n" + HEAD.replace('"T"', f'"{"." * 140}"') + f"[tiers.smoke]\nseeds = [{'1, ' * 60}]\n"
+    )
     read.load_suite(str(tmp_path / "own.toml"))
 
 
@@ -148,7 +150,23 @@ def test_unknown_keys_of_any_name(go, key):
 
 
 # -- values of a wrong type: every key of every table, each with all that it is not
-ODD = ["3", "-1", "1.5", "nan", "inf", "true", '"x"', "1979-05-27", "1979-05-27T07:32:00Z", "[]", "[[]]", "[{}]", "{}", "{ a = { b = 1 } }", NINES]
+ODD = [
+    "3",
+    "-1",
+    "1.5",
+    "nan",
+    "inf",
+    "true",
+    '"x"',
+    "1979-05-27",
+    "1979-05-27T07:32:00Z",
+    "[]",
+    "[[]]",
+    "[{}]",
+    "{}",
+    "{ a = { b = 1 } }",
+    NINES,
+]
 
 
 def keys(model, head, tail=""):

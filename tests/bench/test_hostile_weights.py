@@ -114,7 +114,9 @@ def test_no_detector_runs_what_a_file_brings_along(part, bomb):
 
 
 def test_a_users_own_file_does_not_run(bomb):
-    with pytest.raises(UsageError, match=r"cannot read the weights .*x\.pth: no file of plain tensors \(UnpicklingError\); nothing in it was run"):
+    with pytest.raises(
+        UsageError, match=r"cannot read the weights .*x\.pth: no file of plain tensors \(UnpicklingError\); nothing in it was run"
+    ):
         weights.read(bomb("x.pth"))
 
 

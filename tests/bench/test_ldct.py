@@ -113,7 +113,9 @@ def test_a_set_without_training_slices_trains_on_phantoms(monkeypatch):
     from datasets.ellipses import Ellipses
 
     real_open = Ellipses.open
-    monkeypatch.setattr(Ellipses, "open", lambda self, root, split: EMPTY if self.test == 3 and split == "train" else real_open(self, root, split))
+    monkeypatch.setattr(
+        Ellipses, "open", lambda self, root, split: EMPTY if self.test == 3 and split == "train" else real_open(self, root, split)
+    )
     assert len(opened()._split("train")) == 256
 
 

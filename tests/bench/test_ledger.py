@@ -133,12 +133,15 @@ def test_damaged_after_it_was_taken_in(tiny, capsys):
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     tiny.ledger.rename(record.trial_id, {"label": "another", "workload": "", "plan": "", "tuning": ""})
     assert tiny.store.trials()[record.trial_id]["label"] == "another"
-    with pytest.raises(UsageError, match=r"the record in \S+ is damaged \(.*\): it does not count; run it again, with --fresh where it is on record"):
+    with pytest.raises(
+        UsageError, match=r"the record in \S+ is damaged \(.*\): it does not count; run it again, with --fresh where it is on record"
+    ):
         tiny.ledger.folders.read([record.trial_id])
     words = ["--suite", str(tiny.file), "--tier", "smoke", "--out", str(tiny.out), "--methods", "unet"]
     assert runner.main(words) == 2
     assert re.fullmatch(
-        r"error: the artifacts of run \w+ \(\w+\) cannot be read: .* does not hold it either: run it again with --fresh\n", capsys.readouterr().err
+        r"error: the artifacts of run \w+ \(\w+\) cannot be read: .* does not hold it either: run it again with --fresh\n",
+        capsys.readouterr().err,
     )
     assert runner.main([*words, "--fresh"]) == 0
     assert runner.main(words) == 0
@@ -422,7 +425,9 @@ def test_a_deleted_experiment_is_named(tiny):
     tiny.run()
     store = tiny.store
     store.client.delete_experiment(store.experiment)
-    with pytest.raises(UsageError, match=f"the experiment ganbench/tiny of sqlite.* was deleted: `mlflow experiments restore -x {store.experiment}`"):
+    with pytest.raises(
+        UsageError, match=f"the experiment ganbench/tiny of sqlite.* was deleted: `mlflow experiments restore -x {store.experiment}`"
+    ):
         Ledger("tiny", tiny.out)
 
 

@@ -78,7 +78,13 @@ def test_1_5_c_beale_after_2000_updates(optimizer, tmp_path):
 
 @pytest.mark.parametrize(
     ("function", "start", "least"),
-    [("rosenbrock", 24.2, 0), ("beale", 14.203125, 0), ("branin", None, 0.397887357729738), ("quadratic", 1.001, 0), ("saddle", None, -0.5)],
+    [
+        ("rosenbrock", 24.2, 0),
+        ("beale", 14.203125, 0),
+        ("branin", None, 0.397887357729738),
+        ("quadratic", 1.001, 0),
+        ("saddle", None, -0.5),
+    ],
 )
 def test_functions_at_their_starts_and_minima(function, start, least):
     task, plane = opened(f"landscape[function={function}]"), _PLANES[function]
@@ -142,7 +148,9 @@ def test_the_gallery_shows_the_path(tmp_path):
     path = np.abs(pixels - np.array([214, 94, 0])).sum(2) < 60
     assert pixels.shape == (360, 360, 3)
     x, y = method.minimise().w.tolist()
-    column, row = (round(180 + 180 * offset / 1.65) for offset in (x + 0.1, 1 - y))  # the window: 0.75 of the 2.2 from start to minimum, either way
+    column, row = (
+        round(180 + 180 * offset / 1.65) for offset in (x + 0.1, 1 - y)
+    )  # the window: 0.75 of the 2.2 from start to minimum, either way
     assert path[row - 2 : row + 2, column - 2 : column + 2].all()  # the dot at the end
     assert 200 < path.sum() < 4000
     assert (pixels[180, 60] > 240).all()  # the white of the ring at the start
@@ -288,7 +296,9 @@ def test_logistic_regression_ends_at_the_optimum_of_scikit_learn():
     method = descent(task, "nag[lr=0.3]", 1500)
     for _ in method.train(itertools.repeat(train)):
         pass
-    reference = LogisticRegression(C=1 / (0.01 * len(train)), tol=1e-10, max_iter=5000).fit(train.x.flatten(1).double().numpy(), train.labels.numpy())
+    reference = LogisticRegression(C=1 / (0.01 * len(train)), tol=1e-10, max_iter=5000).fit(
+        train.x.flatten(1).double().numpy(), train.labels.numpy()
+    )
     layer = method.minimise()[1]
     torch.testing.assert_close(layer.weight.detach(), torch.from_numpy(reference.coef_).float(), atol=2e-3, rtol=0)
     best = nn.Linear(64, 10, dtype=F64)

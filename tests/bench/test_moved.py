@@ -159,4 +159,7 @@ def test_without_a_database_the_way_to_one_is_told(made, capsys, command):
     words = {"report": ["--suite", str(bench.file)], "compare": [identity.trial_id, unet.trial_id]}[command]
     (bench.out / "mlflow.db").unlink()
     assert runner.main([command, *words, "--out", str(bench.out)]) == 2
-    assert capsys.readouterr().err == f"error: {bench.out} holds results, but no database: `runner.py rebuild --out {bench.out}` makes it from them\n"
+    assert (
+        capsys.readouterr().err
+        == f"error: {bench.out} holds results, but no database: `runner.py rebuild --out {bench.out}` makes it from them\n"
+    )

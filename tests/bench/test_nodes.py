@@ -131,7 +131,9 @@ cluster._Gpus = lambda given: real(None)  # as on GPUs
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("alone", "code", "more", "resources"), [(False, ONE_GPU, [], "CPU 1.0 GPU 0.25"), (True, "", ["--workers", 2], "CPU 2.0")])
+@pytest.mark.parametrize(
+    ("alone", "code", "more", "resources"), [(False, ONE_GPU, [], "CPU 1.0 GPU 0.25"), (True, "", ["--workers", 2], "CPU 2.0")]
+)
 def test_what_a_trial_takes(words, tmp_path, alone, code, more, resources):
     """A quarter of a GPU where that was measured; all CPUs of a node where times are what the suite is about."""
     text = SUITE.replace("evaluations", f"alone = {str(alone).lower()}\nevaluations")

@@ -150,7 +150,9 @@ def test_evaluation_is_not_tried_again(hungry, monkeypatch, verb):
     record = hungry(4, fit=8)
     assert hungry.bench.seen == ([] if verb == "validate" else [4] * 4)
     assert record.outcome == "failed"
-    assert record.reason.startswith("out of GPU memory (CUDA out of memory. Tried) in evaluation, where a smaller training batch does not help: ")
+    assert record.reason.startswith(
+        "out of GPU memory (CUDA out of memory. Tried) in evaluation, where a smaller training batch does not help: "
+    )
 
 
 @pytest.mark.parametrize("halves_fit", [True, False])
@@ -237,7 +239,9 @@ def test_the_row_says_so_everywhere(hungry, tmp_path):
     assert f"[{number}]" in next(line for line in out.getvalue().splitlines() if "hungry" in line)
     assert f"[{number}] {mark}" in out.getvalue()
     tex = latex.to_tex([table])
-    assert rf"\textsuperscript{{[{number}]}}" in next(line for line in tex.splitlines() if line.strip().startswith(("1 & hungry", "2 & hungry")))
+    assert rf"\textsuperscript{{[{number}]}}" in next(
+        line for line in tex.splitlines() if line.strip().startswith(("1 & hungry", "2 & hungry"))
+    )
     assert rf"\par\footnotesize [{number}] batch of 9 as 3 x 3: out of GPU memory" in tex
     assert f"\\[{number}\\]" in next(line for line in export.to_markdown([table], "t").splitlines() if "hungry" in line)
     assert mark in export.to_csv([table])

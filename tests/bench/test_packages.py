@@ -47,7 +47,9 @@ def test_everything_in_one_process():
 def test_what_is_asked_for_is_pinned_too():
     project = _pyproject()["project"]
     asked = [Requirement(line) for line in itertools.chain(project["dependencies"], *project["optional-dependencies"].values())]
-    pins = {canonicalize_name(name): version for name, version in (line.split("==") for line in (ROOT / "constraints.txt").read_text().split())}
+    pins = {
+        canonicalize_name(name): version for name, version in (line.split("==") for line in (ROOT / "constraints.txt").read_text().split())
+    }
     assert {canonicalize_name(r.name) for r in asked} <= pins.keys()
     assert [str(r) for r in asked if not r.specifier.contains(pins[canonicalize_name(r.name)])] == []
 
@@ -72,7 +74,13 @@ def test_the_wheel_holds_our_packages_alone(tmp_path):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "__init__.py").touch()
     include = _pyproject()["tool"]["setuptools"]["packages"]["find"]["include"]
-    assert set(PEP420PackageFinder.find(str(tmp_path), include=include)) == {"reports", "reports.runs", "bench", "bench.tasks", "bench.tasks.more"}
+    assert set(PEP420PackageFinder.find(str(tmp_path), include=include)) == {
+        "reports",
+        "reports.runs",
+        "bench",
+        "bench.tasks",
+        "bench.tasks.more",
+    }
     found = PEP420PackageFinder.find(str(ROOT), include=include)
     assert {name.partition(".")[0] for name in found} == {"bench", "datasets", "methods", "reports"}
     assert {"bench.tasks", "bench.claims", "datasets.degrade", "methods.losses.adversarial"} <= set(found)
@@ -99,7 +107,9 @@ def start(folder, *path):
         "PYTHONPATH": os.pathsep.join(map(str, path)),
         "PYTHONSAFEPATH": "1",
     }  # as an installed script: not its own folder first
-    done = subprocess.run([sys.executable, str(folder / "runner.py"), "--help"], capture_output=True, text=True, env=environment, cwd=folder)
+    done = subprocess.run(
+        [sys.executable, str(folder / "runner.py"), "--help"], capture_output=True, text=True, env=environment, cwd=folder
+    )
     assert done.stderr.count("\n") == (done.returncode == 2)
     return done.returncode, done.stderr
 
@@ -112,7 +122,14 @@ def tree(tmp_path):
         (folder / name).mkdir(parents=True)
         (folder / name / "__init__.py").touch()
     (folder / "bench").mkdir()
-    for file in ("runner.py", "bench/__init__.py", "bench/external/safety.py", "bench/external/__init__.py", "bench/errors.py", "bench/text.py"):
+    for file in (
+        "runner.py",
+        "bench/__init__.py",
+        "bench/external/safety.py",
+        "bench/external/__init__.py",
+        "bench/errors.py",
+        "bench/text.py",
+    ):
         shutil.copy(ROOT / file, folder / file)
     return folder
 

@@ -149,7 +149,9 @@ def test_infinite_scores_of_lucky_seeds_do_not_decide():
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 5])
-@pytest.mark.parametrize("spread", [[1.0] * 6, [1.0, 1.0, 1.0, 0.05, 0.05, 0.05], [1.0, 0.1, 0.1, 0.1, 0.1, 0.1]], ids=["alike", "halves", "one"])
+@pytest.mark.parametrize(
+    "spread", [[1.0] * 6, [1.0, 1.0, 1.0, 0.05, 0.05, 0.05], [1.0, 0.1, 0.1, 0.1, 0.1, 0.1]], ids=["alike", "halves", "one"]
+)
 def test_seeds_of_rows_that_are_alike_are_rarely_told_apart(seeds, spread):
     rng = np.random.default_rng(seeds)
     rows = rng.normal(0, 1, (400, 6, seeds)) * np.array(spread)[:, None]

@@ -105,5 +105,7 @@ def test_followers_of_a_trial_that_needs_no_training_are_dismissed(monkeypatch):
 
 def test_a_batch_that_cannot_be_shared_out(monkeypatch):
     monkeypatch.setattr(dist, "get_world_size", lambda: 3)
-    with pytest.raises(ValueError, match=r"a batch of 4 cannot be shared out among 3 ranks: give a multiple of them with --set batch_size=\.\.\."):
+    with pytest.raises(
+        ValueError, match=r"a batch of 4 cannot be shared out among 3 ranks: give a multiple of them with --set batch_size=\.\.\."
+    ):
         data_parallel.lead(made(*REGRESSION)[0])

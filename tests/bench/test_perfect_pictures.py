@@ -84,7 +84,10 @@ def record_with(values, outcome="finished", label="a", seed=0, good=True):
         id=f"{label}{seed}", suite="s", task="t", spec="m", title=label, seed=seed, tier="smoke", outcome=outcome, attempt="x",
         curves=pd.DataFrame(rows, columns=list(CURVES)), summary={"auc": max(values), "steps": 20.0}, environment={"device": "cpu", "git": ""},
     )  # fmt: skip
-    return join(training, Judgement(id="j", suite="s", training=training.id, task="t", label=label, final={"psnr": values[-1]}, cards={"psnr": card}))
+    return join(
+        training,
+        Judgement(id="j", suite="s", training=training.id, task="t", label=label, final={"psnr": values[-1]}, cards={"psnr": card}),
+    )
 
 
 def test_an_infinite_curve_comes_back_from_disk_and_store(tmp_path):
@@ -110,7 +113,11 @@ def test_an_infinite_curve_comes_back_from_disk_and_store(tmp_path):
 @pytest.mark.parametrize("up", [True, False])
 def test_the_target_may_be_infinite_but_not_infinitely_bad(up):
     good = math.inf if up else -math.inf
-    rows = [record_with([1.0, good], label="a", good=up), record_with([1.0, 30.0], label="b", good=up), record_with([1.0], "diverged", "c", good=up)]
+    rows = [
+        record_with([1.0, good], label="a", good=up),
+        record_with([1.0, 30.0], label="b", good=up),
+        record_with([1.0], "diverged", "c", good=up),
+    ]
     assert validation.target(rows, ["a", "b", "c"]) == good
     assert validation.target(rows, ["b", "c"]) == 30
     assert math.isnan(validation.target(rows, ["c"]))
@@ -127,7 +134,9 @@ def test_infinitely_good_counts_as_the_best_of_the_others():
     assert capped(1.0, math.inf, 3.0, -math.inf).tolist() == [1, 3, 3, -math.inf]
     assert capped(math.inf, -math.inf).tolist() == [math.inf, -math.inf]
     assert effects.best_of([20, math.inf, 30]).tolist() == effects.best_of([20, 30, 30]).tolist()
-    assert effects.best_of([2, -math.inf, 1], higher_is_better=False).tolist() == effects.best_of([2, 1, 1], higher_is_better=False).tolist()
+    assert (
+        effects.best_of([2, -math.inf, 1], higher_is_better=False).tolist() == effects.best_of([2, 1, 1], higher_is_better=False).tolist()
+    )
     found = effects.sensitivity([0.1, 1.0], [[20.0, -math.inf], [math.inf, 30.0]], higher_is_better=True)
     assert found.diverged.tolist() == [0.5, 0]
     assert found.value.tolist() == [20, 30]

@@ -24,7 +24,10 @@ def images_and_kernels(k, n=3, size=(40, 47)):
 def test_convolve_is_scipys_image_by_image(k, boundary):
     images, psf = images_and_kernels(k)
     want = np.stack(
-        [[scipy.ndimage.convolve(c, h, mode=SCIPY_MODE[boundary]) for c in x] for x, h in zip(images.double().numpy(), psf.double().numpy())]
+        [
+            [scipy.ndimage.convolve(c, h, mode=SCIPY_MODE[boundary]) for c in x]
+            for x, h in zip(images.double().numpy(), psf.double().numpy())
+        ]
     )
     np.testing.assert_allclose(convolve(images, psf, boundary).numpy(), want, rtol=0, atol=ROUNDING)
 

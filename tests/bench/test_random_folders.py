@@ -96,7 +96,9 @@ class Tree:
             "other": lambda: Image.new("F", (4, 4)).save(real, format="TIFF"),
             "unread": lambda: real.touch(),
             "notes": lambda: real.touch(),
-            "link": lambda: real.symlink_to(next(iter(sorted(p for p in self.levels if p.is_relative_to(self.inside))), self.outside / "far.png")),
+            "link": lambda: real.symlink_to(
+                next(iter(sorted(p for p in self.levels if p.is_relative_to(self.inside))), self.outside / "far.png")
+            ),
             "outer file": lambda: real.symlink_to(self.outside / "far.png"),
             "outer folder": lambda: real.symlink_to(self.outside),
             "folder": lambda: real.symlink_to(self.made(self.inside / "s")),
@@ -133,7 +135,9 @@ def grown(items, folder):
 
 
 def denoising(data, **options):
-    task = registry.make("task", Spec("denoise", {"data": str(data), "metrics": ("psnr",), "least_contrast": 0.0, "channels": 3, **options}))
+    task = registry.make(
+        "task", Spec("denoise", {"data": str(data), "metrics": ("psnr",), "least_contrast": 0.0, "channels": 3, **options})
+    )
     task.open(None, torch.device("cpu"))
     return task
 
@@ -165,7 +169,9 @@ def test_every_picture_of_a_folder_is_scored_once_or_named(tmp_path, items):
     expected = sorted(level for path, level in tree.levels.items() if path in visible)
     bad = [path for path in tree.bad if path in visible]
     task = denoising(Spec("folder", {"path": str(tree.inside), "split": "test"}), on_corrupt="skip")
-    if (found := value_or_refusal(scored, task, says=("would both be called",) if expected else ("no images in", "the test split of"))) is None:
+    if (
+        found := value_or_refusal(scored, task, says=("would both be called",) if expected else ("no images in", "the test split of"))
+    ) is None:
         return
     assert sorted(found.values()) == expected
     skipped = "\n".join(task._split("test").skipped)
@@ -200,7 +206,10 @@ def test_the_splits_of_a_folder_share_no_picture_and_lose_none(tmp_path, items):
 
 
 PAIR = st.tuples(
-    st.sampled_from(["A", "B", "AB", "AB"]), st.sampled_from(["", "s/", ".h/"]), STEMS, st.sampled_from([".png", ".jpg", ".PNG", ".bmp", ".gif"])
+    st.sampled_from(["A", "B", "AB", "AB"]),
+    st.sampled_from(["", "s/", ".h/"]),
+    STEMS,
+    st.sampled_from([".png", ".jpg", ".PNG", ".bmp", ".gif"]),
 )
 
 

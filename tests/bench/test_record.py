@@ -9,7 +9,9 @@ from bench.store.stored import CURVES, PER_IMAGE, Judgement, Training, read_judg
 
 
 def training(**changes):
-    return Training(**{"id": "ab", "suite": "s", "task": "deblur", "spec": "wgan[steps=3]", "title": "wgan", "seed": 1, "tier": "smoke"} | changes)
+    return Training(
+        **{"id": "ab", "suite": "s", "task": "deblur", "spec": "wgan[steps=3]", "title": "wgan", "seed": 1, "tier": "smoke"} | changes
+    )
 
 
 def judgement(**changes):

@@ -193,7 +193,11 @@ def test_plugin_of_another_kind(plugin):
         ("two", METHOD + "\nclass Other: ...", r"two\.py must define one public class or function, found: Mine, Other"),
         ("two_more", 'KIND = "metric"\ndef a(): ...\ndef b(): ...', r"must define one public class or function, found: a, b"),
         ("nothing", "x = 1", "must define one public class or function, found: none"),
-        ("kindless", "def f(): ...", r"kindless\.py: f has no base class that says .*: derive it .*, or set KIND to one of method, optimizer"),
+        (
+            "kindless",
+            "def f(): ...",
+            r"kindless\.py: f has no base class that says .*: derive it .*, or set KIND to one of method, optimizer",
+        ),
         (
             "wrong_kind",
             'KIND = "optimiser"\ndef f(): ...',

@@ -261,7 +261,9 @@ def test_pictures_without_truth_are_named_and_no_measure_judges_them(tmp_path):
 
 def test_a_split_without_any_truth_is_refused_before_anything_runs(tmp_path):
     task = _open(_seen_by_people(tmp_path, "abcdefg", dark="abcdefg"), data="mit1003[split=test]", metrics=("cc", "nss"))
-    with pytest.raises(UsageError, match=r"no picture has a truth to be compared with: a \(its density is black everywhere\), .* and 2 more"):
+    with pytest.raises(
+        UsageError, match=r"no picture has a truth to be compared with: a \(its density is black everywhere\), .* and 2 more"
+    ):
         task.cards()
 
 

@@ -49,7 +49,9 @@ def test_a_trial_that_fails_tells_so_itself(tiny, gpu, monkeypatch):
     assert gpu_share.measure(unet, tiny.settings) == 1.0
 
 
-@pytest.mark.parametrize(("used", "total", "expected"), [(0, 80_000, 0.01), (19_520, 100_000, 0.25), (19_528, 100_000, 0.26), (90_000, 80_000, 1.0)])
+@pytest.mark.parametrize(
+    ("used", "total", "expected"), [(0, 80_000, 0.01), (19_520, 100_000, 0.25), (19_528, 100_000, 0.26), (90_000, 80_000, 1.0)]
+)
 def test_a_share_is_rounded_up_to_hundredths(used, total, expected):
     assert gpu_share.share(used, total) == expected
 
@@ -83,7 +85,10 @@ def test_one_trial_of_a_row_is_measured_for_all_and_once(tiny, ray):
     ray.answers = [0.05, 0.3]
     gpus.measure(jobs, tiny.settings, lambda: False)
     assert sorted(ray.asked) == [("identity", 0), ("unet", 0)]
-    assert sorted({(job.trial.label, gpus.of(job)) for job in jobs}) in ([("identity", 0.05), ("unet", 0.3)], [("identity", 0.3), ("unet", 0.05)])
+    assert sorted({(job.trial.label, gpus.of(job)) for job in jobs}) in (
+        [("identity", 0.05), ("unet", 0.3)],
+        [("identity", 0.3), ("unet", 0.05)],
+    )
     gpus.measure(jobs, tiny.settings, lambda: False)
     assert len(ray.asked) == 2
 

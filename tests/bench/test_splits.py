@@ -57,7 +57,9 @@ def test_an_empty_test_split_says_why(task, tmp_path):
         for ask in (lambda task: task.offers, lambda task: task.cards()):
             assert "is empty" in refusal(ask, opened(task, data=str(data), **TASKS[task]))
     if task != "translate":
-        assert said.endswith("a hash of the names chooses the split, 80 % train, 10 % validation, 10 % test: give split=test to test on all")
+        assert said.endswith(
+            "a hash of the names chooses the split, 80 % train, 10 % validation, 10 % test: give split=test to test on all"
+        )
         assert len(opened(task, data=f"folder[path={tmp_path},split=test]", **TASKS[task])._test) == 1
 
 
@@ -66,7 +68,9 @@ def test_an_empty_test_split_of_saliency_and_ct(tmp_path):
         paint(tmp_path / file)
     task = registry.make("task", "saliency[data=mit1003]")
     task.open(tmp_path, CPU)
-    assert re.search(r"the test split of mit1003 is empty \(listed: train \d, validation \d, test 0\).*split=test", refusal(task.fingerprint))
+    assert re.search(
+        r"the test split of mit1003 is empty \(listed: train \d, validation \d, test 0\).*split=test", refusal(task.fingerprint)
+    )
     for ask in (lambda task: task.cards(), lambda task: task.fingerprint(), lambda task: task.sample()):
         assert "the test split of popout[test=0] is empty" in refusal(ask, opened("saliency", data="popout[test=0]"))
     for ask in (lambda task: task.offers, lambda task: task.fingerprint()):
@@ -75,7 +79,9 @@ def test_an_empty_test_split_of_saliency_and_ct(tmp_path):
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_scenes_that_are_asked_for_must_be_there(split):
-    scenes = "digit_scenes[train={train},validation={validation},test={test}]".format(**{"train": 2, "validation": 2, "test": 2} | {split: 0})
+    scenes = "digit_scenes[train={train},validation={validation},test={test}]".format(
+        **{"train": 2, "validation": 2, "test": 2} | {split: 0}
+    )
     task = opened("deblur", scenes_data=scenes)
     if split == "test":
         assert "the test split of digit_scenes" in refusal(task.fingerprint)
@@ -134,7 +140,10 @@ def test_pictures_without_a_tile_are_named(tmp_path):
     task = opened("denoise", data=f"folder[path={tmp_path},split=test]", tile=32)
     assert "skipped_files" not in task.notes()
     assert {name.partition("@")[0] for name in task._test.names} == {"good.png"}
-    assert task.notes()["skipped_files"] == "1: the test picture flat.png is left out: no tile of 32 x 32 pixels has a contrast of 0.0784 or more"
+    assert (
+        task.notes()["skipped_files"]
+        == "1: the test picture flat.png is left out: no tile of 32 x 32 pixels has a contrast of 0.0784 or more"
+    )
     (tmp_path / "good.png").unlink()
     said = refusal(lambda: opened("denoise", data=f"folder[path={tmp_path},split=test]", tile=32)._test)
     assert said.startswith("nothing is left of the 1 test pictures of folder")

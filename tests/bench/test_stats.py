@@ -99,7 +99,9 @@ def test_hall_takes_the_skewness_out():
     n, t, g = 12, 2.6, 0.4
     by_hand = t + g * t**2 / 3 + g**2 * t**3 / 27 + g / 6
     assert intervals.p_value(t, [(1.0, n - 1)], g) == pytest.approx(2 * scipy.stats.t.sf(t, n - 1))  # the larger p is Student's here
-    assert intervals.p_value(-t, [(1.0, n - 1)], g) == pytest.approx(2 * scipy.stats.t.sf(2.6 - g * t**2 / 3 + g**2 * t**3 / 27 - g / 6, n - 1))
+    assert intervals.p_value(-t, [(1.0, n - 1)], g) == pytest.approx(
+        2 * scipy.stats.t.sf(2.6 - g * t**2 / 3 + g**2 * t**3 / 27 - g / 6, n - 1)
+    )
     assert by_hand > t
     rng = np.random.default_rng(2)
     for mean, third in zip(rng.normal(2.2, 0.5, 50), rng.normal(0, 0.4, 50), strict=True):

@@ -25,7 +25,9 @@ BASE = {
 def written(folder, table="", name="own.toml", **lines):
     """The base suite with keys of one table changed; None leaves a key out."""
     tables = {**BASE, table: {**BASE.get(table, {}), **lines}}
-    text = "\n".join(f"{f'[{t}]' if t else ''}\n" + "\n".join(f"{k} = {v}" for k, v in keys.items() if v is not None) for t, keys in tables.items())
+    text = "\n".join(
+        f"{f'[{t}]' if t else ''}\n" + "\n".join(f"{k} = {v}" for k, v in keys.items() if v is not None) for t, keys in tables.items()
+    )
     (folder / name).write_text(text)
     return str(folder / name)
 
@@ -71,7 +73,11 @@ def test_a_good_suite(tmp_path):
             {"workloads": '[{ name = "a", task = "deblur", method = "unet", sort = "psnr", tsk = 3 }]'},
             r"unknown key 'workloads\.0\.tsk'; known: name, task, method, sort, headline, axes$",
         ),
-        ("", {"workloads": '[{ name = "a", task = "deblur", method = "unet", sort = "psnr" }]'}, "task and .*workloads.* exclude each other"),
+        (
+            "",
+            {"workloads": '[{ name = "a", task = "deblur", method = "unet", sort = "psnr" }]'},
+            "task and .*workloads.* exclude each other",
+        ),
         ("tuning", {"trial": "3"}, r"unknown key 'tuning\.trial'; known: rule, option, trials, studies"),
         ("tuning", {"trials": "0"}, r"tuning\.trials: .*greater than or equal to 1"),
         ("tuning", {"rule": '"grid"'}, r"tuning\.rule: .*'oneshot', 'fixed', 'quasirandom' or 'optuna'"),
@@ -109,7 +115,9 @@ def test_unreadable_files(tmp_path):
 
 
 def test_unknown_suite_names_the_known():
-    with pytest.raises(UsageError, match=rf"unknown suite 'deblurr'; known: {', '.join([*read.suite_names(), 'claims'])}; or give a \.toml file"):
+    with pytest.raises(
+        UsageError, match=rf"unknown suite 'deblurr'; known: {', '.join([*read.suite_names(), 'claims'])}; or give a \.toml file"
+    ):
         read.load_suite("deblurr")
 
 
@@ -180,7 +188,9 @@ def test_task_options(tmp_path):
 
 # -- --set
 def test_set_goes_where_the_key_is(tmp_path):
-    trials = expand.expand(read.load_suite(written(tmp_path)), "smoke", overrides=["crop=16", "batch_size=3", "deblurgan.steps=5", "unet.width=2"])
+    trials = expand.expand(
+        read.load_suite(written(tmp_path)), "smoke", overrides=["crop=16", "batch_size=3", "deblurgan.steps=5", "unet.width=2"]
+    )
     assert {str(t.task) for t in trials} == {"deblur[crop=16]"}
     assert spec_of(trials, "identity").options == {}
     assert spec_of(trials, "unet").options == {"steps": 8, "width": 2, "batch_size": 3}
@@ -189,7 +199,9 @@ def test_set_goes_where_the_key_is(tmp_path):
 
 
 def test_set_takes_specs_and_equals_signs(tmp_path):
-    trials = expand.expand(read.load_suite(written(tmp_path)), "smoke", overrides=["unet.optimizer=adam[lr=1e-2,betas=(0.1,0.2)]", " crop = 48 "])
+    trials = expand.expand(
+        read.load_suite(written(tmp_path)), "smoke", overrides=["unet.optimizer=adam[lr=1e-2,betas=(0.1,0.2)]", " crop = 48 "]
+    )
     assert spec_of(trials, "unet").options["optimizer"] == "adam[lr=1e-2,betas=(0.1,0.2)]"
     assert trials[0].task.options["crop"] == 48
 
@@ -237,7 +249,10 @@ def test_missing_weights_do_not_stop_a_suite(tmp_path, monkeypatch):
 def test_what_is_not_trained_runs_once_unless_seeds_are_asked_for(tmp_path):
     own = read.load_suite(written(tmp_path, "tiers.smoke", seeds="[3, 4]"))
     assert [(t.spec.name, t.seed) for t in expand.expand(own, "smoke")][:3] == [("identity", 3), ("unet", 3), ("unet", 4)]
-    assert [(t.label, t.seed) for t in expand.expand(own, "smoke", methods=["identity"], seeds=[5, 6])] == [("identity", 5), ("identity", 6)]
+    assert [(t.label, t.seed) for t in expand.expand(own, "smoke", methods=["identity"], seeds=[5, 6])] == [
+        ("identity", 5),
+        ("identity", 6),
+    ]
 
 
 @pytest.mark.parametrize(("name", "tier"), [(name, tier) for name in read.suite_names() for tier in read.load_suite(name).tiers])
@@ -318,9 +333,16 @@ def test_a_tier_cuts_axes_and_skips_workloads(tmp_path):
 def test_equal_names_on_an_axis_are_told_apart_at_every_tier(tmp_path):
     loaded = grid(
         tmp_path,
-        **{'"adam[betas=(0.5,0.9)]"': '"swats", "swats[rtol=1e-3]"', "axes = { batch_size = [2] }": 'axes = { optimizer = ["swats[rtol=1e-3]"] }'},
+        **{
+            '"adam[betas=(0.5,0.9)]"': '"swats", "swats[rtol=1e-3]"',
+            "axes = { batch_size = [2] }": 'axes = { optimizer = ["swats[rtol=1e-3]"] }',
+        },
     )
-    assert [t.label.partition(" + ")[0] for t in expand.expand(loaded, "smoke", methods=["c/batch_size=1"])] == ["sgd", "swats", "swats[rtol=0.001]"]
+    assert [t.label.partition(" + ")[0] for t in expand.expand(loaded, "smoke", methods=["c/batch_size=1"])] == [
+        "sgd",
+        "swats",
+        "swats[rtol=0.001]",
+    ]
     assert {t.label.partition(" + ")[0] for t in expand.expand(loaded, "quick") if t.workload == "b"} == {"sgd"}
     loaded = grid(
         tmp_path,
@@ -372,7 +394,9 @@ def test_what_a_grid_refuses(tmp_path, chosen, message):
 
 
 def test_set_on_a_grid_names_tasks_methods_and_workloads(tmp_path):
-    trials = expand.expand(grid(tmp_path), "smoke", overrides=["a.width=9", "pictures=6", "gan.init=he", "steps=4"], methods=["batch_size=1 + sgd"])
+    trials = expand.expand(
+        grid(tmp_path), "smoke", overrides=["a.width=9", "pictures=6", "gan.init=he", "steps=4"], methods=["batch_size=1 + sgd"]
+    )
     assert [(t.label, t.spec.options["steps"]) for t in trials] == [
         ("sgd + batch_size=1 [steps=4,width=9]", 4), ("sgd + batch_size=1 [steps=4]", 4), ("sgd + batch_size=1 [init=he,steps=4]", 4),
     ]  # fmt: skip
@@ -421,7 +445,9 @@ def test_a_name_and_a_place_do_not_decide_what_a_trial_is(tmp_path):
 
 
 def test_the_largest_grid_that_is_planned(tiny, monkeypatch):
-    tiny.file.write_text(tiny.file.read_text().replace("[tiers.smoke]", "[axes]\nwidth = [2, 3, 4]\n[tiers.smoke]", 1).replace("width = 4, ", ""))
+    tiny.file.write_text(
+        tiny.file.read_text().replace("[tiers.smoke]", "[axes]\nwidth = [2, 3, 4]\n[tiers.smoke]", 1).replace("width = 4, ", "")
+    )
     monkeypatch.setattr(expand, "_MOST", 8)
     assert len(tiny.trials(seeds=[0, 1])) == 8  # identity has no width
     monkeypatch.setattr(expand, "_MOST", 7)

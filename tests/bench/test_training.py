@@ -228,7 +228,9 @@ def raising(value, error, **given):
     return Raises(**given)
 
 
-@pytest.mark.parametrize("error", [RuntimeError("all elements of input should be between 0 and 1"), torch.linalg.LinAlgError("not converged")])
+@pytest.mark.parametrize(
+    "error", [RuntimeError("all elements of input should be between 0 and 1"), torch.linalg.LinAlgError("not converged")]
+)
 def test_what_is_raised_over_weights_that_are_not_finite_is_a_divergence(tmp_path, error):
     run = training(tmp_path, raising(math.nan, error))
     with pytest.raises(Diverged, match="a weight of net is not finite at update 3"):

@@ -133,7 +133,9 @@ def test_told_the_answers_nothing_is_missing():
 def test_scores_of_the_input_itself():
     task = opened(data="photo_grey")
     scores = task.score(Same(), lambda done, total: None)
-    by_hand = torch.cat([((b.observed * 255).round() - (b.target * 255).round()).abs().div(255).mean((1, 2, 3)) for b in task._test.batches])
+    by_hand = torch.cat(
+        [((b.observed * 255).round() - (b.target * 255).round()).abs().div(255).mean((1, 2, 3)) for b in task._test.batches]
+    )
     assert scores.values["l1"] == pytest.approx(by_hand.mean().item(), rel=1e-5)
     assert scores.per_image["l1"][1] == pytest.approx(by_hand.tolist(), rel=1e-5)
     assert scores.values[SETS[0]] > 0

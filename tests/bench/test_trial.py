@@ -67,7 +67,14 @@ def made(plugin, name, loss="1.0", restore="return batch.observed"):
 # -- what a finished trial leaves
 def test_a_trained_trial(ran):
     bench, (_, record), _ = ran
-    assert (record.label, record.outcome, record.reason, record.seed, record.tier, record.suite) == ("unet", "finished", "", 0, "smoke", "tiny")
+    assert (record.label, record.outcome, record.reason, record.seed, record.tier, record.suite) == (
+        "unet",
+        "finished",
+        "",
+        0,
+        "smoke",
+        "tiny",
+    )
     assert list(record.final) == ["psnr", "ssim"]
     assert (record.params["steps"], record.params["width"], record.params["optimizer"]) == ("4", "4", "adam[lr=0.03]")
     assert components.check_method(parse(record.spec)).options["width"] == 4

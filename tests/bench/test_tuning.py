@@ -196,7 +196,9 @@ def test_sobol_points_are_spread_evenly_over_the_logarithm():
 
 def test_families_share_the_unit_points():
     points = [tuning.quasirandom(Space(rules=["sgd"], ranges={"lr": ends}), 8, 0, []) for ends in ((1e-4, 1.0), (1e-6, 1e2))]
-    shares = [[math.log(p["lr"] / low) / math.log(high / low) for p in some] for some, (low, high) in zip(points, ((1e-4, 1.0), (1e-6, 1e2)))]
+    shares = [
+        [math.log(p["lr"] / low) / math.log(high / low) for p in some] for some, (low, high) in zip(points, ((1e-4, 1.0), (1e-6, 1e2)))
+    ]
     assert shares[0] == pytest.approx(shares[1], abs=1e-3)
 
 
@@ -311,7 +313,9 @@ def failing(bad):
     """What `_guessed` says, but for the trials that fail."""
 
     def run(trials):
-        return [dataclasses.replace(_guessed(t), outcome="failed", reason="OutOfMemory: too big") if bad(t) else _guessed(t) for t in trials]
+        return [
+            dataclasses.replace(_guessed(t), outcome="failed", reason="OutOfMemory: too big") if bad(t) else _guessed(t) for t in trials
+        ]
 
     return run
 
@@ -399,9 +403,17 @@ def test_a_row_tells_its_present_cost(grid):
     ("extra", "chosen", "message"),
     [
         ("", {"seeds": [1001]}, "seed 1001 would both tune and judge"),
-        ('[tiers.smoke.tuning]\nspaces.a = { rules = ["sgd"], ranges = { lr = [1, 2] } }', {}, "none holds 'nag', the optimizer of the row 'nag'"),
+        (
+            '[tiers.smoke.tuning]\nspaces.a = { rules = ["sgd"], ranges = { lr = [1, 2] } }',
+            {},
+            "none holds 'nag', the optimizer of the row 'nag'",
+        ),
         ('[tiers.smoke.tuning]\nspaces.a = { rules = ["sgdd"], ranges = { lr = [1, 2] } }', {}, "unknown optimizer 'sgdd'; known: "),
-        ('[tiers.smoke.tuning]\nspaces.a = { rules = ["sgd", "nag", "adam"], ranges = { rate = [1, 2] } }', {}, "unknown option 'rate'; known: lr"),
+        (
+            '[tiers.smoke.tuning]\nspaces.a = { rules = ["sgd", "nag", "adam"], ranges = { rate = [1, 2] } }',
+            {},
+            "unknown option 'rate'; known: lr",
+        ),
         ('[tiers.smoke.tuning]\noption = "steps"', {}, "'steps' is no hyper-parameter that holds a part"),
         ('[tiers.smoke.tuning]\nrule = "fixed"\nfixed = { sgd = { lr = 1 } }', {}, "no options for 'nag'"),
         ('[tiers.smoke.sensitivity]\nrules = ["sgdd"]', {}, "unknown optimizer 'sgdd'"),
@@ -417,7 +429,9 @@ def test_refused(grid, extra, chosen, message):
 
 # -- sensitivity
 def test_sensitivity_is_a_grid_beside_the_rows(grid):
-    rates = grid(rule="oneshot", extra='[tiers.smoke.sensitivity]\nrules = ["sgd"]\nworkloads = ["two"]\nlow = 1e-1\nhigh = 1\nseeds = [0, 1]')
+    rates = grid(
+        rule="oneshot", extra='[tiers.smoke.sensitivity]\nrules = ["sgd"]\nworkloads = ["two"]\nlow = 1e-1\nhigh = 1\nseeds = [0, 1]'
+    )
     rows = rates.rows()
     trials = tuning.sensitivity_trials(rows, rates.level.sensitivity)
     assert [(t.workload, t.label, t.role, t.tried, t.seed) for t in trials] == [

@@ -51,7 +51,9 @@ def report(tmp_path_factory):
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("YOLO_", "PYTEST", "OMP_"))}
     environment |= {"HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
     root = Path(__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", _CHILD, str(private)], cwd=root, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", _CHILD, str(private)], cwd=root, env=environment, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     assert not done.stderr
     return json.loads(done.stdout) | {"left": [str(p) for folder in (private, home) for p in folder.rglob("*")]}

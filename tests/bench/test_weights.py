@@ -66,7 +66,9 @@ def test_safetensors(places, known):
 
 
 def test_absent(places):
-    with pytest.raises(Unavailable, match=rf"alexnet-owt-7be5be79\.pth not found.*https://download\.pytorch\.org/models/alexnet.*{places[0]}"):
+    with pytest.raises(
+        Unavailable, match=rf"alexnet-owt-7be5be79\.pth not found.*https://download\.pytorch\.org/models/alexnet.*{places[0]}"
+    ):
         weights.resolve("alexnet")
     assert [row.path for row in weights.inventory()] == [None] * len(weights.manifest())
 

@@ -131,7 +131,10 @@ def test_sigterm_to_every_process(words, alone, tmp_path):
         with contextlib.suppress(psutil.NoSuchProcess):
             one.send_signal(signal.SIGTERM)
     code, said, complaints = finish(process)
-    assert (code, [line for line in complaints.splitlines() if not re.match(r"\[\d{4}-.* task_manager\.cc", line)]) == (130, [])  # Ray's farewell
+    assert (code, [line for line in complaints.splitlines() if not re.match(r"\[\d{4}-.* task_manager\.cc", line)]) == (
+        130,
+        [],
+    )  # Ray's farewell
     assert "stopped; everything is saved: give the same command again to go on" in said
     assert list(tmp_path.glob("stopped/shared/trials/*/checkpoint.safetensors"))
     assert "failed" not in {outcome for _, outcome, *_ in results(tmp_path / "stopped")[0].values()}

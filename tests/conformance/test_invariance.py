@@ -184,7 +184,9 @@ def test_two_copies_of_a_frame_are_refused_alike(tmp_path, listing):
     said = []
     for turn in (lambda: None, listing):
         turn()
-        with pytest.raises(UsageError, match=r"/A/GroundTruth1_1_1\.png and .*/B/GroundTruth1_1_1\.png stand for the same picture") as caught:
+        with pytest.raises(
+            UsageError, match=r"/A/GroundTruth1_1_1\.png and .*/B/GroundTruth1_1_1\.png stand for the same picture"
+        ) as caught:
             files_of(registry.make("dataset", "kohler"), tmp_path)
         said.append(str(caught.value))
     assert said[0] == said[1]

@@ -70,7 +70,9 @@ def oracles() -> tuple[Oracle, ...]:
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in KINDS for name in registry.names(kind)])
 def test_every_part_is_held_beside_a_value_that_its_code_did_not_make(kind, name):
     found = [oracle for oracle in oracles() if oracle.kind == kind and name in oracle.names]
-    assert found, f'write a test of the {kind} {name} against a closed form or another implementation, under @pytest.mark.oracle("{kind}", "{name}")'
+    assert found, (
+        f'write a test of the {kind} {name} against a closed form or another implementation, under @pytest.mark.oracle("{kind}", "{name}")'
+    )
 
 
 @pytest.mark.parametrize("oracle", oracles(), ids=lambda oracle: oracle.where)

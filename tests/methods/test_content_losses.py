@@ -77,7 +77,9 @@ def test_missing_weights_are_said_to_be_missing(monkeypatch, tmp_path):
         registry.make("content", "perceptual")
 
 
-@pytest.mark.parametrize("spec", ["perceptual[net=random_vgg19,layer=99]", "perceptual[net=squeezenet,normalize=true]", "perceptual[net=resnet]"])
+@pytest.mark.parametrize(
+    "spec", ["perceptual[net=random_vgg19,layer=99]", "perceptual[net=squeezenet,normalize=true]", "perceptual[net=resnet]"]
+)
 def test_bad_options_are_refused(spec):
     with pytest.raises(UsageError, match="perceptual"):
         registry.make("content", spec)

@@ -168,7 +168,14 @@ def test_groups_have_rates_of_their_own(name):
 
 @pytest.mark.parametrize(
     "spec",
-    ["adam_notes[lr=-1.0]", "lion[betas=(0.9,1.0)]", "nag_notes[momentum=1.0]", "amsgrad[eps=-1e-8]", "adabound[gamma=0.0]", "swats[rtol=-1.0]"],
+    [
+        "adam_notes[lr=-1.0]",
+        "lion[betas=(0.9,1.0)]",
+        "nag_notes[momentum=1.0]",
+        "amsgrad[eps=-1e-8]",
+        "adabound[gamma=0.0]",
+        "swats[rtol=-1.0]",
+    ],
 )
 def test_options_out_of_range_are_refused(spec):
     with pytest.raises(UsageError, match=r"must be|above 0"):

@@ -189,7 +189,10 @@ RULES = {
     "adamw[weight_decay=0.1]": lambda g, w, s, t, a: a * 0.1 * w + _adam(g, w, s, t, a),
     "lion[weight_decay=0.1]": lambda g, w, s, t, a: _lion(g, w, s, t, a, decay=0.1),
 }
-RULES |= {f"{name}[weight_decay=0.1]": _decay(RULES[name], 0.1) for name in ("sgdm_ema", "nag_notes", "adam_notes", "adagrad", "amsbound", "radam")}
+RULES |= {
+    f"{name}[weight_decay=0.1]": _decay(RULES[name], 0.1)
+    for name in ("sgdm_ema", "nag_notes", "adam_notes", "adagrad", "amsbound", "radam")
+}
 
 
 def _at(spec, rate):
@@ -283,7 +286,9 @@ def test_1_2_first_step_of_uncorrected_adam():
 def test_1_2_maximum_inside_the_recursion_is_never_smaller():
     torch.manual_seed(0)
     w = [nn.Parameter(torch.zeros(50, dtype=F64)) for _ in range(2)]
-    inside, outside = (registry.make("optimizer", name)([p]) for name, p in zip(("amsgrad_notes[betas=(0.9,0.9)]", "amsgrad[betas=(0.9,0.9)]"), w))
+    inside, outside = (
+        registry.make("optimizer", name)([p]) for name, p in zip(("amsgrad_notes[betas=(0.9,0.9)]", "amsgrad[betas=(0.9,0.9)]"), w)
+    )
     for _ in range(100):
         w[0].grad = w[1].grad = torch.randn(50, dtype=F64)
         inside.step()

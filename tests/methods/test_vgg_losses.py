@@ -8,7 +8,9 @@ from bench import registry
 
 
 @pytest.mark.oracle("content", "vgg22", "vgg54")
-@pytest.mark.parametrize(("name", "last"), [("vgg22", 8), ("vgg54", 35)])  # the ReLU after the second convolution of block 2, the fourth of 5
+@pytest.mark.parametrize(
+    ("name", "last"), [("vgg22", 8), ("vgg54", 35)]
+)  # the ReLU after the second convolution of block 2, the fourth of 5
 def test_the_mean_squared_distance_of_features_over_12_75(name, last, monkeypatch):
     network = vgg.make_layers(vgg.cfgs["E"])
     state = {f"features.{key}": value for key, value in network.state_dict().items()}

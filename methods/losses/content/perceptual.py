@@ -28,7 +28,9 @@ class Perceptual:
     net: Literal["vgg19", "vgg16", "squeezenet", "random_vgg19"] = param(
         "vgg19", "the frozen network whose features are compared; random_vgg19 (He) is a control, no published number stands beside it"
     )
-    layer: int = param(-1, "index of the last layer; -1: conv3_3 before its ReLU (vgg19), block3_conv3 after it (vgg16), fire3 (squeezenet)")
+    layer: int = param(
+        -1, "index of the last layer; -1: conv3_3 before its ReLU (vgg19), block3_conv3 after it (vgg16), fire3 (squeezenet)"
+    )
     normalize: bool = param(False, "subtract ImageNet's mean and divide by its deviation (the VGGs only); DeblurGAN's code does not")
     seed: int = param(0, "of the weights of random_vgg19")
     _features: nn.Module = dataclasses.field(init=False, repr=False, compare=False)

@@ -34,7 +34,9 @@ def test_ssim_pads_with_zeros_after_windowing(slices):
     x, y = (ct.from_hu(image) for image in slices)
     ours = registry.make("metric", "ssim_hu")(y, x).tolist()
     for i in range(2):
-        a, b = (np.pad((image[i, 0].double().clamp(-160, 240).numpy() + 160) / 400, 10) for image in slices)  # 5 for each edge's window, 5 to spare
+        a, b = (
+            np.pad((image[i, 0].double().clamp(-160, 240).numpy() + 160) / 400, 10) for image in slices
+        )  # 5 for each edge's window, 5 to spare
         _, maps = structural_similarity(a, b, data_range=1, gaussian_weights=True, use_sample_covariance=False, full=True)
         assert ours[i] == pytest.approx(maps[10:-10, 10:-10].mean(), abs=2e-5)
 

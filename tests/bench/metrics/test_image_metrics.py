@@ -59,14 +59,18 @@ def test_contract(spec):
     assert torch.isfinite(scores).all()
     one_by_one = torch.cat([part(y[i : i + 1], x[i : i + 1]) for i in range(3)])
     torch.testing.assert_close(scores, one_by_one, rtol=0, atol=1e-12)
-    torch.testing.assert_close(part(x, x), torch.full((3,), PERFECT.get(spec.partition("[")[0], 1.0), dtype=torch.float64), rtol=0, atol=1e-7)
+    torch.testing.assert_close(
+        part(x, x), torch.full((3,), PERFECT.get(spec.partition("[")[0], 1.0), dtype=torch.float64), rtol=0, atol=1e-7
+    )
     noisier = part((x + 3 * (y - x)).clamp(0, 1), x)
     assert ((noisier < scores) == part.higher_is_better).all()
     assert part.card().hash == metric(spec).card().hash
 
 
 @pytest.mark.parametrize("spec", ALL)
-@pytest.mark.parametrize(("a", "b"), [((1, 3, 180, 180), (1, 3, 180, 181)), ((3, 180, 180), (3, 180, 180)), ((1, 2, 180, 180), (1, 2, 180, 180))])
+@pytest.mark.parametrize(
+    ("a", "b"), [((1, 3, 180, 180), (1, 3, 180, 181)), ((3, 180, 180), (3, 180, 180)), ((1, 2, 180, 180), (1, 2, 180, 180))]
+)
 def test_wrong_shapes(spec, a, b):
     with pytest.raises(UsageError, match="N x C x H x W"):
         metric(spec)(torch.zeros(a), torch.zeros(b))
@@ -246,7 +250,9 @@ def test_daala_in_numpy():
             ma, mb = (sum(t * m[p, q] for p, q, t in inside) for m in (a, b))
             aa, bb, ab = (sum(t * m[p, q] * n[p, q] for p, q, t in inside) for m, n in ((a, a), (b, b), (a, b)))
             c1, c2 = 255**2 * 1e-4 * w**2, 255**2 * 9e-4 * w**2
-            total += w * (2 * ma * mb + c1) * (c2 + 2 * (ab * w - ma * mb)) / ((ma**2 + mb**2 + c1) * (aa * w - ma**2 + bb * w - mb**2 + c2))
+            total += (
+                w * (2 * ma * mb + c1) * (c2 + 2 * (ab * w - ma * mb)) / ((ma**2 + mb**2 + c1) * (aa * w - ma**2 + bb * w - mb**2 + c2))
+            )
             weight += w
     assert metric("ssim_daala")(y, x).item() == pytest.approx(total / weight, abs=1e-12)
 

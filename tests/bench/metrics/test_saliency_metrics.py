@@ -30,7 +30,9 @@ def scene(n=3, height=32, width=48, seed=0):
     rng = torch.Generator().manual_seed(seed)
 
     def smooth():
-        return torch.nn.functional.interpolate(torch.rand(n, 1, 5, 6, generator=rng).double(), size=(height, width), mode="bicubic").clamp(0, 1)
+        return torch.nn.functional.interpolate(torch.rand(n, 1, 5, 6, generator=rng).double(), size=(height, width), mode="bicubic").clamp(
+            0, 1
+        )
 
     def fixations(density):
         marks = torch.zeros(n, height * width, dtype=torch.float64)
@@ -176,7 +178,9 @@ def test_auc_judd_of_a_constant_map_depends_on_the_ties():
     _, truth = scene(height=96, width=128)
     constant = torch.ones_like(truth["fixations"])
     s = torch.zeros(96 * 128)
-    assert score("auc_judd[ties=together]", constant, truth)[0].item() == pytest.approx(judd(s.numpy(), truth["fixations"][0].flatten().numpy() > 0))
+    assert score("auc_judd[ties=together]", constant, truth)[0].item() == pytest.approx(
+        judd(s.numpy(), truth["fixations"][0].flatten().numpy() > 0)
+    )
     chance = [score(f"auc_judd[seed={seed}]", constant, truth).mean().item() for seed in range(10)]
     assert np.mean(chance) == pytest.approx(0.5, abs=0.05)
 
@@ -213,7 +217,9 @@ def test_the_centre_scores_chance_among_fixations_in_the_centre():
     y, x = torch.meshgrid(torch.linspace(-1, 1, 48), torch.linspace(-1, 1, 64), indexing="ij")
     centre = torch.exp(-4 * (y**2 + x**2))[None, None]
     rng = torch.Generator().manual_seed(0)
-    looks = [torch.zeros(48 * 64).index_fill(0, torch.multinomial(centre.flatten(), n, generator=rng), 1).view_as(centre) for n in (60, 600)]
+    looks = [
+        torch.zeros(48 * 64).index_fill(0, torch.multinomial(centre.flatten(), n, generator=rng), 1).view_as(centre) for n in (60, 600)
+    ]
     truth = {"fixations": looks[0], "others": looks[1]}
     assert score("auc_borji", centre, truth).item() > 0.7
     assert score("shuffled_auc", centre, truth).item() == pytest.approx(0.5, abs=0.06)

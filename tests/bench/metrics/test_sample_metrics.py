@@ -118,7 +118,9 @@ def test_kernel_distance_agrees_with_torch_fidelity():
     from torch_fidelity.metric_kid import kernel_mmd
 
     a, b = normal(120, 24), normal(120, 24, 1, shift=0.4)
-    theirs = kernel_mmd(a.numpy(), b.numpy(), kid_kernel="poly", kid_kernel_poly_degree=3, kid_kernel_poly_gamma=None, kid_kernel_poly_coef0=1)
+    theirs = kernel_mmd(
+        a.numpy(), b.numpy(), kid_kernel="poly", kid_kernel_poly_degree=3, kid_kernel_poly_gamma=None, kid_kernel_poly_coef0=1
+    )
     assert float(polynomial_mmd(a, b)) == pytest.approx(theirs, rel=1e-10)
 
 
@@ -430,7 +432,11 @@ def test_bad_samples(spec):
     broken = fake.clone()
     broken[3, 0] = float("nan")
     assert all(math.isnan(v) for v in made(broken, real).values())
-    for wrong, match in (((fake, broken), "not finite"), ((fake[:, :1], real), "of one kind"), ((fake[:1], real), "samples of either kind")):
+    for wrong, match in (
+        ((fake, broken), "not finite"),
+        ((fake[:, :1], real), "of one kind"),
+        ((fake[:1], real), "samples of either kind"),
+    ):
         with pytest.raises(UsageError, match=match):
             made(*wrong)
 
