@@ -1,7 +1,8 @@
 """Trials on many processes and machines, by Ray. Only `--workers` and `--ray` import it.
 
-A trial is one Ray task. Ray starts it again where its process or node dies; the lock and the record of its run directory turn that into exactly once,
-and its checkpoint there, or the copy of it in a depot, lets it go on where it was. The store is written by the runner alone.
+A trial is one Ray task. Ray starts it again where its process or node dies; the lock and the record of its run directory turn that into
+exactly once, and its checkpoint there, or the copy of it in a depot, lets it go on where it was. The store is written by the runner
+alone.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """Settings for the rows of a suite, all on one budget, and the grids that show how much the settings matter.
 
-Four rules. `oneshot` takes the parts' defaults, `fixed` those of the suite file. `quasirandom` is AlgoPerf's (Dahl et al. 2023, Sec. 4.4): a study
-draws k points of a family's search space from a scrambled Sobol sequence, the same unit points for every family, trains them under a seed
-of its own and keeps the best on validation; the row gets the settings of the median study, so a lucky one counts for no more than it is likely.
-`optuna` lets a tree-structured Parzen estimator (Bergstra et al. 2011) choose each point after the last, on the same budget.
+Four rules. `oneshot` takes the parts' defaults, `fixed` those of the suite file. `quasirandom` is AlgoPerf's (Dahl et al. 2023, Sec.
+4.4): a study draws k points of a family's search space from a scrambled Sobol sequence, the same unit points for every family, trains
+them under a seed of its own and keeps the best on validation; the row gets the settings of the median study, so a lucky one counts for no
+more than it is likely. `optuna` lets a tree-structured Parzen estimator (Bergstra et al. 2011) choose each point after the last, on the
+same budget.
 
-These trials are ordinary ones: identified, recorded, resumed, never run twice. They never see the test split and are no rows of a table; their
-cost stands on the row that they served.
+These trials are ordinary ones: identified, recorded, resumed, never run twice. They never see the test split and are no rows of a table;
+their cost stands on the row that they served.
 """
 
 from __future__ import annotations

@@ -1,18 +1,19 @@
 """A batch that does not fit into memory, in micro-batches that do: their gradients are summed up, and an update stays an update.
 
-What counts as an update. The method's loop makes k turns at one `t`, each on a micro-batch from the stream; the harness sees one update with the
-mean of their logs. So `steps`, schedules, evaluations, checkpoints and the steps of curves are those of the whole batch, images seen too, and no
-checkpoint falls between two turns. Every optimiser steps at each k-th call, along the mean of the gradients of these calls.
+What counts as an update. The method's loop makes k turns at one `t`, each on a micro-batch from the stream; the harness sees one update
+with the mean of their logs. So `steps`, schedules, evaluations, checkpoints and the steps of curves are those of the whole batch, images
+seen too, and no checkpoint falls between two turns. Every optimiser steps at each k-th call, along the mean of the gradients of these
+calls.
 
-What stays the same. For a loss that is a mean over examples this is the gradient of the whole batch, but for rounding. Whatever sees more than
-one example at a time (batch norm, minibatch discrimination, moments that are matched, a relativistic average) sees a micro-batch.
+What stays the same. For a loss that is a mean over examples this is the gradient of the whole batch, but for rounding. Whatever sees more
+than one example at a time (batch norm, minibatch discrimination, moments that are matched, a relativistic average) sees a micro-batch.
 
-Two players. Each optimiser accumulates for itself: one that is called `n_critic` times a turn is called k `n_critic` times an update, and still
-steps `n_critic` times, on as many examples as ever. But those steps are spread over the turns: the generator's gradient is a mean of k parts, each
-against the critic of its turn, of which the last alone comes after all of the critic's steps.
+Two players. Each optimiser accumulates for itself: one that is called `n_critic` times a turn is called k `n_critic` times an update, and
+still steps `n_critic` times, on as many examples as ever. But those steps are spread over the turns: the generator's gradient is a mean
+of k parts, each against the critic of its turn, of which the last alone comes after all of the critic's steps.
 
-What else a loop does in a turn it does k times an update. Clipping and projecting weights again changes nothing; a running average that a method
-keeps by itself (batch norm's, `historical_averaging_gan`'s) moves k times.
+What else a loop does in a turn it does k times an update. Clipping and projecting weights again changes nothing; a running average that a
+method keeps by itself (batch norm's, `historical_averaging_gan`'s) moves k times.
 """
 
 from __future__ import annotations

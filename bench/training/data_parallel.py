@@ -1,11 +1,13 @@
 """One trial on several devices: each rank trains the same networks on its share of every batch, and all step along the mean of their gradients.
 
-This is what torch's DistributedDataParallel computes, attached to the optimisers instead of the networks, so that a method's loop, its gradient
-penalties and its frozen critics need not know. For a loss that is a mean over examples the gradient is that of the whole batch, but for rounding;
-whatever sees more than one example at a time (batch norm, minibatch discrimination) sees a share, and of running averages the leader's are kept.
+This is what torch's DistributedDataParallel computes, attached to the optimisers instead of the networks, so that a method's loop, its
+gradient penalties and its frozen critics need not know. For a loss that is a mean over examples the gradient is that of the whole batch,
+but for rounding; whatever sees more than one example at a time (batch norm, minibatch discrimination) sees a share, and of running
+averages the leader's are kept.
 
-The leader, rank 0, is the trial: it validates, saves and records. The others follow: they take its state before the first update, and its word after
-each whether there is another. Ray Train brings the ranks together and starts them again where one dies (`bench.scheduling.ray_engine`).
+The leader, rank 0, is the trial: it validates, saves and records. The others follow: they take its state before the first update, and its
+word after each whether there is another. Ray Train brings the ranks together and starts them again where one dies
+(`bench.scheduling.ray_engine`).
 """
 
 from __future__ import annotations

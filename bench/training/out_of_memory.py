@@ -39,8 +39,9 @@ def evaluation_memory_guard() -> Iterator[None]:
 def retry_with_smaller_batch(train: Callable[[int, Path], T], batch: int, folder: Path, on_oom: OnOOM) -> T:
     """What `train` returns, given the size of its micro-batches and a folder for its checkpoints.
 
-    It is given the whole batch first and, each time that memory runs out, the largest part of it that is at most half of the last; each part has a
-    folder of its own, so that a trial that is resumed goes on with the smallest. How much memory there is may depend on what else runs there.
+    It is given the whole batch first and, each time that memory runs out, the largest part of it that is at most half of the last; each
+    part has a folder of its own, so that a trial that is resumed goes on with the smallest. How much memory there is may depend on what
+    else runs there.
 
     Raises:
         torch.OutOfMemoryError: not even one example fits, or `on_oom` is "fail".

@@ -41,7 +41,8 @@ def with_other_code(job):
 def test_a_node_with_other_code_or_data_is_refused(tiny, job, monkeypatch):
     ray_worker._check_same_environment(job, tiny.settings)
     monkeypatch.setattr(ray_worker, "identify", lambda *args: with_other_code(job))
-    said = rf"node \S+ would compute something else: code\.method is 0{{16}} there, {job.identities[0].training['code.method']} here: give it the same"
+    code = job.identities[0].training["code.method"]
+    said = rf"node \S+ would compute something else: code\.method is 0{{16}} there, {code} here: give it the same"
     with pytest.raises(UsageError, match=said):
         ray_worker._check_same_environment(job, tiny.settings)
 
@@ -61,7 +62,7 @@ def test_a_node_that_does_not_see_the_output_folder_is_refused(tiny, job, tmp_pa
 
 @pytest.fixture
 def ray(monkeypatch):
-    """The part of Ray that is used, in this process: a task is done when somebody waits for it. `results` is what the tasks return in turn."""
+    """The part of Ray that is used, in this process: a task is done when it is waited for, and returns the next of `results`."""
     fake, results = types.ModuleType("ray"), []
 
     class Remote:

@@ -1,4 +1,4 @@
-"""What else goes wrong overnight, caused for real: full disks, NaN, damaged checkpoints, stores that stall or are locked, runners side by side."""
+"""What else goes wrong overnight, caused for real: full disks, NaN, damaged checkpoints, locked stores, runners side by side."""
 
 import contextlib
 import functools
@@ -413,7 +413,7 @@ def stalled():
 @pytest.mark.fault(
     "tracking server: stalls",
     cause="a socket accepts and never answers",
-    expected="work goes on after ten seconds, and the server is left alone for ten times as long; the report comes from the run directories",
+    expected="work goes on after ten seconds, the server is left alone for ten times as long, the report comes from the run directories",
 )
 def test_a_server_that_never_answers(tiny, stalled, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")

@@ -18,8 +18,8 @@ from bench.store.sqlite import file_of, url_of
 from bench.text import path_of
 
 NAMES = [
-    "plain", "q?1", "q?2", "q", "a#b", "50%20x", "50%", "%3F", "a b", "a@b:c", "é日 ü", "a&b=c", "[bold]x", "it's \"x\"", "back\\slash", "a;b",
-    "a?mode=memory&cache=shared", ":memory:", "x::y", "~", "*", "$HOME", "-", "a\u00a0b", "file:", "100%25?#é[b] c",
+    "plain", "q?1", "q?2", "q", "a#b", "50%20x", "50%", "%3F", "a b", "a@b:c", "é日 ü", "a&b=c", "[bold]x", "it's \"x\"", "back\\slash",
+    "a;b", "a?mode=memory&cache=shared", ":memory:", "x::y", "~", "*", "$HOME", "-", "a\u00a0b", "file:", "100%25?#é[b] c",
 ]  # fmt: skip
 
 
@@ -103,8 +103,9 @@ def test_a_database_by_its_path(tmp_path, database, monkeypatch):
 @pytest.mark.parametrize(
     ("url", "file"),
     [
-        ("sqlite:////a/b.db", Path("/a/b.db")), ("sqlite:////a/b.db?timeout=5", Path("/a/b.db")), ("sqlite+pysqlite:////a/b.db", Path("/a/b.db")),
-        ("sqlite:///b.db", Path.cwd() / "b.db"), ("sqlite:///file:/a/b.db?uri=true", Path("/a/b.db")), ("sqlite://", None),
+        ("sqlite:////a/b.db", Path("/a/b.db")), ("sqlite:////a/b.db?timeout=5", Path("/a/b.db")), 
+        ("sqlite+pysqlite:////a/b.db", Path("/a/b.db")), ("sqlite:///b.db", Path.cwd() / "b.db"),
+        ("sqlite:///file:/a/b.db?uri=true", Path("/a/b.db")), ("sqlite://", None),
         ("sqlite:///:memory:", None), ("http://a/b.db", None), ("postgresql://u:p@h/b.db", None), ("mlruns", None), ("", None),
     ],
 )  # fmt: skip

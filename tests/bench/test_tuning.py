@@ -22,7 +22,7 @@ from bench.suites.schema import Space
 from bench.training.loop import Interrupted
 from bench.training.progress import Progress
 
-# x starts at 8 and descends x^2/2: one step of plain descent at rate r leaves 8 (1 - r), so 1 is the best rate and 2 or more never gets anywhere
+# x starts at 8 and descends x^2/2: one step of plain descent at rate r leaves 8 (1 - r): 1 is the best rate, 2 or more gets nowhere
 TASK = '''"""A parabola. Validation and test differ by a constant."""
 import dataclasses
 from typing import ClassVar
@@ -223,7 +223,7 @@ def test_every_row_gets_the_same_trials_under_seeds_of_their_own(grid):
 
 
 def test_the_median_study_chooses(grid):
-    """Of each study the best final validation loss; of the studies the one in the middle. Descent from 8 at rate r ends at 8 (1 - scale r)^3."""
+    """Of each study the best final validation loss, of the studies the median. Descent from 8 at rate r ends at 8 (1 - scale r)^3."""
     rates = grid(trials=4, studies=3)
     tuned = rates.guess_tune()
     for scale, workload in ((1, "one"), (3, "two")):
