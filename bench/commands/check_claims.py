@@ -147,7 +147,8 @@ def _record(c: Claim, checked: Checked, code: str) -> ClaimCheck:
     plain = dataclasses.asdict(dataclasses.replace(checked, figure=[])) | {"figure": FIGURE.dump_python(checked.figure, mode="json")}
     one = checked.cases[0][1:] if len(checked.cases) == 1 else ()
     return ClaimCheck(
-        id=id_of(facts), suite=CLAIMS, claim=c.id, tier=c.cost, facts=facts, outcome="skipped" if checked.verdict == "not checked" else "finished",
+        id=id_of(facts), suite=CLAIMS, claim=c.id, tier=c.cost, facts=facts,
+        outcome="skipped" if checked.verdict == "not checked" else "finished",
         reason=checked.reason, params=params | {"cases": "; ".join(cases)}, checked=plain, tags={"verdict": checked.verdict},
         summary=dict(zip(("predicted", "measured"), one)), costs={"seconds": checked.seconds}, environment=environment("cpu"),
         attempt=uuid.uuid4().hex, ended=time.time(),

@@ -60,7 +60,8 @@ class RunOptions:
             raise UsageError("--ranks and --checkpoints exclude each other: ranks share an --out on storage that all nodes see")
         return Settings(
             out=self.out, device=resolve_device(self.device), data_root=data_root_of(self.data_root), deterministic=self.deterministic,
-            max_seconds=_positive("--max-seconds", self.max_seconds), threads=self.threads, plugins=tuple(p.resolve() for p in self.plugins),
+            max_seconds=_positive("--max-seconds", self.max_seconds), threads=self.threads,
+            plugins=tuple(p.resolve() for p in self.plugins),
             on_oom=_one_of("--on-oom", self.on_oom, OnOOM), ranks=self.ranks, strict_environment=self.strict_environment,
             keep_weights=_one_of("--keep-weights", self.keep_weights, KeepWeights),
             checkpoints=None if self.checkpoints is None else checkpoint_mirror.normalise_url(self.checkpoints),

@@ -17,7 +17,7 @@ _EVERY = 15.0  # seconds between plain lines of one trial
 
 
 class SuiteDisplay:
-    """Shows the suite and every running trial, one or `several` at once: updates, images/s, losses, time left, evaluation. A context manager."""
+    """A context manager that shows the suite and every running trial: updates, images/s, losses, time left, evaluation."""
 
     def __init__(self, console: Console, total: int, headline: Sequence[str], several: bool = False) -> None:
         self.console, self.total, self.headline, self.several = console, total, headline, several

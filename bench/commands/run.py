@@ -42,7 +42,10 @@ _MANY = 10_000  # trials that are run without asking
 
 
 def run_suite(options: RunOptions) -> int:
-    """Train and score what is not on record yet, then render the report. Returns the exit code: 1 where a trial failed, 130 where the user stopped.
+    """Train and judge what is not on record yet, then render the report.
+
+    Returns:
+        The exit code: 1 where a trial failed, 130 where the user stopped.
 
     Raises:
         UsageError: bad input; nothing was run.

@@ -43,6 +43,7 @@ class DetectionEvaluation:
         return self._make_scenes()
 
     def cards(self) -> dict[str, Card]:
+        """Column -> what is measured."""
         return self.metric.cards()
 
     def score(self, method: Method, progress: Callable[[int], None]) -> Scores:

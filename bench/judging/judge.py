@@ -34,7 +34,7 @@ def weights_file(folder: RunDir, name: str) -> Path:
 
 
 def what_weights_lack(folder: RunDir, training: Training) -> str:
-    """Why a training cannot be judged: its weights are not there, or not to the bit; empty where they are. A method that trains nothing needs none."""
+    """Why a training cannot be judged: its weights are not there, or not to the bit; empty where it can."""
     kept = [name for name in training.weights if weights_file(folder, name).is_file()]
     if training.weights and LAST not in kept:
         return "its weights were not kept"

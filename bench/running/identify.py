@@ -1,4 +1,4 @@
-"""What decides the weights of a trial, and what decides the scores of given weights, by name. Versions and machine decide neither: see `environment`."""
+"""What decides the weights of a trial and the scores of given weights, by name. Versions and machine do not: see `environment`."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def training_facts(trial: Trial, settings: Settings) -> dict[str, str]:
 
 
 def judging_facts(trial: Trial, settings: Settings, training: dict[str, str]) -> dict[str, str]:
-    """The training, test data, metrics with their cards and code, the code that judges. Of a trial that serves a row, which validation alone judges, little."""
+    """The training, test data, metrics with their cards and code, the code that judges; for a trial that is only validated, the training."""
     facts: dict[str, Any] = {"training": identity.id_of(training)}
     if trial.role != "row":
         return _texts(facts)

@@ -74,7 +74,7 @@ def mirror_of(job: Job, settings: Settings) -> CheckpointMirror:
 
 
 def run(job: Job, settings: Settings, progress: Progress, stopped: Callable[[], bool]) -> list[TrialRecord]:
-    """Train and judge what is not there yet, resuming a training where an earlier attempt was interrupted, and write the records into its run directory.
+    """Train and judge what is not there yet, resuming an interrupted training; write the records into the run directory.
 
     Args:
         job: the job.
@@ -227,8 +227,8 @@ def new_training(job: Job, settings: Settings) -> Training:
 def new_judgement(trial: Trial, identity: Identity, training: Training, task: Task, settings: Settings) -> Judgement:
     """The record of a judgement before anything happened."""
     return Judgement(
-        id=identity.trial_id, suite=trial.suite, training=training.id, weights=dict(training.weights), task=str(trial.task), label=trial.label,
-        workload=trial.workload, test=trial.test, role=trial.role, tried=dict(trial.tried), plan=trial.plan, costs=dict(trial.costs),
+        id=identity.trial_id, suite=trial.suite, training=training.id, weights=dict(training.weights), task=str(trial.task),
+        label=trial.label, workload=trial.workload, test=trial.test, role=trial.role, tried=dict(trial.tried), plan=trial.plan, costs=dict(trial.costs),
         facts=identity.judging, cards={column: card.to_json() for column, card in {**task.cards(), **costs.cards(task)}.items()},
         environment=environment(str(settings.device)), attempt=uuid.uuid4().hex,
     )  # fmt: skip

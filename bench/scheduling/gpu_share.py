@@ -1,4 +1,4 @@
-"""How much of a GPU a trial takes where several share one: its first updates and a validation run on a whole one, and their memory is read."""
+"""How much of a GPU a trial takes where several share one: the memory of its first updates and a validation on a whole one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CONTEXT = 600.0  # MiB that CUDA itself takes in every process
 
 
 def measure(trial: Trial, settings: Settings) -> float:
-    """The share of a trial, of GPUs like the one of this process; all of it where its first updates fail, which the trial itself will tell."""
+    """The share of a trial, of GPUs like the one of this process; 1 where its first updates fail: the trial itself will report why."""
     with contextlib.suppress(Exception), tempfile.TemporaryDirectory(prefix="ganbench-") as scratch:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(settings.device)

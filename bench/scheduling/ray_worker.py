@@ -1,4 +1,4 @@
-"""A trial in a process of Ray, alone or as one of several ranks, and what it tells the runner: the other end of `bench.scheduling.ray_engine`."""
+"""A trial in a process of Ray, alone or as one of several ranks, and its messages to the runner (`bench.scheduling.ray_engine`)."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def work(job: Job, settings: Settings, actor: Any) -> list[TrialRecord] | bytes 
         _check_same_environment(job, settings)
         if progress.stopped():
             return Interrupted()
-        with _scratch_output(settings) as own, _saved_by_sigterm(progress):
+        with _scratch_output(settings) as own, _stop_on_sigterm(progress):
             records = running.run(job, own, progress, progress.stopped)
             progress.tell()
             return records if own is settings else running.folder_of(job, own).pack()
@@ -133,7 +133,7 @@ def measure(job: Job, settings: Settings) -> float:
 
 @contextlib.contextmanager
 def _scratch_output(settings: Settings) -> Iterator[Settings]:
-    """Where copies of checkpoints lie where every node finds them, a trial needs no disk but that of its node, and that only for a while."""
+    """The settings with a temporary output folder, where checkpoints are mirrored; else as they are."""
     if settings.checkpoints is None:
         yield settings
         return
@@ -142,8 +142,8 @@ def _scratch_output(settings: Settings) -> Iterator[Settings]:
 
 
 @contextlib.contextmanager
-def _saved_by_sigterm(progress: RemoteProgress) -> Iterator[None]:
-    """A scheduler sends it to every process: the trial saves and stops. Ray's own answer to it would make it one that failed."""
+def _stop_on_sigterm(progress: RemoteProgress) -> Iterator[None]:
+    """On SIGTERM, which a scheduler sends to every process, the trial saves and stops; Ray's own handler would make it fail."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -198,9 +198,7 @@ def _rank(config: dict[str, Any]) -> None:
     made = running.folder_of(job, settings).attempt() not in (None, *job.replaces)
     result = work(job, settings, actor)
     if isinstance(result, list) and not made and (failed := [record for record in result if record.outcome == "failed"]):
-        raise RuntimeError(
-            failed[0].reason
-        )  # the others wait in the middle of an update: they end with this process, and the next ones find the record
+        raise RuntimeError(failed[0].reason)  # ends the ranks that wait in the middle of an update; the next ones find the record
     ray.get(actor.end.remote(job.index, result))
     data_parallel.stop_followers(settings.device)
 

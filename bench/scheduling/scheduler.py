@@ -1,4 +1,4 @@
-"""Runs the trials that are missing, each once, and puts them on record. Here, one after another; on many processes: `bench.scheduling.ray_engine`."""
+"""Runs the trials that are missing, each once, and puts them on record; one after another, or by `bench.scheduling.ray_engine`."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def _rename(trials: Sequence[Trial], identities: Sequence[Identity], known: Know
 
 
 def _drop_leftovers(job: Job, settings: Settings, fresh: bool) -> None:
-    """Drop what a new attempt must not go on from: copies that a runner which was killed did not come to delete; all, where it is to be fresh."""
+    """Delete what a new attempt must not go on from: copies that a killed runner left; where it is to be fresh, checkpoints too."""
     folder = running.folder_of(job, settings)
     attempt = folder.attempt()
     if fresh or attempt in job.replaces:

@@ -13,9 +13,10 @@ from typing import Any
 from bench.errors import UsageError
 from bench.store import sqlite
 from bench.store.record import TrialRecord, join
+from bench.store.record_files import HEAD, read_judgement, read_run
 from bench.store.records import renamed
 from bench.store.run_dir import RunDir, RunDirs
-from bench.store.stored import HEAD, Training, read_judgement, read_run
+from bench.store.stored import Training
 from bench.text import first_line
 
 
@@ -46,7 +47,7 @@ class Artifacts:
             UsageError: the files cannot be read.
         """
         judged = f"judgements/{trial_id}"
-        with self._loss_told(run), tempfile.TemporaryDirectory() as own:
+        with self._report_loss(run), tempfile.TemporaryDirectory() as own:
             folder = self._local(run, Path(own), "record", [HEAD, "curves.parquet"])
             training = read_run(folder / "record")
             if not isinstance(training, Training):
@@ -61,12 +62,12 @@ class Artifacts:
 
     def claim(self, run: Any) -> Any:
         """The record of a run that is no training. Raises UsageError where it cannot be read."""
-        with self._loss_told(run), tempfile.TemporaryDirectory() as own:
+        with self._report_loss(run), tempfile.TemporaryDirectory() as own:
             return read_run(self._local(run, Path(own), "record", [HEAD]) / "record")
 
     def bring(self, run: Any, folder: RunDir) -> None:
         """Put the records of a run, weights and all, into its run directory. Raises UsageError where they cannot be read."""
-        with self._loss_told(run), tempfile.TemporaryDirectory() as own:
+        with self._report_loss(run), tempfile.TemporaryDirectory() as own:
             if (home := self.folder(run)) is None:
                 for part in ("record", "judgements"):
                     with contextlib.suppress(Exception):  # a run may have no judgement
@@ -84,7 +85,7 @@ class Artifacts:
         return Path(self._client.download_artifacts(run_id, f"record/{name}", str(scratch)))
 
     def folder(self, run: Any) -> Path | None:
-        """The artifacts of a run, where they lie on this machine: beside the database, wherever that was moved or is seen from, else as written."""
+        """The artifacts of a run, where they lie on this machine: beside the database, else where MLflow says; None where elsewhere."""
         uri = run.info.artifact_uri
         beside = sqlite.artifacts_of(self._home, self._suite, run.info.run_id) if self._home else None
         return sqlite.folder_of(sqlite.home_of(uri, beside) if beside else uri)
@@ -109,18 +110,19 @@ class Artifacts:
         return scratch
 
     @contextlib.contextmanager
-    def _loss_told(self, run: Any) -> Iterator[None]:
-        """Any failure of what happens in here as one line that says what to do."""
+    def _report_loss(self, run: Any) -> Iterator[None]:
+        """Turn any failure in here into one line that says what to do."""
         try:
             yield
         except Exception as error:
             lost = f"the artifacts of run {run.info.run_id} ({run.data.tags.get('title', run.data.tags.get('claim'))}) cannot be read"
-            raise UsageError(f"{lost}: {first_line(error)}; {self._mend(run.data.tags)}") from error
+            raise UsageError(f"{lost}: {first_line(error)}; {self._remedy(run.data.tags)}") from error
 
-    def _mend(self, tags: Mapping[str, str]) -> str:
+    def _remedy(self, tags: Mapping[str, str]) -> str:
         """What to do about a run whose artifacts are lost."""
         folder = RunDirs(self._suite, self._out).of(tags["run_id"])
         with contextlib.suppress(UsageError):
             if folder.attempt() == tags.get("attempt") and folder.read():
-                return f"its run directory is whole: `runner.py rebuild --out {shlex.quote(str(self._out))}` makes the database there anew from it"
+                command = f"runner.py rebuild --out {shlex.quote(str(self._out))}"
+                return f"its run directory is whole: `{command}` makes the database there anew from it"
         return "its run directory does not hold it either: run it again with --fresh"

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError
-from bench.store.mlflow_store import Store, judgements_of, store_uri
+from bench.store.mlflow_connection import store_uri
+from bench.store.mlflow_runs import judgements_of
+from bench.store.mlflow_store import Store
 from bench.store.record import TrialRecord
 from bench.text import first_line
 

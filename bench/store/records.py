@@ -29,7 +29,7 @@ class Records:
         raise NotImplementedError
 
     def read(self, trial_ids: Iterable[str], scratch: Path | None = None) -> list[TrialRecord]:
-        """The records of these trials, in their order; those that are not judged are left out. A `scratch` folder brings the galleries along."""
+        """The records of these trials, in their order, of those that are judged. With a `scratch` folder for them galleries come along."""
         raise NotImplementedError
 
     def rename(self, trial_id: str, about: Mapping[str, str]) -> None:
@@ -37,7 +37,7 @@ class Records:
         raise NotImplementedError
 
     def leaderboard_records(self, tier: str | None, scratch: Path, asked: Sequence[TrialRecord] = ()) -> list[TrialRecord]:
-        """What belongs into the tables: each of one protocol (task, data, cards, tier), for every label the trials that differ in the seed alone.
+        """The rows of the tables: each table of one protocol (task, data, cards, tier), each row of trials that differ in the seed alone.
 
         Args:
             tier: only of this tier.
@@ -75,7 +75,8 @@ def names_of(trial: Trial | Judgement) -> dict[str, str]:
     """What a suite says of a trial that does not decide its result: the tags that a later run of the suite may change."""
     tuning = {k: v for k, v in trial.costs.items() if k.startswith("tuning_")}
     return {
-        "label": trial.label, "workload": trial.workload, "test": trial.test, "plan": trial.plan, "tuning": json.dumps(tuning) if tuning else "",
+        "label": trial.label, "workload": trial.workload, "test": trial.test, "plan": trial.plan,
+        "tuning": json.dumps(tuning) if tuning else "",
     }  # fmt: skip
 
 
@@ -112,7 +113,8 @@ def tags_of_judgement(training: Training, judgement: Judgement) -> dict[str, str
     facts = {**training.facts, **judgement.facts}
     ended = training if training.outcome != "finished" else judgement
     return names_of(judgement) | {
-        "trial_id": judgement.id, "training_id": training.id, "task": judgement.task, "role": judgement.role, "tried": json.dumps(judgement.tried),
+        "trial_id": judgement.id, "training_id": training.id, "task": judgement.task, "role": judgement.role,
+        "tried": json.dumps(judgement.tried),
         "row": identity.row_of(facts), "protocol": identity.protocol_of(facts), "outcome": ended.outcome, "reason": ended.reason[:_LONGEST],
         "judged": judgement.attempt, "judged_weights": json.dumps(judgement.weights, sort_keys=True), "ended": str(judgement.ended),
     }  # fmt: skip

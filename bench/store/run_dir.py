@@ -1,4 +1,4 @@
-"""The folder of a run, OUT/SUITE/trials/ID: checkpoints while it trains, its record and its judgements afterwards. One process at a time works in it."""
+"""The folder of a run, OUT/SUITE/trials/ID: checkpoints while it trains, then its record and judgements. One process works in it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from typing_extensions import override
+
 from bench.errors import UsageError
 from bench.store.record import TrialRecord, join
+from bench.store.record_files import read_head, read_judgement, read_run, write, write_head
 from bench.store.records import Records, renamed, tags_of_judgement, tags_of_run
-from bench.store.stored import ClaimCheck, Judgement, Run, Stored, Training, read_head, read_judgement, read_run, write, write_head
+from bench.store.stored import ClaimCheck, Judgement, Run, Stored, Training
 from bench.text import one_line
 
 _LOCK, _RECORD, _JUDGEMENTS = "lock", "record", "judgements"
-_NAMED = 10.0  # seconds that a new name waits for whoever works on a trial
+_RENAME_PATIENCE = 10.0  # seconds that a new name waits for whoever works on a trial
 
 
 class Locked(Exception):
@@ -42,7 +45,10 @@ class RunDir:
 
     @contextlib.contextmanager
     def lock(self, wait: float = 0.0) -> Iterator[None]:
-        """Keep other processes out, waiting so many seconds for one that is in; the system frees the folder when this one dies, however it dies.
+        """Keep other processes out; the system frees the folder when this process dies, however it dies.
+
+        Args:
+            wait: seconds to wait for a process that is in it.
 
         Raises:
             Locked: another process is in it.
@@ -79,7 +85,7 @@ class RunDir:
         Raises:
             UsageError: it is damaged, or of another version.
         """
-        with self._damage_told(self.results):
+        with self._report_damage(self.results):
             return read_run(self.results, frames=frames)
 
     def read_training(self) -> Training:
@@ -91,7 +97,7 @@ class RunDir:
 
     def read_judgement(self, trial_id: str, *, frames: bool = True) -> Judgement:
         """One judgement. Raises like `read`."""
-        with self._damage_told(self.judged(trial_id)):
+        with self._report_damage(self.judged(trial_id)):
             return read_judgement(self.judged(trial_id), frames=frames)
 
     def read_trial(self, trial_id: str) -> TrialRecord:
@@ -100,13 +106,12 @@ class RunDir:
         return join(self.read_training(), self.read_judgement(trial_id), gallery if gallery.is_dir() else None)
 
     @contextlib.contextmanager
-    def _damage_told(self, folder: Path) -> Iterator[None]:
+    def _report_damage(self, folder: Path) -> Iterator[None]:
         try:
             yield
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise UsageError(
-                f"the record in {folder} is damaged ({one_line(str(error))}): it does not count; run it again, with --fresh where it is on record"
-            ) from error
+            damage = f"the record in {folder} is damaged ({one_line(str(error))})"
+            raise UsageError(f"{damage}: it does not count; run it again, with --fresh where it is on record") from error
 
     # -- what is put here
     def close(self, run: Run) -> None:
@@ -132,7 +137,7 @@ class RunDir:
         self._delete_all_but(_LOCK, _RECORD, _JUDGEMENTS)
 
     def clear(self) -> None:
-        """Forget what came of the run, and its checkpoints; judgements stay, of which `close` keeps those that hold."""
+        """Delete the record of the run and its checkpoints. Judgements stay; `close` keeps those of the same weights."""
         self._delete_all_but(_LOCK, _JUDGEMENTS)
 
     def _delete_all_but(self, *names: str) -> None:
@@ -158,14 +163,13 @@ class RunDir:
             self.adopt(Path(folder), replaces)
 
     def adopt(self, source: Path, replaces: Collection[str] = ()) -> None:
-        """Copy the records of a folder laid out like this one: the run's and its judgements, each where there is none here or one of `replaces`.
+        """Copy the records of a folder laid out like this one: each where there is none here, or an attempt in `replaces`.
 
         Raises:
             UsageError: the disk is full or the folder cannot be written.
         """
-        names = [
-            name for name in (_RECORD, *(f"{_JUDGEMENTS}/{f.name}" for f in source.glob(f"{_JUDGEMENTS}/*"))) if (source / name).is_dir()
-        ]
+        judgements = [f"{_JUDGEMENTS}/{folder.name}" for folder in source.glob(f"{_JUDGEMENTS}/*")]
+        names = [name for name in (_RECORD, *judgements) if (source / name).is_dir()]
         try:
             for name in names:
                 if (here := _attempt(self.path / name)) is None or here in replaces:
@@ -199,21 +203,26 @@ class RunDirs(Records):
         """Run id -> the attempts of its records (id -> attempt), oldest run first, of every run with a whole record."""
         return {folder.path.name: folder.attempts() for folder, _ in self._runs()}
 
-    def runs(self) -> dict[str, dict[str, str]]:  # noqa: D102
+    @override
+    def runs(self) -> dict[str, dict[str, str]]:
         return {run.id: tags_of_run(run) for _, run in self._runs()}
 
-    def trials(self) -> dict[str, dict[str, str]]:  # noqa: D102
+    @override
+    def trials(self) -> dict[str, dict[str, str]]:
         found = [(run, judgement) for folder, run in self._runs() if isinstance(run, Training) for judgement in self._judgements(folder)]
         found = sorted(found, key=lambda pair: (pair[1].ended, pair[1].id))
         return {judgement.id: tags_of_run(run) | tags_of_judgement(run, judgement) for run, judgement in found}
 
-    def read(self, trial_ids: Iterable[str], scratch: Path | None = None) -> list[TrialRecord]:  # noqa: D102
+    @override
+    def read(self, trial_ids: Iterable[str], scratch: Path | None = None) -> list[TrialRecord]:
         where = {file.name: RunDir(file.parents[1]) for file in self.folder.glob(f"*/{_JUDGEMENTS}/*") if _attempt(file)}
         return [where[i].read_trial(i) for i in trial_ids if i in where and where[i].attempt()]
 
-    def rename(self, trial_id: str, about: Mapping[str, str]) -> None:  # noqa: D102
+    @override
+    def rename(self, trial_id: str, about: Mapping[str, str]) -> None:
         for file in self.folder.glob(f"*/{_JUDGEMENTS}/{trial_id}"):
-            with contextlib.suppress(Locked, OSError, ValueError), RunDir(file.parents[1]).lock(_NAMED):  # it may be begun afresh meanwhile
+            folder = RunDir(file.parents[1])  # which may be begun afresh meanwhile
+            with contextlib.suppress(Locked, OSError, ValueError), folder.lock(_RENAME_PATIENCE):
                 write_head(renamed(read_judgement(file, frames=False), about), file)
 
     def older(self) -> int:

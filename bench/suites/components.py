@@ -44,7 +44,7 @@ def parts_of(hp: Any) -> list[tuple[str, str]]:
 def unfolded(parts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     """The parts (kind, spec), each followed by those that its own options name, defaults included, at any depth, but none twice.
 
-    An option names a part if it is called after a kind (`detection[detector=yolo]`) or holds one of the kind that has it (`warmup[then=cosine]`).
+    An option names a component if it is called after a kind (`detection[detector=yolo]`) or holds one of its own kind (`warmup[then=cosine]`).
     """
     waiting, seen = list(parts), set[tuple[str, str]]()  # a part may name itself
     while waiting:

@@ -27,7 +27,7 @@ def expand(
     Args:
         suite: the suite.
         tier: one of the tiers it defines.
-        methods: specs to run instead of the suite's own; where it has axes or workloads, which rows to run: `adam`, `wgan_gp + l1`, `digits/adam`.
+        methods: specs instead of the suite's own; where it has axes or workloads, which rows: `adam`, `wgan_gp + l1`, `digits/adam`.
         seeds: for every method, instead of the tier's own, of which those that have nothing to train get the first alone.
         overrides: `key=value` for every task and method that has the key, or `method.key=value` or `workload.key=value` for those.
 

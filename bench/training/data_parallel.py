@@ -1,4 +1,4 @@
-"""One trial on several devices: each rank trains the same networks on its share of every batch, and all step along the mean of their gradients.
+"""One trial on several devices: each rank trains the same networks on its share of every batch, along the mean of their gradients.
 
 This is what torch's DistributedDataParallel computes, attached to the optimisers instead of the networks, so that a method's loop, its
 gradient penalties and its frozen critics need not know. For a loss that is a mean over examples the gradient is that of the whole batch,
@@ -6,7 +6,7 @@ but for rounding; whatever sees more than one example at a time (batch norm, min
 averages the leader's are kept.
 
 The leader, rank 0, is the trial: it validates, saves and records. The others follow: they take its state before the first update, and its
-word after each whether there is another. Ray Train brings the ranks together and starts them again where one dies
+message after each whether there is another. Ray Train brings the ranks together and starts them again where one dies
 (`bench.scheduling.ray_engine`).
 """
 

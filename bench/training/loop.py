@@ -48,10 +48,8 @@ class Plan:
     higher_is_better: bool  # of the first validation score
     max_seconds: float = math.inf
     checkpoint_seconds: float = 30.0
-    kept: Callable[[Path], None] = lambda path: None  # told of every checkpoint that is written
-    directions: Mapping[str, bool] = dataclasses.field(
-        default_factory=dict
-    )  # column -> whether higher is better, of the scores after the first
+    keep_checkpoint: Callable[[Path], None] = lambda path: None  # called with every checkpoint that is written
+    directions: Mapping[str, bool] = dataclasses.field(default_factory=dict)  # column -> higher is better, after the first score
 
 
 class Training:
@@ -102,7 +100,7 @@ class Training:
         self.save()
 
     def _updates(self) -> Generator[Logs, None, None]:
-        """What the method's `train` yields, held to its contract. Under a cap an update that does not come is waited for no longer than that.
+        """What the method's `train` yields, held to its contract; under a cap no update is waited for longer than that.
 
         Raises:
             Diverged: it raises after its weights stopped being finite.
@@ -113,7 +111,7 @@ class Training:
         updates = iter(self.method.train(self.stream))
         while True:
             before = self.method.t
-            with self._nan_is_no_failure(), time_limit(limit, f"{who} gave no update within --max-seconds and a minute more"):
+            with self._report_divergence(), time_limit(limit, f"{who} gave no update within --max-seconds and a minute more"):
                 logs = next(updates, None)
             if logs is None:
                 break
@@ -126,8 +124,8 @@ class Training:
             raise RuntimeError(f"{who} ended at update {self.method.t} of {self.steps}")
 
     @contextlib.contextmanager
-    def _nan_is_no_failure(self) -> Iterator[None]:
-        """What a routine raises because it is given weights that are not finite is a divergence.
+    def _report_divergence(self) -> Iterator[None]:
+        """Turn what a routine raises because weights are not finite into a divergence.
 
         Raises:
             Diverged: that happened.
@@ -164,7 +162,7 @@ class Training:
         """Put the method into its best state on validation.
 
         Raises:
-            CorruptCheckpoint: the file is not, or not of that update: a run that was killed then went on in another way, as none does on the CPU without a cap.
+            CorruptCheckpoint: the file is damaged, or of another update: a killed run then went on in another way.
         """
         tree = checkpoint.load(self.plan.folder / _BEST, self.stream.task.device)
         if tree["t"] != self.best_step():
@@ -205,7 +203,7 @@ class Training:
         self.progress.update(self.method.t, self.images / max(self.spent, 1e-9), values)
 
     def _diverged(self, otherwise: str) -> Diverged:
-        """At the first update since the last point that logged a value which is not finite; where all are, what is not is called `otherwise`."""
+        """The error of the first update since the last point that logged a value which is not finite; where all are, of `otherwise`."""
         first = self.method.t - len(self.pending) + 1
         bad = ((step, key) for step, logs in enumerate(self.pending, first) for key, value in logs.items() if not value.isfinite())
         return Diverged(*next(bad, (self.method.t, otherwise)))
@@ -227,7 +225,7 @@ class Training:
 
     def _keep(self, name: str, tree: dict[str, Any]) -> None:
         checkpoint.save(path := self.plan.folder / name, tree)
-        self.plan.kept(path)
+        self.plan.keep_checkpoint(path)
 
     def _record(self, values: dict[str, float]) -> None:
         self.points += [(key, self.method.t, self.images, self.spent, value) for key, value in values.items()]

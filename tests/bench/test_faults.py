@@ -151,7 +151,7 @@ def weights(bench, record):
 def runs(out, name="tiny", uri=None):
     """Training -> the states of its runs in the store."""
     found = {}
-    for run in Store(name, out, uri)._search(""):
+    for run in Store(name, out, uri).queries.search(""):
         found.setdefault(run.data.tags["run_id"], []).append(run.info.status)
     return found
 
@@ -442,7 +442,7 @@ def test_a_store_that_stalls_is_asked_seldom(tiny, monkeypatch):
     lost = Ledger("tiny", tiny.out, None, lambda line: None)
     monkeypatch.setattr(ledger, "Store", stall)
     lost._query(stall)
-    assert lost._again == 20.0 + 200.0
+    assert lost._next_try == 20.0 + 200.0
     clock[0] = 219.0
     assert lost._query(stall) is None
     assert clock[0] == 219.0

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from bench.store.record import join
-from bench.store.stored import CURVES, PER_IMAGE, Judgement, Training, read_judgement, read_run, strict, write
+from bench.store.record_files import read_judgement, read_run, write
+from bench.store.stored import CURVES, PER_IMAGE, Judgement, Training, strict
 
 
 def training(**changes):

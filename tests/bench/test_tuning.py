@@ -16,7 +16,8 @@ from bench.scheduling import scheduler, tuning
 from bench.spec import parse
 from bench.store import validation
 from bench.store.record import TrialRecord
-from bench.store.stored import CURVES, write
+from bench.store.record_files import write
+from bench.store.stored import CURVES
 from bench.suites import read
 from bench.suites.schema import Space
 from bench.training.loop import Interrupted
