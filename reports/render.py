@@ -16,7 +16,7 @@ from reports.leaderboard import leaderboard
 from reports.published import PublishedTable
 from reports.suite_summary import SuiteSummary, summarise
 from reports.table import Leaderboard
-from reports.trials import group_by_table, split_workload
+from reports.trials import group_by_table
 
 if TYPE_CHECKING:
     from bench.suites.schema import Suite
@@ -89,10 +89,9 @@ def tables_of(records: Sequence[TrialRecord], *, sort: str | Mapping[str, str]) 
     groups = group_by_table([record for record in records if record.role == "row"])
     names = [] if isinstance(sort, str) else list(sort)
     tables = []
-    for (workload, _), group in groups.items():
-        suite_table, test_set = split_workload(workload, names)
-        tables.append(leaderboard(group, sort=sort if isinstance(sort, str) else _column_of(suite_table, sort)))
-        tables[-1].test_set = test_set
+    for group in groups.values():
+        tables.append(leaderboard(group, sort=sort if isinstance(sort, str) else _column_of(group[0].base_workload, sort)))
+        tables[-1].test_set = group[0].test
     tables.sort(key=lambda t: names.index(t.suite_table) if t.suite_table in names else len(names))
     known = sorted({c.key for t in tables for c in t.columns})
     if isinstance(sort, str) and known and sort not in known:

@@ -50,18 +50,3 @@ def rows_of(table: Leaderboard, trials: Trials, role: str = "row") -> list[Trial
     if mine or role == "row" or not table.test_set:
         return mine
     return [r for (workload, _), group in trials.items() if workload == table.suite_table for r in group if r.role == role]
-
-
-def split_workload(workload: str, suite_tables: Sequence[str]) -> tuple[str, str]:
-    """(table of the suite, test set) that the workload of a record names: "digits/set5" and, where the suite has one table, "set5".
-
-    Args:
-        workload: of a record. One that the suite does not know is a table of its own, without a test set.
-        suite_tables: the names of the suite's tables; [""] where it has one.
-    """
-    if workload in suite_tables:
-        return workload, ""
-    if list(suite_tables) == [""]:
-        return "", workload
-    table, _, test_set = workload.partition("/")
-    return (table, test_set) if test_set and table in suite_tables else (workload, "")

@@ -74,8 +74,8 @@ sys.exit(runner.main(sys.argv[1:]))
 """
 
 UNDAUNTED = """
-from bench import worker
-worker.RETRIES = 1000  # a trial may lose its process as often as that
+from bench.scheduling import ray_worker
+ray_worker.RETRIES = 1000  # a trial may lose its process as often as that
 """
 
 
@@ -94,7 +94,7 @@ def finish(process):
 def results(out, name="shared"):
     """(Method, seed) -> what must be the same wherever it ran; and how many closed runs the store has of each."""
     found, store = {}, Store(name, out)
-    for record in store.read(store.done()):
+    for record in store.read(store.trials()):
         weights = out / name / "trials" / record.training_id / "record" / "last.safetensors"
         found[record.label, record.seed] = (
             record.trial_id,

@@ -307,7 +307,7 @@ def test_a_failed_trial_is_exit_code_1_and_the_others_go_on(tiny_suite, out, cap
     assert "failed: RuntimeError: on purpose" in text
     assert "finished  psnr" in text
     assert runner.main(words) == 1
-    assert "[1/2] fails, seed 0: re-run, it failed before" in capsys.readouterr().out
+    assert "[1/2] fails, seed 0: judges again: it failed before" in capsys.readouterr().out
 
 
 def test_list(capsys):

@@ -167,15 +167,12 @@ def _find_side(name: str, rows: Sequence[TrialRecord], suite: str | None, out: P
 
 def _ranking_column(sides: Sequence[Side]) -> str:
     """The column that ranks their suite, where that is one of those that ship; empty otherwise."""
-    from reports.trials import split_workload
-
     record = sides[0].records[0]
     try:
         columns = {table.name: table.sort for table in read.load_suite(record.suite).tables}
     except UsageError:
         return ""
-    suite_table, _ = split_workload(record.workload, list(columns))
-    return columns.get(suite_table, "")
+    return columns.get(record.base_workload, "")
 
 
 # -- what is printed

@@ -65,6 +65,8 @@ def run_suite(options: RunOptions) -> int:
     _agree(total := tuning.count(rows, level), options.yes)
     _check(suite, tier, rows, settings)
     ledger = Ledger(suite.name, options.out, options.tracking_uri, console.print)
+    if older := ledger.older():
+        console.print(older)
     console.print(f"{suite.title}\n{total} trials, tier {tier}, {settings.device}")
     headline = [column for table in suite.tables for column in table.headline or [table.sort]]
     again = "--fresh begins afresh again: leave it out to keep what has ended" if options.fresh else "give the same command again to go on"
@@ -168,7 +170,7 @@ def _report(
         records = _in_order(records, suite) + kept.tuning_records(records)
         known = {table.name: table for table in suite.tables}
         own = {r.workload: known[r.base_workload] for r in records if r.base_workload in known}
-        tables = render.tables_of(records, sort={workload: table.sort for workload, table in own.items()})
+        tables = render.tables_of(records, sort={table.name: table.sort for table in suite.tables})
         render.render(tables, records, folder, title=suite.title, published=_published(suite), suite=suite, latex=latex)
         shown = [*overview.overviews(tables, records), *tables]
         for table in shown:

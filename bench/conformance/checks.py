@@ -21,6 +21,7 @@ from bench.errors import UsageError
 from bench.evaluation import evaluation_mode
 from bench.method import Method
 from bench.spec import Spec, parse
+from bench.store import checkpoint
 from bench.stream import Stream, mix
 from bench.suites.components import check_method
 from bench.task import Task
@@ -155,6 +156,24 @@ def check_evaluation_neutral(name: str) -> None:
     )
 
 
+def check_weights(name: str) -> None:
+    """Built anew and given what is kept of a training, it does what the trained one does: judging needs no more than that."""
+    method, again = make(name), make(name)
+    with tempfile.TemporaryDirectory() as folder:
+        train(method, Path(folder))
+        checkpoint.save(Path(folder) / "weights", method.weights())
+        again.load_state(checkpoint.load(Path(folder) / "weights"))
+    assert list(_leaves(_use(method))) == list(_leaves(_use(again))), f"{name}: judged from its weights it does something else"
+
+
+def _use(method: Any) -> Any:
+    """What the verb of its task makes, under random numbers that are always the same."""
+    with evaluation_mode(method):
+        if method.task.verb == "restore":
+            return method.restore(method.task.batch(2, torch.Generator().manual_seed(5)).without_target())
+        return method.sample(3) if method.task.verb == "sample" else dict(method.minimise().named_parameters())
+
+
 CHECKS: dict[str, Callable[[str], None]] = {
     "header": check_header,
     "hyper-parameters": check_hyper_parameters,
@@ -163,6 +182,7 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "resume at 1": lambda name: check_resume(name, 1),
     "resume at 3": lambda name: check_resume(name, 3),
     "evaluation-neutral": check_evaluation_neutral,
+    "weights": check_weights,
 }
 
 

@@ -72,7 +72,11 @@ class Planner:
         chosen = list(group) if reason is not None else missing
         index, trial, identity = chosen[0]
         before = self._facts(latest.get(place_of(tags_of_trial(trial)), ""))
-        why = _why_train(reason, identity, before) if reason is not None else _why_judge([t for _, t, _ in chosen], identity, before)
+        if reason is not None:
+            why = _why_train(reason, identity, before)
+        else:
+            ended = self.known.trials.get(identity.trial_id, {}).get("outcome", "")
+            why = _why_judge([t for _, t, _ in chosen], identity, before, ended)
         replaces = self._replaced(training_id, chosen, reason is not None)
         return Job(index, tuple(t for _, t, _ in chosen), tuple(i for _, _, i in chosen), replaces, why)
 
@@ -126,13 +130,14 @@ def _why_train(reason: str, identity: Identity, before: Facts | None) -> str:
     return f"trains again: {changes}" if changes else "trains again"
 
 
-def _why_judge(trials: Sequence[Trial], identity: Identity, before: Facts | None) -> str:
+def _why_judge(trials: Sequence[Trial], identity: Identity, before: Facts | None, ended: str) -> str:
     tests = ", ".join(trial.test for trial in trials if trial.test)
     on = f" on {tests}" if tests else ""
     if before is None:
         return f"judges its weights{on}"
     changes = describe_changes(before[1], identity.judging)
-    return f"judges again{on}: {changes or 'asked to, or it failed before'}"
+    again = {"failed": "it failed before", "skipped": "it can run now"}.get(ended, "its weights were trained again")
+    return f"judges again{on}: {changes or again}"
 
 
 def _can_run_now(trial: Trial, settings: Settings) -> bool:

@@ -79,6 +79,14 @@ class Ledger:
             return bool(self._query(lambda store: store.bring(run_id, folder)))
         return False
 
+    def older(self) -> str:
+        """A line about results of an earlier version, which are not read; empty where there are none."""
+        count = self.folders.older() or self._query(lambda store: store.older()) or 0
+        kept = "keep them with the version that made them, or give another --out"
+        return (
+            f"{count} results of an earlier version lie in {self.records.uri}: they are left alone and not shown; {kept}" if count else ""
+        )
+
     @property
     def records(self) -> Records:
         """Where to read: the store, or the run directories while it is away."""

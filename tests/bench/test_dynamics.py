@@ -280,7 +280,7 @@ def runs(tmp_path_factory, database):
     assert main([*words, "--set", "width=4", "metrics=('modes',)", "watched=1"]) == 0
     from bench.store.mlflow_store import Store
 
-    return out, {tags["label"]: trial for trial, tags in Store("toy2d", out).done().items()}
+    return out, {tags["label"]: trial for trial, tags in Store("toy2d", out).trials().items()}
 
 
 def test_diagnose(runs, capsys):

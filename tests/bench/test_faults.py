@@ -4,6 +4,7 @@ import contextlib
 import functools
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -12,11 +13,12 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from _jobs import make
-from _runners import Runners, finish, mounted, said, until
+from _runners import Runners, finish, mounted, newest, said, until
 from PIL import Image
 
 import runner
@@ -27,7 +29,7 @@ from bench.running.train import Attempt
 from bench.scheduling import scheduler
 from bench.store import checkpoint, ledger
 from bench.store.ledger import Ledger
-from bench.store.mlflow_store import Store
+from bench.store.mlflow_store import Store, judgements_of
 from bench.store.run_dir import RunDir
 from bench.training.loop import Interrupted, Training
 from bench.training.progress import Progress
@@ -390,6 +392,90 @@ def test_damaged_record(tiny, ran, damage):
     assert [record.training_id in line for line in told] == [True] * (damage == "scores")
     assert [label for label, _ in seen.jobs] == ["unet"]
     assert [r.final for r in records] == [r.final for r in ran[1]]
+
+
+# -- judging again
+GMSD = 'metrics=("psnr","ssim","gmsd")'
+
+
+@pytest.mark.fault(
+    "weights: one bit flipped",
+    cause="the kept weights of a training are changed before another metric is to judge them",
+    expected="the training is made again, to the same scores, and its record says so; the others do not notice",
+)
+def test_damaged_weights(tiny, ran):
+    tiny.run()
+    (file,) = tiny.out.glob("tiny/trials/*/record/last.safetensors")
+    flipped(file)
+    (fine, record), seen = tiny.run(overrides=[GMSD])
+    assert record.tags["restarted"] == "its weights were damaged, so it was trained again"
+    assert "restarted" not in fine.tags
+    assert [step for step, _ in seen.updates] == [1, 2, 3, 4]
+    assert record.final["psnr"] == ran[1][1].final["psnr"]
+
+
+@pytest.mark.fault(
+    "weights: deleted",
+    cause="the run directories are deleted; or the kept weights there and in the store",
+    expected="they are brought from the store and judged; or the training is made again, to the same scores, and says why",
+)
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_deleted_weights(tiny, ran, everywhere):
+    tiny.run(methods=["unet"])
+    if everywhere:
+        for file in tiny.out.rglob("last.safetensors"):
+            file.unlink()
+    else:
+        shutil.rmtree(tiny.out / "tiny" / "trials")
+    (record,), seen = tiny.run(methods=["unet"], overrides=[GMSD])
+    assert [why for _, why in seen.jobs] == (
+        ["trains again: its weights were not kept"] if everywhere else ["judges again: the metric gmsd is new"]
+    )
+    assert record.final["psnr"] == ran[1][1].final["psnr"]
+
+
+@pytest.mark.fault(
+    "store: the runner died before it heard of a judgement",
+    cause="a judgement lies in its run directory, the store holds the training alone",
+    expected="it enters the store, nothing is judged again",
+)
+def test_a_judgement_that_never_reached_the_store(tiny):
+    tiny.run(methods=["unet"])
+    (trial,) = tiny.trials(methods=["unet"], overrides=[GMSD])
+    made = make(trial, tiny.settings)
+    (record,), seen = tiny.run(methods=["unet"], overrides=[GMSD])
+    assert (seen.jobs, record.judged) == ([], made.judged)
+    (run,) = tiny.store._search("")
+    assert made.trial_id in judgements_of(run)
+
+
+@pytest.mark.fault(
+    "process: the runner is killed while it judges again",
+    cause="kill -9 at random moments of a run that has another metric for trainings on record",
+    expected="no training is made again; every judgement is there once, with the scores of a run left alone",
+)
+def test_killed_while_judging_again(start, tmp_path):
+    out, tally, rng = tmp_path / "killed", tmp_path / "tally", random.Random(7)
+    assert finish(start(out, TALLY=str(tally))) == 0
+    trained, hits = tally.read_text(), 0
+    alone = tmp_path / "alone"
+    shutil.copytree(out, alone)
+    assert finish(start(alone, "--set", GMSD, TALLY=str(tally))) == 0
+    while hits < 3:
+        before = newest(out, "judgements/*/*")
+        process = start(out, "--set", GMSD, TALLY=str(tally))
+        until(lambda: newest(out, "judgements/*/*") != before, process)  # noqa: B023 (it is called here)
+        time.sleep(rng.uniform(0, 0.2))
+        process.kill()
+        if finish(process) != -signal.SIGKILL:
+            break
+        hits += 1
+    assert hits
+    assert finish(start(out, "--set", GMSD, TALLY=str(tally))) == 0, said(out, "stderr")
+    assert tally.read_text() == trained
+    assert list(runs(out, "suite").values()) == [["FINISHED"]] * 4
+    one, other = (Store("suite", folder) for folder in (out, alone))
+    assert {r.trial_id: r.final for r in one.read(one.trials())} == {r.trial_id: r.final for r in other.read(other.trials())}
 
 
 # -- the store stalls, is locked, loses an answer

@@ -13,6 +13,7 @@ from rich.console import Console
 import runner
 from bench.commands.progress import SuiteDisplay
 from bench.errors import UsageError
+from bench.running.job import Job
 from bench.scheduling import tuning
 from bench.suites import components, expand, grid, read, schema
 
@@ -305,7 +306,7 @@ def test_a_label_is_no_markup_on_a_terminal(tiny):
     trial = dataclasses.replace(tiny.trials()[0], label="[/a] [red]unet[width=3]")
     shown = io.StringIO()
     with SuiteDisplay(Console(file=shown, force_terminal=True, width=200), 1, []) as display:
-        display.start(trial, 0, 1, "")
+        display.start(Job(0, (trial,), ()), 1)
     assert shown.getvalue().count("[/a] [red]unet[width=3]") > 1  # the line and the bar
 
 

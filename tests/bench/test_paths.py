@@ -52,7 +52,7 @@ def test_a_suite_in_such_a_folder(tmp_path, database, name, capsys):
     first, record = bench.store.read(bench.store.trials())
     run = bench.mlflow_run(record).info.run_id
     own = MlflowClient(store_uri(bench.out, None))  # as `mlflow ui` does
-    assert "trial/record.json" in {file.path for file in own.list_artifacts(run, "trial")}
+    assert "record/record.json" in {file.path for file in own.list_artifacts(run, "record")}
     assert runner.main(["report", "--suite", str(bench.file), *words, "--latex", str(tmp_path / f"{name} tex")]) == 0
     assert runner.main(["compare", run, first.trial_id, "--out", str(bench.out)]) == 0
     assert runner.main(["report", "--suite", str(bench.file), *words, "--tracking-uri", str(bench.out / "mlflow.db")]) == 0
@@ -123,7 +123,7 @@ def test_copies_of_checkpoints_lie_where_the_name_says(tmp_path, monkeypatch, na
     for given in (str(tmp_path / "copies" / name), f"./{name}"):
         kept = RemoteMirror(tmp_path / "trial", f"{checkpoint_mirror.normalise_url(given)}/tiny/0")
         kept.keep(tmp_path / "trial" / "checkpoint.safetensors")
-        assert kept.remarks() == {}
+        assert kept.notes() == {}
         assert (Path(given) / "tiny" / "0" / "checkpoint.safetensors").read_text() == "x"
         there = RemoteMirror(tmp_path / "there", kept.url)
         there.fetch()

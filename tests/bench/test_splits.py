@@ -235,7 +235,7 @@ def test_a_run_goes_on_without_the_small_picture_and_says_so(tiny, mixed, capsys
 def test_where_it_is_found_in_training_the_other_methods_go_on(tiny, mixed, monkeypatch, capsys):
     monkeypatch.setattr(_pictures, "_PRELOAD", 1)
     assert run(tiny, mixed, "--methods", "unet", "identity") in (0, 1)
-    records = {record.label: record for record in tiny.ledger.read(tiny.ledger.done())}
+    records = {record.label: record for record in tiny.ledger.read(tiny.ledger.trials())}
     assert records["identity"].outcome == "finished"
     assert records["unet"].outcome == "failed"
     assert "smaller than crop=32" in records["unet"].reason

@@ -73,7 +73,7 @@ def record(label="deblurgan", seed=0, outcome="finished", reason="", n=12, galle
         "spec": f'{label.split("<")[0] or "plugin"}[steps={600 if trained else 0},optimizer="adam[lr=1e-4,betas=(0.5,0.999)]"]',
         "trial_id": f"{seed:012x}",
         "params": {"steps": "600", "optimizer": "adam[lr=1e-4]"} if trained else {},
-        "parts": {"data": "photos", "code": "1f3a"},
+        "training_facts": {"data": "photos", "code": "1f3a"},
         "final": final if done else {},
         "best": {c: v + 0.1 for c, v in final.items()} if done and trained else {},
         "per_image": pd.DataFrame(rows if done else [], columns=list(PER_IMAGE)),

@@ -38,7 +38,7 @@ def written(make, tmp_path_factory):
             "reason": name,
             "tier": "quick",
             "params": {name: name},
-            "parts": {name: name},
+            "training_facts": {name: name},
             "tags": {name: name},
         }
         changes["environment"] = {"python": name, "torch": name, "device": name, "git": name, name: name}

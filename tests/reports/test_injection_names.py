@@ -18,7 +18,7 @@ NAMES = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=["psnr", {"": "psnr"}], ids=["workloads", "test sets"])
+@pytest.fixture(scope="module", params=[False, True], ids=["workloads", "test sets"])
 def written(request, make, tmp_path_factory):
     """File -> text of a report in which everything but the labels is hostile."""
     records = []
@@ -27,10 +27,19 @@ def written(request, make, tmp_path_factory):
             images = pd.DataFrame([("psnr", f"{name}{i}", 20.0 + i, name) for i in range(4)], columns=list(PER_IMAGE))
             spec = f"deblur[data=\"folder[path='{name}']\"]"
             records.append(
-                make(label, 0, workload=name, task=spec, suite=name, per_image=images, tags={"skipped_files": name, "oracle": name}),
+                make(
+                    label,
+                    0,
+                    workload=name,
+                    test=name * request.param,
+                    task=spec,
+                    suite=name,
+                    per_image=images,
+                    tags={"skipped_files": name, "oracle": name},
+                ),
             )
     folder = tmp_path_factory.mktemp("report")
-    render(tables_of(records, sort=request.param), records, folder, title=NAMES[0])
+    render(tables_of(records, sort={"": "psnr"} if request.param else "psnr"), records, folder, title=NAMES[0])
     return {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()}
 
 
