@@ -221,9 +221,8 @@ def test_without_a_store(tmp_path, capsys):
 def test_an_id_that_begins_several_is_refused(continued, ran, capsys):
     first, second = ran[1]
     twin = first.trial_id[:6] + "0" * 10
-    run = continued.store.client.create_run(
-        continued.store.queries.experiment, tags={"trial_id": twin, "suite": "tiny", "outcome": "finished"}
-    )
+    tags = {"run_id": "other", "suite": "tiny", "outcome": "finished", f"judgement.{twin}": "{}"}
+    run = continued.store.client.create_run(continued.store.queries.experiment, tags=tags)
     continued.store.client.set_terminated(run.info.run_id)
     assert main(_words(continued, first.trial_id[:6], second.trial_id)) == 2
     assert f"{first.trial_id[:6]} begins the ids of 2 trials" in capsys.readouterr().err

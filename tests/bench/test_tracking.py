@@ -271,7 +271,7 @@ def test_the_environment_names_the_store(tmp_path, database, monkeypatch):
     store = Store("tiny", tmp_path / "out")
     assert store.uri.endswith("elsewhere.db")
     assert not (tmp_path / "out" / "mlflow.db").exists()
-    assert Store("tiny", tmp_path / "out", f"sqlite:///{tmp_path}/elsewhere.db").experiment == store.queries.experiment
+    assert Store("tiny", tmp_path / "out", f"sqlite:///{tmp_path}/elsewhere.db").queries.experiment == store.queries.experiment
 
 
 def test_a_named_run_is_read_and_not_the_newest_of_its_training(tiny, tmp_path):
