@@ -193,7 +193,7 @@ def _rank(config: dict[str, Any]) -> None:
         settings = dataclasses.replace(settings, device=get_device())
     _prepare(settings)
     if get_context().get_world_rank() > 0:
-        running.follow(job, settings)
+        running.run_follower_rank(job, settings)
         return
     made = running.folder_of(job, settings).attempt() not in (None, *job.replaces)
     result = work(job, settings, actor)

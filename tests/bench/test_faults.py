@@ -168,7 +168,7 @@ def disk(tmp_path):
 PLACES = {
     "a checkpoint": ((Training, "save"), 1, "checkpoint.safetensors"),
     "the best weights": ((Training, "_validate"), 0, "best.safetensors"),
-    "the last weights": ((Attempt, "_keep"), 0, "last.safetensors"),
+    "the last weights": ((Attempt, "_save_weights"), 0, "last.safetensors"),
     "a record": ((RunDir, "close"), 0, "record"),
     "the pictures of a result": ((Judge, "_score"), 0, "trials"),
     "a judgement": ((RunDir, "judge"), 0, "judgements"),

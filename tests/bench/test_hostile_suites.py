@@ -348,7 +348,7 @@ def test_a_part_that_names_itself(go, tmp_path, plugin):
 
 def test_parts_that_name_one_another_are_listed_once(plugin):
     plugin("mirror", ITSELF.replace("EAGER", "False"))
-    assert list(components.unfolded([("schedule", "mirror")])) == [("schedule", "mirror"), ("schedule", "mirror[then=mirror]")]
+    assert list(components.nested_components([("schedule", "mirror")])) == [("schedule", "mirror"), ("schedule", "mirror[then=mirror]")]
 
 
 # -- more trials than anybody meant
