@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HEAD = "record.json"
+RECORD = "record"  # the folder of the record of a run; those of judgements bear their ids
 _RUNS: Mapping[str, type[Training] | type[ClaimCheck]] = {"training": Training, "claim": ClaimCheck}
 
 
@@ -63,6 +65,20 @@ def read_run(folder: Path, *, frames: bool = True) -> Run:
 def read_judgement(folder: Path, *, frames: bool = True) -> Judgement:
     """The judgement in a folder. Raises like `read_run`."""
     return Judgement.from_head(read_head(folder), _frames(Judgement, folder) if frames else None)
+
+
+def read_whole(folder: Path) -> Stored | None:
+    """The record in a folder, without its frames; None where there is none, or it is damaged or of another version."""
+    with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+        record = (read_run if folder.name == RECORD else read_judgement)(folder, frames=False)
+        return record if record.attempt else None
+    return None
+
+
+def attempt_in(folder: Path) -> str | None:
+    """The name of the attempt whose record lies in a folder; None where `read_whole` finds none."""
+    record = read_whole(folder)
+    return record.attempt if record else None
 
 
 def read_head(folder: Path) -> dict[str, Any]:

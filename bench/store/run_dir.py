@@ -15,12 +15,12 @@ from typing_extensions import override
 
 from bench.errors import UsageError
 from bench.store.record import TrialRecord, join
-from bench.store.record_files import read_head, read_judgement, read_run, write, write_head
+from bench.store.record_files import RECORD, attempt_in, read_head, read_judgement, read_run, read_whole, write, write_head
 from bench.store.records import Records, renamed, tags_of_judgement, tags_of_run
-from bench.store.stored import ClaimCheck, Judgement, Run, Stored, Training
+from bench.store.stored import ClaimCheck, Judgement, Run, Training
 from bench.text import one_line
 
-_LOCK, _RECORD, _JUDGEMENTS = "lock", "record", "judgements"
+_LOCK, _JUDGEMENTS = "lock", "judgements"
 _RENAME_PATIENCE = 10.0  # seconds that a new name waits for whoever works on a trial
 
 
@@ -37,7 +37,7 @@ class RunDir:
     @property
     def results(self) -> Path:
         """The files of the run's record."""
-        return self.path / _RECORD
+        return self.path / RECORD
 
     def judged(self, trial_id: str) -> Path:
         """The files of a judgement."""
@@ -72,11 +72,11 @@ class RunDir:
     # -- what lies here
     def attempt(self) -> str | None:
         """The name of the attempt whose record lies here; None where there is no whole record."""
-        return _attempt(self.results)
+        return attempt_in(self.results)
 
     def attempts(self) -> dict[str, str]:
         """Id -> attempt of every whole record here, the run's own first."""
-        found = [_whole(file) for file in (self.results, *sorted(self.path.glob(f"{_JUDGEMENTS}/*")))]
+        found = [read_whole(file) for file in (self.results, *sorted(self.path.glob(f"{_JUDGEMENTS}/*")))]
         return {record.id: record.attempt for record in found if record}
 
     def read(self, *, frames: bool = True) -> Run:
@@ -124,7 +124,7 @@ class RunDir:
         self.drop_checkpoints()
         if isinstance(run, Training):
             for folder in self.path.glob(f"{_JUDGEMENTS}/*"):
-                judgement = _whole(folder)
+                judgement = read_whole(folder)
                 if not (isinstance(judgement, Judgement) and judgement.weights == run.weights):
                     shutil.rmtree(folder)
 
@@ -134,7 +134,7 @@ class RunDir:
 
     def drop_checkpoints(self) -> None:
         """Delete them, those on parts of the batch and one that a kill cut short too."""
-        self._delete_all_but(_LOCK, _RECORD, _JUDGEMENTS)
+        self._delete_all_but(_LOCK, RECORD, _JUDGEMENTS)
 
     def clear(self) -> None:
         """Delete the record of the run and its checkpoints. Judgements stay; `close` keeps those of the same weights."""
@@ -150,7 +150,7 @@ class RunDir:
         """The files of all records here in one archive, for a machine that does not see this disk."""
         with io.BytesIO() as packed:
             with tarfile.open(fileobj=packed, mode="w") as archive:
-                for name in (_RECORD, _JUDGEMENTS):
+                for name in (RECORD, _JUDGEMENTS):
                     if (self.path / name).is_dir():
                         archive.add(self.path / name, arcname=name)
             return packed.getvalue()
@@ -169,10 +169,10 @@ class RunDir:
             UsageError: the disk is full or the folder cannot be written.
         """
         judgements = [f"{_JUDGEMENTS}/{folder.name}" for folder in source.glob(f"{_JUDGEMENTS}/*")]
-        names = [name for name in (_RECORD, *judgements) if (source / name).is_dir()]
+        names = [name for name in (RECORD, *judgements) if (source / name).is_dir()]
         try:
             for name in names:
-                if (here := _attempt(self.path / name)) is None or here in replaces:
+                if (here := attempt_in(self.path / name)) is None or here in replaces:
                     self._copy(source / name, self.path / name)
         except OSError as error:
             raise UsageError(f"cannot write the record {self.path}: {error}; free some space or give another --out") from error
@@ -215,7 +215,7 @@ class RunDirs(Records):
 
     @override
     def read(self, trial_ids: Iterable[str], scratch: Path | None = None) -> list[TrialRecord]:
-        where = {file.name: RunDir(file.parents[1]) for file in self.folder.glob(f"*/{_JUDGEMENTS}/*") if _attempt(file)}
+        where = {file.name: RunDir(file.parents[1]) for file in self.folder.glob(f"*/{_JUDGEMENTS}/*") if attempt_in(file)}
         return [where[i].read_trial(i) for i in trial_ids if i in where and where[i].attempt()]
 
     @override
@@ -228,29 +228,16 @@ class RunDirs(Records):
     def older(self) -> int:
         """How many results of an earlier version lie here, which are not read."""
         count = 0
-        for file in self.folder.glob(f"*/{_RECORD}/record.json"):
+        for file in self.folder.glob(f"*/{RECORD}/record.json"):
             with contextlib.suppress(OSError, ValueError):
                 count += "kind" not in read_head(file.parent)
         return count
 
     def _runs(self) -> list[tuple[RunDir, Run]]:
-        found = [(RunDir(file.parents[1]), _whole(file.parent)) for file in self.folder.glob(f"*/{_RECORD}/record.json")]
+        found = [(RunDir(file.parents[1]), read_whole(file.parent)) for file in self.folder.glob(f"*/{RECORD}/record.json")]
         runs = [(folder, run) for folder, run in found if isinstance(run, (Training, ClaimCheck))]
         return sorted(runs, key=lambda pair: (pair[1].ended, pair[1].id))
 
     def _judgements(self, folder: RunDir) -> list[Judgement]:
-        found = [_whole(file) for file in folder.path.glob(f"{_JUDGEMENTS}/*")]
+        found = [read_whole(file) for file in folder.path.glob(f"{_JUDGEMENTS}/*")]
         return [judgement for judgement in found if isinstance(judgement, Judgement)]
-
-
-def _whole(folder: Path) -> Stored | None:
-    """The record in a folder, without its frames; None where there is none, or it is damaged or of another version."""
-    with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
-        record = (read_run if folder.name == _RECORD else read_judgement)(folder, frames=False)
-        return record if record.attempt else None
-    return None
-
-
-def _attempt(folder: Path) -> str | None:
-    record = _whole(folder)
-    return record.attempt if record else None
