@@ -45,12 +45,7 @@ def run(tier: str, only: Sequence[str], out: Path, uri: str | None, fresh: bool)
     Raises:
         UsageError: an unknown tier, paper or claim.
     """
-    if tier not in TIERS:
-        raise UsageError(f"suite {CLAIMS!r} has no tier {tier!r}; known: {', '.join(TIERS)}")
-    chapters = claims.chapters()
-    asked = [c for c in select(chapters, only) if c.cost in TIERS[tier]]
-    if not asked:
-        raise UsageError(f"tier {tier} has none of the claims {', '.join(only)}: they are slow; add --tier standard")
+    asked = _claims_of_tier(tier, only)
     console, code = open_console(), tree_hash()
     ledger = Ledger(CLAIMS, out, uri, console.print)
     before = ledger.folders.attempts()  # looked up first: what another runner ends from here on is not replaced
@@ -76,8 +71,16 @@ def run(tier: str, only: Sequence[str], out: Path, uri: str | None, fresh: bool)
     if not missing:
         console.print(f"all {len(asked)} claims are on record already: nothing to check (--fresh checks again)")
     entries = report(console, ledger, out / CLAIMS / "report")
-    wanted = {c.id for c in asked}
-    return int(any(e.checked and e.checked.verdict == "fails" for e in entries if e.claim.id in wanted))
+    return int(any(e.checked and e.checked.verdict == "fails" for e in entries if e.claim.id in ids))
+
+
+def _claims_of_tier(tier: str, only: Sequence[str]) -> list[Claim]:
+    if tier not in TIERS:
+        raise UsageError(f"suite {CLAIMS!r} has no tier {tier!r}; known: {', '.join(TIERS)}")
+    asked = [c for c in select(claims.chapters(), only) if c.cost in TIERS[tier]]
+    if not asked:
+        raise UsageError(f"tier {tier} has none of the claims {', '.join(only)}: they are slow; add --tier standard")
+    return asked
 
 
 def select(chapters: Sequence[Chapter], only: Sequence[str]) -> list[Claim]:

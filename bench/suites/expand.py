@@ -37,35 +37,43 @@ def expand(
     if tier not in suite.tiers:
         raise UsageError(f"suite {suite.name!r} has no tier {tier!r}; known: {', '.join(suite.tiers)}")
     tier_config, error_context = suite.tiers[tier], functools.partial(_locate_errors, f"suite {suite.name!r}, tier {tier}")
-    crossed = bool(suite.axes or suite.workloads)
     chosen = tier_config.seeds if seeds is None else seeds
     with error_context():
         own = _cross_tables(suite, _axes_by_table(suite, tier_config), len(chosen))
         _check_names(suite, tier_config, own)
         common = _common_task_options(suite.tables, tier_config.task)
-    rows = own if not methods else grid.select_rows(suite, own, methods) if crossed else grid.cross(suite, suite.tables[0], methods, {})
+    rows = _select_rows(suite, own, methods) if methods else own
     given, trials = grid.assign_overrides(overrides, rows), list[Trial]()
     with error_context():
         asked = [t for t in suite.tables if (t.name, "") in given]
         tasks = {t.name: _tasks_of(t, common[t.name] | _override_of(tier_config, t).task | given[t.name, ""]) for t in asked}
     for row in rows:
-        of_command_line, evaluations = given[row.table.name, row.spec.name], _override_of(tier_config, row.table).evaluations
-        _reject_axes(suite, row, of_command_line)
+        of_command_line = _options_for(suite, row, given)
+        evaluations = _override_of(tier_config, row.table).evaluations or tier_config.evaluations
         with error_context():
             spec = check_method(_method_of(row, tier_config, of_command_line))
         label, drawn = grid.label_of(row, of_command_line), chosen if seeds is not None or _is_trained(row.spec.name) else chosen[:1]
         trials += [
-            Trial(suite.name, task, label, spec, seed, tier, evaluations or tier_config.evaluations,
-                  "/".join(filter(None, (row.table.name, test))), test)
+            Trial(suite.name, task, label, spec, seed, tier, evaluations, "/".join(filter(None, (row.table.name, test))), test)
             for seed in drawn for test, task in tasks[row.table.name]
         ]  # fmt: skip
     _reject_duplicates(suite, trials)
     return trials
 
 
-def _reject_axes(suite: Suite, row: grid.Row, of_command_line: Mapping[str, Any]) -> None:
-    if fixed := sorted(of_command_line.keys() & row.crossed.keys()):
+def _select_rows(suite: Suite, rows: Sequence[grid.Row], methods: Sequence[str]) -> list[grid.Row]:
+    """The rows that are named; of a suite that is no grid, rows of the methods that are named, its own or not."""
+    if suite.axes or suite.workloads:
+        return grid.select_rows(suite, rows, methods)
+    return grid.cross(suite, suite.tables[0], methods, {})
+
+
+def _options_for(suite: Suite, row: grid.Row, given: Mapping[tuple[str, str], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """What the command line says of the row's method. Raises UsageError where an axis of the suite does."""
+    options = given[row.table.name, row.spec.name]
+    if fixed := sorted(options.keys() & row.crossed.keys()):
         raise UsageError(f"--set {fixed[0]}: an axis of the suite {suite.name!r}; choose rows by --methods instead")
+    return options
 
 
 def _axes_by_table(suite: Suite, tier_config: Tier) -> dict[str, dict[str, Sequence[Any]]]:
