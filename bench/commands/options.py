@@ -33,10 +33,10 @@ def settings_of(options: RunOptions) -> Settings:
     return Settings(
         out=options.out, device=resolve_device(options.device), data_root=data_root_of(options.data_root),
         deterministic=options.deterministic,
-        max_seconds=_positive("--max-seconds", options.max_seconds), threads=options.threads,
+        max_seconds=_require_positive("--max-seconds", options.max_seconds), threads=options.threads,
         plugins=tuple(p.resolve() for p in options.plugins),
-        on_oom=_one_of("--on-oom", options.on_oom, OnOOM), ranks=options.ranks, strict_environment=options.strict_environment,
-        keep_weights=_one_of("--keep-weights", options.keep_weights, KeepWeights),
+        on_oom=_require_choice("--on-oom", options.on_oom, OnOOM), ranks=options.ranks, strict_environment=options.strict_environment,
+        keep_weights=_require_choice("--keep-weights", options.keep_weights, KeepWeights),
         checkpoints=None if options.checkpoints is None else checkpoint_mirror.normalise_url(options.checkpoints),
     )  # fmt: skip
 
@@ -112,14 +112,14 @@ def data_root_of(path: Path | None) -> Path | None:
     return path.resolve()
 
 
-def _one_of(name: str, value: str, choices: Any) -> Any:
+def _require_choice(name: str, value: str, choices: Any) -> Any:
     known = get_args(choices)
     if value not in known:
         raise UsageError(f"{name} {value!r}: give {', '.join(known[:-1])} or {known[-1]}")
     return value
 
 
-def _positive(name: str, value: float | None) -> float:
+def _require_positive(name: str, value: float | None) -> float:
     if value is not None and not value > 0:
         raise UsageError(f"{name} must be positive, not {value}")
     return float("inf") if value is None else value

@@ -83,7 +83,7 @@ def write_report(
     folder = out / suite.name / "report"
     with tempfile.TemporaryDirectory() as scratch:
         records: list[TrialRecord] = kept.leaderboard_records(tier, Path(scratch), asked)
-        records = _in_order(records, suite) + kept.tuning_records(records)
+        records = _sort_by_suite(records, suite) + kept.tuning_records(records)
         known = {table.name: table for table in suite.tables}
         own = {r.workload: known[r.base_workload] for r in records if r.base_workload in known}
         tables = render.tables_of(records, sort={table.name: table.sort for table in suite.tables})
@@ -99,7 +99,7 @@ def write_report(
     return folder
 
 
-def _in_order(records: list[TrialRecord], suite: Suite) -> list[TrialRecord]:
+def _sort_by_suite(records: list[TrialRecord], suite: Suite) -> list[TrialRecord]:
     """The tables in the order of the suite; workloads that it has no more come last."""
     names = [table.name for table in suite.tables]
     return sorted(records, key=lambda r: names.index(r.base_workload) if r.base_workload in names else len(names))

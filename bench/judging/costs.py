@@ -20,7 +20,7 @@ _COSTS = {
 }
 
 
-def measured(method: Method, task: Task) -> dict[str, float]:
+def measure(method: Method, task: Task) -> dict[str, float]:
     """What using the trained method costs; the harness measures it, whatever the task, where there is a use."""
     with torch.device(task.device):
         if (batch := task.sample()) is None:
@@ -30,6 +30,6 @@ def measured(method: Method, task: Task) -> dict[str, float]:
 
 
 def cards(task: Task) -> dict[str, Card]:
-    """Column -> how it is measured."""
+    """Column -> how it is measure."""
     with torch.device(task.device):
         return {column: registry.make("metric", name).card() for column, name in _COSTS.items()}

@@ -81,7 +81,7 @@ class Judge:
         self.judgement.summary |= scores.summary
         self.judgement.per_image = pd.DataFrame(scores.rows(), columns=list(PER_IMAGE))
         with evaluation_mode(method):
-            self.judgement.costs |= costs.measured(method, self.task)
+            self.judgement.costs |= costs.measure(method, self.task)
             if (portrayed := self.folder.results / "gallery").is_dir():
                 shutil.copytree(portrayed, gallery, dirs_exist_ok=True)
             self.task.gallery(method, gallery)

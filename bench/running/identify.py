@@ -80,7 +80,7 @@ def training_facts(trial: Trial, settings: Settings) -> dict[str, str]:
     facts |= {f"data.{k}": v for k, v in task.fingerprint().items() if k.rpartition("/")[2] != "test"}
     components = task.components()
     facts |= _code_hashes([*components_of(hp), *(part for part in components if part[0] not in JUDGES)])
-    facts |= {f"selects.{k.removeprefix('code.')}": v for k, v in _code_hashes(_selecting_components(components)).items()} | {
+    facts |= {f"selects.{k.removeprefix('code.')}": v for k, v in _code_hashes(_ranking_components(components)).items()} | {
         "selects.card": task.ranked_by().hash
     }
     facts |= {"code.method": code_hash(method), "code.task": code_hash(type(task), without=_JUDGING_CODE), "code.training": code_hash(loop)}
@@ -104,7 +104,7 @@ def judging_facts(trial: Trial, settings: Settings, training: dict[str, str]) ->
     return _as_texts(facts | _environment_facts(settings))
 
 
-def _selecting_components(components: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+def _ranking_components(components: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """The metric that chooses the best step, the first among a task's components, with what it looks through."""
     judges = [part for part in components if part[0] in JUDGES]
     rest = itertools.takewhile(lambda part: part[0] != "metric", judges[1:])

@@ -85,7 +85,7 @@ class Attempt:
             self.record.summary |= gradient_noise.measure(method, self.trial.seed, "start")
         loop = Loop(method, Stream(self.task, self.trial.seed, size), lambda: self._validate(method), self._plan(folder), self.progress)
         if loop.steps:
-            self._run(loop, method)
+            self._run_loop(loop, method)
             self._keep_weights(loop, method)
         if self.trial.role == "row":
             self.record.summary |= gradient_noise.measure(method, self.trial.seed, "end")
@@ -115,7 +115,7 @@ class Attempt:
         settings = self.settings
         return Plan(folder, self.trial.evaluations, better, settings.max_seconds, settings.checkpoint_seconds, self.keep_checkpoint, others)
 
-    def _run(self, loop: Loop, method: Method) -> None:
+    def _run_loop(self, loop: Loop, method: Method) -> None:
         if self.settings.ranks > 1:
             data_parallel.lead(method)
         try:

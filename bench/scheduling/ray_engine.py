@@ -75,15 +75,15 @@ class _Gpus:
     given: float | None
     known: dict[tuple[str, str], float] = dataclasses.field(default_factory=dict)
 
-    def of(self, job: Job) -> float:
+    def share_of(self, job: Job) -> float:
         """A share, 1 for a whole one."""
         return self.known.get((job.trial.workload, job.trial.label), 1.0) if self.given is None else self.given
 
-    def room(self, jobs: Sequence[Job]) -> int:
+    def capacity(self, jobs: Sequence[Job]) -> int:
         """How many of these the GPUs of a node hold at once."""
         import ray
 
-        smallest = min(map(self.of, jobs))
+        smallest = min(map(self.share_of, jobs))
         return int(max(node["Resources"].get("GPU", 0) for node in ray.nodes()) / smallest) if smallest else len(jobs)
 
     def measure(self, jobs: Sequence[Job], settings: Settings, stopped: Callable[[], bool]) -> None:
@@ -119,7 +119,7 @@ def _run(
     import ray
 
     gpus.measure(jobs, settings, stopped)
-    actor, settings = _progress_actor(), dataclasses.replace(settings, at_once=min(settings.at_once, len(jobs), gpus.room(jobs)))
+    actor, settings = _progress_actor(), dataclasses.replace(settings, at_once=min(settings.at_once, len(jobs), gpus.capacity(jobs)))
     work, room = _remote_work(cpus, settings, len(jobs))
     for job in jobs:
         running.folder_of(job, settings).path.mkdir(parents=True, exist_ok=True)  # the worker looks for it
@@ -129,7 +129,7 @@ def _run(
     while tasks or (waiting and not asked):
         while waiting and len(tasks) < room and not asked:
             job = waiting.popleft()
-            tasks[work.options(num_gpus=gpus.of(job)).remote(_pack(job, settings), settings, actor)] = job
+            tasks[work.options(num_gpus=gpus.share_of(job)).remote(_pack(job, settings), settings, actor)] = job
         ready, _ = ray.wait(list(tasks), timeout=_LOOK)
         _pass_on_messages(actor, watchers, stopped)
         for ref in ready:

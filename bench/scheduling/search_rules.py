@@ -22,7 +22,7 @@ def quasirandom(space: Space, trials: int, seed: int, history: History) -> list[
     points = qmc.Sobol(len(space.ranges), scramble=True, rng=seed).random_base2(math.ceil(math.log2(trials)))[len(history) : trials]
     ends = np.log([list(ends) for ends in space.ranges.values()])
     values = np.exp(ends[:, 0] + points * (ends[:, 1] - ends[:, 0]))
-    return [{key: _rounded(v, *space.ranges[key]) for key, v in zip(space.ranges, row, strict=True)} for row in values.tolist()]
+    return [{key: _round(v, *space.ranges[key]) for key, v in zip(space.ranges, row, strict=True)} for row in values.tolist()]
 
 
 def optuna(space: Space, trials: int, seed: int, history: History) -> list[Hyperparameters]:
@@ -42,7 +42,7 @@ def optuna(space: Space, trials: int, seed: int, history: History) -> list[Hyper
         if not math.isnan(value):
             study.add_trial(library.trial.create_trial(params=hyperparameters, distributions=axes, value=value))
     point = study.ask(axes).params
-    return [{key: _rounded(point[key], *ends) for key, ends in space.ranges.items()}]
+    return [{key: _round(point[key], *ends) for key, ends in space.ranges.items()}]
 
 
 RULES: dict[str, Callable[[Space, int, int, History], list[Hyperparameters]]] = {"quasirandom": quasirandom, "optuna": optuna}
@@ -52,9 +52,9 @@ RULES: dict[str, Callable[[Space, int, int, History], list[Hyperparameters]]] = 
 def half_decades(low: float, high: float, per_decade: int = 2) -> list[float]:
     """From low to high in equal factors: 1e-3, 3.16e-3, 1e-2, ... for two a decade."""
     start, end = math.log10(low), math.log10(high)
-    return [_rounded(10 ** (start + i / per_decade)) for i in range(math.floor((end - start) * per_decade + 1e-6) + 1)]
+    return [_round(10 ** (start + i / per_decade)) for i in range(math.floor((end - start) * per_decade + 1e-6) + 1)]
 
 
-def _rounded(value: float, low: float = 0.0, high: float = math.inf) -> float:
+def _round(value: float, low: float = 0.0, high: float = math.inf) -> float:
     """To three digits, but not beyond the ends."""
     return min(max(float(f"{value:.3g}"), low), high)

@@ -14,7 +14,7 @@ from bench.errors import UsageError
 from bench.store import sqlite
 from bench.store.record import TrialRecord, join
 from bench.store.record_files import HEAD, read_judgement, read_run
-from bench.store.records import renamed
+from bench.store.records import with_names
 from bench.store.run_dir import RunDir, RunDirs
 from bench.store.stored import Training
 from bench.text import first_line
@@ -57,7 +57,7 @@ class Artifacts:
                 files.append("gallery")
             home = self._local(run, scratch / str(run.info.run_id) if scratch else Path(own), judged, files)
             gallery = home / judged / "gallery"
-            judgement = renamed(read_judgement(home / judged), names)
+            judgement = with_names(read_judgement(home / judged), names)
             return join(training, judgement, gallery if scratch is not None and gallery.is_dir() else None)
 
     def claim(self, run: Any) -> Any:

@@ -84,7 +84,7 @@ class MlflowRuns:
         """The runs of a training or claim, newest first."""
         return self.search(f"tags.run_id = '{run_id}'")
 
-    def closed(self) -> dict[str, MlflowRun]:
+    def closed_runs(self) -> dict[str, MlflowRun]:
         """Run id -> the newest closed run of MLflow, oldest first."""
         runs: dict[str, MlflowRun] = {}
         for run in self.search_closed():
@@ -92,7 +92,7 @@ class MlflowRuns:
                 runs.setdefault(run.data.tags["run_id"], run)
         return dict(reversed(runs.items()))
 
-    def judged(self) -> dict[str, Judged]:
+    def judgements(self) -> dict[str, Judged]:
         """Trial id -> the run and the tags of the judgement, of those that judge the weights of the newest run of their training."""
         newest, found = dict[str, str](), dict[str, Judged]()
         for run in self.search_closed():

@@ -130,7 +130,7 @@ class Store(Records):
     @report_silence
     @override
     def rename(self, trial_id: str, about: Mapping[str, str]) -> None:
-        run, _ = self.queries.judged()[trial_id]
+        run, _ = self.queries.judgements()[trial_id]
         tags = judgements_of(run)[trial_id]
         if any(tags.get(k, "") != v for k, v in about.items()):
             self._log(run.info.run_id, tags={**judgement_tag(trial_id, tags | dict(about)), "label": about["label"]})
@@ -138,12 +138,12 @@ class Store(Records):
     @report_silence
     @override
     def runs(self) -> dict[str, dict[str, str]]:
-        return {run_id: run.data.tags for run_id, run in self.queries.closed().items()}
+        return {run_id: run.data.tags for run_id, run in self.queries.closed_runs().items()}
 
     @report_silence
     @override
     def trials(self) -> dict[str, dict[str, str]]:
-        found = {trial_id: tags for trial_id, (_, tags) in self.queries.judged().items()}
+        found = {trial_id: tags for trial_id, (_, tags) in self.queries.judgements().items()}
         return dict(sorted(found.items(), key=lambda item: (float(item[1]["ended"]), item[0])))
 
     @report_silence
@@ -157,25 +157,25 @@ class Store(Records):
     @report_silence
     def newest(self, trial_id: str) -> TrialRecord:
         """The record of one trial that is on record."""
-        run, _ = self.queries.judged()[trial_id]
+        run, _ = self.queries.judgements()[trial_id]
         return self.files.trial(run, trial_id, judgements_of(run)[trial_id])
 
     @report_silence
     @override
     def read(self, trial_ids: Iterable[str], scratch: Path | None = None) -> list[TrialRecord]:
-        judged = self.queries.judged()
+        judged = self.queries.judgements()
         return [self.files.trial(judged[i][0], i, judged[i][1], scratch) for i in trial_ids if i in judged]
 
     @report_silence
     def claims(self, run_ids: Iterable[str]) -> list[ClaimCheck]:
         """The records of these runs, which are checks of claims."""
-        runs = self.queries.closed()
+        runs = self.queries.closed_runs()
         return [self.files.claim(runs[i]) for i in run_ids if i in runs]
 
     @report_silence
     def bring(self, run_id: str, folder: RunDir) -> bool:
         """Put the records of a closed run into its run directory; whether there is one."""
-        if (run := self.queries.closed().get(run_id)) is None:
+        if (run := self.queries.closed_runs().get(run_id)) is None:
             return False
         self.files.bring(run, folder)
         return True

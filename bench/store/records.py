@@ -56,18 +56,18 @@ class Records:
             newest if tags[-1]["workload"] else {"": tags[-1]["protocol"]}
         )
         same = [t for t in tags if protocols.get(t["workload"]) == t["protocol"]]
-        rows = {_place(t): t["row"] for t in same} | {(r.workload, r.label): identity.row_of(r.facts) for r in asked}
+        rows = {_table_row(t): t["row"] for t in same} | {(r.workload, r.label): identity.row_of(r.facts) for r in asked}
         chosen = {
-            (*_place(t), t["seed"]): t["trial_id"] for t in same if t["row"] == rows[_place(t)]
+            (*_table_row(t), t["seed"]): t["trial_id"] for t in same if t["row"] == rows[_table_row(t)]
         }  # of a seed the newest, whole or in parts
         return self.read((chosen | {(r.workload, r.label, str(r.seed)): r.trial_id for r in asked}).values(), scratch)
 
     def tuning_records(self, rows: Iterable[TrialRecord]) -> list[TrialRecord]:
         """The trials that tuned and varied these rows, run with the same code, data and means as they; of each the newest."""
-        alike = {(r.plan, _means(r)) for r in rows if r.plan}
+        alike = {(r.plan, _training_conditions(r)) for r in rows if r.plan}
         plans = {plan for plan, _ in alike}
         ids = [i for i, t in self.trials().items() if t["role"] != "row" and t["plan"] in plans]
-        serving = [r for r in self.read(ids) if (r.plan, _means(r)) in alike]
+        serving = [r for r in self.read(ids) if (r.plan, _training_conditions(r)) in alike]
         return list({(r.workload, r.label, r.role, r.seed, json.dumps(r.tried)): r for r in serving}.values())
 
 
@@ -80,7 +80,7 @@ def names_of(trial: Trial | Judgement) -> dict[str, str]:
     }  # fmt: skip
 
 
-def renamed(judgement: Judgement, names: Mapping[str, str]) -> Judgement:
+def with_names(judgement: Judgement, names: Mapping[str, str]) -> Judgement:
     """The judgement as its trial is called now."""
     judgement.label, judgement.workload, judgement.test, judgement.plan = (names.get(k, "") for k in ("label", "workload", "test", "plan"))
     judgement.costs = {k: v for k, v in judgement.costs.items() if not k.startswith("tuning_")} | json.loads(names.get("tuning") or "{}")
@@ -130,10 +130,10 @@ def place_of(tags: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(tags[name] for name in ("label", "seed", "tier", "workload", "role", "tried"))
 
 
-def _means(record: TrialRecord) -> str:
+def _training_conditions(record: TrialRecord) -> str:
     """What the training of a row has in common with those that serve it: all but hyper-parameters, seed and role."""
     return identity.id_of({k: v for k, v in record.training_facts.items() if not k.startswith("hp.") and k not in ("seed", "role")})
 
 
-def _place(tags: Mapping[str, str]) -> tuple[str, str]:
+def _table_row(tags: Mapping[str, str]) -> tuple[str, str]:
     return tags["workload"], tags["label"]

@@ -16,7 +16,7 @@ from typing_extensions import override
 from bench.errors import UsageError
 from bench.store.record import TrialRecord, join
 from bench.store.record_files import RECORD, attempt_in, read_head, read_judgement, read_run, read_whole, write, write_head
-from bench.store.records import Records, renamed, tags_of_judgement, tags_of_run
+from bench.store.records import Records, tags_of_judgement, tags_of_run, with_names
 from bench.store.stored import ClaimCheck, Judgement, Run, Training
 from bench.text import one_line
 
@@ -223,7 +223,7 @@ class RunDirs(Records):
         for file in self.folder.glob(f"*/{_JUDGEMENTS}/{trial_id}"):
             folder = RunDir(file.parents[1])  # which may be begun afresh meanwhile
             with contextlib.suppress(Locked, OSError, ValueError), folder.lock(_RENAME_PATIENCE):
-                write_head(renamed(read_judgement(file, frames=False), about), file)
+                write_head(with_names(read_judgement(file, frames=False), about), file)
 
     def older(self) -> int:
         """How many results of an earlier version lie here, which are not read."""

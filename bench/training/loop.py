@@ -85,7 +85,7 @@ class Training:
         with contextlib.closing(self._updates()) as updates:
             for logs in updates:
                 self._collect(logs)
-                self._lap()
+                self._count_seconds()
                 self.capped = self.spent > self.plan.max_seconds
                 if self.method.t in self.milestones or self.capped:
                     self._validate()
@@ -137,7 +137,7 @@ class Training:
         except Exception as error:
             for name, network in self.method.networks().items():
                 if not all(p.isfinite().all() for p in network.parameters()):
-                    raise self._diverged(f"a weight of {name}") from error
+                    raise self._find_divergence(f"a weight of {name}") from error
             raise
 
     def best_step(self) -> int:
@@ -155,7 +155,7 @@ class Training:
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
             "points": self.points, "history": self.history, "pending": self.pending,
         }  # fmt: skip
-        self._keep("checkpoint.safetensors", tree)
+        self._save_file("checkpoint.safetensors", tree)
         self.saved_at = time.monotonic()
 
     def load_best(self) -> None:
@@ -182,7 +182,7 @@ class Training:
             torch.cuda.set_rng_state_all(tree["cuda_rng"])
         return True
 
-    def _lap(self) -> None:
+    def _count_seconds(self) -> None:
         now = time.perf_counter()
         self.spent, self.tick = self.spent + now - self.tick, now
 
@@ -196,13 +196,13 @@ class Training:
         keys = dict.fromkeys(key for logs in self.pending for key in logs)
         values = {key: _mean([logs[key].float() for logs in self.pending if key in logs]) for key in keys}
         if not all(map(math.isfinite, values.values())):
-            raise self._diverged("the mean of a window")
-        self._lap()
+            raise self._find_divergence("the mean of a window")
+        self._count_seconds()
         self.pending = []
         self._record({f"train/{k}": v for k, v in values.items()})
         self.progress.update(self.method.t, self.images / max(self.spent, 1e-9), values)
 
-    def _diverged(self, otherwise: str) -> Diverged:
+    def _find_divergence(self, otherwise: str) -> Diverged:
         """The error of the first update since the last point that logged a value which is not finite; where all are, of `otherwise`."""
         first = self.method.t - len(self.pending) + 1
         bad = ((step, key) for step, logs in enumerate(self.pending, first) for key, value in logs.items() if not value.isfinite())
@@ -221,9 +221,9 @@ class Training:
         self.progress.curves(self.points)
         self.history.append((self.method.t, next(iter(scores.values()))))
         if self.best_step() == self.method.t:
-            self._keep(_BEST, {"t": self.method.t, "method": self.method.state()})
+            self._save_file(_BEST, {"t": self.method.t, "method": self.method.state()})
 
-    def _keep(self, name: str, tree: dict[str, Any]) -> None:
+    def _save_file(self, name: str, tree: dict[str, Any]) -> None:
         checkpoint.save(path := self.plan.folder / name, tree)
         self.plan.keep_checkpoint(path)
 
