@@ -30,6 +30,6 @@ def measure(method: Method, task: Task) -> dict[str, float]:
 
 
 def cards(task: Task) -> dict[str, Card]:
-    """Column -> how it is measure."""
+    """Column -> how it is measured."""
     with torch.device(task.device):
         return {column: registry.make("metric", name).card() for column, name in _COSTS.items()}

@@ -8,12 +8,15 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
 from bench.errors import UsageError
 from bench.text import first_line, path_of
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 _LOCAL = "file://"
 
@@ -83,7 +86,7 @@ class RemoteMirror(CheckpointMirror):
         return {"checkpoints": self.last_error} if self.last_error else {}
 
     @contextlib.contextmanager
-    def _open(self) -> Iterator[tuple[Any, str]]:
+    def _open(self) -> Iterator[tuple[AbstractFileSystem, str]]:
         try:
             yield _open(self.url)
         except Exception as error:  # every kind of storage has its own
@@ -104,7 +107,7 @@ def normalise_url(url: str) -> str:
     return url.rstrip("/") if "://" in url else f"{_LOCAL}{root}"
 
 
-def _open(url: str) -> tuple[Any, str]:
+def _open(url: str) -> tuple[AbstractFileSystem, str]:
     """The file system and the path in it; that of a local one may hold what means something in a URL."""
     import fsspec
 

@@ -6,14 +6,17 @@ import os
 import re
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
 from bench.store.mlflow_connection import store_uri
-from bench.store.mlflow_runs import judgements_of
+from bench.store.mlflow_runs import Judged, judgements_of
 from bench.store.mlflow_store import Store
 from bench.store.record import TrialRecord
 from bench.text import first_line
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run as MlflowRun
 
 _MOST = 50_000  # runs that are looked through
 _SHORTEST = 4  # letters of an id that may stand for it
@@ -43,9 +46,9 @@ def weights(run: str, out: Path, tracking_uri: str | None, scratch: Path) -> Pat
     return Store(tags["suite"], out, tracking_uri).files.file(named, "last.safetensors", scratch)
 
 
-def _find_judgement(run: str, out: Path, tracking_uri: str | None) -> tuple[Any, dict[str, str]]:
+def _find_judgement(run: str, out: Path, tracking_uri: str | None) -> Judged:
     """MLflow's run and the tags of the one judgement that an id means. Raises UsageError where it means none, or several."""
-    found: dict[str, tuple[Any, dict[str, str]]] = {}
+    found: dict[str, Judged] = {}
     for known in _closed_runs(run, out, tracking_uri):  # newest first
         whole = run in (known.info.run_id, known.data.tags.get("run_id")) or known.data.tags.get("run_id", "").startswith(run)
         for trial_id, tags in judgements_of(known).items():
@@ -64,7 +67,7 @@ def _find_judgement(run: str, out: Path, tracking_uri: str | None) -> tuple[Any,
     return pair
 
 
-def _closed_runs(run: str, out: Path, tracking_uri: str | None) -> list[Any]:
+def _closed_runs(run: str, out: Path, tracking_uri: str | None) -> list[MlflowRun]:
     """The closed runs of MLflow among which an id is sought, newest first."""
     require_store(out, tracking_uri)
     from mlflow import MlflowClient

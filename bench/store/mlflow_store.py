@@ -170,7 +170,8 @@ class Store(Records):
     def claims(self, run_ids: Iterable[str]) -> list[ClaimCheck]:
         """The records of these runs, which are checks of claims."""
         runs = self.queries.closed_runs()
-        return [self.files.claim(runs[i]) for i in run_ids if i in runs]
+        found = [self.files.claim(runs[i]) for i in run_ids if i in runs]
+        return [check for check in found if isinstance(check, ClaimCheck)]
 
     @report_silence
     def bring(self, run_id: str, folder: RunDir) -> bool:
