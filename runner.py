@@ -14,7 +14,7 @@ import typer
 
 
 def stranger() -> str:
-    """What is wrong with our packages, whose names others use too: that another one is found, or lies in the same folder. Empty where nothing is."""
+    """What is wrong with our packages: another of the same name is found, or lies in the same folder; empty where nothing is."""
     for name in ("bench", "datasets", "methods", "reports"):
         ours, spec = Path(__file__).resolve().parent / name, find_spec(name)
         found = [Path(place).resolve() for place in (spec and spec.submodule_search_locations) or []]
@@ -34,85 +34,24 @@ if complaint := stranger():
     sys.exit(2)
 
 import bench  # noqa: E402, F401  (first: it sets the environment that libraries read when they are imported)
+from bench.commands.arguments import Out, Plugins, Root, RunOptions, Uri, checked_paths, takes_run_options  # noqa: E402
 from bench.errors import Unavailable, UsageError  # noqa: E402
-from bench.text import accept_any_text, brief, one_line, path_of  # noqa: E402
+from bench.text import accept_any_text, brief, one_line  # noqa: E402
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, help="Train and score published methods.")
 _MANY = ("--methods", "--set", "--plugin")  # options that take every value up to the next option
 
 
-def _paths(given: Path | list[Path] | None) -> Path | list[Path] | None:
-    return [path_of(path) for path in given] if isinstance(given, list) else given and path_of(given)
-
-
-Root = Annotated[Path | None, typer.Option(help="Folder of data sets (default: GANBENCH_DATA).", envvar="GANBENCH_DATA", callback=_paths)]
-Out = Annotated[Path, typer.Option(help="Where results go.", callback=_paths)]
-Uri = Annotated[str | None, typer.Option(help="MLflow server or database (default: MLFLOW_TRACKING_URI, else OUT/mlflow.db).")]
-Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="Files with methods or parts of your own.", callback=_paths)]
-
-
 @app.callback(invoke_without_command=True)
-def run(
-    ctx: typer.Context,
-    suite: Annotated[str | None, typer.Option(help="A suite's name (see `list`), or a TOML file.")] = None,
-    tier: Annotated[str | None, typer.Option(help="smoke, quick (default without a GPU), standard (default with one) or paper.")] = None,
-    methods: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Specs to run instead of the suite's own, such as 'unet[width=32]'; of a grid, rows; of the claims, papers or names."
-        ),
-    ] = None,
-    seeds: Annotated[str | None, typer.Option(help="How many (3), or which (0,4,7).")] = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value for the task or for methods that have it; method.key=value for one.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
-    data_root: Root = None,
-    out: Out = Path("runs"),
-    tracking_uri: Uri = None,
-    deterministic: Annotated[bool, typer.Option("--deterministic", help="The same bits on CUDA too; slower.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Train again what is on record.")] = False,
-    max_seconds: Annotated[float | None, typer.Option(help="Cap on the training time of one trial; recorded.")] = None,
-    on_oom: Annotated[
-        str,
-        typer.Option(
-            help="Out of GPU memory: fail, or halve: again on half the batch, gradients accumulated over twice as many; recorded."
-        ),
-    ] = "fail",
-    workers: Annotated[int | None, typer.Option(min=1, help="Trials at once on this machine, through Ray.")] = None,
-    ray: Annotated[str | None, typer.Option(help="Address of a Ray cluster to run on, such as 10.0.0.1:6379, or auto.")] = None,
-    ranks: Annotated[int, typer.Option(min=1, help="Processes that share each trial, a GPU each, on parts of its batches.")] = 1,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of a trial (default: torch's; with --workers its share).")] = None,
-    checkpoints: Annotated[
-        str | None,
-        typer.Option(help="Copy checkpoints to a folder or URL (s3://, gs://, ...): the nodes of a cluster need no common disk then."),
-    ] = None,
-    keep_weights: Annotated[
-        str,
-        typer.Option(
-            help="Of every training: both (the last, and the best on validation), last or none; what is kept can be judged again."
-        ),
-    ] = "both",
-    strict_environment: Annotated[
-        bool, typer.Option("--strict-environment", help="Another version of torch, another GPU, ... trains again; else it is only marked.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before more than 10,000 trials.")] = False,
-    plugin: Plugins = None,
-) -> None:
+@takes_run_options
+def run(ctx: typer.Context, options: RunOptions) -> None:
     """Train and score every method of a suite, log to MLflow, render the report. With a command, do that instead."""
     if ctx.invoked_subcommand:
         return
-    if suite is None:
+    if not options.suite:
         raise UsageError("nothing to do: give --suite NAME (see `runner.py list`), or a command (see --help)")
-    from bench.commands.options import RunOptions
     from bench.commands.run import run_suite
 
-    options = RunOptions(
-        suite=suite, tier=tier, methods=methods or [], seeds=seeds, overrides=overrides or [], device=device, data_root=data_root, out=out,
-        tracking_uri=tracking_uri, deterministic=deterministic, fresh=fresh, max_seconds=max_seconds, plugins=plugin or [], yes=yes,
-        workers=workers, ray=ray, ranks=ranks, threads=threads, on_oom=on_oom, checkpoints=checkpoints, keep_weights=keep_weights,
-        strict_environment=strict_environment,
-    )  # fmt: skip
     raise typer.Exit(run_suite(options))
 
 
@@ -136,7 +75,9 @@ def show(spec: str, plugin: Plugins = None) -> None:
 def report(
     suite: Annotated[str, typer.Option(help="The suite to report on.")],
     tier: Annotated[str | None, typer.Option(help="The tier (default: the newest on record).")] = None,
-    latex: Annotated[Path | None, typer.Option(help="Also put LaTeX tables and PDF figures into this folder.", callback=_paths)] = None,
+    latex: Annotated[
+        Path | None, typer.Option(help="Also put LaTeX tables and PDF figures into this folder.", callback=checked_paths)
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing there; exit with 1 where a cell printed there is not what the store holds.")
     ] = False,
@@ -144,7 +85,7 @@ def report(
     tracking_uri: Uri = None,
 ) -> None:
     """Rebuild tables and page from the store."""
-    from bench.commands.run import report_suite
+    from bench.commands.report import report_suite
 
     raise typer.Exit(report_suite(suite, tier, out, tracking_uri, latex, check))
 

@@ -1,4 +1,4 @@
-"""What tasks and methods exchange, and what a task offers: the batches, the abilities that `Method.needs` asks for by name, and the attributes that `Method.build` may read.
+"""What tasks offer to methods: batches, abilities that `Method.needs` asks for by name, attributes that `Method.build` may read.
 
 A method states the kind of its task, `class DCGAN(Method[GenerationTask])`. The protocols say what such tasks have in common, whichever
 file they are in; the tasks of the registry and the toys of the contract's checks keep them (see `tests/bench/test_offers.py`).

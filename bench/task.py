@@ -87,7 +87,7 @@ class Task:
         raise NotImplementedError
 
     def fingerprint(self) -> dict[str, str]:
-        """Name ("photos/test") -> content hash of every split that decides a result; empty where there are no data. Test splits only judge."""
+        """Name ("photos/test") -> content hash of every split that decides a result; empty where there are no data."""
         raise NotImplementedError
 
     def components(self) -> list[tuple[str, str]]:

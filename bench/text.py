@@ -50,7 +50,7 @@ def first_line(error: BaseException) -> str:
 
 
 def inert(value: object) -> object:
-    """A cell of a CSV file: control characters but line breaks become their escapes, and what a spreadsheet would compute gets an apostrophe."""
+    """A cell of a CSV file: control characters but line breaks are escaped, what a spreadsheet would compute gets an apostrophe."""
     if not isinstance(value, str):
         return value
     text = "\n".join(map(one_line, value.split("\n")))
@@ -61,7 +61,7 @@ def path_of(text: str | Path) -> Path:
     """A path as the command line gives it; a `~` at its beginning is the home folder, also where no shell has seen to that.
 
     Raises:
-        UsageError: it cannot be told in one line, nor stand in a URL or a database: it holds a control character, or bytes that are no text.
+        UsageError: it holds a control character, or bytes that are no text: it cannot stand in a line, a URL or a database.
     """
     if any(unicodedata.category(c) in ("Cc", "Cs") for c in str(text)):
         raise UsageError(f"the path {one_line(text)} holds a control character or bytes that are no text: give another one")

@@ -1,6 +1,7 @@
-"""The Frechet distance here against torch-fidelity's and SciPy's matrix root, turn by turn in one run: python benchmarks/fid.py [n] [d] [rounds].
+"""The Frechet distance here against torch-fidelity's and SciPy's matrix root: python benchmarks/fid.py [n] [d] [rounds].
 
-Features are given, only the arithmetic is timed, in processor time. The features are random numbers of decaying variance, as networks yield them.
+Features are given, only the arithmetic is timed, in processor time. The features are random numbers of decaying variance, as networks
+yield them.
 """
 
 from __future__ import annotations

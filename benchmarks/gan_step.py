@@ -1,4 +1,4 @@
-"""What the harness costs a GAN: WGAN-GP on 32 x 32 pictures under `bench.training.loop` against a plain loop of the same networks, in one process.
+"""What the harness costs a GAN: WGAN-GP on 32 x 32 pictures under `bench.training.loop` against a plain loop of the same networks.
 
 Usage: python benchmarks/gan_step.py [updates] [rounds]
 """

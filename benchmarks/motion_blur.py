@@ -2,7 +2,7 @@
 
     python benchmarks/motion_blur.py
 
-One after the other is done twice: as the published program does it (NumPy scalars), and in plain Python numbers, the fastest an interpreter gets.
+One after the other is done twice: as the published program does it (NumPy scalars), and in plain Python numbers, which are fastest.
 All ways take turns in one run; figures are medians of processor time (all threads), which other programs disturb less than wall time.
 """
 

@@ -53,7 +53,7 @@ def digits():
 
 
 def harness(task, optimizer: str) -> float:
-    """Seconds an update as a user runs it: batches by counter, schedule, curves, divergence checks, a checkpoint at the end; validation apart."""
+    """Seconds an update as a user runs it: batches, schedule, curves, divergence checks, a checkpoint at the end; validation apart."""
     torch.manual_seed(0)
     method = registry.find("method", "descent")(task, steps=UPDATES, batch_size=BATCH, optimizer=optimizer)
     with tempfile.TemporaryDirectory() as folder:
@@ -90,7 +90,8 @@ def print_harness(rounds: int) -> None:
         pairs = [(harness(task, name), bare(task, lambda params, rule=rule: rule(list(params)))) for _ in range(rounds)]
         ours, plain = (statistics.median(column) * 1e6 for column in zip(*pairs))
         print(
-            f"{name:16} {ours:6.0f} us an update   {statistics.median(a / b for a, b in pairs):.2f} of a bare loop with that rule ({plain:.0f} us)"
+            f"{name:16} {ours:6.0f} us an update   "
+            f"{statistics.median(a / b for a, b in pairs):.2f} of a bare loop with that rule ({plain:.0f} us)"
         )
 
 
@@ -102,7 +103,8 @@ def main(tensors: int = 200, size: int = 1000, rounds: int = 15) -> None:
     times = [(seconds(loop), *map(seconds, rules.values())) for _ in range(rounds)]
     adam, *columns = zip(*times)
     print(
-        f"{tensors} tensors of {size}: torch's Adam, loop {statistics.median(adam) * 1e3:.2f} ms a step; medians of {rounds} rounds of {STEPS}"
+        f"{tensors} tensors of {size}: torch's Adam, loop {statistics.median(adam) * 1e3:.2f} ms a step; "
+        f"medians of {rounds} rounds of {STEPS}"
     )
     for name, column in sorted(zip(rules, columns), key=lambda pair: statistics.median(pair[1])):
         ratio = statistics.median(t / a for t, a in zip(column, adam))

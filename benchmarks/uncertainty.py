@@ -17,11 +17,12 @@ HEAVY: Draw = lambda rng, shape: rng.standard_t(3, shape)  # noqa: E731
 
 HEAD = f"""# Uncertainty: what is printed, and what a simulation says of it
 
-`make uncertainty` writes this page from `benchmarks/uncertainty.py`: data are drawn of which the truth is known, and intervals and verdicts of
-the very functions that make the tables are counted. {REPS:,} draws a cell, so figures are good to about half a per cent. "Skewed" is the lognormal
-distribution with sigma = 1, shifted to mean zero; "heavy" is Student's t with 3 degrees of freedom.
+`make uncertainty` writes this page from `benchmarks/uncertainty.py`: data are drawn of which the truth is known, and intervals and
+verdicts of the very functions that make the tables are counted. {REPS:,} draws a cell, so figures are good to about half a per cent.
+"Skewed" is the lognormal distribution with sigma = 1, shifted to mean zero; "heavy" is Student's t with 3 degrees of freedom.
 
-An interval is right where it covers the truth in 95 % of the draws or more; a test, where rows that are equal are told apart in 5 % or less.
+An interval is right where it covers the truth in 95 % of the draws or more; a test, where rows that are equal are told apart in 5 % or
+less.
 """
 
 
@@ -53,8 +54,8 @@ def _holds(interval: intervals.Interval, truth: float = 0.0) -> bool:
 def coverage() -> Section:
     """Of the mean over few images."""
     text = (
-        "`intervals.interval` over the images of one row: the wider of Student's t and of Hall's correction for skewness, at the quantiles of "
-        "96 %. Beside it the percentile bootstrap that is often printed."
+        "`intervals.interval` over the images of one row: the wider of Student's t and of Hall's correction for skewness, at the "
+        "quantiles of 96 %. Beside it the percentile bootstrap that is often printed."
     )
 
     def rows() -> Iterable[Sequence[str]]:
@@ -78,8 +79,8 @@ def _percentile(scores: np.ndarray) -> bool:
 def groups() -> Section:
     """Of the mean over tiles of photographs."""
     text = (
-        "Tiles of one photograph share its difficulty (standard deviation 1) and have their own (0.5). The interval counts photographs; counted by "
-        "tiles, as if they were independent, it would cover as the last column says."
+        "Tiles of one photograph share its difficulty (standard deviation 1) and have their own (0.5). The interval counts photographs; "
+        "counted by tiles, as if they were independent, it would cover as the last column says."
     )
 
     def rows() -> Iterable[Sequence[str]]:
@@ -95,8 +96,8 @@ def groups() -> Section:
 def trainings() -> Section:
     """Of the mean over images and trainings."""
     text = (
-        "A method trained with several seeds and tested on 11 photographs, whose difficulty has standard deviation 1. From one seed the interval is "
-        "about those weights: it misses the method's mean as often as seeds spread."
+        "A method trained with several seeds and tested on 11 photographs, whose difficulty has standard deviation 1. From one seed the "
+        "interval is about those weights: it misses the method's mean as often as seeds spread."
     )
 
     def rows() -> Iterable[Sequence[str]]:
@@ -117,10 +118,12 @@ NUMBERS = ("fd", "kd", "sliced_wasserstein", "precision", "recall", "density", "
 def samples() -> Section:
     """Of a score of samples from one seed."""
     text = (
-        "`SampleMetric.sampling_errors`, a jackknife over tenths of the samples, and the interval that it gives a score from one seed (500 draws). "
-        "Real points are standard normal in 8 dimensions, always the same; as many fakes are drawn anew each time, shifted by 0.3 along every axis "
-        "and shrunk by 0.8, or from the same law. The truth is the mean score of that many fakes: the interval says how far the luck of the draw "
-        "moves a score, not how far a score of few samples is biased. The intervals of recall and coverage are wider than they need be; the others "
+        "`SampleMetric.sampling_errors`, a jackknife over tenths of the samples, and the interval that it gives a score from one seed "
+        "(500 draws). Real points are standard normal in 8 dimensions, always the same; as many fakes are drawn anew each time, shifted "
+        "by 0.3 along every axis "
+        "and shrunk by 0.8, or from the same law. The truth is the mean score of that many fakes: the interval says how far the luck of "
+        "the draw moves a score, not how far a score of few samples is biased. The intervals of recall and coverage are wider than they "
+        "need be; the others "
         "are right to two or three per cent."
     )
 
@@ -157,8 +160,8 @@ def _jackknifed(n: int, shift: float, scale: float) -> list[tuple[dict[str, floa
 def workloads() -> Section:
     """Of the interquartile mean."""
     text = (
-        "`across_workloads.iqm` of a row over several workloads, whose scores spread by 0.2 over seeds and differ by up to 2 between workloads "
-        "(500 draws)."
+        "`across_workloads.iqm` of a row over several workloads, whose scores spread by 0.2 over seeds and differ by up to 2 between "
+        "workloads (500 draws)."
     )
 
     def rows() -> Iterable[Sequence[str]]:
@@ -172,8 +175,8 @@ def workloads() -> Section:
 def images() -> Section:
     """Rows compared image by image."""
     text = (
-        "`paired.compare` of rows that are equal, over images (or groups of them): the share of draws in which any two of the rows are told apart. "
-        "The last column is a bad case: half of the rows have skewed errors on the images and the others have nearly none."
+        "`paired.compare` of rows that are equal, over images (or groups of them): the share of draws in which any two of the rows are "
+        "told apart. The last column is a bad case: half of the rows have skewed errors on the images and the others have nearly none."
     )
 
     def uneven(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -193,8 +196,9 @@ def images() -> Section:
 def seeds_and_images() -> Section:
     """Rows of trained methods compared image by image."""
     text = (
-        "Two equal methods on 100 images whose errors have standard deviation 1; training seeds move a method's whole level. From one seed a "
-        "verdict is about these weights, which do differ: where a table has such rows, a note says so. From two seeds on it is about the methods."
+        "Two equal methods on 100 images whose errors have standard deviation 1; training seeds move a method's whole level. From one "
+        "seed a verdict is about these weights, which do differ: where a table has such rows, a note says so. From two seeds on it is "
+        "about the methods."
     )
 
     def rows() -> Iterable[Sequence[str]]:
@@ -235,8 +239,8 @@ def seeds() -> Section:
 def power() -> Section:
     """Pairs of rows that are found to differ."""
     text = (
-        "Rows a step apart from the next, over seeds alone: the share of all pairs that is told apart, for steps in standard deviations of a seed "
-        "(200 draws)."
+        "Rows a step apart from the next, over seeds alone: the share of all pairs that is told apart, for steps in standard deviations "
+        "of a seed (200 draws)."
     )
 
     def rows() -> Iterable[Sequence[str]]:

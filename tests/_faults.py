@@ -1,28 +1,31 @@
-"""The table of docs/reliability.md, made from the tests marked `fault` as they run: `pytest tests -m fault --fault-matrix=docs/reliability.md`."""
+"""The page docs/reliability.md, made by the tests marked `fault`: `pytest tests -m fault --fault-matrix=docs/reliability.md`."""
 
 from pathlib import Path
 
 INTRODUCTION = """# Reliability
 
-What goes wrong overnight, caused for real by the tests, and what is left in the morning. `make faults` runs them all and writes this page (half an
-hour on two cores; the full disks need leave to mount a small file system, and are skipped without it).
+What goes wrong overnight, caused for real by the tests, and what is left in the morning. `make faults` runs them all and writes this page
+(half an hour on two cores; the full disks need leave to mount a small file system, and are skipped without it).
 
 **What is guaranteed**, at the same code, data and versions; bit for bit on the CPU:
 
-- A finished result is never lost, and is on record once. It lies whole in its run directory, `record.json` last, before the store hears of it, and
-  enters the store under the name of its attempt: an attempt that is closed there does not enter again.
-- A trial that was stopped, by Ctrl-C, SIGTERM, kill -9, a lost node or a full disk, goes on from its last checkpoint (every half a minute, written
-  beside the earlier one and then renamed) to the weights and scores of one that was left alone. The same command is all it takes.
-- A trial is run by one process at a time: the system holds a lock on its folder and frees it when the process dies, however it dies. Two runners
-  on one output folder share the trials; each waits for what the other is at.
-- No trial takes the others down. What diverges, fails, or kills its process is a result with its reason; a checkpoint in which a bit is wrong (its
-  checksum tells) is dropped, the trial begins afresh, and its record says so.
-- Training waits for no store. One that is away, stalls, is locked or full is asked again later, less than a tenth of the time is spent on it, and
-  what had to wait follows in order (or by `runner.py sync`). A damaged database is refused, and made anew by `runner.py rebuild`.
-- What spoils every trial ends the run at once, in one line and with exit code 2: a full disk, a corrupt picture. Mended, the same command goes on.
+- A finished result is never lost, and is on record once. It lies whole in its run directory, `record.json` last, before the store hears
+  of it, and enters the store under the name of its attempt: an attempt that is closed there does not enter again.
+- A trial that was stopped, by Ctrl-C, SIGTERM, kill -9, a lost node or a full disk, goes on from its last checkpoint (every half a
+  minute, written beside the earlier one and then renamed) to the weights and scores of one that was left alone. The same command is all
+  it takes.
+- A trial is run by one process at a time: the system holds a lock on its folder and frees it when the process dies, however it dies. Two
+  runners on one output folder share the trials; each waits for what the other is at.
+- No trial takes the others down. What diverges, fails, or kills its process is a result with its reason; a checkpoint in which a bit is
+  wrong (its checksum tells) is dropped, the trial begins afresh, and its record says so.
+- Training waits for no store. One that is away, stalls, is locked or full is asked again later, less than a tenth of the time is spent on
+  it, and what had to wait follows in order (or by `runner.py sync`). A damaged database is refused, and made anew by `runner.py rebuild`.
+- What spoils every trial ends the run at once, in one line and with exit code 2: a full disk, a corrupt picture. Mended, the same command
+  goes on.
 
-**What is not**: a curve in the store may lag behind a running trial; a power cut may cost a checkpoint or a record that the system had not yet
-written to the disk, and then the trial runs again; times of trials that were interrupted count training alone, not what was done twice.
+**What is not**: a curve in the store may lag behind a running trial; a power cut may cost a checkpoint or a record that the system had
+not yet written to the disk, and then the trial runs again; times of trials that were interrupted count training alone, not what was done
+twice.
 
 | fault | how it is caused | expected | observed | count |
 |---|---|---|---|---|

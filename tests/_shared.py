@@ -104,7 +104,7 @@ def results(out, name="shared"):
             record.curves.drop(columns="seconds").to_dict("list"),
             {k: v.numpy().tobytes() for k, v in safetensors.torch.load_file(weights).items()} if weights.exists() else None,
         )
-    return found, len(store._search(""))
+    return found, len(store.queries.search(""))
 
 
 def same(out, single):

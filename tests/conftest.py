@@ -78,7 +78,7 @@ class Bench:
         return scheduler.run_all(self.trials(**chosen), self.settings, self.ledger, seen, fresh=fresh), seen
 
     def mlflow_run(self, record):
-        (run,) = self.store._search(f"tags.run_id = '{record.training_id}'")
+        (run,) = self.store.queries.search(f"tags.run_id = '{record.training_id}'")
         return run
 
 

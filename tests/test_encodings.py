@@ -1,4 +1,4 @@
-"""Standard output has whatever encoding a terminal, a pipe or a service gave it: what it lacks is replaced, and nothing ends. Files are UTF-8."""
+"""Standard output has whatever encoding a terminal, a pipe or a service gave it: what it lacks is replaced. Files are UTF-8."""
 
 import io
 import json
@@ -63,7 +63,7 @@ def test_a_complaint_can_always_be_printed(monkeypatch, encoding):
 
 
 def test_a_place_of_ascii_alone(ran, tmp_path):
-    """Neither streams nor files have another encoding by default; a trial fails in words that ASCII lacks, the other ones are the same trials."""
+    """Neither streams nor files have another encoding by default; a trial fails in words that ASCII lacks."""
     (tmp_path / "broken.py").write_text(BROKEN, encoding="utf-8")
     words = ["--suite", ran[0].file, "--tier", "smoke", "--plugin", tmp_path / "broken.py", "--out", tmp_path / "out"]
     words += ["--methods", "identity", "broken"]

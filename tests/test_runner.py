@@ -119,9 +119,9 @@ def wrong(name, *words, says):
         wrong("suite file", "--suite", "absent.toml", says=r"cannot read the suite absent\.toml: No such file"),
         wrong("tier", "--suite", "TINY", "--tier", "huge", says=r"unknown tier 'huge'; known: smoke, quick, standard, paper"),
         wrong("tier of suite", "--suite", "TINY", "--tier", "paper", says=r"suite 'tiny' has no tier 'paper'; known: smoke"),
-        wrong("method", "--suite", "TINY", "--tier", "smoke", "--methods", "identity", "unett", says=r"unknown method 'unett'; known: .*unet"),
+        wrong("method", "--suite", "TINY", "--methods", "identity", "unett", says=r"unknown method 'unett'; known: .*unet"),
         wrong("spec", "--suite", "TINY", "--tier", "smoke", "--methods", "unet[width", says=r"'\]' is missing in 'unet\[width'"),
-        wrong("key", "--suite", "TINY", "--tier", "smoke", "--methods", "unet[wdth=3]", says=r"method 'unet': unknown option 'wdth'; known: .*width"),
+        wrong("key", "--suite", "TINY", "--methods", "unet[wdth=3]", says=r"method 'unet': unknown option 'wdth'; known: .*width"),
         wrong("value", "--suite", "TINY", "--tier", "smoke", "--methods", "unet[width=wide]", says=r"width = 'wide': "),
         wrong("twice", "--suite", "TINY", "--tier", "smoke", "--methods", "unet", "unet", says=r"unet with seed 0 is asked for twice"),
         wrong("set key", "--suite", "TINY", "--tier", "smoke", "--set", "widht=3", says=r"--set widht: no such key; known: .*width"),
@@ -140,9 +140,9 @@ def wrong(name, *words, says):
         wrong("seeds negative", "--suite", "TINY", "--tier", "smoke", "--seeds", "1,-2", says=r"none negative"),
         wrong("seeds twice", "--suite", "TINY", "--tier", "smoke", "--seeds", "1,1", says=r"none twice"),
         wrong("seeds open", "--suite", "TINY", "--tier", "smoke", "--seeds", "1,", says=r"--seeds '1,'"),
-        wrong("data root", "--suite", "TINY", "--data-root", "/absent", says=r"data root /absent is no folder: mend --data-root or GANBENCH_DATA"),
-        wrong("data set", "--suite", "TINY", "--tier", "smoke", "--set", "data=gopro", says=r"data set 'gopro' not found.*--data-root.*get it from https://"),
-        wrong("unknown data", "--suite", "TINY", "--tier", "smoke", "--set", "data=goproo", says=r"unknown dataset 'goproo'; known: .*gopro"),
+        wrong("data root", "--suite", "TINY", "--data-root", "/absent", says=r"data root /absent is no folder: mend --data-root"),
+        wrong("data set", "--suite", "TINY", "--tier", "smoke", "--set", "data=gopro", says=r"'gopro' not found.*--data-root.*get it"),
+        wrong("data name", "--suite", "TINY", "--tier", "smoke", "--set", "data=goproo", says=r"unknown dataset 'goproo'; known: .*gopro"),
         wrong("plugin", "--suite", "TINY", "--plugin", "absent.py", says=r"no plug-in file .*absent\.py"),
         wrong("no seconds", "--suite", "TINY", "--max-seconds", "0", says=r"--max-seconds must be positive, not 0"),
         wrong("nan seconds", "--suite", "TINY", "--max-seconds", "nan", says=r"--max-seconds must be positive, not nan"),
@@ -195,7 +195,10 @@ def test_an_unreachable_server(out, tiny_suite):
     words = ("--suite", tiny_suite, "--tier", "smoke", "--out", str(out), "--tracking-uri", "http://127.0.0.1:9")
     done = subprocess_run(code, *words, MLFLOW_HTTP_REQUEST_MAX_RETRIES="1")
     assert (done.returncode, done.stderr) == (0, "")
-    told = r"cannot open the tracking store http://127\.0\.0\.1:9: .*; check --tracking-uri\. Work goes on; results wait in .*/tiny/trials and follow"
+    told = (
+        r"cannot open the tracking store http://127\.0\.0\.1:9: .*; check --tracking-uri\. "
+        r"Work goes on; results wait in .*/tiny/trials and follow"
+    )
     assert len(re.findall(told, done.stdout)) == 1
     assert (out / "tiny" / "report" / "index.html").is_file()
 

@@ -59,12 +59,12 @@ def _options_table(part: Any, values: Mapping[str, Any]) -> Table:
     table = Table("option", "value", "type or choices", "source and meaning", box=None, pad_edge=False)
     for option in options_of(part):
         value = values.get(option.name, option.default)
-        choices = ", ".join(map(_shown, option.choices))
-        table.add_row(option.name, "required" if value is REQUIRED else _shown(value), choices or option.type, option.meaning)
+        choices = ", ".join(map(_format_value, option.choices))
+        table.add_row(option.name, "required" if value is REQUIRED else _format_value(value), choices or option.type, option.meaning)
     return table
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     """A value as a spec string takes it."""
     return value if isinstance(value, str) and value.isidentifier() else repr(value)
 

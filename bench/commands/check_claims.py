@@ -45,12 +45,7 @@ def run(tier: str, only: Sequence[str], out: Path, uri: str | None, fresh: bool)
     Raises:
         UsageError: an unknown tier, paper or claim.
     """
-    if tier not in TIERS:
-        raise UsageError(f"suite {CLAIMS!r} has no tier {tier!r}; known: {', '.join(TIERS)}")
-    chapters = claims.chapters()
-    asked = [c for c in select(chapters, only) if c.cost in TIERS[tier]]
-    if not asked:
-        raise UsageError(f"tier {tier} has none of the claims {', '.join(only)}: they are slow; add --tier standard")
+    asked = _claims_of_tier(tier, only)
     console, code = open_console(), tree_hash()
     ledger = Ledger(CLAIMS, out, uri, console.print)
     before = ledger.folders.attempts()  # looked up first: what another runner ends from here on is not replaced
@@ -76,8 +71,16 @@ def run(tier: str, only: Sequence[str], out: Path, uri: str | None, fresh: bool)
     if not missing:
         console.print(f"all {len(asked)} claims are on record already: nothing to check (--fresh checks again)")
     entries = report(console, ledger, out / CLAIMS / "report")
-    wanted = {c.id for c in asked}
-    return int(any(e.checked and e.checked.verdict == "fails" for e in entries if e.claim.id in wanted))
+    return int(any(e.checked and e.checked.verdict == "fails" for e in entries if e.claim.id in ids))
+
+
+def _claims_of_tier(tier: str, only: Sequence[str]) -> list[Claim]:
+    if tier not in TIERS:
+        raise UsageError(f"suite {CLAIMS!r} has no tier {tier!r}; known: {', '.join(TIERS)}")
+    asked = [c for c in select(claims.chapters(), only) if c.cost in TIERS[tier]]
+    if not asked:
+        raise UsageError(f"tier {tier} has none of the claims {', '.join(only)}: they are slow; add --tier standard")
+    return asked
 
 
 def select(chapters: Sequence[Chapter], only: Sequence[str]) -> list[Claim]:
@@ -147,7 +150,8 @@ def _record(c: Claim, checked: Checked, code: str) -> ClaimCheck:
     plain = dataclasses.asdict(dataclasses.replace(checked, figure=[])) | {"figure": FIGURE.dump_python(checked.figure, mode="json")}
     one = checked.cases[0][1:] if len(checked.cases) == 1 else ()
     return ClaimCheck(
-        id=id_of(facts), suite=CLAIMS, claim=c.id, tier=c.cost, facts=facts, outcome="skipped" if checked.verdict == "not checked" else "finished",
+        id=id_of(facts), suite=CLAIMS, claim=c.id, tier=c.cost, facts=facts,
+        outcome="skipped" if checked.verdict == "not checked" else "finished",
         reason=checked.reason, params=params | {"cases": "; ".join(cases)}, checked=plain, tags={"verdict": checked.verdict},
         summary=dict(zip(("predicted", "measured"), one)), costs={"seconds": checked.seconds}, environment=environment("cpu"),
         attempt=uuid.uuid4().hex, ended=time.time(),

@@ -125,16 +125,16 @@ def _data(root: Path | None) -> str:
 
     if root is not None and not root.is_dir():
         raise UsageError(f"the data root {root} is no folder")
-    return _found({row.name: row.found for row in inventory(root)}, "runner.py data")
+    return _list_found({row.name: row.found for row in inventory(root)}, "runner.py data")
 
 
 def _weights() -> str:
     from bench.external import weights
 
-    return _found({row.weight.id: row.path is not None for row in weights.inventory()}, "runner.py weights")
+    return _list_found({row.weight.id: row.path is not None for row in weights.inventory()}, "runner.py weights")
 
 
-def _found(rows: dict[str, bool], where: str) -> str:
+def _list_found(rows: dict[str, bool], where: str) -> str:
     found, missing = ([name for name, here in rows.items() if here is wanted] for wanted in (True, False))
     return f"found {', '.join(found) or 'none'}" + (f"; missing {', '.join(missing)} (see {where})" if missing else "")
 

@@ -63,7 +63,7 @@ def weights(name: str) -> None:
     """
     console = open_console()
     try:
-        console.print(f"{manifest.resolve(name)} is here, {_verified(name)}")
+        console.print(f"{manifest.resolve(name)} is here, {_describe_check(name)}")
         return
     except (Unavailable, UsageError):  # missing, or not the published file
         if name not in manifest.manifest():
@@ -72,12 +72,12 @@ def weights(name: str) -> None:
     place = manifest.folders()[0] / weight.filename
     if not weight.direct:
         raise Unavailable(f"{weight.filename} has no address of its own: get it from {weight.url} and put it into {place.parent}")
-    with _shown(weight.filename, console) as progress:
+    with _show_download(weight.filename, console) as progress:
         found = download(weight.url, place, weight.sha256, progress)
-    console.print(f"{place}, {_verified(name)}, sha256 {found}")
+    console.print(f"{place}, {_describe_check(name)}, sha256 {found}")
 
 
-def _verified(name: str) -> str:
+def _describe_check(name: str) -> str:
     """How far the digest of a file that passed was compared."""
     known = len(manifest.manifest()[name].sha256)
     return "verified" if known == _DIGITS else f"prefix verified ({known} of the {_DIGITS} digits of its sha256 are published)"
@@ -99,11 +99,11 @@ def data(name: str, root: Path | None) -> None:
     if not (files := remotes().get(name)):
         raise Unavailable(f"data set {name!r} cannot be fetched: get it from {source.origin}, put it below {root} as {source.layout}")
     stage = root / f".fetching-{name}"
-    found = {remote.url: _fetched(remote, stage / "files", _recorded(root), console) for remote in files}
-    folder = _assembled(source, files, stage)
+    found = {remote.url: _fetch(remote, stage / "files", _read_digests(root), console) for remote in files}
+    folder = _assemble(source, files, stage)
     try:
         merge(stage / "tree", root)
-        (root / _RECORD).write_text(json.dumps(_recorded(root) | found, indent=1), encoding="utf-8")
+        (root / _RECORD).write_text(json.dumps(_read_digests(root) | found, indent=1), encoding="utf-8")
     except OSError as error:
         raise Unavailable(f"cannot write below {root}: {error.strerror}; mend that, then run the same command again") from error
     shutil.rmtree(stage, ignore_errors=True)
@@ -118,16 +118,16 @@ def _source(name: str) -> DataSource:
     return source
 
 
-def _fetched(remote: Remote, folder: Path, known: dict[str, str], console: Console) -> str:
+def _fetch(remote: Remote, folder: Path, known: dict[str, str], console: Console) -> str:
     """The file of a remote in `folder`; its digest."""
     place, expected = folder / remote.filename, remote.sha256 or known.get(remote.url, "")
     if place.is_file() and (digest := manifest.digest(place)).startswith(expected):
         return digest  # of an earlier attempt that came to grief later
-    with _shown(remote.filename, console) as progress:
+    with _show_download(remote.filename, console) as progress:
         return download(remote.url, place, expected, progress)
 
 
-def _assembled(source: DataSource, files: Sequence[Remote], stage: Path) -> Path:
+def _assemble(source: DataSource, files: Sequence[Remote], stage: Path) -> Path:
     """All files as they will lie below the data root, in `stage/tree`; the folder of the set below it.
 
     Raises:
@@ -152,7 +152,7 @@ def _assembled(source: DataSource, files: Sequence[Remote], stage: Path) -> Path
     return folder.relative_to(tree)
 
 
-def _recorded(root: Path) -> dict[str, str]:
+def _read_digests(root: Path) -> dict[str, str]:
     try:
         record: dict[str, str] = json.loads((root / _RECORD).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -163,7 +163,7 @@ def _recorded(root: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _shown(name: str, console: Console) -> Iterator[Progress]:
+def _show_download(name: str, console: Console) -> Iterator[Progress]:
     """A bar on a terminal, a line elsewhere."""
     columns = (TextColumn("{task.description}"), BarColumn(28), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     if not console.is_terminal:

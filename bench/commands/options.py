@@ -1,14 +1,13 @@
-"""What the command line was given, and what it means: each option is checked before anything runs."""
+"""The meaning of the options of a run: each is checked before anything runs."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 import torch
 
+from bench.commands.arguments import RunOptions
 from bench.errors import UsageError
 from bench.judging.judge import KeepWeights
 from bench.running.settings import Settings
@@ -17,54 +16,29 @@ from bench.suites.schema import TIERS, TierName
 from bench.training.out_of_memory import OnOOM
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """The options of `runner.py --suite`, as given."""
+def settings_of(options: RunOptions) -> Settings:
+    """Where and how trials run.
 
-    suite: str
-    tier: str | None = None
-    methods: Sequence[str] = ()
-    seeds: str | None = None
-    overrides: Sequence[str] = ()
-    device: str = "auto"
-    data_root: Path | None = None
-    out: Path = Path("runs")
-    tracking_uri: str | None = None
-    deterministic: bool = False
-    fresh: bool = False
-    max_seconds: float | None = None
-    plugins: Sequence[Path] = ()
-    yes: bool = False
-    workers: int | None = None
-    ray: str | None = None
-    threads: int | None = None
-    ranks: int = 1
-    on_oom: str = "fail"
-    checkpoints: str | None = None
-    keep_weights: str = "both"
-    strict_environment: bool = False
-
-    def settings(self) -> Settings:
-        """Where and how trials run.
-
-        Raises:
-            UsageError: an option that means nothing here, or excludes another.
-        """
-        if self.workers and self.ray:
-            raise UsageError("--workers starts Ray on this machine, --ray uses a cluster that runs: give one of them")
-        if self.ranks > 1 and not (self.workers or self.ray):
-            raise UsageError("--ranks shares every trial out among processes of Ray: give --workers or --ray too")
-        if self.ranks > 1 and self.on_oom != "fail":
-            raise UsageError("--ranks and --on-oom exclude each other: more ranks make the share of each smaller")
-        if self.ranks > 1 and self.checkpoints:
-            raise UsageError("--ranks and --checkpoints exclude each other: ranks share an --out on storage that all nodes see")
-        return Settings(
-            out=self.out, device=resolve_device(self.device), data_root=data_root_of(self.data_root), deterministic=self.deterministic,
-            max_seconds=_positive("--max-seconds", self.max_seconds), threads=self.threads, plugins=tuple(p.resolve() for p in self.plugins),
-            on_oom=_one_of("--on-oom", self.on_oom, OnOOM), ranks=self.ranks, strict_environment=self.strict_environment,
-            keep_weights=_one_of("--keep-weights", self.keep_weights, KeepWeights),
-            checkpoints=None if self.checkpoints is None else checkpoint_mirror.normalise_url(self.checkpoints),
-        )  # fmt: skip
+    Raises:
+        UsageError: an option that means nothing here, or excludes another.
+    """
+    if options.workers and options.ray:
+        raise UsageError("--workers starts Ray on this machine, --ray uses a cluster that runs: give one of them")
+    if options.ranks > 1 and not (options.workers or options.ray):
+        raise UsageError("--ranks shares every trial out among processes of Ray: give --workers or --ray too")
+    if options.ranks > 1 and options.on_oom != "fail":
+        raise UsageError("--ranks and --on-oom exclude each other: more ranks make the share of each smaller")
+    if options.ranks > 1 and options.checkpoints:
+        raise UsageError("--ranks and --checkpoints exclude each other: ranks share an --out on storage that all nodes see")
+    return Settings(
+        out=options.out, device=resolve_device(options.device), data_root=data_root_of(options.data_root),
+        deterministic=options.deterministic,
+        max_seconds=_require_positive("--max-seconds", options.max_seconds), threads=options.threads,
+        plugins=tuple(p.resolve() for p in options.plugins),
+        on_oom=_require_choice("--on-oom", options.on_oom, OnOOM), ranks=options.ranks, strict_environment=options.strict_environment,
+        keep_weights=_require_choice("--keep-weights", options.keep_weights, KeepWeights),
+        checkpoints=None if options.checkpoints is None else checkpoint_mirror.normalise_url(options.checkpoints),
+    )  # fmt: skip
 
 
 def resolve_device(name: str) -> torch.device:
@@ -138,14 +112,14 @@ def data_root_of(path: Path | None) -> Path | None:
     return path.resolve()
 
 
-def _one_of(name: str, value: str, choices: Any) -> Any:
+def _require_choice(name: str, value: str, choices: Any) -> Any:
     known = get_args(choices)
     if value not in known:
         raise UsageError(f"{name} {value!r}: give {', '.join(known[:-1])} or {known[-1]}")
     return value
 
 
-def _positive(name: str, value: float | None) -> float:
+def _require_positive(name: str, value: float | None) -> float:
     if value is not None and not value > 0:
         raise UsageError(f"{name} must be positive, not {value}")
     return float("inf") if value is None else value

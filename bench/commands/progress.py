@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import rich.progress
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from typing_extensions import override
 
 from bench.running.job import Job
 from bench.store.record import TrialRecord
@@ -17,7 +18,7 @@ _EVERY = 15.0  # seconds between plain lines of one trial
 
 
 class SuiteDisplay:
-    """Shows the suite and every running trial, one or `several` at once: updates, images/s, losses, time left, evaluation. A context manager."""
+    """A context manager that shows the suite and every running trial: updates, images/s, losses, time left, evaluation."""
 
     def __init__(self, console: Console, total: int, headline: Sequence[str], several: bool = False) -> None:
         self.console, self.total, self.headline, self.several = console, total, headline, several
@@ -64,17 +65,20 @@ class JobDisplay(Progress):
         self.title = f"{job.trial.title}, seed {job.trial.seed}"
         self.bar = suite.bars.add_task("train", total=self.steps or None, note=self.title)
 
-    def update(self, step: int, images_per_s: float, values: Mapping[str, float]) -> None:  # noqa: D102
+    @override
+    def update(self, step: int, images_per_s: float, values: Mapping[str, float]) -> None:
         note = f"{images_per_s:,.1f} images/s  " + "  ".join(f"{k} {v:.4g}" for k, v in values.items())
         self.suite.bars.update(self.bar, description="train", completed=step, total=self.steps, note=f"{self.title}  {note}")
         if not self.suite.console.is_terminal and time.monotonic() - self.said > _EVERY:
             self.suite.line(f"{self.place} update {step}/{self.steps}  {note}")
             self.said = time.monotonic()
 
-    def evaluating(self, done: int, total: int) -> None:  # noqa: D102
+    @override
+    def evaluating(self, done: int, total: int) -> None:
         self.suite.bars.update(self.bar, description="judge", completed=done, total=total, note=self.title)
 
-    def ended(self, records: Sequence[TrialRecord]) -> None:  # noqa: D102
+    @override
+    def ended(self, records: Sequence[TrialRecord]) -> None:
         self.suite.bars.remove_task(self.bar)
         self.suite.bars.advance(self.suite.suite, len(records))
         for record in records:

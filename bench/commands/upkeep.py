@@ -10,9 +10,10 @@ from pathlib import Path
 from bench.errors import UsageError
 from bench.store import sqlite
 from bench.store.ledger import Ledger
-from bench.store.mlflow_store import Store, store_uri
+from bench.store.mlflow_connection import store_uri
+from bench.store.mlflow_store import Store
+from bench.store.record_files import read_head
 from bench.store.run_dir import Locked, RunDirs
-from bench.store.stored import read_head
 from bench.text import open_console
 
 

@@ -33,8 +33,8 @@ def align(z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     match = torch.fft.irfft2(spectra[0] * spectra[1].conj(), s=x.shape[-2:])  # sum over p of x(p + shift) z(p), shifts wrap round
     best = divmod(int(match.argmax()), x.shape[-1])
     dy, dx = (n - side if n > side // 2 else n for n, side in zip(best, x.shape[-2:], strict=True))
-    mask = _shifted(torch.ones_like(z[:1]), dy, dx)
-    return _shifted(z, dy, dx), x * mask
+    mask = _shift(torch.ones_like(z[:1]), dy, dx)
+    return _shift(z, dy, dx), x * mask
 
 
 def best_of(x_hat: Tensor, frames: Iterable[Tensor], metrics: Mapping[str, ImageMetric]) -> dict[str, Tensor]:
@@ -49,7 +49,7 @@ def best_of(x_hat: Tensor, frames: Iterable[Tensor], metrics: Mapping[str, Image
     return {column: torch.stack(values).max() * (1 if metrics[column].higher_is_better else -1) for column, values in found.items()}
 
 
-def _shifted(image: Tensor, dy: int, dx: int) -> Tensor:
+def _shift(image: Tensor, dy: int, dx: int) -> Tensor:
     """The picture moved down by dy and right by dx; zeros come in."""
     height, width = image.shape[-2:]
     moved = torch.zeros_like(image)

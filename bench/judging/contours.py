@@ -54,7 +54,7 @@ class Contours:
         """
         image, at = self.ground.clone(), self._place(path)
         at = at[at.isfinite().all(1)].clamp(-self.side, 2 * self.side)
-        _stamp(image, _joined(at), 0.7 * _FINE, _PATH)
+        _stamp(image, _interpolate(at), 0.7 * _FINE, _PATH)
         _stamp(image, at[:1], 4.5 * _FINE, _INK)
         _stamp(image, at[:1], 3.3 * _FINE, _WHITE)
         _stamp(image, at[-1:], 3.5 * _FINE, _PATH)
@@ -77,7 +77,7 @@ def _bands(height: Tensor) -> Tensor:
     return torch.where(edge, image * 0.72, image)
 
 
-def _joined(at: Tensor) -> Tensor:
+def _interpolate(at: Tensor) -> Tensor:
     """The places with those on the lines between them, at most a pixel apart."""
     steps = [a + (b - a) * torch.linspace(0, 1, int((b - a).abs().max()) + 2)[:, None] for a, b in pairwise(at)]
     return torch.cat([at, *steps])

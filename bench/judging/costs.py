@@ -20,7 +20,7 @@ _COSTS = {
 }
 
 
-def measured(method: Method, task: Task) -> dict[str, float]:
+def measure(method: Method, task: Task) -> dict[str, float]:
     """What using the trained method costs; the harness measures it, whatever the task, where there is a use."""
     with torch.device(task.device):
         if (batch := task.sample()) is None:

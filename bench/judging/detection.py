@@ -1,4 +1,4 @@
-"""Does a detector see better after restoration? The same scenes for every method; what it sees in blurred and sharp ones is found once."""
+"""Does a detector see better after restoration? Every method gets the same scenes; the blurred and sharp ones are judged once."""
 
 from __future__ import annotations
 
@@ -43,29 +43,32 @@ class DetectionEvaluation:
         return self._make_scenes()
 
     def cards(self) -> dict[str, Card]:
+        """Column -> what is measured."""
         return self.metric.cards()
 
     def score(self, method: Method, progress: Callable[[int], None]) -> Scores:
         """Detect in the restored scenes and compare with the blurred and the sharp ones; all nan where a restored scene is not finite."""
-        found, whole = list[Detections](), list[Tensor]()
+        detections, finite = list[Detections](), list[Tensor]()
         for _, x_hat in self.scenes.restore(method, progress):
-            whole.append(x_hat.isfinite().flatten(1).all(1).cpu())
-            found += self.detector(x_hat.nan_to_num())
-        restored, blurred, sharp = self.metric.score(found, self._references), self._blurred, self._sharp
+            finite.append(x_hat.isfinite().flatten(1).all(1).cpu())
+            detections += self.detector(x_hat.nan_to_num())
+        restored, blurred, sharp = self.metric.score(detections, self._references), self._observed_score, self._target_score
         gain = self.metric.gain(restored, blurred, sharp)
         values = {c: getattr(restored, c) for c in ("precision", "recall", "f1", "ap50", "map")} | {
             "gain": gain.delta_f1,
             "recovered": gain.recovered,
         }
-        judged = torch.cat(whole)
-        if not judged.all():
+        is_finite = torch.cat(finite)
+        if not is_finite.all():
             values = dict.fromkeys(values, math.nan)  # over pictures of which one is none
         summary = {"blurred/f1": blurred.f1, "sharp/f1": sharp.f1, "blurred/ap50": blurred.ap50, "sharp/ap50": sharp.ap50}
-        return Scores(values, self._per_image(restored, blurred, judged), summary, self.scenes.groups)
+        return Scores(values, self._per_image(restored, blurred, is_finite), summary, self.scenes.groups)
 
-    def _per_image(self, restored: Detection.Score, blurred: Detection.Score, judged: Tensor) -> dict[str, tuple[list[str], list[float]]]:
+    def _per_image(
+        self, restored: Detection.Score, blurred: Detection.Score, is_finite: Tensor
+    ) -> dict[str, tuple[list[str], list[float]]]:
         """What each scene contributes to the pooled scores; columns that are 0/0 have none."""
-        of_scenes = torch.where(judged[:, None], linearise(restored.counts), math.nan)
+        of_scenes = torch.where(is_finite[:, None], linearise(restored.counts), math.nan)
         columns = dict(zip(("precision", "recall", "f1"), of_scenes.unbind(1), strict=True))
         columns["gain"] = columns["f1"] - linearise(blurred.counts)[:, 2]
         return {column: (self.scenes.names, scores.tolist()) for column, scores in columns.items() if not scores.isnan().all()}
@@ -73,19 +76,19 @@ class DetectionEvaluation:
     @functools.cached_property
     def _references(self) -> list[Detections]:
         if self.metric.reference == "pseudo":
-            return self._seen_sharp
+            return self._detections_in_target
         return [_annotations(picture) for picture in self.scenes.pictures]
 
     @functools.cached_property
-    def _seen_sharp(self) -> list[Detections]:
+    def _detections_in_target(self) -> list[Detections]:
         return self._detect(batch.target for batch in self.scenes.batches)
 
     @functools.cached_property
-    def _sharp(self) -> Detection.Score:
-        return self.metric.score(self._seen_sharp, self._references)
+    def _target_score(self) -> Detection.Score:
+        return self.metric.score(self._detections_in_target, self._references)
 
     @functools.cached_property
-    def _blurred(self) -> Detection.Score:
+    def _observed_score(self) -> Detection.Score:
         return self.metric.score(self._detect(batch.observed for batch in self.scenes.batches), self._references)
 
     def _detect(self, batches: Iterator[Tensor | None]) -> list[Detections]:

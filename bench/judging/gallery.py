@@ -32,9 +32,9 @@ def write_gallery(
     """Write NN.json items and the PNG files they name (see `bench.store.record.TrialRecord.gallery`);
     `show` makes a picture visible (a window of CT).
     """
-    items = [_restore(method, photos, i) | {"kind": "photo"} for i in _detailed(photos, _PHOTOS)]
+    items = [_restore(method, photos, i) | {"kind": "photo"} for i in _choose_items(photos, _PHOTOS)]
     if judge:
-        for i in _detailed(judge.scenes, _SCENES):
+        for i in _choose_items(judge.scenes, _SCENES):
             item = _restore(method, judge.scenes, i) | {"kind": "scene", "classes": list(judge.detector.classes)}
             item["boxes"] = {which: _boxes(judge, item[which]) for which in _WHICH}
             items.append(item)
@@ -47,7 +47,7 @@ def write_gallery(
         (folder / f"{number:02d}.json").write_text(json.dumps(item), encoding="utf-8")
 
 
-def _detailed(shown: EvaluationSet, k: int) -> list[int]:
+def _choose_items(shown: EvaluationSet, k: int) -> list[int]:
     """K pictures spread over the set, each the one with most contrast among its neighbours: flat ones show nothing."""
     contrast = torch.cat([batch.target.flatten(1).std(1).cpu() for batch in shown.batches if batch.target is not None])
     return [int(part[contrast[part].argmax()]) for part in torch.arange(len(shown)).tensor_split(k) if len(part)]

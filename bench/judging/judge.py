@@ -34,7 +34,7 @@ def weights_file(folder: RunDir, name: str) -> Path:
 
 
 def what_weights_lack(folder: RunDir, training: Training) -> str:
-    """Why a training cannot be judged: its weights are not there, or not to the bit; empty where they are. A method that trains nothing needs none."""
+    """Why a training cannot be judged: its weights are not there, or not to the bit; empty where it can."""
     kept = [name for name in training.weights if weights_file(folder, name).is_file()]
     if training.weights and LAST not in kept:
         return "its weights were not kept"
@@ -81,7 +81,7 @@ class Judge:
         self.judgement.summary |= scores.summary
         self.judgement.per_image = pd.DataFrame(scores.rows(), columns=list(PER_IMAGE))
         with evaluation_mode(method):
-            self.judgement.costs |= costs.measured(method, self.task)
+            self.judgement.costs |= costs.measure(method, self.task)
             if (portrayed := self.folder.results / "gallery").is_dir():
                 shutil.copytree(portrayed, gallery, dirs_exist_ok=True)
             self.task.gallery(method, gallery)

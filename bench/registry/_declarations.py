@@ -1,6 +1,6 @@
 """What a part must declare before it is registered: a base class, the class attributes that its base asks for, options that can be set.
 
-A class attribute that a contract (`bench.metric`, `bench.dataset`, ...) annotates as a `ClassVar` without a value must have one in the part.
+A class attribute that a contract (`bench.metric`, `bench.dataset`, ...) annotates as a `ClassVar` without a value needs one in the part.
 Nothing beyond the part is imported.
 """
 

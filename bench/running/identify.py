@@ -1,4 +1,4 @@
-"""What decides the weights of a trial, and what decides the scores of given weights, by name. Versions and machine decide neither: see `environment`."""
+"""What decides the weights of a trial and the scores of given weights, by name. Versions and machine do not: see `environment`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bench.spec import Spec, parse
 from bench.store import identity
 from bench.store.code_hash import code_hash, file_hash
 from bench.store.remarks import MOVES_BITS
-from bench.suites.components import parts_of, unfolded
+from bench.suites.components import components_of, nested_components
 from bench.suites.trial import Trial
 from bench.training import build, loop
 
@@ -29,7 +29,7 @@ _JUDGING_CODE = ("bench/judging", *(f"bench/{kind}s" for kind in JUDGES))  # whi
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """Of a trial: computed once, it travels with the trial.
+    """What decides the result of a trial, computed once and passed along with it.
 
     Attributes:
         training: what decides the weights.
@@ -41,17 +41,17 @@ class Identity:
 
     @functools.cached_property
     def training_id(self) -> str:
-        """Of the training: trials that differ in their test sets, metrics, ... share one."""
+        """The id of the training: trials that differ in test set or metrics share one."""
         return identity.id_of(self.training)
 
     @functools.cached_property
     def trial_id(self) -> str:
-        """Of the judgement."""
+        """The id of the judgement."""
         return identity.id_of(self.judging)
 
     @property
     def facts(self) -> dict[str, str]:
-        """Both."""
+        """What decides weights and scores."""
         return {**self.training, **self.judging}
 
 
@@ -67,7 +67,7 @@ def training_task(trial: Trial) -> Spec:
 
 
 def training_facts(trial: Trial, settings: Settings) -> dict[str, str]:
-    """Method, hyper-parameters, components, code, data of training and validation, seed, budget, and by what means it is run."""
+    """Method, hyper-parameters, components, code, data of training and validation, seed, budget, settings that move weights."""
     task = build.open_task(str(training_task(trial)), settings.data_root, settings.device)
     method = registry.find("method", trial.spec.name)
     hp = method.HP(**trial.spec.options)
@@ -79,44 +79,44 @@ def training_facts(trial: Trial, settings: Settings) -> dict[str, str]:
     facts |= {f"task.{k}": v for k, v in task.options().items() if k not in task.judging_options}
     facts |= {f"data.{k}": v for k, v in task.fingerprint().items() if k.rpartition("/")[2] != "test"}
     components = task.components()
-    facts |= _code([*parts_of(hp), *(part for part in components if part[0] not in JUDGES)])
-    facts |= {f"selects.{k.removeprefix('code.')}": v for k, v in _code(_selecting(components)).items()} | {
+    facts |= _code_hashes([*components_of(hp), *(part for part in components if part[0] not in JUDGES)])
+    facts |= {f"selects.{k.removeprefix('code.')}": v for k, v in _code_hashes(_ranking_components(components)).items()} | {
         "selects.card": task.ranked_by().hash
     }
     facts |= {"code.method": code_hash(method), "code.task": code_hash(type(task), without=_JUDGING_CODE), "code.training": code_hash(loop)}
     facts |= {"code.build": file_hash(build), "code.train": file_hash(train), **settings.result_affecting()}
     if (file := Path(getattr(hp, "weights", "")).expanduser()).is_file():  # a path of the same name may hold other weights tomorrow
         facts["file.weights"] = weights.digest(file)
-    return _texts(facts | _strict(settings))
+    return _as_texts(facts | _environment_facts(settings))
 
 
 def judging_facts(trial: Trial, settings: Settings, training: dict[str, str]) -> dict[str, str]:
-    """The training, test data, metrics with their cards and code, the code that judges. Of a trial that serves a row, which validation alone judges, little."""
+    """Training, test data, metrics with their cards and code, the code that judges; of a trial that is only validated, the training."""
     facts: dict[str, Any] = {"training": identity.id_of(training)}
     if trial.role != "row":
-        return _texts(facts)
+        return _as_texts(facts)
     task = build.open_task(str(trial.task), settings.data_root, settings.device)
     facts |= {f"task.{k}": v for k, v in task.options().items() if k in task.judging_options}
     facts |= {f"data.{k}": v for k, v in task.fingerprint().items() if k.rpartition("/")[2] == "test"}
     facts |= {f"card.{column}": card.hash for column, card in task.cards().items()}
-    facts |= {k: v for k, v in _code(task.components()).items() if k not in training}
+    facts |= {k: v for k, v in _code_hashes(task.components()).items() if k not in training}
     facts |= {"code.judging": code_hash(type(task)), "code.judge": file_hash(judge), "code.evaluation": file_hash(evaluation)}
-    return _texts(facts | _strict(settings))
+    return _as_texts(facts | _environment_facts(settings))
 
 
-def _selecting(components: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+def _ranking_components(components: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """The metric that chooses the best step, the first among a task's components, with what it looks through."""
     judges = [part for part in components if part[0] in JUDGES]
     rest = itertools.takewhile(lambda part: part[0] != "metric", judges[1:])
     return [*judges[:1], *rest]
 
 
-def _code(components: Iterable[tuple[str, str]]) -> dict[str, str]:
-    names = [(kind, parse(spec).name) for kind, spec in unfolded(components)]
+def _code_hashes(components: Iterable[tuple[str, str]]) -> dict[str, str]:
+    names = [(kind, parse(spec).name) for kind, spec in nested_components(components)]
     return {f"code.{kind}.{name}": code_hash(registry.find(kind, name)) for kind, name in names}
 
 
-def _strict(settings: Settings) -> dict[str, str]:
+def _environment_facts(settings: Settings) -> dict[str, str]:
     """Under `--strict-environment` versions and machine decide, too."""
     if not settings.strict_environment:
         return {}
@@ -124,5 +124,5 @@ def _strict(settings: Settings) -> dict[str, str]:
     return {f"env.{name}": here[name] for name in MOVES_BITS if name in here}
 
 
-def _texts(facts: dict[str, Any]) -> dict[str, str]:
+def _as_texts(facts: dict[str, Any]) -> dict[str, str]:
     return {k: str(v) for k, v in facts.items()}

@@ -1,4 +1,4 @@
-"""A training with its judgements, each made once. A function of the job and the data, but for the clock, which any process may call."""
+"""A training with its judgements, each made once. Any process may run a job: its records depend on the job and the data alone."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PATIENCE = 10.0  # seconds for another runner that puts a record into the store
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What is to be made: a training unless there is one, and judgements of it.
+    """Work that is missing: a training unless there is one, and judgements of it.
 
     Attributes:
         index: the place of its first trial among all that were asked for.
@@ -74,12 +74,12 @@ def mirror_of(job: Job, settings: Settings) -> CheckpointMirror:
 
 
 def run(job: Job, settings: Settings, progress: Progress, stopped: Callable[[], bool]) -> list[TrialRecord]:
-    """Train and judge what is not there yet, resuming a training where an earlier attempt was interrupted, and write the records into its run directory.
+    """Train and judge what is not there yet, resuming an interrupted training; write the records into the run directory.
 
     Args:
         job: the job.
         settings: where and how.
-        progress: hears of it.
+        progress: told of every step.
         stopped: whether the user asked to stop.
 
     Returns:
@@ -94,20 +94,20 @@ def run(job: Job, settings: Settings, progress: Progress, stopped: Callable[[], 
     with folder.lock():
         if job.packed is not None:
             folder.unpack(job.packed)
-        training, lacking = _made_training(job, folder)
+        training, lacking = _find_training(job, folder)
         missing = [pair for pair in zip(job.trials, job.identities, strict=True) if not _is_judged(pair[1], training, job, folder)]
         if missing:
             progress.started()
         if training is None:
-            training = _train(job, settings, folder, mirror, progress, stopped, lacking)
+            training = _train_and_record(job, settings, folder, mirror, progress, stopped, lacking)
             missing = [pair for pair in zip(job.trials, job.identities, strict=True) if not _is_judged(pair[1], training, job, folder)]
         for trial, identity in missing:
-            _judge(trial, identity, training, settings, folder, progress, stopped)
+            _judge_and_record(trial, identity, training, settings, folder, progress, stopped)
         drop_weights(folder, settings.keep_weights)
         return [folder.read_trial(identity.trial_id) for identity in job.identities]
 
 
-def _made_training(job: Job, folder: RunDir) -> tuple[Training | None, str]:
+def _find_training(job: Job, folder: RunDir) -> tuple[Training | None, str]:
     """The training where it is made and, where something of it is still to be judged, has its weights; else what these lack."""
     if (attempt := folder.attempt()) is None or attempt in job.replaces:
         return None, ""
@@ -126,13 +126,13 @@ def _is_judged(identity: Identity, training: Training | None, job: Job, folder: 
     return folder.read_judgement(identity.trial_id).weights == training.weights
 
 
-def _train(
+def _train_and_record(
     job: Job, settings: Settings, folder: RunDir, mirror: CheckpointMirror, progress: Progress, stopped: Callable[[], bool], lacking: str
 ) -> Training:
     if folder.attempt() is not None:
         folder.clear()
     mirror.fetch()
-    task, record = _task(job, settings), new_training(job, settings)
+    task, record = _open_training_task(job, settings), new_training(job, settings)
     Attempt(job.trial, task, settings, record, folder, mirror.keep, progress, stopped).run()
     left_out = {k: v for k, v in task.notes().items() if k == "skipped_files"}  # by now it is known which pictures were too small
     restarted = {"restarted": f"{lacking}, so it was trained again"} if lacking else {}
@@ -142,7 +142,7 @@ def _train(
     return record
 
 
-def _judge(
+def _judge_and_record(
     trial: Trial,
     identity: Identity,
     training: Training,
@@ -159,9 +159,9 @@ def _judge(
     folder.judge(judgement)
 
 
-def follow(job: Job, settings: Settings) -> None:
+def run_follower_rank(job: Job, settings: Settings) -> None:
     """Train beside the process that runs the job, on a share of its batches."""
-    task = _task(job, settings)
+    task = _open_training_task(job, settings)
     method = build(job.trial, task)
     data_parallel.follow(method, Stream(task, job.trial.seed, getattr(method.hp, "batch_size", 1)))
 
@@ -227,12 +227,13 @@ def new_training(job: Job, settings: Settings) -> Training:
 def new_judgement(trial: Trial, identity: Identity, training: Training, task: Task, settings: Settings) -> Judgement:
     """The record of a judgement before anything happened."""
     return Judgement(
-        id=identity.trial_id, suite=trial.suite, training=training.id, weights=dict(training.weights), task=str(trial.task), label=trial.label,
-        workload=trial.workload, test=trial.test, role=trial.role, tried=dict(trial.tried), plan=trial.plan, costs=dict(trial.costs),
+        id=identity.trial_id, suite=trial.suite, training=training.id, weights=dict(training.weights), task=str(trial.task),
+        label=trial.label, workload=trial.workload, test=trial.test, role=trial.role, tried=dict(trial.tried), plan=trial.plan,
+        costs=dict(trial.costs),
         facts=identity.judging, cards={column: card.to_json() for column, card in {**task.cards(), **costs.cards(task)}.items()},
         environment=environment(str(settings.device)), attempt=uuid.uuid4().hex,
     )  # fmt: skip
 
 
-def _task(job: Job, settings: Settings) -> Task:
+def _open_training_task(job: Job, settings: Settings) -> Task:
     return open_task(str(training_task(job.trial)), settings.data_root, settings.device)

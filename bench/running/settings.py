@@ -45,7 +45,7 @@ class Settings:
         return facts
 
     def prepare(self) -> None:
-        """Make this process such a one."""
+        """Apply the settings to this process: data root, plug-ins, threads, determinism."""
         if self.data_root:
             os.environ["GANBENCH_DATA"] = str(self.data_root)  # weights are looked for there too
         for plugin in self.plugins:

@@ -31,10 +31,10 @@ from bench.training.progress import Progress
 
 @dataclasses.dataclass(frozen=True)
 class Attempt:
-    """A training on its way: all that happens to it goes into `record` and the files beside it.
+    """One attempt at a training; its results go into `record` and the files beside it.
 
     Attributes:
-        keep_checkpoint: told of every checkpoint that is written.
+        keep_checkpoint: called with every checkpoint that is written.
     """
 
     trial: Trial
@@ -63,13 +63,13 @@ class Attempt:
                 self._train()
 
     def _reset_checkpoints(self) -> None:
-        """Begin afresh: what a disk damaged in one trial must not stop the others, and the same seed ends with the same bits."""
+        """Delete the checkpoints, of which one is damaged: training begins afresh and ends with the same bits."""
         for file in self.folder.path.rglob("*.safetensors*"):
             file.unlink()
         self.record.tags["restarted"] = "its checkpoint was damaged, so training began afresh"
 
     def _train(self) -> None:
-        """Build and train; out of memory, and where `on_oom` says so, again from the first update on smaller micro-batches."""
+        """Build and train; where memory runs out and `on_oom` says so, again from the first update on smaller micro-batches."""
         batch, before = int(self.record.params.get("batch_size", 1)), (self.record.summary, self.record.costs)
 
         def train(size: int, folder: Path) -> None:
@@ -85,7 +85,7 @@ class Attempt:
             self.record.summary |= gradient_noise.measure(method, self.trial.seed, "start")
         loop = Loop(method, Stream(self.task, self.trial.seed, size), lambda: self._validate(method), self._plan(folder), self.progress)
         if loop.steps:
-            self._run(loop, method)
+            self._run_loop(loop, method)
             self._keep_weights(loop, method)
         if self.trial.role == "row":
             self.record.summary |= gradient_noise.measure(method, self.trial.seed, "end")
@@ -93,12 +93,14 @@ class Attempt:
             with evaluation_mode(method):
                 self.task.portray_training(method, gallery)
 
-    def _build(self, size: int, turns: int) -> Method:
-        if turns == 1:
+    def _build(self, size: int, micro_batches: int) -> Method:
+        if micro_batches == 1:
             return build(self.trial, self.task)
-        self.record.tags["on_oom"] = f"batch of {size * turns} as {turns} x {size}: out of GPU memory; batch statistics are those of {size}"
+        self.record.tags["on_oom"] = (
+            f"batch of {size * micro_batches} as {micro_batches} x {size}: out of GPU memory; batch statistics are those of {size}"
+        )
         spec = Spec(self.trial.spec.name, {**self.trial.spec.options, "batch_size": size})
-        accumulation.accumulate(method := build(dataclasses.replace(self.trial, spec=spec), self.task), turns)
+        accumulation.accumulate(method := build(dataclasses.replace(self.trial, spec=spec), self.task), micro_batches)
         return method
 
     def _validate(self, method: Method) -> dict[str, float]:
@@ -113,7 +115,7 @@ class Attempt:
         settings = self.settings
         return Plan(folder, self.trial.evaluations, better, settings.max_seconds, settings.checkpoint_seconds, self.keep_checkpoint, others)
 
-    def _run(self, loop: Loop, method: Method) -> None:
+    def _run_loop(self, loop: Loop, method: Method) -> None:
         if self.settings.ranks > 1:
             data_parallel.lead(method)
         try:
@@ -127,14 +129,14 @@ class Attempt:
 
     def _keep_weights(self, loop: Loop, method: Method) -> None:
         """Keep the last weights, and those that were best on validation where they are others."""
-        self._keep(LAST, method)
+        self._save_weights(LAST, method)
         if loop.history and loop.best_step() != method.t:
             last = method.state()
             loop.load_best()
-            self._keep(BEST, method)
+            self._save_weights(BEST, method)
             method.load_state(last)
 
-    def _keep(self, name: str, method: Method) -> None:
+    def _save_weights(self, name: str, method: Method) -> None:
         tree = {"method": method.weights()}
         checkpoint.save(weights_file(self.folder, name), tree)
         self.record.weights[name] = checkpoint.content_hash(tree)

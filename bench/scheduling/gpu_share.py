@@ -1,4 +1,4 @@
-"""How much of a GPU a trial takes where several share one: its first updates and a validation run on a whole one, and their memory is read."""
+"""How much of a GPU a trial takes where several share one: the memory of its first updates and a validation on a whole one."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _CONTEXT = 600.0  # MiB that CUDA itself takes in every process
 
 
 def measure(trial: Trial, settings: Settings) -> float:
-    """The share of a trial, of GPUs like the one of this process; all of it where its first updates fail, which the trial itself will tell."""
+    """The share of a trial, of GPUs like the one of this process; 1 where its first updates fail: the trial itself will report why."""
     with contextlib.suppress(Exception), tempfile.TemporaryDirectory(prefix="ganbench-") as scratch:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(settings.device)
-        _begin(trial, settings, Path(scratch))
+        _train_a_little(trial, settings, Path(scratch))
         total = torch.cuda.get_device_properties(settings.device).total_memory
         return share(torch.cuda.max_memory_reserved(settings.device) / 2**20, total / 2**20)
     return 1.0
@@ -38,7 +38,7 @@ def share(used: float, total: float) -> float:
     return min(math.ceil((used * _SPARE + _CONTEXT) / total * 100) / 100, 1.0)
 
 
-def _begin(trial: Trial, settings: Settings, scratch: Path) -> None:
+def _train_a_little(trial: Trial, settings: Settings, scratch: Path) -> None:
     """Train a little, as the trial would."""
     task = open_task(str(trial.task), settings.data_root, settings.device)
     method = build(trial, task)

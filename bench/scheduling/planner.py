@@ -60,10 +60,10 @@ class Planner:
         for index, identity in enumerate(identities):
             groups.setdefault(identity.training_id, {}).setdefault(identity.trial_id, index)
         latest = {place_of(tags): trial_id for trial_id, tags in self.known.trials.items()}
-        jobs = [self._job([(i, trials[i], identities[i]) for i in group.values()], latest) for group in groups.values()]
+        jobs = [self._plan_job([(i, trials[i], identities[i]) for i in group.values()], latest) for group in groups.values()]
         return [job for job in jobs if job is not None]
 
-    def _job(self, group: Sequence[Entry], latest: Mapping[tuple[str, ...], str]) -> Job | None:
+    def _plan_job(self, group: Sequence[Entry], latest: Mapping[tuple[str, ...], str]) -> Job | None:
         training_id = group[0][2].training_id
         missing = [entry for entry in group if self._is_missing(entry[1], entry[2])]
         reason = self._must_train(group[0][1], training_id, bool(missing))
@@ -71,13 +71,13 @@ class Planner:
             return None
         chosen = list(group) if reason is not None else missing
         index, trial, identity = chosen[0]
-        before = self._facts(latest.get(place_of(tags_of_trial(trial)), ""))
+        before = self._read_facts(latest.get(place_of(tags_of_trial(trial)), ""))
         if reason is not None:
             why = _why_train(reason, identity, before)
         else:
             ended = self.known.trials.get(identity.trial_id, {}).get("outcome", "")
             why = _why_judge([t for _, t, _ in chosen], identity, before, ended)
-        replaces = self._replaced(training_id, chosen, reason is not None)
+        replaces = self._attempts_to_replace(training_id, chosen, reason is not None)
         return Job(index, tuple(t for _, t, _ in chosen), tuple(i for _, _, i in chosen), replaces, why)
 
     def _is_missing(self, trial: Trial, identity: Identity) -> bool:
@@ -108,13 +108,13 @@ class Planner:
         needs = trial.role == "row" and tags["outcome"] == "finished" and tags.get("weights", "{}") != "{}"
         return not needs or weights_file(folder, LAST).is_file()
 
-    def _replaced(self, training_id: str, chosen: Sequence[Entry], trains: bool) -> frozenset[str]:
+    def _attempts_to_replace(self, training_id: str, chosen: Sequence[Entry], trains: bool) -> frozenset[str]:
         """The attempts that the job makes again."""
         made = self.known.attempts.get(training_id, {})
         ids = [identity.trial_id for _, _, identity in chosen] + ([training_id] if trains else [])
         return frozenset(made[i] for i in ids if i in made)
 
-    def _facts(self, trial_id: str) -> Facts | None:
+    def _read_facts(self, trial_id: str) -> Facts | None:
         """What decided a trial on record; None where there is none, or it cannot be read."""
         if not trial_id:
             return None

@@ -1,4 +1,4 @@
-"""A trial in a process of Ray, alone or as one of several ranks, and what it tells the runner: the other end of `bench.scheduling.ray_engine`."""
+"""A trial in a process of Ray, alone or as one of several ranks, and its messages to the runner (`bench.scheduling.ray_engine`)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from typing_extensions import override
 
 from bench.errors import UsageError
 from bench.running import job as running
@@ -31,79 +32,86 @@ from bench.training.loop import Interrupted
 from bench.training.progress import Progress
 
 RETRIES = 3  # times that a trial is started again after its process or node died
-_TOLD_EVERY = 1.0  # seconds between messages of a trial
+_SEND_EVERY = 1.0  # seconds between messages of a trial
 _PATIENCE = 86_400  # seconds that the ranks of a trial wait for one another: the leader judges while the others wait
+
+Message = tuple[int, str, tuple[Any, ...]]
+"""The index of a job, a method of `Progress` and its arguments."""
 
 
 class ProgressActor:
-    """What the trials say, until the runner looks; and whether the user asked to stop. An actor on the runner's node."""
+    """The messages of the workers until the runner takes them, and whether the user asked to stop. An actor on the runner's node."""
 
     def __init__(self) -> None:
-        self.said: list[tuple[int, str, tuple[Any, ...]]] = []
+        self.messages: list[Message] = []
         self.results: dict[int, Any] = {}
         self.stop = False
 
-    def tell(self, said: list[tuple[int, str, tuple[Any, ...]]]) -> bool:
-        """News of a trial. Returns whether it has to stop."""
-        self.said += said
+    def tell(self, messages: Sequence[Message]) -> bool:
+        """Add messages of a worker. Returns whether it has to stop."""
+        self.messages += messages
         return self.stop
 
-    def take(self) -> list[tuple[int, str, tuple[Any, ...]]]:
-        """What was said since the last look."""
-        said, self.said = self.said, []
-        return said
+    def take(self) -> list[Message]:
+        """The messages since the last call, which are removed."""
+        messages, self.messages = self.messages, []
+        return messages
 
     def ask_to_stop(self) -> None:
         """Ask all workers to stop."""
         self.stop = True
 
     def end(self, index: int, result: Any) -> None:
-        """What came of a trial of several processes."""
+        """Keep the result of a trial of several processes."""
         self.results[index] = result
 
     def result(self, index: int) -> Any:
-        """The same, once."""
+        """The result that `end` kept, which is removed."""
         return self.results.pop(index)
 
 
 class RemoteProgress(Progress):
-    """Tells the actor on the runner's node, at most once a second; of what is newer by then only the newest."""
+    """Sends messages to the actor on the runner's node, at most once a second: of each kind the newest."""
 
     def __init__(self, actor: Any, index: int) -> None:
         self.actor, self.index = actor, index
-        self.news: dict[str, tuple[Any, ...]] = {}
-        self.told, self.stop = 0.0, False
+        self.waiting: dict[str, tuple[Any, ...]] = {}
+        self.sent_at, self.stop = 0.0, False
 
-    def started(self) -> None:  # noqa: D102
-        self._note("started")
+    @override
+    def started(self) -> None:
+        self._queue("started")
 
-    def update(self, *arguments: Any) -> None:  # noqa: D102
-        self._note("update", *arguments)
+    @override
+    def update(self, *arguments: Any) -> None:
+        self._queue("update", *arguments)
 
-    def evaluating(self, *arguments: Any) -> None:  # noqa: D102
-        self._note("evaluating", *arguments)
+    @override
+    def evaluating(self, *arguments: Any) -> None:
+        self._queue("evaluating", *arguments)
 
-    def curves(self, points: Sequence[Point]) -> None:  # noqa: D102
-        self._note("curves", list(points))
+    @override
+    def curves(self, points: Sequence[Point]) -> None:
+        self._queue("curves", list(points))
 
     def stopped(self) -> bool:
-        """Whether the user asked to stop; what is new goes to the actor on this occasion."""
-        if time.monotonic() - self.told > _TOLD_EVERY:
+        """Whether the user asked to stop; messages that wait are sent if it is time."""
+        if time.monotonic() - self.sent_at > _SEND_EVERY:
             self.tell()
         return self.stop
 
     def tell(self) -> None:
-        """Send all that is new. Without the runner the trial has to stop: another one will go on with it."""
+        """Send the messages that wait. Where the runner is gone the trial has to stop: another runner will go on with it."""
         import ray
 
         try:
-            self.stop |= ray.get(self.actor.tell.remote([(self.index, name, arguments) for name, arguments in self.news.items()]))
+            self.stop |= ray.get(self.actor.tell.remote([(self.index, name, arguments) for name, arguments in self.waiting.items()]))
         except ray.exceptions.RayError:
             self.stop = True
-        self.news, self.told = {}, time.monotonic()
+        self.waiting, self.sent_at = {}, time.monotonic()
 
-    def _note(self, name: str, *arguments: Any) -> None:
-        self.news[name] = arguments
+    def _queue(self, name: str, *arguments: Any) -> None:
+        self.waiting[name] = arguments
 
 
 def work(job: Job, settings: Settings, actor: Any) -> list[TrialRecord] | bytes | Exception:
@@ -114,26 +122,26 @@ def work(job: Job, settings: Settings, actor: Any) -> list[TrialRecord] | bytes 
         _check_same_environment(job, settings)
         if progress.stopped():
             return Interrupted()
-        with _scratch_output(settings) as own, _saved_by_sigterm(progress):
+        with _scratch_output(settings) as own, _stop_on_sigterm(progress):
             records = running.run(job, own, progress, progress.stopped)
             progress.tell()
             return records if own is settings else running.folder_of(job, own).pack()
     except Locked as error:
-        time.sleep(_TOLD_EVERY)
+        time.sleep(_SEND_EVERY)
         return error
     except (Interrupted, UsageError) as error:
         return error
 
 
 def measure(job: Job, settings: Settings) -> float:
-    """What a trial takes of a GPU, of which this process has a whole one."""
+    """The share of a GPU that a trial takes; this process has a whole one."""
     _prepare(settings)
     return gpu_share.measure(job.trial, settings)
 
 
 @contextlib.contextmanager
 def _scratch_output(settings: Settings) -> Iterator[Settings]:
-    """Where copies of checkpoints lie where every node finds them, a trial needs no disk but that of its node, and that only for a while."""
+    """The settings with a temporary output folder, where checkpoints are mirrored; else as they are."""
     if settings.checkpoints is None:
         yield settings
         return
@@ -142,8 +150,8 @@ def _scratch_output(settings: Settings) -> Iterator[Settings]:
 
 
 @contextlib.contextmanager
-def _saved_by_sigterm(progress: RemoteProgress) -> Iterator[None]:
-    """A scheduler sends it to every process: the trial saves and stops. Ray's own answer to it would make it one that failed."""
+def _stop_on_sigterm(progress: RemoteProgress) -> Iterator[None]:
+    """On SIGTERM, which a scheduler sends to every process, the trial saves and stops; Ray's own handler would make it fail."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -193,14 +201,12 @@ def _rank(config: dict[str, Any]) -> None:
         settings = dataclasses.replace(settings, device=get_device())
     _prepare(settings)
     if get_context().get_world_rank() > 0:
-        running.follow(job, settings)
+        running.run_follower_rank(job, settings)
         return
     made = running.folder_of(job, settings).attempt() not in (None, *job.replaces)
     result = work(job, settings, actor)
     if isinstance(result, list) and not made and (failed := [record for record in result if record.outcome == "failed"]):
-        raise RuntimeError(
-            failed[0].reason
-        )  # the others wait in the middle of an update: they end with this process, and the next ones find the record
+        raise RuntimeError(failed[0].reason)  # ends the ranks that wait in the middle of an update; the next ones find the record
     ray.get(actor.end.remote(job.index, result))
     data_parallel.stop_followers(settings.device)
 

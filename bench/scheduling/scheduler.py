@@ -1,4 +1,4 @@
-"""Runs the trials that are missing, each once, and puts them on record. Here, one after another; on many processes: `bench.scheduling.ray_engine`."""
+"""Runs the trials that are missing, each once, and puts them on record; one after another, or by `bench.scheduling.ray_engine`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Protocol, TypeVar
+
+from typing_extensions import override
 
 from bench.errors import UsageError
 from bench.running import job as running
@@ -103,7 +105,7 @@ def run_all(
                 shown[job.index] = display.start(job, len(trials))
             return shown[job.index]
 
-        return _Shown(start, running.new_training(job, settings), ledger)
+        return _StoredProgress(start, running.new_training(job, settings), ledger)
 
     with graceful_stop() as stopped:
         for job, records in engine(jobs, settings, stopped, watch):
@@ -118,7 +120,7 @@ def run_all(
 
 
 def _all_records(trials: Sequence[Trial], ids: Sequence[str], made: dict[str, TrialRecord], ledger: Ledger) -> list[TrialRecord]:
-    """Those that were made, and those that were on record. Raises UsageError where the store that holds them is away."""
+    """The records that were made, and those on record before. Raises UsageError where the store that holds them is away."""
     found = made | {record.trial_id: record for record in ledger.read([i for i in dict.fromkeys(ids) if i not in made])}
     if lost := [trial.title for trial, trial_id in zip(trials, ids, strict=True) if trial_id not in found]:
         raise UsageError(
@@ -128,8 +130,8 @@ def _all_records(trials: Sequence[Trial], ids: Sequence[str], made: dict[str, Tr
 
 
 @dataclasses.dataclass
-class _Shown(Progress):
-    """Shows a job to the user, and the curves of its training in the store at most every few seconds."""
+class _StoredProgress(Progress):
+    """Passes the progress of a job on to the user, and its curves to the store, at most every few seconds."""
 
     start: Callable[[], Progress]
     training: Training
@@ -137,15 +139,19 @@ class _Shown(Progress):
     view: Progress = dataclasses.field(default_factory=Progress)
     logged: float = dataclasses.field(default_factory=time.monotonic)
 
+    @override
     def started(self) -> None:
         self.view = self.start()
 
+    @override
     def update(self, step: int, images_per_s: float, values: Mapping[str, float]) -> None:
         self.view.update(step, images_per_s, values)
 
+    @override
     def evaluating(self, done: int, total: int) -> None:
         self.view.evaluating(done, total)
 
+    @override
     def curves(self, points: Sequence[Point]) -> None:
         if time.monotonic() - self.logged > _LOGGED_EVERY:
             self.ledger.curves(self.training, points)
@@ -153,7 +159,7 @@ class _Shown(Progress):
 
 
 def _rename(trials: Sequence[Trial], identities: Sequence[Identity], known: Known, ledger: Ledger) -> None:
-    """Call trials on record what they are called now."""
+    """Give trials on record the names that the suite has for them now."""
     for trial, identity in zip(trials, identities, strict=True):
         tags, names = known.trials.get(identity.trial_id), names_of(trial)
         if tags is not None and any(tags.get(k, "") != v for k, v in names.items()):
@@ -161,7 +167,7 @@ def _rename(trials: Sequence[Trial], identities: Sequence[Identity], known: Know
 
 
 def _drop_leftovers(job: Job, settings: Settings, fresh: bool) -> None:
-    """Drop what a new attempt must not go on from: copies that a runner which was killed did not come to delete; all, where it is to be fresh."""
+    """Delete what a new attempt must not go on from: copies that a killed runner left; where it is to be fresh, checkpoints too."""
     folder = running.folder_of(job, settings)
     attempt = folder.attempt()
     if fresh or attempt in job.replaces:

@@ -166,8 +166,8 @@ class Sets:
     def error(self, values: Sequence[Floats]) -> tuple[Part, Floats]:
         """Of the mean of `spread_out` values: its variance with degrees of freedom, and its third cumulant.
 
-        Satterthwaite's degrees of freedom are too many where the variance of a small set happens to come out low. So they are at most those of
-        sets whose images vary alike, which do not depend on what was drawn.
+        Satterthwaite's degrees of freedom are too many where the variance of a small set happens to come out low. So they are at most
+        those of sets whose images vary alike, which do not depend on what was drawn.
         """
         found = [of.error(of_set) for of, of_set in zip(self.groups, values, strict=True)]
         if (n := len(found)) == 1:

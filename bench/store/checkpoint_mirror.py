@@ -1,4 +1,4 @@
-"""Copies of a trial's checkpoints at an fsspec URL (a folder, s3://, gs://, ...): a machine that does not see this one's disk goes on from them."""
+"""Copies of a trial's checkpoints at an fsspec URL (a folder, s3://, gs://, ...), for machines that do not see this one's disk."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
 
 from bench.errors import UsageError
 from bench.text import first_line, path_of
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 _LOCAL = "file://"
 
@@ -37,7 +42,7 @@ class CheckpointMirror:
 class RemoteMirror(CheckpointMirror):
     """Copies at a URL.
 
-    A copy that fails is no reason to stop: the file itself lies in `folder`, and a trial that finds none begins afresh and ends with the same bits.
+    A copy that fails is no reason to stop: the checkpoint lies in `folder`, and a trial that finds none begins afresh.
 
     Attributes:
         folder: where the trial works.
@@ -49,10 +54,11 @@ class RemoteMirror(CheckpointMirror):
     url: str
     last_error: str = ""
 
-    def fetch(self) -> None:  # noqa: D102
+    @override
+    def fetch(self) -> None:
         if any(self.folder.rglob("checkpoint.safetensors")):
             return
-        with self._opened() as (files, root):
+        with self._open() as (files, root):
             for name in sorted(files.find(root)):  # "best" comes before "checkpoint", without which it means nothing
                 if name.endswith(".safetensors"):
                     path = self.folder / os.path.relpath(name, root)
@@ -60,24 +66,27 @@ class RemoteMirror(CheckpointMirror):
                     files.get_file(name, f"{path}.part")
                     os.replace(f"{path}.part", path)
 
-    def keep(self, path: Path) -> None:  # noqa: D102
-        with self._opened() as (files, root):
+    @override
+    def keep(self, path: Path) -> None:
+        with self._open() as (files, root):
             name = f"{root}/{path.relative_to(self.folder).as_posix()}"
             files.makedirs(name.rpartition("/")[0], exist_ok=True)
             part = f"{name}.{uuid.uuid4().hex}.part"  # another process may be at this trial too, where this one was taken for dead
             files.put_file(str(path), part)
             files.mv(part, name)
 
-    def drop(self) -> None:  # noqa: D102
-        with self._opened() as (files, root):
+    @override
+    def drop(self) -> None:
+        with self._open() as (files, root):
             if files.exists(root):
                 files.rm(root, recursive=True)
 
-    def notes(self) -> dict[str, str]:  # noqa: D102
+    @override
+    def notes(self) -> dict[str, str]:
         return {"checkpoints": self.last_error} if self.last_error else {}
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[tuple[Any, str]]:
+    def _open(self) -> Iterator[tuple[AbstractFileSystem, str]]:
         try:
             yield _open(self.url)
         except Exception as error:  # every kind of storage has its own
@@ -98,7 +107,7 @@ def normalise_url(url: str) -> str:
     return url.rstrip("/") if "://" in url else f"{_LOCAL}{root}"
 
 
-def _open(url: str) -> tuple[Any, str]:
+def _open(url: str) -> tuple[AbstractFileSystem, str]:
     """The file system and the path in it; that of a local one may hold what means something in a URL."""
     import fsspec
 

@@ -1,4 +1,4 @@
-"""Ids. What decides a result is listed by name (see `bench.running.identify`); records with the same list are the same, what differs is a reason."""
+"""Ids: hashes of the list of what decides a result (see `bench.running.identify`), and what differs between two such lists."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def describe_changes(before: Mapping[str, str], after: Mapping[str, str]) -> str
     keys = [k for k in {**after, **before} if before.get(k) != after.get(k) and k != "training"]
     parts = [_describe(key, before, after) for key in keys]
     metrics = {key.removeprefix("card.") for key in keys if key.startswith("card.") and (key not in before or key not in after)}
-    told = list(dict.fromkeys(part for key, part in zip(keys, parts, strict=True) if not _follows(key, metrics)))
-    return ", ".join(told[:_NAMED]) + (" and others" if len(told) > _NAMED else "")
+    texts = list(dict.fromkeys(part for key, part in zip(keys, parts, strict=True) if not _follows(key, metrics)))
+    return ", ".join(texts[:_NAMED]) + (" and others" if len(texts) > _NAMED else "")
 
 
 def _describe(key: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
@@ -57,7 +57,7 @@ def _describe(key: str, before: Mapping[str, str], after: Mapping[str, str]) -> 
 
 
 def _follows(key: str, metrics: set[str]) -> bool:
-    """Whether it only says once more that a metric came or went."""
+    """Whether this change only follows from a metric that came or went."""
     if key in ("task.metrics", "task.profile") and metrics:
         return True
     kind, _, name = key.removeprefix("code.").partition(".")

@@ -1,4 +1,4 @@
-"""How results come on record: each lies whole in its run directory first, then enters the store, once. What the store does not take waits there."""
+"""How results come on record: each lies whole in its run directory first, then enters the store, once, as soon as it answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from bench.errors import UsageError
-from bench.store.mlflow_store import Store, StoreUnavailable
+from bench.store.mlflow_connection import StoreUnavailable
+from bench.store.mlflow_store import Store
 from bench.store.record import TrialRecord
 from bench.store.records import Records
 from bench.store.run_dir import Locked, RunDir, RunDirs
@@ -38,9 +39,9 @@ class Ledger:
         self.folders = RunDirs(suite, out)
         self._where, self._tell = (suite, out, uri), tell
         self._store: Store | None = None
-        self._opened = False  # whether it ever answered: then nothing that happens to it ends a run
-        self._missed, self._again = False, 0.0  # whether it is away, and when it is asked again
-        self._connected()
+        self._has_answered = False  # once it has, nothing that happens to it ends a run
+        self._is_away, self._next_try = False, 0.0  # the latter in seconds of the monotonic clock
+        self._connect()
 
     def runs(self) -> dict[str, dict[str, str]]:
         """Run id -> tags of every run on record, oldest first; of the run directories while the store is away."""
@@ -89,14 +90,14 @@ class Ledger:
     @property
     def records(self) -> Records:
         """Where to read: the store, or the run directories while it is away."""
-        return self._query(Store.itself) or self.folders
+        return self._query(Store.ping) or self.folders
 
     def curves(self, training: Training, points: Sequence[Point]) -> None:
         """Show the curves of a training that is under way."""
         self._query(lambda store: store.curves(store.begin(training), points))
 
     def put(self, folder: RunDir, wait: float = 10.0) -> bool:
-        """Take in the records of a run directory that the store lacks, unless another runner has begun the run afresh. Returns whether it did."""
+        """Put the records of a run directory that the store lacks into it, unless the run has begun afresh. Returns whether it did."""
         with contextlib.suppress(Locked), folder.lock(wait):  # another runner may be putting it there just now
             if folder.attempt() is not None:
                 try:
@@ -126,7 +127,7 @@ class Ledger:
 
     def _query(self, question: Callable[[Store], _T]) -> _T | None:
         """The store's answer; None while it is away."""
-        if (store := self._connected()) is None:
+        if (store := self._connect()) is None:
             return None
         asked = time.monotonic()
         try:
@@ -135,27 +136,32 @@ class Ledger:
             self._mark_unavailable(error, asked)
             return None
 
-    def _connected(self) -> Store | None:
-        """The store. One that was away and answers again first takes in what had to wait."""
-        if self._store is None and (asked := time.monotonic()) >= self._again:
+    def _connect(self) -> Store | None:
+        """The store, or None while it is away. When it answers again it first takes in what had to wait."""
+        if self._store is None and (asked := time.monotonic()) >= self._next_try:
             try:
                 self._store = Store(*self._where)
             except UsageError as error:
-                if not (self._opened or isinstance(error, StoreUnavailable)):
+                if not (self._has_answered or isinstance(error, StoreUnavailable)):
                     raise
                 self._mark_unavailable(error, asked)
                 return None
-            self._opened = True
-            if self._missed:
-                self._missed = False
+            self._has_answered = True
+            if self._is_away:
+                self._is_away = False
                 count = self.sync()
-                if not self._missed:
+                if not self._is_away:
                     self._tell(f"the tracking store answers again: {count} results that had to wait have entered it")
         return self._store
 
     def _mark_unavailable(self, error: UsageError, asked: float) -> None:
-        """It does not answer what it was asked then; the user hears of it once."""
-        if not self._missed:
+        """Leave the store alone for a while, longer if it took long; the user hears of it once.
+
+        Args:
+            error: why.
+            asked: when it was asked, in seconds of the monotonic clock.
+        """
+        if not self._is_away:
             self._tell(f"{error}. Work goes on; results wait in {self.folders.uri} and follow when it answers, or with `runner.py sync`")
         now = time.monotonic()
-        self._missed, self._store, self._again = True, None, now + max(_PAUSE, _PATIENCE * (now - asked))
+        self._is_away, self._store, self._next_try = True, None, now + max(_PAUSE, _PATIENCE * (now - asked))

@@ -6,12 +6,17 @@ import os
 import re
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
-from bench.store.mlflow_store import Store, judgements_of, store_uri
+from bench.store.mlflow_connection import store_uri
+from bench.store.mlflow_runs import Judged, judgements_of
+from bench.store.mlflow_store import Store
 from bench.store.record import TrialRecord
 from bench.text import first_line
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run as MlflowRun
 
 _MOST = 50_000  # runs that are looked through
 _SHORTEST = 4  # letters of an id that may stand for it
@@ -31,20 +36,20 @@ def find(run: str, out: Path, tracking_uri: str | None, scratch: Path) -> TrialR
     """
     if not is_id(run):
         raise UsageError(f"{run!r} is neither a trial's id (16 hex digits, or the first {_SHORTEST} or more) nor an MLflow run's (32)")
-    named, tags = _found(run, out, tracking_uri)
+    named, tags = _find_judgement(run, out, tracking_uri)
     return Store(tags["suite"], out, tracking_uri).files.trial(named, tags["trial_id"], tags, scratch)
 
 
 def weights(run: str, out: Path, tracking_uri: str | None, scratch: Path) -> Path | None:
     """The last weights of a run that `find` found, in a file, below `scratch` unless it lies on this machine; None where it left none."""
-    named, tags = _found(run, out, tracking_uri)
+    named, tags = _find_judgement(run, out, tracking_uri)
     return Store(tags["suite"], out, tracking_uri).files.file(named, "last.safetensors", scratch)
 
 
-def _found(run: str, out: Path, tracking_uri: str | None) -> tuple[Any, dict[str, str]]:
+def _find_judgement(run: str, out: Path, tracking_uri: str | None) -> Judged:
     """MLflow's run and the tags of the one judgement that an id means. Raises UsageError where it means none, or several."""
-    found: dict[str, tuple[Any, dict[str, str]]] = {}
-    for known in _closed(run, out, tracking_uri):  # newest first
+    found: dict[str, Judged] = {}
+    for known in _closed_runs(run, out, tracking_uri):  # newest first
         whole = run in (known.info.run_id, known.data.tags.get("run_id")) or known.data.tags.get("run_id", "").startswith(run)
         for trial_id, tags in judgements_of(known).items():
             if whole or trial_id.startswith(run):
@@ -62,7 +67,7 @@ def _found(run: str, out: Path, tracking_uri: str | None) -> tuple[Any, dict[str
     return pair
 
 
-def _closed(run: str, out: Path, tracking_uri: str | None) -> list[Any]:
+def _closed_runs(run: str, out: Path, tracking_uri: str | None) -> list[MlflowRun]:
     """The closed runs of MLflow among which an id is sought, newest first."""
     require_store(out, tracking_uri)
     from mlflow import MlflowClient

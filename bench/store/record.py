@@ -104,7 +104,8 @@ def join(training: Training, judgement: Judgement, gallery: Path | None = None) 
     return TrialRecord(
         suite=training.suite, task=judgement.task, label=judgement.label, spec=training.spec, seed=training.seed, tier=training.tier,
         trial_id=judgement.id, training_id=training.id, outcome=ended.outcome, reason=ended.reason, params=training.params,
-        training_facts=training.facts, judging_facts=judgement.facts, final=judgement.final, best=judgement.best, per_image=judgement.per_image, curves=training.curves,
+        training_facts=training.facts, judging_facts=judgement.facts, final=judgement.final, best=judgement.best,
+        per_image=judgement.per_image, curves=training.curves,
         summary={**training.summary, **judgement.summary}, costs={**training.costs, **judgement.costs}, cards=judgement.cards,
         environment={**training.environment, **{f"judged_{k}": v for k, v in where if training.environment.get(k) != v}},
         tags={**training.tags, **judgement.tags}, gallery=gallery, workload=judgement.workload, test=judgement.test, role=judgement.role,

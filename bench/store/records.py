@@ -29,7 +29,7 @@ class Records:
         raise NotImplementedError
 
     def read(self, trial_ids: Iterable[str], scratch: Path | None = None) -> list[TrialRecord]:
-        """The records of these trials, in their order; those that are not judged are left out. A `scratch` folder brings the galleries along."""
+        """The records of these trials, in their order, of those that are judged. With a `scratch` folder for them galleries come along."""
         raise NotImplementedError
 
     def rename(self, trial_id: str, about: Mapping[str, str]) -> None:
@@ -37,7 +37,7 @@ class Records:
         raise NotImplementedError
 
     def leaderboard_records(self, tier: str | None, scratch: Path, asked: Sequence[TrialRecord] = ()) -> list[TrialRecord]:
-        """What belongs into the tables: each of one protocol (task, data, cards, tier), for every label the trials that differ in the seed alone.
+        """The rows of the tables: each table of one protocol (task, data, cards, tier), each row of trials that differ in the seed alone.
 
         Args:
             tier: only of this tier.
@@ -56,18 +56,18 @@ class Records:
             newest if tags[-1]["workload"] else {"": tags[-1]["protocol"]}
         )
         same = [t for t in tags if protocols.get(t["workload"]) == t["protocol"]]
-        rows = {_place(t): t["row"] for t in same} | {(r.workload, r.label): identity.row_of(r.facts) for r in asked}
+        rows = {_table_row(t): t["row"] for t in same} | {(r.workload, r.label): identity.row_of(r.facts) for r in asked}
         chosen = {
-            (*_place(t), t["seed"]): t["trial_id"] for t in same if t["row"] == rows[_place(t)]
+            (*_table_row(t), t["seed"]): t["trial_id"] for t in same if t["row"] == rows[_table_row(t)]
         }  # of a seed the newest, whole or in parts
         return self.read((chosen | {(r.workload, r.label, str(r.seed)): r.trial_id for r in asked}).values(), scratch)
 
     def tuning_records(self, rows: Iterable[TrialRecord]) -> list[TrialRecord]:
         """The trials that tuned and varied these rows, run with the same code, data and means as they; of each the newest."""
-        alike = {(r.plan, _means(r)) for r in rows if r.plan}
+        alike = {(r.plan, _training_conditions(r)) for r in rows if r.plan}
         plans = {plan for plan, _ in alike}
         ids = [i for i, t in self.trials().items() if t["role"] != "row" and t["plan"] in plans]
-        serving = [r for r in self.read(ids) if (r.plan, _means(r)) in alike]
+        serving = [r for r in self.read(ids) if (r.plan, _training_conditions(r)) in alike]
         return list({(r.workload, r.label, r.role, r.seed, json.dumps(r.tried)): r for r in serving}.values())
 
 
@@ -75,11 +75,12 @@ def names_of(trial: Trial | Judgement) -> dict[str, str]:
     """What a suite says of a trial that does not decide its result: the tags that a later run of the suite may change."""
     tuning = {k: v for k, v in trial.costs.items() if k.startswith("tuning_")}
     return {
-        "label": trial.label, "workload": trial.workload, "test": trial.test, "plan": trial.plan, "tuning": json.dumps(tuning) if tuning else "",
+        "label": trial.label, "workload": trial.workload, "test": trial.test, "plan": trial.plan,
+        "tuning": json.dumps(tuning) if tuning else "",
     }  # fmt: skip
 
 
-def renamed(judgement: Judgement, names: Mapping[str, str]) -> Judgement:
+def with_names(judgement: Judgement, names: Mapping[str, str]) -> Judgement:
     """The judgement as its trial is called now."""
     judgement.label, judgement.workload, judgement.test, judgement.plan = (names.get(k, "") for k in ("label", "workload", "test", "plan"))
     judgement.costs = {k: v for k, v in judgement.costs.items() if not k.startswith("tuning_")} | json.loads(names.get("tuning") or "{}")
@@ -112,7 +113,8 @@ def tags_of_judgement(training: Training, judgement: Judgement) -> dict[str, str
     facts = {**training.facts, **judgement.facts}
     ended = training if training.outcome != "finished" else judgement
     return names_of(judgement) | {
-        "trial_id": judgement.id, "training_id": training.id, "task": judgement.task, "role": judgement.role, "tried": json.dumps(judgement.tried),
+        "trial_id": judgement.id, "training_id": training.id, "task": judgement.task, "role": judgement.role,
+        "tried": json.dumps(judgement.tried),
         "row": identity.row_of(facts), "protocol": identity.protocol_of(facts), "outcome": ended.outcome, "reason": ended.reason[:_LONGEST],
         "judged": judgement.attempt, "judged_weights": json.dumps(judgement.weights, sort_keys=True), "ended": str(judgement.ended),
     }  # fmt: skip
@@ -128,10 +130,10 @@ def place_of(tags: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(tags[name] for name in ("label", "seed", "tier", "workload", "role", "tried"))
 
 
-def _means(record: TrialRecord) -> str:
+def _training_conditions(record: TrialRecord) -> str:
     """What the training of a row has in common with those that serve it: all but hyper-parameters, seed and role."""
     return identity.id_of({k: v for k, v in record.training_facts.items() if not k.startswith("hp.") and k not in ("seed", "role")})
 
 
-def _place(tags: Mapping[str, str]) -> tuple[str, str]:
+def _table_row(tags: Mapping[str, str]) -> tuple[str, str]:
     return tags["workload"], tags["label"]

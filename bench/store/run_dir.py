@@ -1,4 +1,4 @@
-"""The folder of a run, OUT/SUITE/trials/ID: checkpoints while it trains, its record and its judgements afterwards. One process at a time works in it."""
+"""The folder of a run, OUT/SUITE/trials/ID: checkpoints while it trains, then its record and judgements. One process works in it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from typing_extensions import override
+
 from bench.errors import UsageError
 from bench.store.record import TrialRecord, join
-from bench.store.records import Records, renamed, tags_of_judgement, tags_of_run
-from bench.store.stored import ClaimCheck, Judgement, Run, Stored, Training, read_head, read_judgement, read_run, write, write_head
+from bench.store.record_files import RECORD, attempt_in, read_head, read_judgement, read_run, read_whole, write, write_head
+from bench.store.records import Records, tags_of_judgement, tags_of_run, with_names
+from bench.store.stored import ClaimCheck, Judgement, Run, Training
 from bench.text import one_line
 
-_LOCK, _RECORD, _JUDGEMENTS = "lock", "record", "judgements"
-_NAMED = 10.0  # seconds that a new name waits for whoever works on a trial
+_LOCK, _JUDGEMENTS = "lock", "judgements"
+_RENAME_PATIENCE = 10.0  # seconds that a new name waits for whoever works on a trial
 
 
 class Locked(Exception):
@@ -34,7 +37,7 @@ class RunDir:
     @property
     def results(self) -> Path:
         """The files of the run's record."""
-        return self.path / _RECORD
+        return self.path / RECORD
 
     def judged(self, trial_id: str) -> Path:
         """The files of a judgement."""
@@ -42,7 +45,10 @@ class RunDir:
 
     @contextlib.contextmanager
     def lock(self, wait: float = 0.0) -> Iterator[None]:
-        """Keep other processes out, waiting so many seconds for one that is in; the system frees the folder when this one dies, however it dies.
+        """Keep other processes out; the system frees the folder when this process dies, however it dies.
+
+        Args:
+            wait: seconds to wait for a process that is in it.
 
         Raises:
             Locked: another process is in it.
@@ -66,11 +72,11 @@ class RunDir:
     # -- what lies here
     def attempt(self) -> str | None:
         """The name of the attempt whose record lies here; None where there is no whole record."""
-        return _attempt(self.results)
+        return attempt_in(self.results)
 
     def attempts(self) -> dict[str, str]:
         """Id -> attempt of every whole record here, the run's own first."""
-        found = [_whole(file) for file in (self.results, *sorted(self.path.glob(f"{_JUDGEMENTS}/*")))]
+        found = [read_whole(file) for file in (self.results, *sorted(self.path.glob(f"{_JUDGEMENTS}/*")))]
         return {record.id: record.attempt for record in found if record}
 
     def read(self, *, frames: bool = True) -> Run:
@@ -79,7 +85,7 @@ class RunDir:
         Raises:
             UsageError: it is damaged, or of another version.
         """
-        with self._damage_told(self.results):
+        with self._report_damage(self.results):
             return read_run(self.results, frames=frames)
 
     def read_training(self) -> Training:
@@ -91,7 +97,7 @@ class RunDir:
 
     def read_judgement(self, trial_id: str, *, frames: bool = True) -> Judgement:
         """One judgement. Raises like `read`."""
-        with self._damage_told(self.judged(trial_id)):
+        with self._report_damage(self.judged(trial_id)):
             return read_judgement(self.judged(trial_id), frames=frames)
 
     def read_trial(self, trial_id: str) -> TrialRecord:
@@ -100,13 +106,12 @@ class RunDir:
         return join(self.read_training(), self.read_judgement(trial_id), gallery if gallery.is_dir() else None)
 
     @contextlib.contextmanager
-    def _damage_told(self, folder: Path) -> Iterator[None]:
+    def _report_damage(self, folder: Path) -> Iterator[None]:
         try:
             yield
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise UsageError(
-                f"the record in {folder} is damaged ({one_line(str(error))}): it does not count; run it again, with --fresh where it is on record"
-            ) from error
+            damage = f"the record in {folder} is damaged ({one_line(str(error))})"
+            raise UsageError(f"{damage}: it does not count; run it again, with --fresh where it is on record") from error
 
     # -- what is put here
     def close(self, run: Run) -> None:
@@ -119,7 +124,7 @@ class RunDir:
         self.drop_checkpoints()
         if isinstance(run, Training):
             for folder in self.path.glob(f"{_JUDGEMENTS}/*"):
-                judgement = _whole(folder)
+                judgement = read_whole(folder)
                 if not (isinstance(judgement, Judgement) and judgement.weights == run.weights):
                     shutil.rmtree(folder)
 
@@ -129,10 +134,10 @@ class RunDir:
 
     def drop_checkpoints(self) -> None:
         """Delete them, those on parts of the batch and one that a kill cut short too."""
-        self._delete_all_but(_LOCK, _RECORD, _JUDGEMENTS)
+        self._delete_all_but(_LOCK, RECORD, _JUDGEMENTS)
 
     def clear(self) -> None:
-        """Forget what came of the run, and its checkpoints; judgements stay, of which `close` keeps those that hold."""
+        """Delete the record of the run and its checkpoints. Judgements stay; `close` keeps those of the same weights."""
         self._delete_all_but(_LOCK, _JUDGEMENTS)
 
     def _delete_all_but(self, *names: str) -> None:
@@ -145,7 +150,7 @@ class RunDir:
         """The files of all records here in one archive, for a machine that does not see this disk."""
         with io.BytesIO() as packed:
             with tarfile.open(fileobj=packed, mode="w") as archive:
-                for name in (_RECORD, _JUDGEMENTS):
+                for name in (RECORD, _JUDGEMENTS):
                     if (self.path / name).is_dir():
                         archive.add(self.path / name, arcname=name)
             return packed.getvalue()
@@ -158,17 +163,16 @@ class RunDir:
             self.adopt(Path(folder), replaces)
 
     def adopt(self, source: Path, replaces: Collection[str] = ()) -> None:
-        """Copy the records of a folder laid out like this one: the run's and its judgements, each where there is none here or one of `replaces`.
+        """Copy the records of a folder laid out like this one: each where there is none here, or an attempt in `replaces`.
 
         Raises:
             UsageError: the disk is full or the folder cannot be written.
         """
-        names = [
-            name for name in (_RECORD, *(f"{_JUDGEMENTS}/{f.name}" for f in source.glob(f"{_JUDGEMENTS}/*"))) if (source / name).is_dir()
-        ]
+        judgements = [f"{_JUDGEMENTS}/{folder.name}" for folder in source.glob(f"{_JUDGEMENTS}/*")]
+        names = [name for name in (RECORD, *judgements) if (source / name).is_dir()]
         try:
             for name in names:
-                if (here := _attempt(self.path / name)) is None or here in replaces:
+                if (here := attempt_in(self.path / name)) is None or here in replaces:
                     self._copy(source / name, self.path / name)
         except OSError as error:
             raise UsageError(f"cannot write the record {self.path}: {error}; free some space or give another --out") from error
@@ -199,49 +203,41 @@ class RunDirs(Records):
         """Run id -> the attempts of its records (id -> attempt), oldest run first, of every run with a whole record."""
         return {folder.path.name: folder.attempts() for folder, _ in self._runs()}
 
-    def runs(self) -> dict[str, dict[str, str]]:  # noqa: D102
+    @override
+    def runs(self) -> dict[str, dict[str, str]]:
         return {run.id: tags_of_run(run) for _, run in self._runs()}
 
-    def trials(self) -> dict[str, dict[str, str]]:  # noqa: D102
+    @override
+    def trials(self) -> dict[str, dict[str, str]]:
         found = [(run, judgement) for folder, run in self._runs() if isinstance(run, Training) for judgement in self._judgements(folder)]
         found = sorted(found, key=lambda pair: (pair[1].ended, pair[1].id))
         return {judgement.id: tags_of_run(run) | tags_of_judgement(run, judgement) for run, judgement in found}
 
-    def read(self, trial_ids: Iterable[str], scratch: Path | None = None) -> list[TrialRecord]:  # noqa: D102
-        where = {file.name: RunDir(file.parents[1]) for file in self.folder.glob(f"*/{_JUDGEMENTS}/*") if _attempt(file)}
+    @override
+    def read(self, trial_ids: Iterable[str], scratch: Path | None = None) -> list[TrialRecord]:
+        where = {file.name: RunDir(file.parents[1]) for file in self.folder.glob(f"*/{_JUDGEMENTS}/*") if attempt_in(file)}
         return [where[i].read_trial(i) for i in trial_ids if i in where and where[i].attempt()]
 
-    def rename(self, trial_id: str, about: Mapping[str, str]) -> None:  # noqa: D102
+    @override
+    def rename(self, trial_id: str, about: Mapping[str, str]) -> None:
         for file in self.folder.glob(f"*/{_JUDGEMENTS}/{trial_id}"):
-            with contextlib.suppress(Locked, OSError, ValueError), RunDir(file.parents[1]).lock(_NAMED):  # it may be begun afresh meanwhile
-                write_head(renamed(read_judgement(file, frames=False), about), file)
+            folder = RunDir(file.parents[1])  # which may be begun afresh meanwhile
+            with contextlib.suppress(Locked, OSError, ValueError), folder.lock(_RENAME_PATIENCE):
+                write_head(with_names(read_judgement(file, frames=False), about), file)
 
     def older(self) -> int:
         """How many results of an earlier version lie here, which are not read."""
         count = 0
-        for file in self.folder.glob(f"*/{_RECORD}/record.json"):
+        for file in self.folder.glob(f"*/{RECORD}/record.json"):
             with contextlib.suppress(OSError, ValueError):
                 count += "kind" not in read_head(file.parent)
         return count
 
     def _runs(self) -> list[tuple[RunDir, Run]]:
-        found = [(RunDir(file.parents[1]), _whole(file.parent)) for file in self.folder.glob(f"*/{_RECORD}/record.json")]
+        found = [(RunDir(file.parents[1]), read_whole(file.parent)) for file in self.folder.glob(f"*/{RECORD}/record.json")]
         runs = [(folder, run) for folder, run in found if isinstance(run, (Training, ClaimCheck))]
         return sorted(runs, key=lambda pair: (pair[1].ended, pair[1].id))
 
     def _judgements(self, folder: RunDir) -> list[Judgement]:
-        found = [_whole(file) for file in folder.path.glob(f"{_JUDGEMENTS}/*")]
+        found = [read_whole(file) for file in folder.path.glob(f"{_JUDGEMENTS}/*")]
         return [judgement for judgement in found if isinstance(judgement, Judgement)]
-
-
-def _whole(folder: Path) -> Stored | None:
-    """The record in a folder, without its frames; None where there is none, or it is damaged or of another version."""
-    with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
-        record = (read_run if folder.name == _RECORD else read_judgement)(folder, frames=False)
-        return record if record.attempt else None
-    return None
-
-
-def _attempt(folder: Path) -> str | None:
-    record = _whole(folder)
-    return record.attempt if record else None

@@ -1,4 +1,4 @@
-"""The database file of a local store: its URL, made and checked by one process at a time, the artifacts beside it found wherever it was moved."""
+"""The database file of a local store: its URL, its creation and check by one process at a time, its artifacts wherever it was moved."""
 
 from __future__ import annotations
 
@@ -48,8 +48,10 @@ def file_of(url: str) -> Path | None:
 
 
 @contextlib.contextmanager
-def opening(url: str) -> Iterator[None]:
-    """A database in a file is made and migrated by one process at a time, and a new one in full before it gets its name: either cut short breaks it.
+def lock_database(url: str) -> Iterator[None]:
+    """In here a database in a file is this process's own. A new one is made in full before it gets its name, an old one is checked.
+
+    A process that was killed while it made or migrated one would leave it broken.
 
     Raises:
         sqlite3.DatabaseError: a disk or a copy has damaged it, which SQLite itself notices only where it reads.
@@ -67,9 +69,9 @@ def opening(url: str) -> Iterator[None]:
                 (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
                 if verdict != "ok":
                     raise sqlite3.DatabaseError(verdict)
-                _settle(database, path.resolve().parent)
+                _update_artifact_locations(database, path.resolve().parent)
         else:
-            _make(path)
+            _create(path)
         yield
 
 
@@ -79,7 +81,7 @@ def artifacts_of(folder: Path, suite: str, run_id: str = "") -> Path:
     return home / run_id / "artifacts" if run_id else home
 
 
-def _settle(database: sqlite3.Connection, folder: Path) -> None:
+def _update_artifact_locations(database: sqlite3.Connection, folder: Path) -> None:
     """Write down where our artifacts lie now: MLflow keeps their absolute paths, which a move or a copy of the folder makes wrong.
 
     Ours are found beside the database whatever is written there; MLflow's own pages need it. Where all is right nothing is written.
@@ -100,7 +102,7 @@ def _settle(database: sqlite3.Connection, folder: Path) -> None:
 
 
 def home_of(uri: str, beside: Path) -> str:
-    """Where the artifacts of a run lie, which are expected `beside` its database: there, unless they are elsewhere on this machine, or on another."""
+    """The URI of the artifacts of a run: `beside` its database, unless they lie elsewhere on this machine or on another."""
     stored = folder_of(uri)
     return uri if stored is None or (stored.is_dir() and not beside.is_dir()) else beside.as_uri()
 
@@ -111,8 +113,8 @@ def folder_of(uri: str) -> Path | None:
     return {"file": Path(url2pathname(parts.path)), "": Path(uri)}.get(parts.scheme)
 
 
-def _make(path: Path) -> None:
-    """A new database."""
+def _create(path: Path) -> None:
+    """Make a new database: in full under another name, then renamed."""
     from mlflow import MlflowClient
 
     for left in path.parent.glob(f"{path.name}.new-*"):  # by a runner that was killed here

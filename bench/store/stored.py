@@ -1,16 +1,11 @@
-"""What is stored, as plain data: the training of a trial, a judgement of its weights, the check of a claim. Each is a folder of files."""
+"""What is stored, as plain data: the training of a trial, a judgement of its weights, the check of a claim. See `record_files`."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
-
-from bench.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +16,6 @@ Point = tuple[str, int, int, float, float]
 
 CURVES = ("key", "step", "images", "seconds", "value")
 PER_IMAGE = ("column", "image", "value", "group")
-HEAD = "record.json"
 
 
 def empty_frame(columns: tuple[str, ...]) -> pd.DataFrame:
@@ -73,14 +67,10 @@ class Stored:
         Raises:
             ValueError: it is the head of something else.
         """
-        known = {
-            f.name: f.default is f.default_factory for f in dataclasses.fields(cls) if f.name not in cls.frames
-        }  # whether it must be there
-        if (
-            head.get("kind") != cls.kind
-            or head.keys() - known.keys() - {"kind"}
-            or any(must and name not in head for name, must in known.items())
-        ):
+        fields = [f for f in dataclasses.fields(cls) if f.name not in cls.frames]
+        unknown = head.keys() - {f.name for f in fields} - {"kind"}
+        required = {f.name for f in fields if f.default is f.default_factory}  # neither has a value
+        if head.get("kind") != cls.kind or unknown or required - head.keys():
             raise ValueError(f"it is no {cls.kind} of this version")
         values: dict[str, Any] = {
             k: {c: float(v) for c, v in head.get(k, {}).items()} if k in cls.numbers else v for k, v in head.items() if k != "kind"
@@ -127,7 +117,7 @@ class Judgement(Stored):
         task: the task's whole spec.
         label: the name of its row in a table; the trials of one label differ in the seed alone.
         workload: the name of its table, where there are several. test: that of its test set, where there are several.
-        role: "row"; or "tuning" or "sensitivity" for a trial that serves the row of its label: validation is all it sees, nothing is scored.
+        role: "row"; or "tuning" or "sensitivity" for a trial that serves the row of its label: it is validated only, nothing is scored.
         tried: what such a trial tries: {"study": 0, "lr": 0.01}.
         plan: the same for a row and the trials that serve it; empty where there are none.
         final: column -> test score of the last weights. best: of those that were best on validation.
@@ -178,8 +168,6 @@ class ClaimCheck(Stored):
 Run = Training | ClaimCheck
 """What is one run of the store."""
 
-_RUNS: Mapping[str, type[Training] | type[ClaimCheck]] = {"training": Training, "claim": ClaimCheck}
-
 
 def strict(value: Any) -> Any:
     """The value with every number that JSON cannot hold turned into a string."""
@@ -188,73 +176,3 @@ def strict(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [strict(v) for v in value]
     return str(float(value)) if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def write(record: Stored, folder: Path) -> None:
-    """A record as files: a parquet a frame, and record.json, which comes last: where it stands, all do.
-
-    Raises:
-        UsageError: the disk is full or the folder cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in record.frames:
-            getattr(record, name).to_parquet(folder / f"{name}.parquet")
-    except OSError as error:
-        raise _cannot_write(folder, error) from error
-    write_head(record, folder)
-
-
-def write_head(record: Stored, folder: Path) -> None:
-    """All but the frames; an earlier head stays whole until the new one is.
-
-    Raises:
-        UsageError: the disk is full or the folder cannot be written.
-    """
-    part = folder / f"{HEAD}.part"
-    try:
-        part.write_text(json.dumps(record.head(), indent=1, allow_nan=False), encoding="utf-8")
-        os.replace(part, folder / HEAD)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise _cannot_write(folder, error) from error
-
-
-def read_run(folder: Path, *, frames: bool = True) -> Run:
-    """The training or the check of a claim in a folder.
-
-    Raises:
-        OSError: there is none.
-        ValueError: it is damaged, or of another version.
-    """
-    head = read_head(folder)
-    kind = _RUNS.get(str(head.get("kind")), Training)
-    return kind.from_head(head, _frames(kind, folder) if frames else None)
-
-
-def read_judgement(folder: Path, *, frames: bool = True) -> Judgement:
-    """The judgement in a folder. Raises like `read_run`."""
-    return Judgement.from_head(read_head(folder), _frames(Judgement, folder) if frames else None)
-
-
-def read_head(folder: Path) -> dict[str, Any]:
-    """What record.json says.
-
-    Raises:
-        OSError: there is none.
-        ValueError: it is damaged.
-    """
-    head = json.loads((folder / HEAD).read_text(encoding="utf-8"))
-    if not isinstance(head, dict):
-        raise ValueError(f"{folder / HEAD} holds no record")
-    return head
-
-
-def _frames(kind: type[Stored], folder: Path) -> dict[str, pd.DataFrame]:
-    import pandas as pd
-
-    return {name: pd.read_parquet(folder / f"{name}.parquet") for name in kind.frames}
-
-
-def _cannot_write(folder: Path, error: OSError) -> UsageError:
-    return UsageError(f"cannot write the record {folder}: {error}; free some space or give another --out, then run the same command again")

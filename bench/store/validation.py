@@ -22,7 +22,7 @@ def column_of(record: TrialRecord) -> str:
 
 
 def card(records: Iterable[TrialRecord]) -> dict[str, Any]:
-    """That column's card, from the first of the records that was validated: one that diverged before knows no column. Empty where none was."""
+    """The card of that column, from the first of the records that was validated; empty where none was."""
     return next((r.cards[c] for r in records if (c := column_of(r)) in r.cards), {})
 
 

@@ -39,30 +39,35 @@ def cross(suite: Suite, table: Table | Workload, methods: Sequence[str], axes: M
     A row is called the same at every tier: where a tier cuts an axis down, the suite's still decides how much of a value must be shown.
     """
     rows = []
-    shown = {key: _shown(key, values, suite.axes.get(key, [])) for key, values in axes.items()}
+    shown = {key: _value_names(key, values, suite.axes.get(key, [])) for key, values in axes.items()}
     for text in methods:
         method = parse(text)
-        mine = _mine(method, axes)
-        for values in itertools.product(*(zip(axes[key], shown[key], strict=True) for key in mine)):
-            names = [] if isinstance(table, Workload) and mine else [str(method)]
+        own_axes = _axes_of(method, axes)
+        for values in itertools.product(*(zip(axes[key], shown[key], strict=True) for key in own_axes)):
+            names = [] if isinstance(table, Workload) and own_axes else [str(method)]
             rows.append(
-                Row(table, AND.join([*names, *(name for _, name in values)]), method, dict(zip(mine, (v for v, _ in values), strict=True)))
+                Row(
+                    table,
+                    AND.join([*names, *(name for _, name in values)]),
+                    method,
+                    dict(zip(own_axes, (v for v, _ in values), strict=True)),
+                )
             )
     return rows
 
 
-def size(methods: Sequence[str], axes: Mapping[str, Sequence[Any]]) -> int:
+def count_rows(methods: Sequence[str], axes: Mapping[str, Sequence[Any]]) -> int:
     """How many rows `cross` would make; none is made."""
-    return sum(math.prod(len(axes[key]) for key in _mine(parse(text), axes)) for text in methods)
+    return sum(math.prod(len(axes[key]) for key in _axes_of(parse(text), axes)) for text in methods)
 
 
-def _mine(method: Spec, axes: Mapping[str, Sequence[Any]]) -> list[str]:
+def _axes_of(method: Spec, axes: Mapping[str, Sequence[Any]]) -> list[str]:
     """The axes that a method has the options for."""
     known = registry.settings(registry.find("method", method.name))
     return [key for key in axes if key in known]
 
 
-def _shown(key: str, values: Sequence[Any], of_suite: Sequence[Any]) -> list[str]:
+def _value_names(key: str, values: Sequence[Any], of_suite: Sequence[Any]) -> list[str]:
     """Each value of an axis: a part by its name where that tells it from the axis' other values; anything else as key=value."""
     if kind_of(key) not in registry.FOLDERS:
         return [f"{key}={value}" for value in values]
@@ -79,20 +84,22 @@ def _shown(key: str, values: Sequence[Any], of_suite: Sequence[Any]) -> list[str
     return [name(value) for value in values]
 
 
-def label(row: Row, given: Mapping[str, Any]) -> str:
+def label_of(row: Row, given: Mapping[str, Any]) -> str:
     """A row's name with what the command line changed about it."""
     if not row.crossed:
         return str(Spec(row.spec.name, {**row.spec.options, **given}))
     return row.label + (f" {Spec('', given)}" if given else "")
 
 
-def chosen(suite: Suite, rows: Sequence[Row], words: Sequence[str]) -> list[Row]:
+def select_rows(suite: Suite, rows: Sequence[Row], words: Sequence[str]) -> list[Row]:
     """The rows that a word names: all its values are among theirs. Patterns and `workload/` before it are allowed."""
     found: set[tuple[str, str]] = set()
     for word in words:
         table, slash, label = word.rpartition("/")
         wanted = [w.strip() for w in label.split(AND.strip())]
-        hits = [r for r in rows if (not slash or fnmatch.fnmatchcase(r.table.name, table)) and all(_among(w, r.label) for w in wanted)]
+        hits = [
+            r for r in rows if (not slash or fnmatch.fnmatchcase(r.table.name, table)) and all(_matches_value(w, r.label) for w in wanted)
+        ]
         if not hits:
             known = ", ".join(dict.fromkeys(r.label for r in rows))
             raise UsageError(f"--methods {word!r} names no row of the suite {suite.name!r}; its rows: {known}")
@@ -100,11 +107,11 @@ def chosen(suite: Suite, rows: Sequence[Row], words: Sequence[str]) -> list[Row]
     return [r for r in rows if (r.table.name, r.label) in found]
 
 
-def _among(wanted: str, label: str) -> bool:
+def _matches_value(wanted: str, label: str) -> bool:
     return any(wanted == value or fnmatch.fnmatchcase(value, wanted) for value in label.split(AND))
 
 
-def overrides(texts: Sequence[str], rows: Sequence[Row]) -> dict[tuple[str, str], dict[str, Any]]:
+def assign_overrides(texts: Sequence[str], rows: Sequence[Row]) -> dict[tuple[str, str], dict[str, Any]]:
     """--set, sorted by where it goes: (table, method), or (table, "") for its task."""
     takers: dict[tuple[str, str], Mapping[str, Any]] = {}
     for row in rows:

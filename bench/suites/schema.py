@@ -32,7 +32,7 @@ class Space(_Strict):
     ranges: dict[str, tuple[Positive, Positive]] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _ordered(self) -> Space:
+    def _check_order(self) -> Space:
         if wrong := [k for k, (low, high) in self.ranges.items() if not low < high]:
             raise ValueError(f"ranges.{wrong[0]} must be [low, high] with low < high")
         return self
@@ -55,14 +55,14 @@ class Tuning(_Strict):
         return self.rule in ("quasirandom", "optuna")
 
     @model_validator(mode="after")
-    def _alike(self) -> Tuning:
+    def _check_rule(self) -> Tuning:
         if self.searches and not self.spaces:
             raise ValueError(f"the rule {self.rule} needs spaces: [tuning.spaces.NAME] with rules and ranges")
         if self.rule == "fixed" and not self.fixed:
             raise ValueError("the rule fixed needs the options: [tuning.fixed] with rule = { option = value }")
         if len({len(s.ranges) for s in self.spaces.values()}) > 1:
             raise ValueError("every space must have as many ranges as the others: equal trials are an equal budget only then")
-        if twice := _twice(rule for s in self.spaces.values() for rule in s.rules):
+        if twice := _duplicates(rule for s in self.spaces.values() for rule in s.rules):
             raise ValueError(f"{twice[0]!r} stands in two spaces")
         return self
 
@@ -80,7 +80,7 @@ class Sensitivity(_Strict):
     seeds: Seeds = [0, 1, 2]
 
     @model_validator(mode="after")
-    def _ordered(self) -> Sensitivity:
+    def _check_order(self) -> Sensitivity:
         if not self.low < self.high:
             raise ValueError(f"low must be below high, not {self.low:g} and {self.high:g}")
         return self
@@ -165,7 +165,7 @@ class Suite(_Strict):
 
     @field_validator("name")
     @classmethod
-    def _names_a_folder(cls, name: str) -> str:
+    def _check_name(cls, name: str) -> str:
         if not re.fullmatch(r"\w[\w .+-]{0,59}", name) or name in _TAKEN:
             raise ValueError(
                 f"{name!r} cannot name the suite's folder: give name = ... of at most 60 letters, digits, spaces and _.+-,"
@@ -175,7 +175,7 @@ class Suite(_Strict):
 
     @field_validator("title")
     @classmethod
-    def _is_a_line(cls, title: str) -> str:
+    def _check_title(cls, title: str) -> str:
         if not (title.isprintable() and 0 < len(title) <= 200):
             raise ValueError("must be one printable line of at most 200 characters")
         return title
@@ -188,17 +188,17 @@ class Suite(_Strict):
         if not isinstance(tiers, dict) or not all(isinstance(t, dict) for t in tiers.values()):
             return data  # told below
         common = {k: v for k in ("tuning", "sensitivity") if isinstance(v := data.get(k), dict)}
-        return data | {"tiers": {name: {**tier, **_stacked(common, tier)} for name, tier in tiers.items()}}
+        return data | {"tiers": {name: {**tier, **_merge_options(common, tier)} for name, tier in tiers.items()}}
 
     @model_validator(mode="after")
-    def _whole(self) -> Suite:
+    def _check_suite(self) -> Suite:
         alone = {"task": self.task, "sort": self.sort, "methods": self.methods}
         if self.workloads and any(alone.values()):
             raise ValueError(f"{next(k for k, v in alone.items() if v)} and [[workloads]] exclude each other")
         if not self.workloads and (missing := [k for k, v in alone.items() if not v]):
             raise ValueError(f"{missing[0]} is missing: give task, sort and methods, or [[workloads]]")
         names = [w.name for w in self.workloads]
-        if twice := _twice(names):
+        if twice := _duplicates(names):
             raise ValueError(f"two workloads are called {twice[0]!r}")
         for tier, level in self.tiers.items():
             named = {
@@ -214,11 +214,11 @@ class Suite(_Strict):
 _TAKEN = ("claims", "artifacts", "mlflow.db")  # what else lies beside the folders of suites
 
 
-def _twice(names: Iterable[str]) -> list[str]:
+def _duplicates(names: Iterable[str]) -> list[str]:
     return [name for name, n in collections.Counter(names).items() if n > 1]
 
 
-def _stacked(common: dict[str, dict[str, Any]], own: dict[str, Any]) -> dict[str, Any]:
+def _merge_options(common: dict[str, dict[str, Any]], own: dict[str, Any]) -> dict[str, Any]:
     return {k: {**v, **own[k]} if isinstance(own.get(k), dict) else own.get(k, v) for k, v in common.items()}
 
 
@@ -232,12 +232,12 @@ def explain(error: ValidationError) -> str:
     model: type[BaseModel] = Suite
     for part in first["loc"][:-1]:
         if part in model.model_fields:
-            model = _inside(model.model_fields[str(part)].annotation) or model
+            model = _model_in(model.model_fields[str(part)].annotation) or model
     return f"unknown key {where!r}; known: {', '.join(model.model_fields)}"
 
 
-def _inside(hint: Any) -> type[BaseModel] | None:
+def _model_in(hint: Any) -> type[BaseModel] | None:
     """The model that a type holds: list[Workload], dict[str, Tier], Tuning | None."""
     if isinstance(hint, type) and issubclass(hint, BaseModel):
         return hint
-    return next((model for inner in typing.get_args(hint) if (model := _inside(inner))), None)
+    return next((model for inner in typing.get_args(hint) if (model := _model_in(inner))), None)

@@ -1,11 +1,13 @@
-"""One trial on several devices: each rank trains the same networks on its share of every batch, and all step along the mean of their gradients.
+"""One trial on several devices: each rank trains the same networks on its share of every batch, along the mean of their gradients.
 
-This is what torch's DistributedDataParallel computes, attached to the optimisers instead of the networks, so that a method's loop, its gradient
-penalties and its frozen critics need not know. For a loss that is a mean over examples the gradient is that of the whole batch, but for rounding;
-whatever sees more than one example at a time (batch norm, minibatch discrimination) sees a share, and of running averages the leader's are kept.
+This is what torch's DistributedDataParallel computes, attached to the optimisers instead of the networks, so that a method's loop, its
+gradient penalties and its frozen critics need not know. For a loss that is a mean over examples the gradient is that of the whole batch,
+but for rounding; whatever sees more than one example at a time (batch norm, minibatch discrimination) sees a share, and of running
+averages the leader's are kept.
 
-The leader, rank 0, is the trial: it validates, saves and records. The others follow: they take its state before the first update, and its word after
-each whether there is another. Ray Train brings the ranks together and starts them again where one dies (`bench.scheduling.ray_engine`).
+The leader, rank 0, is the trial: it validates, saves and records. The others follow: they take its state before the first update, and its
+message after each whether there is another. Ray Train brings the ranks together and starts them again where one dies
+(`bench.scheduling.ray_engine`).
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from bench.method import Logs, Method
 from bench.store import checkpoint
 from bench.stream import Stream, mix
 
-_OWN = 3  # keeps the random numbers of a rank apart from those of a seed
+_RANK_STREAM = 3  # keeps the random numbers of a rank apart from those of a seed
 
 
 class RankLost(Exception):
@@ -33,17 +35,17 @@ class RankLost(Exception):
 
 
 def lead(method: Method) -> None:
-    """From now on `method.train` is that of the leader.
+    """Make this process the leader: `method.train` shares out its batches and averages gradients.
 
     Raises:
         ValueError: the batch cannot be shared out evenly.
     """
-    _join(method)
-    method.train = functools.partial(_lead, method, method.train)  # type: ignore[method-assign]
+    _share_gradients(method)
+    method.train = functools.partial(_leader_updates, method, method.train)  # type: ignore[method-assign]
 
 
 def follow(method: Method, stream: Stream) -> None:
-    """Train beside the leader, if it trains, until it dismisses its followers.
+    """Train beside the leader, if it trains, until it stops its followers.
 
     Raises:
         ValueError: the batch cannot be shared out evenly.
@@ -51,23 +53,25 @@ def follow(method: Method, stream: Stream) -> None:
     joined = False
     while (message := _broadcast(None, method.device)) is not None:
         if not joined:  # once, though it may train several times: an initialiser that looks at data rehearses
-            _join(method)
+            _share_gradients(method)
             joined = True
         state, stream.drawn = message
         method.load_state(checkpoint.to(state, method.device))
         updates = method.train(_Share(stream))
         while True:
-            torch.manual_seed(mix(stream.seed, _OWN, dist.get_rank(), method.t))  # a function of the update, so that nothing needs saving
+            torch.manual_seed(
+                mix(stream.seed, _RANK_STREAM, dist.get_rank(), method.t)
+            )  # a function of the update, so that nothing needs saving
             if next(updates, None) is None or not _broadcast(None, method.device):
                 break
 
 
 def stop_followers(device: torch.device) -> None:
-    """The leader's last word: there is nothing more to follow."""
+    """Send the message that ends `follow` on the other ranks."""
     _broadcast(None, device)
 
 
-def _lead(method: Method, train: Callable[[Iterator[Any]], Iterator[Logs]], stream: Stream) -> Iterator[Logs]:
+def _leader_updates(method: Method, train: Callable[[Iterator[Any]], Iterator[Logs]], stream: Stream) -> Iterator[Logs]:
     _broadcast((checkpoint.to(method.state(), "cpu"), stream.drawn), method.device)
     for logs in train(_Share(stream)):
         try:
@@ -78,7 +82,7 @@ def _lead(method: Method, train: Callable[[Iterator[Any]], Iterator[Logs]], stre
         _broadcast(True, method.device)
 
 
-def _join(method: Method) -> None:
+def _share_gradients(method: Method) -> None:
     size, ranks = getattr(method.hp, "batch_size", 1), dist.get_world_size()
     if size % ranks:
         raise ValueError(f"a batch of {size} cannot be shared out among {ranks} ranks: give a multiple of them with --set batch_size=...")
@@ -92,7 +96,7 @@ def _average(opt: Optimizer, *_: Any) -> None:
     """The gradients of all ranks -> their mean, in one message."""
     gradients = [p.grad for group in opt.param_groups for p in group["params"] if p.grad is not None]
     flat = torch.cat([g.flatten() for g in gradients])
-    with _all_there():
+    with _report_lost_rank():
         dist.all_reduce(flat)
     flat /= dist.get_world_size()
     for gradient, part in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
@@ -115,16 +119,16 @@ class _Share(Iterator[Any]):
         )
 
 
-def _broadcast(word: Any, device: torch.device) -> Any:
-    """The leader's word, on every rank."""
-    words = [word]
-    with _all_there():
-        dist.broadcast_object_list(words, src=0, device=device)
-    return words[0]
+def _broadcast(message: Any, device: torch.device) -> Any:
+    """The leader's message, on every rank."""
+    messages = [message]
+    with _report_lost_rank():
+        dist.broadcast_object_list(messages, src=0, device=device)
+    return messages[0]
 
 
 @contextlib.contextmanager
-def _all_there() -> Iterator[None]:
+def _report_lost_rank() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # which is all that torch.distributed says of it

@@ -48,10 +48,8 @@ class Plan:
     higher_is_better: bool  # of the first validation score
     max_seconds: float = math.inf
     checkpoint_seconds: float = 30.0
-    kept: Callable[[Path], None] = lambda path: None  # told of every checkpoint that is written
-    directions: Mapping[str, bool] = dataclasses.field(
-        default_factory=dict
-    )  # column -> whether higher is better, of the scores after the first
+    keep_checkpoint: Callable[[Path], None] = lambda path: None  # called with every checkpoint that is written
+    directions: Mapping[str, bool] = dataclasses.field(default_factory=dict)  # column -> higher is better, after the first score
 
 
 class Training:
@@ -87,7 +85,7 @@ class Training:
         with contextlib.closing(self._updates()) as updates:
             for logs in updates:
                 self._collect(logs)
-                self._lap()
+                self._count_seconds()
                 self.capped = self.spent > self.plan.max_seconds
                 if self.method.t in self.milestones or self.capped:
                     self._validate()
@@ -102,7 +100,7 @@ class Training:
         self.save()
 
     def _updates(self) -> Generator[Logs, None, None]:
-        """What the method's `train` yields, held to its contract. Under a cap an update that does not come is waited for no longer than that.
+        """What the method's `train` yields, held to its contract; under a cap no update is waited for longer than that.
 
         Raises:
             Diverged: it raises after its weights stopped being finite.
@@ -113,7 +111,7 @@ class Training:
         updates = iter(self.method.train(self.stream))
         while True:
             before = self.method.t
-            with self._nan_is_no_failure(), time_limit(limit, f"{who} gave no update within --max-seconds and a minute more"):
+            with self._report_divergence(), time_limit(limit, f"{who} gave no update within --max-seconds and a minute more"):
                 logs = next(updates, None)
             if logs is None:
                 break
@@ -126,8 +124,8 @@ class Training:
             raise RuntimeError(f"{who} ended at update {self.method.t} of {self.steps}")
 
     @contextlib.contextmanager
-    def _nan_is_no_failure(self) -> Iterator[None]:
-        """What a routine raises because it is given weights that are not finite is a divergence.
+    def _report_divergence(self) -> Iterator[None]:
+        """Turn what a routine raises because weights are not finite into a divergence.
 
         Raises:
             Diverged: that happened.
@@ -139,7 +137,7 @@ class Training:
         except Exception as error:
             for name, network in self.method.networks().items():
                 if not all(p.isfinite().all() for p in network.parameters()):
-                    raise self._diverged(f"a weight of {name}") from error
+                    raise self._find_divergence(f"a weight of {name}") from error
             raise
 
     def best_step(self) -> int:
@@ -157,14 +155,14 @@ class Training:
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
             "points": self.points, "history": self.history, "pending": self.pending,
         }  # fmt: skip
-        self._keep("checkpoint.safetensors", tree)
+        self._save_file("checkpoint.safetensors", tree)
         self.saved_at = time.monotonic()
 
     def load_best(self) -> None:
         """Put the method into its best state on validation.
 
         Raises:
-            CorruptCheckpoint: the file is not, or not of that update: a run that was killed then went on in another way, as none does on the CPU without a cap.
+            CorruptCheckpoint: the file is damaged, or of another update: a killed run then went on in another way.
         """
         tree = checkpoint.load(self.plan.folder / _BEST, self.stream.task.device)
         if tree["t"] != self.best_step():
@@ -184,7 +182,7 @@ class Training:
             torch.cuda.set_rng_state_all(tree["cuda_rng"])
         return True
 
-    def _lap(self) -> None:
+    def _count_seconds(self) -> None:
         now = time.perf_counter()
         self.spent, self.tick = self.spent + now - self.tick, now
 
@@ -198,14 +196,14 @@ class Training:
         keys = dict.fromkeys(key for logs in self.pending for key in logs)
         values = {key: _mean([logs[key].float() for logs in self.pending if key in logs]) for key in keys}
         if not all(map(math.isfinite, values.values())):
-            raise self._diverged("the mean of a window")
-        self._lap()
+            raise self._find_divergence("the mean of a window")
+        self._count_seconds()
         self.pending = []
         self._record({f"train/{k}": v for k, v in values.items()})
         self.progress.update(self.method.t, self.images / max(self.spent, 1e-9), values)
 
-    def _diverged(self, otherwise: str) -> Diverged:
-        """At the first update since the last point that logged a value which is not finite; where all are, what is not is called `otherwise`."""
+    def _find_divergence(self, otherwise: str) -> Diverged:
+        """The error of the first update since the last point that logged a value which is not finite; where all are, of `otherwise`."""
         first = self.method.t - len(self.pending) + 1
         bad = ((step, key) for step, logs in enumerate(self.pending, first) for key, value in logs.items() if not value.isfinite())
         return Diverged(*next(bad, (self.method.t, otherwise)))
@@ -223,11 +221,11 @@ class Training:
         self.progress.curves(self.points)
         self.history.append((self.method.t, next(iter(scores.values()))))
         if self.best_step() == self.method.t:
-            self._keep(_BEST, {"t": self.method.t, "method": self.method.state()})
+            self._save_file(_BEST, {"t": self.method.t, "method": self.method.state()})
 
-    def _keep(self, name: str, tree: dict[str, Any]) -> None:
+    def _save_file(self, name: str, tree: dict[str, Any]) -> None:
         checkpoint.save(path := self.plan.folder / name, tree)
-        self.plan.kept(path)
+        self.plan.keep_checkpoint(path)
 
     def _record(self, values: dict[str, float]) -> None:
         self.points += [(key, self.method.t, self.images, self.spent, value) for key, value in values.items()]

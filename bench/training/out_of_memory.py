@@ -22,7 +22,7 @@ class EvaluationOutOfMemory(Exception):
 
 @contextlib.contextmanager
 def evaluation_memory_guard() -> Iterator[None]:
-    """Where memory runs out in here, no smaller training batch helps.
+    """Keep apart memory that runs out in an evaluation: no smaller training batch helps.
 
     Raises:
         EvaluationOutOfMemory: it did.
@@ -30,22 +30,23 @@ def evaluation_memory_guard() -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        what = (
+        advice = (
             "in evaluation, where a smaller training batch does not help: lower the task's tile or samples with --set, or give --device cpu"
         )
-        raise EvaluationOutOfMemory(f"{_said(error)} {what}") from error
+        raise EvaluationOutOfMemory(f"{_describe(error)} {advice}") from error
 
 
 def retry_with_smaller_batch(train: Callable[[int, Path], T], batch: int, folder: Path, on_oom: OnOOM) -> T:
     """What `train` returns, given the size of its micro-batches and a folder for its checkpoints.
 
-    It is given the whole batch first and, each time that memory runs out, the largest part of it that is at most half of the last; each part has a
-    folder of its own, so that a trial that is resumed goes on with the smallest. How much memory there is may depend on what else runs there.
+    It is given the whole batch first and, each time that memory runs out, the largest part of it that is at most half of the last; each
+    part has a folder of its own, so that a trial that is resumed goes on with the smallest. How much memory there is may depend on what
+    else runs there.
 
     Raises:
         torch.OutOfMemoryError: not even one example fits, or `on_oom` is "fail".
     """
-    tried = _halved(folder)
+    tried = _smaller_batches(folder)
     size = min(tried, default=batch)
     while True:
         try:
@@ -67,13 +68,13 @@ def advice(error: Exception, params: Mapping[str, str], on_oom: OnOOM) -> str:
         "fail": "lower it with --set batch_size=... or --set crop=..., or give --on-oom halve",
         "halve": "not even one example at a time fits: lower crop with --set, or the width of its networks",
     }
-    return f"{_said(error)}{f' with {sizes}' if sizes else ''}: {change[on_oom]}"
+    return f"{_describe(error)}{f' with {sizes}' if sizes else ''}: {change[on_oom]}"
 
 
-def _said(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     return f"out of GPU memory ({str(error).splitlines()[0]})"
 
 
-def _halved(folder: Path) -> dict[int, Path]:
+def _smaller_batches(folder: Path) -> dict[int, Path]:
     """Size of micro-batches -> where their checkpoints lie."""
     return {int(path.name.removeprefix(_HALVED)): path for path in folder.glob(f"{_HALVED}*")}

@@ -41,20 +41,20 @@ def outcome_of(record: Stored, folder: Path, params: Mapping[str, str], on_oom: 
     except (Interrupted, UsageError, RankLost):
         raise
     except Diverged as error:
-        _end(record, "diverged", str(error))
+        _set_outcome(record, "diverged", str(error))
         record.summary["diverged_step"] = float(error.step)
     except Unavailable as error:
-        _end(record, "skipped", str(error))
+        _set_outcome(record, "skipped", str(error))
     except torch.OutOfMemoryError as error:
-        _end(record, "failed", out_of_memory.advice(error, params, on_oom))
+        _set_outcome(record, "failed", out_of_memory.advice(error, params, on_oom))
     except out_of_memory.EvaluationOutOfMemory as error:
-        _end(record, "failed", str(error))
+        _set_outcome(record, "failed", str(error))
     except (Exception, SystemExit) as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UsageError(f"no space left for {folder}: free some or give another --out, then run the same command again") from error
-        _end(record, "failed", f"{type(error).__name__}: {str(error).strip()}".splitlines()[0])
+        _set_outcome(record, "failed", f"{type(error).__name__}: {str(error).strip()}".splitlines()[0])
         (folder / TRACEBACK).write_text(traceback.format_exc(), "utf-8", "backslashreplace")
 
 
-def _end(record: Stored, outcome: Outcome, reason: str) -> None:
+def _set_outcome(record: Stored, outcome: Outcome, reason: str) -> None:
     record.outcome, record.reason = outcome, encodable("; ".join(filter(None, [reason, record.tags.get("on_oom")])))

@@ -1,4 +1,4 @@
-"""What a running trial tells of itself."""
+"""The messages of a running job."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bench.store.stored import Point
 
 
 class Progress:
-    """Hears of a job's progress; this one does nothing with it."""
+    """Receives the progress of a job; this base ignores it."""
 
     def started(self) -> None:
         """Called once the job holds its lock and has something to do."""

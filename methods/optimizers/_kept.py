@@ -13,7 +13,7 @@ class Kept(torch.optim.Optimizer):
     """An optimiser whose state is float32 at least, and the same after loading."""
 
     def extra_metrics(self) -> dict[str, float]:
-        """What a record is to keep of a run: "fused", 1 where one kernel steps through all tensors, 0 where each operation does (foreach)."""
+        """Numbers for the record: "fused", 1 where one kernel steps through all tensors, 0 where each operation does (foreach)."""
         return {"fused": float(all(bool(group.get("fused")) for group in self.param_groups))}
 
     @override

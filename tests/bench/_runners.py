@@ -1,4 +1,4 @@
-"""Runners in processes of their own, forked from one that has everything imported, so that a start costs little; and disks that are full."""
+"""Runners in processes of their own, forked from one that has all imported, so that a start costs little; and full disks."""
 
 import contextlib
 import functools

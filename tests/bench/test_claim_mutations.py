@@ -85,13 +85,15 @@ _BREAKAGES = [
     ("mode_regularized/quoted_form", mode_score.ModeScore, "compare", lambda metric, fake, real: {"mode_score": 1.0}),
     ("improved_techniques/historical_averaging", historical_averaging_gan.HistoricalAveragingGAN, "drift",
      lambda m, network, average: 0.0 * m.hp.weight),
-    ("improved_techniques/minibatch_features", minibatch_discrimination_gan._Minibatch, "closeness", lambda layer, m: torch.exp(-torch.cdist(m, m))),
+    ("improved_techniques/minibatch_features", minibatch_discrimination_gan._Minibatch, "closeness",
+     lambda layer, m: torch.exp(-torch.cdist(m, m))),
     ("improved_techniques/virtual_batch_norm", virtual_batchnorm_gan._VirtualBatchNorm, "_mixed", lambda layer, own, reference: own),
     ("generalization_and_equilibrium/entropy_gradient", mix_gan._Mixture, "entropy", lambda mixture: -(mixture.weights + 1e-6).log().sum()),
     ("infogan/gap", infogan.InfoGAN, "information", lambda m, q, z: _information(m, q, z) - math.log(m.hp.categories)),
     ("fgan/single_step_method", fgan.FGAN, "losses", lambda m, batch: (lambda c, g: (c, -g))(*fgan_losses(m, batch))),
     ("vae/closed_kl", elbo, "kl", lambda mean, log_variance: (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)),
-    ("linear_vae/best_bound_is_pca", linear_vae, "kl", lambda mean, log_variance: (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)),
+    ("linear_vae/best_bound_is_pca", linear_vae, "kl",
+     lambda mean, log_variance: (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)),
     ("lsuv/unit_variance", lsuv.LSUV, "fit", lambda init, layers, forward: None),
 ]  # fmt: skip
 fgan_losses = fgan.FGAN.losses

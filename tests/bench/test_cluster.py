@@ -14,7 +14,7 @@ from _jobs import job_of
 import runner
 from bench.errors import UsageError
 from bench.running import job as running
-from bench.scheduling import ray_engine, ray_worker
+from bench.scheduling import ray_cluster, ray_engine, ray_worker
 from bench.store.run_dir import Locked
 from bench.training.loop import Interrupted
 
@@ -41,7 +41,8 @@ def with_other_code(job):
 def test_a_node_with_other_code_or_data_is_refused(tiny, job, monkeypatch):
     ray_worker._check_same_environment(job, tiny.settings)
     monkeypatch.setattr(ray_worker, "identify", lambda *args: with_other_code(job))
-    said = rf"node \S+ would compute something else: code\.method is 0{{16}} there, {job.identities[0].training['code.method']} here: give it the same"
+    code = job.identities[0].training["code.method"]
+    said = rf"node \S+ would compute something else: code\.method is 0{{16}} there, {code} here: give it the same"
     with pytest.raises(UsageError, match=said):
         ray_worker._check_same_environment(job, tiny.settings)
 
@@ -61,7 +62,7 @@ def test_a_node_that_does_not_see_the_output_folder_is_refused(tiny, job, tmp_pa
 
 @pytest.fixture
 def ray(monkeypatch):
-    """The part of Ray that is used, in this process: a task is done when somebody waits for it. `results` is what the tasks return in turn."""
+    """The part of Ray that is used, in this process: a task is done when it is waited for, and returns the next of `results`."""
     fake, results = types.ModuleType("ray"), []
 
     class Remote:
@@ -112,28 +113,28 @@ def test_a_trial_whose_machine_was_told_to_stop_begins_again(tiny, job, ray):
 def test_news_is_told_once_a_second_and_only_the_newest(monkeypatch):
     told = []
     progress = ray_worker.RemoteProgress(None, 7)
-    monkeypatch.setattr(progress, "tell", lambda: told.append(dict(progress.news)) or setattr(progress, "told", time.monotonic()))
+    monkeypatch.setattr(progress, "tell", lambda: told.append(dict(progress.waiting)) or setattr(progress, "sent_at", time.monotonic()))
     for step in range(100):
         progress.update(step, 1.0, {"loss": 0.5})
         progress.stopped()
     assert told == [{"update": (0, 1.0, {"loss": 0.5})}]
-    assert progress.news == {"update": (99, 1.0, {"loss": 0.5})}
+    assert progress.waiting == {"update": (99, 1.0, {"loss": 0.5})}
 
 
 def test_rays_folder_has_a_short_name(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("x" * 90)))
-    folder = ray_engine._scratch()
+    folder = ray_cluster._make_socket_folder()
     socket = folder / "session_2026-11-30_19-34-03_393058_4194304" / "sockets" / "plasma_store.9"
     assert len(str(socket)) <= 103  # of macOS; Linux has four more
     folder.rmdir()
-    monkeypatch.setattr(ray_engine, "_SHORT", ("/none",))
+    monkeypatch.setattr(ray_cluster, "_SHORT", ("/none",))
     with pytest.raises(
         UsageError, match=r"Ray needs a folder with a short name for its sockets: set TMPDIR to one of at most 20 characters"
     ):
-        ray_engine._scratch()
-    monkeypatch.setattr(ray_engine, "_SHORT", ("/tmp",))
+        ray_cluster._make_socket_folder()
+    monkeypatch.setattr(ray_cluster, "_SHORT", ("/tmp",))
     monkeypatch.setattr(tempfile, "tempdir", "/" + "é" * 19)  # bytes count
-    (folder := ray_engine._scratch()).rmdir()
+    (folder := ray_cluster._make_socket_folder()).rmdir()
     assert folder.parent == Path("/tmp")
 
 
@@ -141,7 +142,7 @@ def test_what_is_inherited_of_clusters_is_forgotten(monkeypatch):
     for name in ("RAY_ADDRESS", "RAY_NAMESPACE", "RAY_RUNTIME_ENV", "RAY_USAGE_STATS_ENABLED", "RAY_AUTH_TOKEN", "RAY_AUTH_MODE"):
         monkeypatch.setenv(name, "theirs")
     monkeypatch.setenv("RAY_memory_usage_threshold", "0.9")
-    ray_engine._keep_to_ourselves()
+    ray_cluster._isolate_environment()
     ours = {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
     assert ours.pop("RAY_AUTH_TOKEN") not in ("", "theirs")
     assert ours == {"RAY_memory_usage_threshold": "0.9", "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token"}

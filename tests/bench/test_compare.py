@@ -24,7 +24,8 @@ def record(label, seed, scores, *, images=True, **changes):
     rows = [("psnr", f"i{i}", float(v), f"i{i}") for i, v in enumerate(scores)] if images else []
     fields = {
         "final": {"psnr": float(np.mean(scores))}, "per_image": pd.DataFrame(rows, columns=list(PER_IMAGE)), "cards": {"psnr": CARD},
-        "training_facts": {"method": label, "hp.lr": "0.1", "seed": str(seed), "card.psnr": "a1", "data.photos": "f00", "code.method": label, "torch": "2.15"},
+        "training_facts": {"method": label, "hp.lr": "0.1", "seed": str(seed), "card.psnr": "a1", "data.photos": "f00",
+                           "code.method": label, "torch": "2.15"},
         "environment": {"python": "3.11", "device": "cpu"},
     }  # fmt: skip
     return TrialRecord("deblur", "deblur[]", label, label, seed, "quick", f"{label}{seed}", "finished", **(fields | changes))
@@ -220,7 +221,8 @@ def test_without_a_store(tmp_path, capsys):
 def test_an_id_that_begins_several_is_refused(continued, ran, capsys):
     first, second = ran[1]
     twin = first.trial_id[:6] + "0" * 10
-    run = continued.store.client.create_run(continued.store.experiment, tags={"trial_id": twin, "suite": "tiny", "outcome": "finished"})
+    tags = {"run_id": "other", "suite": "tiny", "outcome": "finished", f"judgement.{twin}": "{}"}
+    run = continued.store.client.create_run(continued.store.queries.experiment, tags=tags)
     continued.store.client.set_terminated(run.info.run_id)
     assert main(_words(continued, first.trial_id[:6], second.trial_id)) == 2
     assert f"{first.trial_id[:6]} begins the ids of 2 trials" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The whole question on real photographs with a detector that nobody here trained: blur blinds it, deconvolution gives part of its sight back."""
+"""The whole question on real photographs with a detector trained elsewhere: blur blinds it, deconvolution gives part of its sight back."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A download is whole, verified and in place, or it is one line of complaint: against a server that truncates, stalls, lies and redirects."""
+"""A download is whole, verified and in place, or it is one line of complaint: a server truncates, stalls, lies and redirects."""
 
 import hashlib
 import json
@@ -403,7 +403,10 @@ def test_kill_in_the_middle_loses_nothing(server, tmp_path):
         server.released.wait(20)
 
     once(server, stall)
-    code = "import sys; from pathlib import Path; from bench.external.download import *; print(download(sys.argv[1], Path(sys.argv[2]), rules=Rules(local=True)))"
+    code = (
+        "import sys; from pathlib import Path; from bench.external.download import *; "
+        "print(download(sys.argv[1], Path(sys.argv[2]), rules=Rules(local=True)))"
+    )
     words = [sys.executable, "-c", code, f"{server.root}/thing.bin", str(tmp_path / "thing.bin")]
     root = Path(__file__).parents[2]
     child = subprocess.Popen(words, cwd=root, env={**os.environ, "no_proxy": "*"})

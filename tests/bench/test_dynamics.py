@@ -1,4 +1,4 @@
-"""The dynamics of a game against closed forms on linear games, both ways to a spectrum against each other, and the command on a tiny run."""
+"""The dynamics of a game against closed forms on linear games, two ways to a spectrum against each other, the command on a tiny run."""
 
 import math
 import shutil

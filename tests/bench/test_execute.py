@@ -98,7 +98,7 @@ def test_fresh_runs_what_is_on_record(continued, ran):
     records, seen = continued.run(fresh=True, methods=["unet"])
     assert seen.jobs == [("unet", "trains again: asked to run afresh")]
     assert records[0].final == ran[1][1].final
-    assert len(continued.store._search(f"tags.run_id = '{records[0].training_id}'")) == 2
+    assert len(continued.store.queries.search(f"tags.run_id = '{records[0].training_id}'")) == 2
 
 
 def test_what_was_skipped_runs_once_it_can(tiny, plugin, tmp_path):
@@ -167,7 +167,7 @@ def test_the_first_signal_asks_the_second_insists(number):
 def test_a_replaced_record_needs_no_store_to_say_why(tiny, monkeypatch):
     """Nothing but the run directory holds it, and that is cleared."""
     (first,), _ = tiny.run(methods=["unet"])
-    monkeypatch.setattr(type(tiny.ledger), "_connected", lambda self: None)
+    monkeypatch.setattr(type(tiny.ledger), "_connect", lambda self: None)
     (again,), seen = tiny.run(methods=["unet"], fresh=True)
     assert seen.jobs == [("unet", "trains again: asked to run afresh")]
     assert (again.final, again.attempt == first.attempt) == (first.final, False)
@@ -179,7 +179,7 @@ def test_a_store_that_goes_away_in_the_end_takes_nothing_along(continued, ran, m
 
     def go_away(folder):
         put(folder)
-        monkeypatch.setattr(type(continued.ledger), "_connected", lambda self: None)
+        monkeypatch.setattr(type(continued.ledger), "_connect", lambda self: None)
 
     monkeypatch.setattr(continued.ledger, "put", go_away)
     records, _ = edited(continued, "width = 4", "width = 5").run(methods=["unet"])

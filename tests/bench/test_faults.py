@@ -1,4 +1,4 @@
-"""What else goes wrong overnight, caused for real: full disks, NaN, damaged checkpoints, stores that stall or are locked, runners side by side."""
+"""What else goes wrong overnight, caused for real: full disks, NaN, damaged checkpoints, locked stores, runners side by side."""
 
 import contextlib
 import functools
@@ -153,7 +153,7 @@ def weights(bench, record):
 def runs(out, name="tiny", uri=None):
     """Training -> the states of its runs in the store."""
     found = {}
-    for run in Store(name, out, uri)._search(""):
+    for run in Store(name, out, uri).queries.search(""):
         found.setdefault(run.data.tags["run_id"], []).append(run.info.status)
     return found
 
@@ -168,7 +168,7 @@ def disk(tmp_path):
 PLACES = {
     "a checkpoint": ((Training, "save"), 1, "checkpoint.safetensors"),
     "the best weights": ((Training, "_validate"), 0, "best.safetensors"),
-    "the last weights": ((Attempt, "_keep"), 0, "last.safetensors"),
+    "the last weights": ((Attempt, "_save_weights"), 0, "last.safetensors"),
     "a record": ((RunDir, "close"), 0, "record"),
     "the pictures of a result": ((Judge, "_score"), 0, "trials"),
     "a judgement": ((RunDir, "judge"), 0, "judgements"),
@@ -499,7 +499,7 @@ def stalled():
 @pytest.mark.fault(
     "tracking server: stalls",
     cause="a socket accepts and never answers",
-    expected="work goes on after ten seconds, and the server is left alone for ten times as long; the report comes from the run directories",
+    expected="work goes on after ten seconds, the server is left alone for ten times as long, the report comes from the run directories",
 )
 def test_a_server_that_never_answers(tiny, stalled, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
@@ -528,7 +528,7 @@ def test_a_store_that_stalls_is_asked_seldom(tiny, monkeypatch):
     lost = Ledger("tiny", tiny.out, None, lambda line: None)
     monkeypatch.setattr(ledger, "Store", stall)
     lost._query(stall)
-    assert lost._again == 20.0 + 200.0
+    assert lost._next_try == 20.0 + 200.0
     clock[0] = 219.0
     assert lost._query(stall) is None
     assert clock[0] == 219.0

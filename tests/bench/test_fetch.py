@@ -1,4 +1,4 @@
-"""`runner.py weights fetch` and `data fetch`: what is fetched is the published file, in its place, or there is one line and nothing else."""
+"""`runner.py weights fetch` and `data fetch`: the published file arrives in its place, or there is one line and nothing else."""
 
 import dataclasses
 import functools

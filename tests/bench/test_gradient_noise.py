@@ -1,4 +1,4 @@
-"""Gradient noise against closed forms: regression on Gaussian inputs, noise of known covariance, tails of known weight. It leaves training alone."""
+"""Gradient noise against closed forms: regression on Gaussian inputs, noise of known covariance, tails of known weight."""
 
 import itertools
 import math

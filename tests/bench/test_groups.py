@@ -61,7 +61,7 @@ TASKS = {
 
 @pytest.mark.parametrize("spec", TASKS)
 def test_every_score_of_a_picture_names_the_photo_that_it_was_taken_from(spec):
-    """Of every task on photographs: tiles and scenes of one photo share it, and each photo gives the same number of tiles where asked to."""
+    """Tiles and scenes of one photo share its group, and each photo gives the same number of tiles where asked to."""
     task = open_task(spec, None, torch.device("cpu"))
     method = registry.find("method", TASKS[spec])(task)
     photos = Photos(colour_only="photo_grey," in spec).open(None, "test").names

@@ -1,4 +1,4 @@
-"""Weights from strangers: no way of loading them runs what a file brings along, and what is damaged or of another network is told in one line."""
+"""Weights from strangers: loading them runs nothing that a file brings along; damage and another network are told in one line."""
 
 import pickle
 import struct

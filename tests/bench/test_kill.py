@@ -10,7 +10,8 @@ import safetensors.torch
 import torch
 from _runners import MOMENTS, Runners, finish, newest, said, until
 
-from bench.store.mlflow_store import Store, judgements_of
+from bench.store.mlflow_runs import judgements_of
+from bench.store.mlflow_store import Store
 
 SUITE = """
 title = "Something that takes a second"
@@ -62,7 +63,7 @@ def same(out, undisturbed):
         assert weights.keys() == undisturbed[seed][0].keys()
         assert all(torch.equal(weights[k], v) for k, v in undisturbed[seed][0].items())
         assert (points, scores) == undisturbed[seed][1:]
-    runs = (store := Store("suite", out))._search("")
+    runs = (store := Store("suite", out)).queries.search("")
     assert [run.info.status for run in runs] == ["FINISHED"] * len(found)
     assert len({run.data.tags["run_id"] for run in runs}) == len(found)
     for run in runs:

@@ -22,7 +22,8 @@ from bench.running import job as running
 from bench.scheduling import scheduler
 from bench.store import ledger, run_dir
 from bench.store.ledger import Ledger
-from bench.store.mlflow_store import Store, StoreUnavailable
+from bench.store.mlflow_connection import StoreUnavailable
+from bench.store.mlflow_store import Store
 from bench.store.run_dir import Locked, RunDir
 from bench.training.loop import Training
 from bench.training.progress import Progress
@@ -39,7 +40,7 @@ class Onlooker(Progress):
 
 def closed(store):
     """Attempts of the closed runs, oldest first."""
-    return [run.data.tags["attempt"] for run in reversed(store._search("attributes.status != 'RUNNING'"))]
+    return [run.data.tags["attempt"] for run in reversed(store.queries.search("attributes.status != 'RUNNING'"))]
 
 
 def table(out):
@@ -82,7 +83,7 @@ def test_a_run_that_was_open_when_the_runner_died_is_closed_not_doubled(tiny):
     record = make(tiny.trials()[1], tiny.settings)
     Store("tiny", tiny.out).begin(tiny.ledger.folders.of(record.training_id).read())
     tiny.run(methods=["unet"])
-    assert len(tiny.store._search("")) == 1
+    assert len(tiny.store.queries.search("")) == 1
     assert closed(tiny.store) == [record.attempt]
 
 
@@ -108,7 +109,7 @@ def test_what_another_runner_ends_while_this_one_starts_stands(tiny, monkeypatch
 
 def test_a_name_waits_for_nobody_who_works_on_the_trial(tiny, monkeypatch):
     (record,), _ = tiny.run(methods=["identity"])
-    monkeypatch.setattr(run_dir, "_NAMED", 0.0)
+    monkeypatch.setattr(run_dir, "_RENAME_PATIENCE", 0.0)
     about = {"label": "another", "workload": "", "plan": "", "tuning": ""}
 
     def label():
@@ -424,10 +425,9 @@ def test_the_database_here_is_rebuilt_whatever_store_the_environment_names(tiny,
 def test_a_deleted_experiment_is_named(tiny):
     tiny.run()
     store = tiny.store
-    store.client.delete_experiment(store.experiment)
-    with pytest.raises(
-        UsageError, match=f"the experiment ganbench/tiny of sqlite.* was deleted: `mlflow experiments restore -x {store.experiment}`"
-    ):
+    store.client.delete_experiment(store.queries.experiment)
+    command = f"mlflow experiments restore -x {store.queries.experiment}"
+    with pytest.raises(UsageError, match=f"the experiment ganbench/tiny of sqlite.* was deleted: `{command}`"):
         Ledger("tiny", tiny.out)
 
 

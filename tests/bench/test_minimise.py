@@ -418,7 +418,8 @@ def test_a_task_says_what_decides_its_numbers(spec):
 @pytest.mark.parametrize(
     "spec",
     [
-        "landscape[function=hill]", "landscape[noise=-1.0]", "landscape[start=(1.0,)]", "online[C=2.0]", "online[start=2.0]", "interpolate[p=0.5]",
+        "landscape[function=hill]", "landscape[noise=-1.0]", "landscape[start=(1.0,)]", "online[C=2.0]", "online[start=2.0]",
+        "interpolate[p=0.5]",
         "interpolate[examples=2]", "learn[width=0]", "learn[l2=-1.0]", "learn[network=rnn]", "sparse_logistic[count=0]",
     ],
 )  # fmt: skip

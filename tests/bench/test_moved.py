@@ -14,7 +14,8 @@ from bench.commands.upkeep import sync
 from bench.running import job as running
 from bench.store import lookup
 from bench.store.ledger import Ledger
-from bench.store.mlflow_store import Store, store_uri
+from bench.store.mlflow_connection import store_uri
+from bench.store.mlflow_store import Store
 from bench.training.loop import Interrupted
 
 
@@ -89,7 +90,7 @@ def test_a_trial_under_way_is_moved_and_goes_on(tiny, ran, tmp_path):
     assert runner.main(["--suite", str(tiny.file), "--out", str(there), "--tier", "smoke", "--methods", "unet"]) == 0
     store = Store("tiny", there)
     (record,) = store.read(store.trials())
-    assert (record.final, len(store._search(""))) == (ran[1][1].final, 1)
+    assert (record.final, len(store.queries.search(""))) == (ran[1][1].final, 1)
     assert not tiny.out.exists()
     assert shown(there, record.training_id) >= {"record.json"}
 
@@ -105,7 +106,7 @@ def test_two_runners_see_one_folder_under_two_names(made, tmp_path):
     assert before.newest(record.trial_id).attempt == record.attempt
     assert len(list((bench.out / "artifacts" / "tiny").iterdir())) == 3
     (Store("tiny", bench.out)).read([record.trial_id])  # it is opened again: now MLflow finds it too
-    assert {run.info.artifact_uri.startswith(bench.out.as_uri()) for run in bench.store._search("")} == {True}
+    assert {run.info.artifact_uri.startswith(bench.out.as_uri()) for run in bench.store.queries.search("")} == {True}
 
 
 def test_two_folders_become_one(made, ran, tmp_path, database):

@@ -149,7 +149,7 @@ def test_what_a_trial_takes(words, tmp_path, alone, code, more, resources):
 
 @pytest.mark.slow
 def test_a_trial_of_two_ranks(words, tmp_path):
-    """It ends where one process ends, but for rounding, a killed rank or not; what needs no training needs no ranks; what raises has failed."""
+    """It ends where one process ends, but for rounding, even where a rank is killed; what needs no training needs no ranks."""
     grave = tmp_path / "grave"
     (tmp_path / "raises.py").write_text(RAISES)
     chosen = ["--set", "batch_size=4", "--methods", "identity", f'mortal[grave="{grave}"]', "--seeds", "1"]

@@ -359,7 +359,7 @@ def test_evaluating_and_rehearsing_leave_no_gradient_behind():
     ("train", "says"),
     [
         ("self.opt.step(lambda: None)", "this update rule evaluates the loss by itself"),
-        ("self.turn % 2 or self.opt.step()", "_Linear.train steps in some turns and not in others"),
+        ("self.turn % 2 or self.opt.step()", "_Linear.train steps on some micro-batches and not on others"),
     ],
 )
 def test_what_cannot_accumulate_is_refused_in_one_line(train, says):

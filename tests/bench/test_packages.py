@@ -1,4 +1,4 @@
-"""Our `datasets` and `reports` live beside the packages of others that might look for theirs; what is installed is asked for, pinned and enough."""
+"""Our `datasets` and `reports` live beside packages of the same names; what is installed is asked for, pinned and enough."""
 
 import itertools
 import os

@@ -13,13 +13,14 @@ import runner
 from bench.errors import UsageError
 from bench.store import checkpoint_mirror
 from bench.store.checkpoint_mirror import RemoteMirror
-from bench.store.mlflow_store import Store, store_uri
+from bench.store.mlflow_connection import store_uri
+from bench.store.mlflow_store import Store
 from bench.store.sqlite import file_of, url_of
 from bench.text import path_of
 
 NAMES = [
-    "plain", "q?1", "q?2", "q", "a#b", "50%20x", "50%", "%3F", "a b", "a@b:c", "é日 ü", "a&b=c", "[bold]x", "it's \"x\"", "back\\slash", "a;b",
-    "a?mode=memory&cache=shared", ":memory:", "x::y", "~", "*", "$HOME", "-", "a\u00a0b", "file:", "100%25?#é[b] c",
+    "plain", "q?1", "q?2", "q", "a#b", "50%20x", "50%", "%3F", "a b", "a@b:c", "é日 ü", "a&b=c", "[bold]x", "it's \"x\"", "back\\slash",
+    "a;b", "a?mode=memory&cache=shared", ":memory:", "x::y", "~", "*", "$HOME", "-", "a\u00a0b", "file:", "100%25?#é[b] c",
 ]  # fmt: skip
 
 
@@ -30,7 +31,7 @@ def test_a_database_is_where_its_name_says(tmp_path, database, name):
     shutil.copy(database, folder / "mlflow.db")
     store = Store("tiny", folder)
     assert file_of(store.uri) == folder / "mlflow.db"
-    assert store.experiment
+    assert store.queries.experiment
     with sqlite3.connect(folder / "mlflow.db") as opened:  # by its path: what it holds, no URL decided
         assert opened.execute("SELECT artifact_location FROM experiments WHERE name = 'ganbench/tiny'").fetchone() == (
             (folder / "artifacts" / "tiny").as_uri(),
@@ -95,7 +96,7 @@ def test_a_database_by_its_path(tmp_path, database, monkeypatch):
     shutil.copy(database, file)
     assert store_uri(tmp_path, str(file)) == store_uri(tmp_path, "~/all?.db") == url_of(file)
     store = Store("tiny", tmp_path / "out", str(file))  # its artifacts lie beside it, whoever writes them
-    assert store.client.get_experiment(store.experiment).artifact_location == (tmp_path / "artifacts" / "tiny").as_uri()
+    assert store.client.get_experiment(store.queries.experiment).artifact_location == (tmp_path / "artifacts" / "tiny").as_uri()
     assert store_uri(tmp_path, "http://127.0.0.1:1") == "http://127.0.0.1:1"
     assert store_uri(tmp_path, f"sqlite:///{tmp_path}/other.db") == f"sqlite:///{tmp_path}/other.db"
 
@@ -103,8 +104,9 @@ def test_a_database_by_its_path(tmp_path, database, monkeypatch):
 @pytest.mark.parametrize(
     ("url", "file"),
     [
-        ("sqlite:////a/b.db", Path("/a/b.db")), ("sqlite:////a/b.db?timeout=5", Path("/a/b.db")), ("sqlite+pysqlite:////a/b.db", Path("/a/b.db")),
-        ("sqlite:///b.db", Path.cwd() / "b.db"), ("sqlite:///file:/a/b.db?uri=true", Path("/a/b.db")), ("sqlite://", None),
+        ("sqlite:////a/b.db", Path("/a/b.db")), ("sqlite:////a/b.db?timeout=5", Path("/a/b.db")), 
+        ("sqlite+pysqlite:////a/b.db", Path("/a/b.db")), ("sqlite:///b.db", Path.cwd() / "b.db"),
+        ("sqlite:///file:/a/b.db?uri=true", Path("/a/b.db")), ("sqlite://", None),
         ("sqlite:///:memory:", None), ("http://a/b.db", None), ("postgresql://u:p@h/b.db", None), ("mlruns", None), ("", None),
     ],
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Pictures that a method restores without any error: an infinite score is a good one, in training, on record and where trials are compared."""
+"""Pictures that a method restores without error: an infinite score is a good one, in training, on record and in comparisons."""
 
 import dataclasses
 import math
@@ -82,7 +82,8 @@ def record_with(values, outcome="finished", label="a", seed=0, good=True):
     card = {"metric": "psnr", "definition": "", "unit": "dB", "higher_is_better": good, "protocol": {}, "hash": "0"}
     training = Training(
         id=f"{label}{seed}", suite="s", task="t", spec="m", title=label, seed=seed, tier="smoke", outcome=outcome, attempt="x",
-        curves=pd.DataFrame(rows, columns=list(CURVES)), summary={"auc": max(values), "steps": 20.0}, environment={"device": "cpu", "git": ""},
+        curves=pd.DataFrame(rows, columns=list(CURVES)), summary={"auc": max(values), "steps": 20.0},
+        environment={"device": "cpu", "git": ""},
     )  # fmt: skip
     return join(
         training,

@@ -56,7 +56,7 @@ def level_of(image):
 
 
 class Tree:
-    """A folder that is filled with items, beside another one that links may lead to; `levels` are the pictures in either by where they really lie."""
+    """A folder filled with items, beside another that links may lead to; `levels` are the pictures in either by where they really lie."""
 
     def __init__(self, base):
         self.inside, self.outside = base / "inside", base / "outside"
@@ -111,7 +111,7 @@ class Tree:
             self.other.append(real)
 
     def visible(self):
-        """The real paths that can be reached without a name that begins with a dot, links to what holds them aside: by brute force over names."""
+        """The real paths that can be reached without a name that begins with a dot: by brute force over names."""
         found, queue = set(), [(self.inside, (self.inside,))]
         while queue:
             place, way = queue.pop()

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from bench.store.record import join
-from bench.store.stored import CURVES, PER_IMAGE, Judgement, Training, read_judgement, read_run, strict, write
+from bench.store.record_files import read_judgement, read_run, write
+from bench.store.stored import CURVES, PER_IMAGE, Judgement, Training, strict
 
 
 def training(**changes):
@@ -48,7 +49,7 @@ def test_a_training_comes_back_as_it_was(tmp_path):
 )
 def test_what_another_version_wrote_is_no_record(tmp_path, head):
     (tmp_path / "record.json").write_text(head)
-    with pytest.raises(ValueError, match="no training of this version|holds no record"):
+    with pytest.raises(ValueError, match=r"no training of this version|holds no record"):
         read_run(tmp_path, frames=False)
 
 

@@ -85,7 +85,7 @@ def test_one_trial_of_a_row_is_measured_for_all_and_once(tiny, ray):
     ray.answers = [0.05, 0.3]
     gpus.measure(jobs, tiny.settings, lambda: False)
     assert sorted(ray.asked) == [("identity", 0), ("unet", 0)]
-    assert sorted({(job.trial.label, gpus.of(job)) for job in jobs}) in (
+    assert sorted({(job.trial.label, gpus.share_of(job)) for job in jobs}) in (
         [("identity", 0.05), ("unet", 0.3)],
         [("identity", 0.3), ("unet", 0.05)],
     )
@@ -97,7 +97,7 @@ def test_a_trial_that_kills_its_process_takes_a_whole_gpu(tiny, ray):
     gpus, jobs = ray_engine._Gpus(None), jobs_of(tiny, [0, 1, 2])
     ray.answers = [KeyError("its process died"), 0.3]
     gpus.measure(jobs, tiny.settings, lambda: False)
-    assert sorted({gpus.of(job) for job in jobs}) == [0.3, 1.0]
+    assert sorted({gpus.share_of(job) for job in jobs}) == [0.3, 1.0]
 
 
 @pytest.mark.parametrize(("given", "seeds"), [(0.25, [0, 1, 2]), (0.0, [0, 1, 2]), (None, [0])])
@@ -105,7 +105,7 @@ def test_what_is_given_or_has_room_is_not_measured(tiny, ray, given, seeds):
     gpus, jobs = ray_engine._Gpus(given), jobs_of(tiny, seeds)
     gpus.measure(jobs, tiny.settings, lambda: False)
     assert ray.asked == []
-    assert {gpus.of(job) for job in jobs} == {1.0 if given is None else given}
+    assert {gpus.share_of(job) for job in jobs} == {1.0 if given is None else given}
 
 
 def test_a_stop_while_it_is_measured(tiny, ray):
@@ -123,6 +123,6 @@ def test_a_suite_leaves_the_share_open_unless_it_says_one():
 def test_trials_at_once_are_as_many_as_the_gpus_of_a_node_hold(tiny, ray):
     ray.nodes = lambda: [{"Resources": {"CPU": 16.0}}, {"Resources": {"CPU": 16.0, "GPU": 2.0}}]
     jobs = jobs_of(tiny, [0, 1, 2])
-    assert ray_engine._Gpus(0.25).room(jobs) == 8
-    assert ray_engine._Gpus(0.0).room(jobs) == len(jobs) == 6
-    assert ray_engine._Gpus(None, {("", "unet"): 0.5}).room(jobs) == 4  # identity has a whole one
+    assert ray_engine._Gpus(0.25).capacity(jobs) == 8
+    assert ray_engine._Gpus(0.0).capacity(jobs) == len(jobs) == 6
+    assert ray_engine._Gpus(None, {("", "unet"): 0.5}).capacity(jobs) == 4  # identity has a whole one

@@ -279,7 +279,7 @@ GRID = """
 title = "G"
 axes = { optimizer = ["sgd", "adam[betas=(0.5,0.9)]"], batch_size = [1, 2] }
 references = ["sgd + batch_size=1"]
-tiers.smoke = { hp = { steps = 3 }, task = { pictures = 4 }, workloads = { a = { task = { crop = 32 }, hp = { width = 5 }, evaluations = 2 } } }
+tiers.smoke = { hp = { steps = 3 }, task = { pictures = 4 }, workloads.a = { task.crop = 32, hp.width = 5, evaluations = 2 } }
 tiers.quick = { axes = { batch_size = [2] }, workloads = { a = { axes = { optimizer = ["sgd"] } }, c = { skip = true } } }
 [[workloads]]
 name = "a"

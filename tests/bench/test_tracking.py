@@ -14,8 +14,9 @@ import runner
 from bench.errors import UsageError
 from bench.scheduling import scheduler
 from bench.store import lookup
-from bench.store.mlflow_store import Store, judgements_of
-from bench.store.stored import read_judgement, write
+from bench.store.mlflow_runs import judgements_of
+from bench.store.mlflow_store import Store
+from bench.store.record_files import read_judgement, write
 from bench.training.loop import Interrupted
 from reports import export, latex, render
 
@@ -53,7 +54,7 @@ def test_params_tags_metrics_artifacts(ran):
     judged = f"judgements/{record.trial_id}"
     assert files(bench, record, judged) == {f"{judged}/{name}" for name in ("record.json", "per_image.parquet", "gallery")}
     assert list(judgements_of(run)) == [record.trial_id]
-    assert bench.store.client.get_experiment(bench.store.experiment).name == "ganbench/tiny"
+    assert bench.store.client.get_experiment(bench.store.queries.experiment).name == "ganbench/tiny"
 
 
 def test_curves_are_the_records_curves(ran):
@@ -132,7 +133,7 @@ def test_a_resumed_trial_is_one_run_whose_curves_are_there_once(tiny, ran, after
     assert [step for step, _ in seen.updates] == list(range(after + 1, 5))
     for key in ("train/loss", "validation/psnr", "images"):
         assert history(tiny, record, key) == history(ran[0], ran[1][1], key)
-    assert len(tiny.store._search("")) == 1
+    assert len(tiny.store.queries.search("")) == 1
     assert record.final == ran[1][1].final
 
 
@@ -214,7 +215,7 @@ def test_nothing_on_record(tiny, ran):
 
 # -- what can be wrong with a store
 def test_runs_of_others_are_left_alone(continued):
-    client, experiment = continued.store.client, continued.store.experiment
+    client, experiment = continued.store.client, continued.store.queries.experiment
     for tags in ({}, {"run_id": "a" * 16}):
         client.set_terminated(client.create_run(experiment, tags=tags).info.run_id)
     assert continued.run()[1].jobs == []
@@ -270,13 +271,13 @@ def test_the_environment_names_the_store(tmp_path, database, monkeypatch):
     store = Store("tiny", tmp_path / "out")
     assert store.uri.endswith("elsewhere.db")
     assert not (tmp_path / "out" / "mlflow.db").exists()
-    assert Store("tiny", tmp_path / "out", f"sqlite:///{tmp_path}/elsewhere.db").experiment == store.experiment
+    assert Store("tiny", tmp_path / "out", f"sqlite:///{tmp_path}/elsewhere.db").queries.experiment == store.queries.experiment
 
 
 def test_a_named_run_is_read_and_not_the_newest_of_its_training(tiny, tmp_path):
     first = tiny.mlflow_run(tiny.run(methods=["unet"])[0][0]).info.run_id
     (record,), _ = tiny.run(methods=["unet"], fresh=True)
-    (newest, named) = tiny.store._search(f"tags.run_id = '{record.training_id}'")
+    (newest, named) = tiny.store.queries.search(f"tags.run_id = '{record.training_id}'")
     assert named.info.run_id == first
     for run, value in ((named, 1.0), (newest, 2.0)):
         folder = tiny.store.files.folder(run)

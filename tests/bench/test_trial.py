@@ -345,7 +345,7 @@ def test_every_task_option_changes_identity_and_protocol(ran, option, names):
     ],
 )
 def test_parts_inside_facts(kind, spec, inner):
-    found = [(k, parse(text).name) for k, text in components.unfolded([(kind, spec)])]
+    found = [(k, parse(text).name) for k, text in components.nested_components([(kind, spec)])]
     assert found[0] == (kind, parse(spec).name)
     assert set(found[1:]) == inner
 

@@ -12,17 +12,18 @@ import pytest
 
 from bench.commands import run as main
 from bench.errors import Unavailable, UsageError
-from bench.scheduling import scheduler, tuning
+from bench.scheduling import scheduler, search_rules, tuning
 from bench.spec import parse
 from bench.store import validation
 from bench.store.record import TrialRecord
-from bench.store.stored import CURVES, write
+from bench.store.record_files import write
+from bench.store.stored import CURVES
 from bench.suites import read
 from bench.suites.schema import Space
 from bench.training.loop import Interrupted
 from bench.training.progress import Progress
 
-# x starts at 8 and descends x^2/2: one step of plain descent at rate r leaves 8 (1 - r), so 1 is the best rate and 2 or more never gets anywhere
+# x starts at 8 and descends x^2/2: one step of plain descent at rate r leaves 8 (1 - r): 1 is the best rate, 2 or more gets nowhere
 TASK = '''"""A parabola. Validation and test differ by a constant."""
 import dataclasses
 from typing import ClassVar
@@ -178,24 +179,24 @@ def rate(trial):
 # -- points
 def test_sobol_points_are_a_function_of_the_seed():
     space = Space(rules=["sgd"], ranges={"lr": (1e-4, 1.0), "momentum": (0.1, 0.9)})
-    five = tuning.quasirandom(space, 5, 1000, [])
-    assert five == tuning.quasirandom(space, 5, 1000, [])
-    assert five != tuning.quasirandom(space, 5, 1001, [])
-    assert five == tuning.quasirandom(space, 8, 1000, [])[:5]  # a larger budget goes on where a smaller one ends
-    assert tuning.quasirandom(space, 5, 1000, [(p, 0.0) for p in five[:2]]) == five[2:]
-    assert tuning.quasirandom(space, 5, 1000, [(p, 0.0) for p in five]) == []
-    assert tuning.quasirandom(space, 1, 0, []) == tuning.quasirandom(space, 2, 0, [])[:1]
+    five = search_rules.quasirandom(space, 5, 1000, [])
+    assert five == search_rules.quasirandom(space, 5, 1000, [])
+    assert five != search_rules.quasirandom(space, 5, 1001, [])
+    assert five == search_rules.quasirandom(space, 8, 1000, [])[:5]  # a larger budget goes on where a smaller one ends
+    assert search_rules.quasirandom(space, 5, 1000, [(p, 0.0) for p in five[:2]]) == five[2:]
+    assert search_rules.quasirandom(space, 5, 1000, [(p, 0.0) for p in five]) == []
+    assert search_rules.quasirandom(space, 1, 0, []) == search_rules.quasirandom(space, 2, 0, [])[:1]
 
 
 def test_sobol_points_are_spread_evenly_over_the_logarithm():
     lows, highs = 1e-4, 1.0
-    points = tuning.quasirandom(Space(rules=["sgd"], ranges={"lr": (lows, highs)}), 16, 3, [])
+    points = search_rules.quasirandom(Space(rules=["sgd"], ranges={"lr": (lows, highs)}), 16, 3, [])
     cells = sorted(int(16 * math.log(p["lr"] / lows) / math.log(highs / lows)) for p in points)
     assert cells == list(range(16))  # a (0, 4, 1)-net: one point in every sixteenth
 
 
 def test_families_share_the_unit_points():
-    points = [tuning.quasirandom(Space(rules=["sgd"], ranges={"lr": ends}), 8, 0, []) for ends in ((1e-4, 1.0), (1e-6, 1e2))]
+    points = [search_rules.quasirandom(Space(rules=["sgd"], ranges={"lr": ends}), 8, 0, []) for ends in ((1e-4, 1.0), (1e-6, 1e2))]
     shares = [
         [math.log(p["lr"] / low) / math.log(high / low) for p in some] for some, (low, high) in zip(points, ((1e-4, 1.0), (1e-6, 1e2)))
     ]
@@ -203,8 +204,8 @@ def test_families_share_the_unit_points():
 
 
 def test_half_decades():
-    assert tuning.half_decades(1e-3, 1e-1) == [1e-3, 3.16e-3, 1e-2, 3.16e-2, 1e-1]
-    assert len(tuning.half_decades(1e-5, 10)) == 13
+    assert search_rules.half_decades(1e-3, 1e-1) == [1e-3, 3.16e-3, 1e-2, 3.16e-2, 1e-1]
+    assert len(search_rules.half_decades(1e-5, 10)) == 13
 
 
 # -- what a run of the suite does
@@ -223,13 +224,13 @@ def test_every_row_gets_the_same_trials_under_seeds_of_their_own(grid):
 
 
 def test_the_median_study_chooses(grid):
-    """Of each study the best final validation loss; of the studies the one in the middle. Descent from 8 at rate r ends at 8 (1 - scale r)^3."""
+    """Of each study the best final validation loss, of the studies the median. Descent from 8 at rate r ends at 8 (1 - scale r)^3."""
     rates = grid(trials=4, studies=3)
     tuned = rates.guess_tune()
     for scale, workload in ((1, "one"), (3, "two")):
         winners = []
         for study in range(3):
-            points = [p["lr"] for p in tuning.quasirandom(rates.level.tuning.spaces["descent"], 4, 1000 + study, [])]
+            points = [p["lr"] for p in search_rules.quasirandom(rates.level.tuning.spaces["descent"], 4, 1000 + study, [])]
             winners.append(min(points, key=lambda r, s=scale: abs(1 - s * r)))
         expected = sorted(winners, key=lambda r, s=scale: abs(1 - s * r))[1]
         assert {rate(t) for t in tuned if (t.workload, t.label) == (workload, "sgd")} == {expected}
@@ -323,7 +324,7 @@ def failing(bad):
 def test_trials_that_failed_choose_nothing(grid):
     rates = grid(trials=4, studies=1)
     rows = rates.rows(methods=["one/sgd"])
-    points = [p["lr"] for p in tuning.quasirandom(rates.level.tuning.spaces["descent"], 4, 1000, [])]
+    points = [p["lr"] for p in search_rules.quasirandom(rates.level.tuning.spaces["descent"], 4, 1000, [])]
     best = min(points, key=lambda r: abs(1 - r))
     (other, *_) = tuning.tune(rows, rates.level.tuning, failing(lambda t: rate(t) == best))
     assert rate(other) == min(set(points) - {best}, key=lambda r: abs(1 - r))
@@ -336,7 +337,7 @@ def test_trials_that_failed_choose_nothing(grid):
 def test_a_study_that_failed_leaves_the_choice_to_the_others(grid):
     rates = grid(trials=2, studies=3)
     rows, of = rates.rows(methods=["one/sgd"]), rates.level.tuning
-    whole = [p["lr"] for j in (1, 2) for p in tuning.quasirandom(of.spaces["descent"], 2, 1000 + j, [])]
+    whole = [p["lr"] for j in (1, 2) for p in search_rules.quasirandom(of.spaces["descent"], 2, 1000 + j, [])]
     assert rate(tuning.tune(rows, of, failing(lambda t: t.seed == 1000))[0]) in whole
 
 
@@ -358,7 +359,7 @@ def test_failed_tuning_is_told_and_is_exit_code_1(grid, plugin, capsys, monkeypa
         write(dataclasses.replace(folder.read(), outcome="failed", reason="RuntimeError: on purpose"), folder.results)
         return scheduler.running.read(job, settings)
 
-    bad = tuning.quasirandom(read.load_suite(str(bench.file)).tiers["smoke"].tuning.spaces["descent"], 2, 1000, [])[0]["lr"]
+    bad = search_rules.quasirandom(read.load_suite(str(bench.file)).tiers["smoke"].tuning.spaces["descent"], 2, 1000, [])[0]["lr"]
     monkeypatch.setattr(scheduler.running, "run", run)
     assert main.run_suite(main.RunOptions(suite=str(bench.file), tier="smoke", out=bench.out, methods=["one/sgd"])) == 1
     said = capsys.readouterr().out
@@ -514,8 +515,8 @@ def test_what_is_infinitely_good_is_told_optuna_as_the_best_of_the_others(monkey
     fake = fake_optuna()
     monkeypatch.setitem(sys.modules, "optuna", fake)
     space = Space(rules=["sgd"], ranges={"lr": (1e-4, 1e2)})
-    tuning.optuna(space, 9, 0, [({"lr": 0.1}, v) for v in (20.0, math.inf, 28.0, -math.inf, math.nan)])
-    tuning.optuna(space, 9, 0, [({"lr": 0.1}, v) for v in (math.inf, -math.inf)])
+    search_rules.optuna(space, 9, 0, [({"lr": 0.1}, v) for v in (20.0, math.inf, 28.0, -math.inf, math.nan)])
+    search_rules.optuna(space, 9, 0, [({"lr": 0.1}, v) for v in (math.inf, -math.inf)])
     assert [[t.value for t in study.trials] for study in fake.made] == [[20, 28, 28, 20], [1, 0]]
 
 
@@ -532,10 +533,10 @@ def test_optuna_itself():
     pytest.importorskip("optuna")
     space, told = Space(rules=["sgd"], ranges={"lr": (1e-4, 1e2)}), []
     for _ in range(12):
-        (point,) = tuning.optuna(space, 12, 7, told)
-        assert [point] == tuning.optuna(space, 12, 7, told)
+        (point,) = search_rules.optuna(space, 12, 7, told)
+        assert [point] == search_rules.optuna(space, 12, 7, told)
         told.append((point, -abs(math.log(point["lr"]))))
-    assert tuning.optuna(space, 12, 7, told) == []
+    assert search_rules.optuna(space, 12, 7, told) == []
     assert max(value for _, value in told[4:]) > max(value for _, value in told[:4]) - 1e-9
 
 

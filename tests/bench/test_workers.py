@@ -21,7 +21,7 @@ from _shared import START, UNDAUNTED, finish, results, same, start
     expected="the first goes on in another process; the second has failed after four times; the others have the bits of a serial run",
 )
 def test_two_workers_give_the_bits_of_one_process(words, alone, tmp_path):
-    """And a trial whose process dies once goes on in another; one that always kills its process has failed, and the others do not notice."""
+    """A trial whose process dies once goes on in another; one that always kills its process has failed, and the others go on."""
     grave = tmp_path / "grave"
     methods = ["--methods", "identity", "unet", f'mortal[grave="{grave}"]', "mortal"]
     code, said, complaints = finish(start(*words, *methods, "--out", tmp_path / "many", "--workers", 2))
@@ -66,7 +66,7 @@ def computing(process):
 @pytest.mark.fault(
     "process: workers are killed at random moments",
     cause="kill -9 of one of two, or of both, while it starts, trains, judges or writes a record; the number of times it goes on is raised",
-    expected="another process goes on; every trial on record once, none failed, weights, curves and scores bit for bit those of a serial run",
+    expected="another process goes on; each trial on record once, none failed, weights, curves, scores bit for bit those of a serial run",
 )
 @pytest.mark.parametrize(("kills", "seeds"), [(5, 2), pytest.param(50, 40, marks=pytest.mark.slow)])
 def test_workers_killed_at_random_moments(words, alone, database, tmp_path, record_property, kills, seeds):

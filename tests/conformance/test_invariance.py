@@ -1,4 +1,4 @@
-"""A number is the same however the work is cut up: whatever the batches of an evaluation, the threads, the order in which a disk lists files."""
+"""A number is the same however the work is cut up: whatever the batches, the threads, the order in which a disk lists files."""
 
 import functools
 import itertools
@@ -83,8 +83,8 @@ def undisturbed(name):
 
 
 ROUNDING = 16 * torch.finfo(torch.float32).eps
-"""Of a score: networks sum in float32, in another order where the work is cut up otherwise. It is an absolute error too: a score near 0, such as
-a correlation, is a difference of terms of order 1."""
+"""Of a score: networks sum in float32, in another order where the work is cut up otherwise. It is an absolute error too: a score near 0,
+such as a correlation, is a difference of terms of order 1."""
 
 
 def same(found, wanted):

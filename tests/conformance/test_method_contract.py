@@ -65,7 +65,11 @@ IGNORE = """nn.init.dirac_(self.net.weight), nn.init.zeros_(self.net.bias)
 BREAKS = {  # name -> (what is replaced, by what, the checks that must fail, no others)
     "no_header": (GOOD[: GOOD.index("import")], "", {"header"}),
     "no_departures": ("Departures: none", "", {"header"}),
-    "unread": ('gain: float = param(1.0, "here")', 'gain: float = param(1.0, "here")\n        idle: int = param(3, "here")', {"hyper-parameters"}),
+    "unread": (
+        'gain: float = param(1.0, "here")',
+        'gain: float = param(1.0, "here")\n        idle: int = param(3, "here")',
+        {"hyper-parameters"},
+    ),
     "undocumented": ('gain: float = param(1.0, "here")', "gain: float = 1.0", {"hyper-parameters"}),
     "local_state": (LOOP, "rate = 0.0\n        " + LOOP + "\n            rate += 1\n            self.net.bias.data += rate", RESUME),
     "local_loop": (LOOP, "for _ in range(self.hp.steps):", RESUME),

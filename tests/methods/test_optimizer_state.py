@@ -1,4 +1,4 @@
-"""What optimisers remember: an exact resume, precision under narrow parameters, closures, refusals, and rules that look ahead in any loop."""
+"""What optimisers remember: an exact resume, precision under narrow parameters, closures, refusals, rules that look ahead."""
 
 import dataclasses
 import inspect

@@ -1,7 +1,7 @@
-"""FastestDet (dog-qiuqiu, BSD-3): a 1 MB COCO detector in ONNX, as a plug-in: `--plugin tests/plugins/fastestdet.py`, detector `fastestdet`.
+"""FastestDet (dog-qiuqiu, BSD-3): a 1 MB COCO detector in ONNX: `--plugin tests/plugins/fastestdet.py`, detector `fastestdet`.
 
-Input 1 x 3 x 352 x 352, BGR, [0, 1]. Output 85 x 22 x 22: objectness, offset of the centre from the cell (before tanh; in cells), size (before
-sigmoid; part of the picture), 80 class scores. Score = objectness^0.6 * class^0.4; of two boxes of one class that overlap by more
+Input 1 x 3 x 352 x 352, BGR, [0, 1]. Output 85 x 22 x 22: objectness, offset of the centre from the cell (before tanh; in cells), size
+(before sigmoid; part of the picture), 80 class scores. Score = objectness^0.6 * class^0.4; of two boxes of one class that overlap by more
 than 0.45 the weaker goes.
 """
 

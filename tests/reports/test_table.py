@@ -42,7 +42,8 @@ def test_a_cost_is_headed_as_its_metric_says(make_card):
      ("gmsd", "gmsd", "GMSD"), ("ssim_daala", "ssim_daala", "SSIM-daala"), ("ms_ssim_wavelet", "ms_ssim_wavelet", "MS-SSIM-wavelet"),
      ("psnr_hu[window=full]", "psnr_hu[window=full]", "PSNR-hu[window=full]"), ("rmse_hu", "rmse_hu", "rmse hu"),
      ("auc_judd", "auc_judd", "auc judd"),
-     ("cross_entropy", "loss", "loss"), ("suboptimality[log10=true]", "log10_suboptimality", "log10 suboptimality"), ("time", "time", "per image")],
+     ("cross_entropy", "loss", "loss"), ("suboptimality[log10=true]", "log10_suboptimality", "log10 suboptimality"),
+     ("time", "time", "per image")],
 )  # fmt: skip
 def test_metrics_bring_their_titles(spec, column, title):
     assert title_of(column, registry.make("metric", spec).card().to_json()) == title

@@ -40,7 +40,8 @@ def scene(n=3, height=32, width=48, seed=0):
 
     saliency, density, baseline = smooth(), smooth(), smooth()
     return saliency, {
-        "target": density, "mask": (density > 0.6).double(), "fixations": fixations(density), "others": fixations(baseline), "baseline": baseline,
+        "target": density, "mask": (density > 0.6).double(), "fixations": fixations(density), "others": fixations(baseline),
+        "baseline": baseline,
     }  # fmt: skip
 
 
