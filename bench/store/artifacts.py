@@ -94,11 +94,11 @@ class Artifacts:
         beside = sqlite.artifacts_of(self._home, self._suite, run.info.run_id) if self._home else None
         return sqlite.folder_of(sqlite.home_of(uri, beside) if beside else uri)
 
-    def take(self, run_id: str, files: Path, name: str) -> None:
+    def take(self, run: MlflowRun, files: Path, name: str) -> None:
         """Put a folder of files among the artifacts of a run, under a name."""
-        home = self.folder(self._client.get_run(run_id)) if self._home else None
+        home = self.folder(run) if self._home else None
         if home is None:
-            self._client.log_artifacts(run_id, str(files), name)
+            self._client.log_artifacts(run.info.run_id, str(files), name)
         else:
             shutil.copytree(files, home / name, dirs_exist_ok=True)
 

@@ -43,7 +43,7 @@ class Store(Records):
             StoreUnavailable: a server that does not answer.
             UsageError: the store cannot be opened; the message says which and why.
         """
-        self._open_runs: dict[str, str] = {}  # training -> its open run of MLflow
+        self._open_runs: dict[str, MlflowRun] = {}  # training -> its open run of MLflow
         self._logged: dict[str, int] = {}  # run -> last step whose curves are in the store
         self.uri = store_uri(out, uri)
         file = sqlite.file_of(self.uri)
@@ -70,9 +70,9 @@ class Store(Records):
     def begin(self, run: Run) -> str:
         """Open the run of a training that is under way, or take up the one that an interrupted attempt began. Returns MLflow's id of it."""
         if run.id not in self._open_runs:
-            run_id = self._open_run(run, self.queries.search_training(run.id))
-            self._log(run_id, params=run.params)
-        return self._open_runs[run.id]
+            opened = self._open_run(run, self.queries.search_training(run.id))
+            self._log(str(opened.info.run_id), params=run.params)
+        return str(self._open_runs[run.id].info.run_id)
 
     @report_silence
     def curves(self, run_id: str, points: Sequence[Point]) -> None:
@@ -87,39 +87,45 @@ class Store(Records):
             Whether there was any; not where these attempts are on record already.
         """
         run = folder.read()
-        run_id, added = self._put_run(run, folder)
-        known = judgements_of(self.client.get_run(run_id))
-        for trial_id, attempt in folder.attempts().items():
-            if trial_id != run.id and known.get(trial_id, {}).get("judged") != attempt and isinstance(run, Training):
-                self._put_judgement(run_id, run, folder.read_judgement(trial_id), folder)
-                added = True
-        return added
+        closed, open_run = self._find_or_open(run)
+        known, target = judgements_of(closed) if closed else {}, closed or open_run
+        made = [
+            folder.read_judgement(i)
+            for i, attempt in folder.attempts().items()
+            if i != run.id and known.get(i, {}).get("judged") != attempt
+        ]
+        if target is None or not (open_run or made):
+            return False
+        run_id, metrics, tags = str(target.info.run_id), [], dict[str, str]()
+        if open_run:
+            self.files.take(open_run, folder.results, "record")
+            metrics, tags = self._metrics_of_run(run_id, run), tags_of_run(run)
+        for judgement in made:
+            assert isinstance(run, Training)  # nothing else is judged
+            self.files.take(target, folder.judged(judgement.id), f"judgements/{judgement.id}")
+            metrics, tags = metrics + self._metrics_of_judgement(run, judgement), tags | _tags_of_judgement(run, judgement)
+        self._log(run_id, run.params if open_run else {}, metrics, tags)
+        if open_run:
+            self.client.set_terminated(run_id, "FAILED" if run.outcome == "failed" else "FINISHED")
+            del self._open_runs[run.id]
+        return True
 
-    def _put_run(self, run: Run, folder: RunDir) -> tuple[str, bool]:
-        """Close the run: parameters, curves, numbers, outcome, files. Returns its id, and whether it was open."""
-        if (run_id := self._open_runs.get(run.id)) is None:
-            runs = self.queries.search_training(run.id)
-            for known in runs:
-                if known.data.tags.get("attempt") == run.attempt and known.info.status != "RUNNING":
-                    return str(known.info.run_id), False
-            run_id = self._open_run(run, runs)
-        self.files.take(run_id, folder.results, "record")
+    def _find_or_open(self, run: Run) -> tuple[MlflowRun | None, MlflowRun | None]:
+        """MLflow's run of this attempt, where it is closed; else the one that is open, or a new one."""
+        if (known := self._open_runs.get(run.id)) is not None:
+            return None, known
+        runs = self.queries.search_training(run.id)
+        ended = [r for r in runs if r.data.tags.get("attempt") == run.attempt and r.info.status != "RUNNING"]
+        return (ended[0], None) if ended else (None, self._open_run(run, runs))
+
+    def _metrics_of_run(self, run_id: str, run: Run) -> list[Metric]:
         points = self._new_metrics(run_id, list(run.curves.itertuples(index=False, name=None))) if isinstance(run, Training) else []
-        numbers = self._metrics_of(run, {"summary": run.summary, "cost": run.costs})
-        self._log(run_id, run.params, points + numbers, tags_of_run(run))
-        self.client.set_terminated(run_id, "FAILED" if run.outcome == "failed" else "FINISHED")
-        del self._open_runs[run.id]
-        return run_id, True
+        return points + self._metrics_of(run, {"summary": run.summary, "cost": run.costs})
 
-    def _put_judgement(self, run_id: str, training: Training, judgement: Judgement, folder: RunDir) -> None:
-        """Add a judgement to the run of its training: scores and costs as metrics, its files as artifacts, a tag that identifies it."""
-        self.files.take(run_id, folder.judged(judgement.id), f"judgements/{judgement.id}")
+    def _metrics_of_judgement(self, training: Training, judgement: Judgement) -> list[Metric]:
         under = f"/{judgement.test}" if judgement.test else ""
         groups = {"final": judgement.final, "best": judgement.best, "summary": judgement.summary, "cost": judgement.costs}
-        numbers = self._metrics_of(training, {f"{name}{under}": values for name, values in groups.items()})
-        self._log(run_id, metrics=numbers, tags=judgement.tags)
-        tags = judgement_tag(judgement.id, tags_of_judgement(training, judgement))
-        self._log(run_id, tags={**tags, "label": judgement.label, "workload": judgement.workload})
+        return self._metrics_of(training, {f"{name}{under}": values for name, values in groups.items()})
 
     def _metrics_of(self, run: Run, groups: Mapping[str, Mapping[str, float]]) -> list[Metric]:
         from mlflow.entities import Metric
@@ -185,18 +191,17 @@ class Store(Records):
         """How many results of an earlier version are here, which are not read."""
         return sum("trial_id" in run.data.tags for run in self.queries.search_closed())
 
-    def _open_run(self, run: Run, runs: Sequence[MlflowRun]) -> str:
+    def _open_run(self, run: Run, runs: Sequence[MlflowRun]) -> MlflowRun:
         """The run that is open among those of the training, or a new one."""
-        for known in runs:
-            if known.info.status == "RUNNING":
-                run_id = str(known.info.run_id)
-                self._logged[run_id] = max((m.step for m in self.client.get_metric_history(run_id, "images")), default=-1)
-                break
+        opened = next((known for known in runs if known.info.status == "RUNNING"), None)
+        if opened is not None:
+            history = self.client.get_metric_history(str(opened.info.run_id), "images")
+            self._logged[str(opened.info.run_id)] = max((m.step for m in history), default=-1)
         else:
             self._last = max(int(time.time() * 1000), self._last + 1)
-            run_id = str(self.client.create_run(self.queries.experiment, self._last, tags_at_start(run), name_of(run)).info.run_id)
-        self._open_runs[run.id] = run_id
-        return run_id
+            opened = self.client.create_run(self.queries.experiment, self._last, tags_at_start(run), name_of(run))
+        self._open_runs[run.id] = opened
+        return opened
 
     def _new_metrics(self, run_id: str, points: Sequence[Point]) -> list[Metric]:
         """The points that are not logged yet, as MLflow's metrics."""
@@ -218,6 +223,12 @@ class Store(Records):
         for i in range(max(math.ceil(len(metrics) / _METRICS), math.ceil(len(settings) / _OTHERS), math.ceil(len(marks) / _OTHERS))):
             some, few = slice(i * _METRICS, (i + 1) * _METRICS), slice(i * _OTHERS, (i + 1) * _OTHERS)
             self.client.log_batch(run_id, metrics[some], settings[few], marks[few])
+
+
+def _tags_of_judgement(training: Training, judgement: Judgement) -> dict[str, str]:
+    """Its notes, one tag that says whole what it is, and what its trial is called."""
+    tag = judgement_tag(judgement.id, tags_of_judgement(training, judgement))
+    return {**judgement.tags, **tag, "label": judgement.label, "workload": judgement.workload}
 
 
 def _key(text: str) -> str:
