@@ -8,16 +8,22 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from typing_extensions import override
 
 import bench  # noqa: F401  (sets the environment before torch is imported)
-from bench.running import trial
+from bench.running.identify import identify
+from bench.running.job import Job
+from bench.running.job import run as run_job
 from bench.running.settings import Settings
 from bench.scheduling import ray_engine, scheduler
 from bench.store.ledger import Ledger
+from bench.store.record import TrialRecord
 from bench.suites import expand, read
+from bench.training.progress import Progress
 
 SUITE = """
 title = "Trials of one update"
@@ -30,24 +36,18 @@ hp = { steps = 1 }
 """
 
 
-class Ends:
+class Ends(Progress):
     """A display that remembers when trials came on record."""
 
     def __init__(self) -> None:
         self.at: list[float] = []
 
-    def start(self, trial, index, total, why):
+    def start(self, job: Job, total: int) -> Progress:
         """One view for all."""
         return self
 
-    def update(self, step, images_per_s, values):
-        """Nothing."""
-
-    def evaluating(self, done, total):
-        """Nothing."""
-
-    def end(self, record):
-        """Now."""
+    @override
+    def ended(self, records: Sequence[TrialRecord]) -> None:
         self.at.append(time.perf_counter())
 
 
@@ -67,18 +67,12 @@ def alone(folder: Path, trials: int) -> float:
     (folder / "empty.toml").write_text(SUITE)
     jobs = expand.expand(read.load_suite(str(folder / "empty.toml")), "smoke", seeds=range(trials))
     seconds = []
-    for job in jobs:
+    for trial in jobs:
+        job = Job(0, (trial,), (identify(trial, settings),))
         start = time.perf_counter()
-        trial.run(job, settings, _Nobody(), lambda: False)
+        run_job(job, settings, Progress(), lambda: False)
         seconds.append(time.perf_counter() - start)
     return statistics.median(seconds[10:]) * 1e3
-
-
-class _Nobody:
-    def started(self): ...
-    def update(self, *args): ...
-    def evaluating(self, *args): ...
-    def curves(self, points): ...
 
 
 def main(trials: int = 200) -> None:
@@ -90,7 +84,7 @@ def main(trials: int = 200) -> None:
             folder.mkdir()
         bare = alone(folders[0], trials)
         settings = Settings(out=folders[1], device=torch.device("cpu"), threads=1)
-        here = run(folders[1], scheduler.here, settings, trials)
+        here = run(folders[1], scheduler.run_serially, settings, trials)
         with ray_engine.engine(2, None, Settings(out=folders[2], device=torch.device("cpu"), threads=1)) as (engine, theirs):
             many = run(folders[2], engine, theirs, trials)
     print(f"a trial of one update {bare:.0f} ms; with the store {here:.0f} ms, so {here - bare:.0f} ms for going on record")
