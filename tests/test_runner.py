@@ -119,9 +119,9 @@ def wrong(name, *words, says):
         wrong("suite file", "--suite", "absent.toml", says=r"cannot read the suite absent\.toml: No such file"),
         wrong("tier", "--suite", "TINY", "--tier", "huge", says=r"unknown tier 'huge'; known: smoke, quick, standard, paper"),
         wrong("tier of suite", "--suite", "TINY", "--tier", "paper", says=r"suite 'tiny' has no tier 'paper'; known: smoke"),
-        wrong("method", "--suite", "TINY", "--methods", "identity", "unett", says=r"unknown method 'unett'; known: .*unet"),
+        wrong("method", "--suite", "TINY", "--tier", "smoke", "--methods", "unett", says=r"unknown method 'unett'; known: .*unet"),
         wrong("spec", "--suite", "TINY", "--tier", "smoke", "--methods", "unet[width", says=r"'\]' is missing in 'unet\[width'"),
-        wrong("key", "--suite", "TINY", "--methods", "unet[wdth=3]", says=r"method 'unet': unknown option 'wdth'; known: .*width"),
+        wrong("key", "--suite", "TINY", "--tier", "smoke", "--methods", "unet[wdth=3]", says=r"unknown option 'wdth'; known: .*width"),
         wrong("value", "--suite", "TINY", "--tier", "smoke", "--methods", "unet[width=wide]", says=r"width = 'wide': "),
         wrong("twice", "--suite", "TINY", "--tier", "smoke", "--methods", "unet", "unet", says=r"unet with seed 0 is asked for twice"),
         wrong("set key", "--suite", "TINY", "--tier", "smoke", "--set", "widht=3", says=r"--set widht: no such key; known: .*width"),
@@ -282,7 +282,7 @@ def test_the_report_is_of_what_was_asked(tiny_suite, out, capsys):
     ("fresh", "says"), [([], "give the same command again to go on"), (["--fresh"], "--fresh begins afresh again: leave it out")]
 )
 def test_what_to_do_after_a_stop(tiny_suite, out, capsys, monkeypatch, fresh, says):
-    monkeypatch.setattr(run, "_train", lambda *given: (_ for _ in ()).throw(Interrupted))
+    monkeypatch.setattr(run, "_run_rows", lambda *given: (_ for _ in ()).throw(Interrupted))
     assert runner.main(["--suite", tiny_suite, "--tier", "smoke", "--out", str(out), *fresh]) == 130
     assert f"stopped; everything is saved: {says}" in capsys.readouterr().out
 

@@ -151,7 +151,7 @@ def _scratch_output(settings: Settings) -> Iterator[Settings]:
 
 @contextlib.contextmanager
 def _stop_on_sigterm(progress: RemoteProgress) -> Iterator[None]:
-    """On SIGTERM, which a scheduler sends to every process, the trial saves and stops; Ray's own handler would make it fail."""
+    """Let the trial save and stop on SIGTERM, which a scheduler sends to every process; Ray's own handler would make it fail."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -16,7 +16,7 @@ History = Sequence[tuple[Hyperparameters, float]]
 
 
 def quasirandom(space: Space, trials: int, seed: int, history: History) -> list[Hyperparameters]:
-    """All points at once: the first of a scrambled Sobol sequence, log-uniform in the space, to three digits."""
+    """Propose all points at once: the first of a scrambled Sobol sequence, log-uniform in the space, to three digits."""
     from scipy.stats import qmc
 
     points = qmc.Sobol(len(space.ranges), scramble=True, rng=seed).random_base2(math.ceil(math.log2(trials)))[len(history) : trials]
@@ -26,7 +26,7 @@ def quasirandom(space: Space, trials: int, seed: int, history: History) -> list[
 
 
 def optuna(space: Space, trials: int, seed: int, history: History) -> list[Hyperparameters]:
-    """One point, by a sampler that is shown all values so far. A function of its arguments: a study that was stopped goes on alike."""
+    """Propose one point, by a sampler that is shown all values so far. A function of its arguments, so that studies resume alike."""
     if len(history) >= trials:
         return []
     import optuna as library
@@ -50,11 +50,11 @@ RULES: dict[str, Callable[[Space, int, int, History], list[Hyperparameters]]] = 
 
 
 def half_decades(low: float, high: float, per_decade: int = 2) -> list[float]:
-    """From low to high in equal factors: 1e-3, 3.16e-3, 1e-2, ... for two a decade."""
+    """Values from low to high in equal factors: 1e-3, 3.16e-3, 1e-2, ... for two a decade."""
     start, end = math.log10(low), math.log10(high)
     return [_round(10 ** (start + i / per_decade)) for i in range(math.floor((end - start) * per_decade + 1e-6) + 1)]
 
 
 def _round(value: float, low: float = 0.0, high: float = math.inf) -> float:
-    """To three digits, but not beyond the ends."""
+    """The value to three digits, but not beyond the ends."""
     return min(max(float(f"{value:.3g}"), low), high)

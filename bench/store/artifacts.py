@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 class Artifacts:
-    """Those of one suite's runs: `record` with the files of the run's own record, `judgements/ID` with those of a judgement."""
+    """The files of one suite's runs: the folder `record` of the run's own record, `judgements/ID` of a judgement."""
 
     def __init__(self, client: MlflowClient, suite: str, out: Path, home: Path | None) -> None:
-        """Of a store.
+        """Find them through a store.
 
         Args:
             client: MLflow's.

@@ -30,12 +30,12 @@ def id_of(facts: Mapping[str, str]) -> str:
 
 
 def row_of(facts: Mapping[str, str]) -> str:
-    """The same for all trials that differ in the seed alone: they make one row of a table."""
+    """The id of a row: trials that differ in the seed alone share it."""
     return id_of({k: v for k, v in facts.items() if k not in _SEEDS})
 
 
 def protocol_of(facts: Mapping[str, str]) -> str:
-    """The same for all trials that can stand in one table: the same question on the same data, judged alike."""
+    """The id of a table: trials of the same task on the same data, judged alike, share it."""
     return id_of({k: v for k, v in facts.items() if k.startswith(_TABLE)})
 
 

@@ -45,15 +45,15 @@ class Ledger:
 
     def runs(self) -> dict[str, dict[str, str]]:
         """Run id -> tags of every run on record, oldest first; of the run directories while the store is away."""
-        return self._of(lambda records: records.runs())
+        return self._query_or_fallback(lambda records: records.runs())
 
     def trials(self) -> dict[str, dict[str, str]]:
         """Trial id -> tags of every judgement on record, oldest first; of the run directories while the store is away."""
-        return self._of(lambda records: records.trials())
+        return self._query_or_fallback(lambda records: records.trials())
 
     def read(self, trial_ids: Iterable[str]) -> list[TrialRecord]:
         """The records of these trials, in their order, of those that are found."""
-        return self._of(lambda records: records.read(trial_ids))
+        return self._query_or_fallback(lambda records: records.read(trial_ids))
 
     def claims(self, run_ids: Iterable[str]) -> list[ClaimCheck]:
         """The records of these runs, which are checks of claims, of those that are found."""
@@ -121,7 +121,7 @@ class Ledger:
         self.folders.rename(trial_id, about)
         self._query(lambda store: store.rename(trial_id, about))
 
-    def _of(self, question: Callable[[Records], _T]) -> _T:
+    def _query_or_fallback(self, question: Callable[[Records], _T]) -> _T:
         answer = self._query(question)
         return question(self.folders) if answer is None else answer
 

@@ -21,7 +21,7 @@ class MlflowRuns:
     """The queries over the runs of one suite."""
 
     def __init__(self, client: MlflowClient, suite: str, uri: str, artifacts: str | None) -> None:
-        """Of a store.
+        """Query a store.
 
         Args:
             client: MLflow's.

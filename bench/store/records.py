@@ -1,4 +1,4 @@
-"""What is on record of a suite, wherever it is kept: which trials, and which of them belong into one table."""
+"""What is on record of a suite, in the store or in run directories: which trials, and which of them make a table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LONGEST = 1000  # characters of a reason in a tag
 
 
 class Records:
-    """The closed runs of one suite and the judgements of their trainings. A keeper of them says how they are found and read."""
+    """The closed runs of one suite and the judgements of their trainings. Subclasses say how they are found and read."""
 
     uri: str  # where they are kept
 
@@ -72,7 +72,7 @@ class Records:
 
 
 def names_of(trial: Trial | Judgement) -> dict[str, str]:
-    """What a suite says of a trial that does not decide its result: the tags that a later run of the suite may change."""
+    """The tags that do not decide the result of a trial: a later run of the suite may change them."""
     tuning = {k: v for k, v in trial.costs.items() if k.startswith("tuning_")}
     return {
         "label": trial.label, "workload": trial.workload, "test": trial.test, "plan": trial.plan,
@@ -81,20 +81,20 @@ def names_of(trial: Trial | Judgement) -> dict[str, str]:
 
 
 def with_names(judgement: Judgement, names: Mapping[str, str]) -> Judgement:
-    """The judgement as its trial is called now."""
+    """The judgement with the names that its trial has now."""
     judgement.label, judgement.workload, judgement.test, judgement.plan = (names.get(k, "") for k in ("label", "workload", "test", "plan"))
     judgement.costs = {k: v for k, v in judgement.costs.items() if not k.startswith("tuning_")} | json.loads(names.get("tuning") or "{}")
     return judgement
 
 
 def tags_of_trial(trial: Trial) -> dict[str, str]:
-    """Which trial it is and what it is for."""
+    """The tags that identify a trial and say what it is for."""
     about: dict[str, str] = {name: str(getattr(trial, name)) for name in ("suite", "task", "spec", "seed", "tier", "role")}
     return about | names_of(trial) | {"tried": json.dumps(dict(trial.tried))}
 
 
 def tags_at_start(run: Run) -> dict[str, str]:
-    """What is known of a run before it ends: which it is, where it runs."""
+    """The tags of a run before it ends: which it is, where it runs."""
     where: dict[str, str] = {name: run.environment[name] for name in ("device", "git") if name in run.environment}
     about: dict[str, str] = {"kind": run.kind, "run_id": run.id, "suite": run.suite, **where}
     if isinstance(run, ClaimCheck):
@@ -103,13 +103,13 @@ def tags_at_start(run: Run) -> dict[str, str]:
 
 
 def tags_of_run(run: Run) -> dict[str, str]:
-    """Those at the start, and what came of it."""
+    """The tags of a run that ended: those at its start, its outcome and its weights."""
     weights = {"weights": json.dumps(run.weights, sort_keys=True)} if isinstance(run, Training) else {}
     return tags_at_start(run) | {"outcome": run.outcome, "reason": run.reason, "attempt": run.attempt, **weights, **run.tags}
 
 
 def tags_of_judgement(training: Training, judgement: Judgement) -> dict[str, str]:
-    """Which trial it judges, the row and the table that it belongs to, and what came of it."""
+    """The tags of a judgement: its trial, the row and table that it belongs to, its outcome."""
     facts = {**training.facts, **judgement.facts}
     ended = training if training.outcome != "finished" else judgement
     return names_of(judgement) | {

@@ -49,7 +49,7 @@ def file_of(url: str) -> Path | None:
 
 @contextlib.contextmanager
 def lock_database(url: str) -> Iterator[None]:
-    """In here a database in a file is this process's own. A new one is made in full before it gets its name, an old one is checked.
+    """Keep other processes from a database in a file while the body runs. A new one is made in full first, an old one is checked.
 
     A process that was killed while it made or migrated one would leave it broken.
 

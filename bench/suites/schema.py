@@ -98,7 +98,7 @@ class Workload(_Strict):
 
     @property
     def methods(self) -> list[str]:
-        """Of the table."""
+        """The methods of the table."""
         return [self.method]
 
 

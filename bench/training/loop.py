@@ -237,5 +237,5 @@ class Training:
 
 
 def _mean(values: Sequence[Tensor]) -> float:
-    """Of what may lie on two devices: a checkpoint's part comes back on the CPU."""
+    """The mean of values that may lie on two devices: those of a checkpoint come back on the CPU."""
     return float(torch.stack([value.to(values[-1].device) for value in values]).mean())

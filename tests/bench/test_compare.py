@@ -247,16 +247,19 @@ def test_no_cell_or_heading_of_the_table_breaks(columns, monkeypatch, capsys):
     assert re.split(" {2,}", row.strip()) == cells
 
 
-@pytest.mark.parametrize(("suite", "workload", "column"), [("sr", "set5", "psnr"), ("sr", "", "psnr"), ("optimizers", "gone", "")])
-def test_a_test_set_is_ranked_as_its_table_of_the_suite(suite, workload, column):
-    r = dataclasses.replace(record("a", 0, [1.0]), suite=suite, workload=workload)
+@pytest.mark.parametrize(
+    ("suite", "workload", "test", "column"),
+    [("sr", "set5", "set5", "psnr"), ("sr", "", "", "psnr"), ("optimizers", "gone", "", "")],
+)
+def test_a_test_set_is_ranked_as_its_table_of_the_suite(suite, workload, test, column):
+    r = dataclasses.replace(record("a", 0, [1.0]), suite=suite, workload=workload, test=test)
     assert compare._ranking_column([Side("a", [r])]) == column
 
 
 def test_a_row_of_a_workloads_test_set_is_ranked_as_that_workload():
     r = dataclasses.replace(record("a", 0, [1.0]), suite="optimizers")
     first = read.load_suite("optimizers").tables[0]
-    assert compare._ranking_column([Side("a", [dataclasses.replace(r, workload=f"{first.name}/set5")])]) == first.sort
-    rows = [dataclasses.replace(r, workload=f"{first.name}/{name}") for name in ("set5", "set14")]
+    assert compare._ranking_column([Side("a", [dataclasses.replace(r, workload=f"{first.name}/set5", test="set5")])]) == first.sort
+    rows = [dataclasses.replace(r, workload=f"{first.name}/{name}", test=name) for name in ("set5", "set14")]
     found = compare._find_side(f"{first.name}/set5/a", rows, "optimizers", None, None, None)
     assert [x.workload for x in found.records] == [f"{first.name}/set5"]

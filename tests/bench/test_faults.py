@@ -445,7 +445,7 @@ def test_a_judgement_that_never_reached_the_store(tiny):
     made = make(trial, tiny.settings)
     (record,), seen = tiny.run(methods=["unet"], overrides=[GMSD])
     assert (seen.jobs, record.judged) == ([], made.judged)
-    (run,) = tiny.store._search("")
+    (run,) = tiny.store.queries.search("")
     assert made.trial_id in judgements_of(run)
 
 

@@ -408,7 +408,7 @@ def test_set_on_a_grid_names_tasks_methods_and_workloads(tmp_path):
     [
         ('references = ["sgd + batch_size=1"]', 'references = ["sgd"]', "the reference 'sgd' is no row; known: adam"),
         ("hp = { steps = 3 }", "hp = { stepps = 3 }", "no method has the hyper-parameter 'stepps'"),
-        ("hp = { width = 5 }", "hp = { wdth = 5 }", "method 'unet': unknown option 'wdth'"),
+        ("hp.width = 5", "hp.wdth = 5", "method 'unet': unknown option 'wdth'"),
         ("pictures = 4", "picturez = 4", "unknown option 'picturez'; known: "),
         ("tile=64", "tle=64", "unknown option 'tle'"),
         ('"sgd", "adam', '"sgdd", "adam', "unknown optimizer 'sgdd'"),

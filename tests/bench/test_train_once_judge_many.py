@@ -32,7 +32,7 @@ def test_test_sets_share_a_training_and_make_a_table_each(tiny, ran):
     assert len({r.attempt for r in records}) == 1
     assert records[0].final == ran[1][1].final  # the bundled photographs' own test split, which is also the default
     assert {r.environment["torch"] for r in records} == {ran[1][1].environment["torch"]}
-    (run,) = tiny.store._search("")
+    (run,) = tiny.store.queries.search("")
     assert judgements_of(run).keys() == {r.trial_id for r in records}
     assert run.data.metrics["final/photos/psnr"] == records[0].final["psnr"]
     assert run.data.metrics["final/digit_scenes/psnr"] == records[1].final["psnr"]
@@ -98,7 +98,7 @@ def test_another_first_metric_chooses_other_weights(continued):
 def test_many_judgements_hang_on_one_run_of_mlflow(tiny):
     (first,), _ = tiny.run(methods=["unet"])
     (second,), _ = tiny.run(methods=["unet"], overrides=['metrics=("psnr","gmsd")'])
-    (run,) = tiny.store._search("")
+    (run,) = tiny.store.queries.search("")
     assert judgements_of(run).keys() == {first.trial_id, second.trial_id}
     assert tiny.store.read([first.trial_id])[0].final == first.final
     shutil.rmtree(tiny.out / "tiny")  # the store alone
