@@ -53,7 +53,7 @@ def overviews(tables: Sequence[Leaderboard], records: Sequence[TrialRecord]) -> 
 
 def _overview(sets: Sequence[Leaderboard], trials: Trials) -> Leaderboard:
     complete = _complete_rows(sets, trials)
-    reasons = _protocol_differences(sets)
+    reasons = _same_images(sets, trials) | _protocol_differences(sets)
     averaged = [c.key for c in sets[0].scores if c.key not in reasons and all(c.key in {d.key for d in t.scores} for t in sets)]
     means = [_average(group, averaged, sets) for seeds in complete.values() for group in seeds.values()]
     missing = [_strip_scores(label, sets, trials) for label in _labels(sets) if label not in complete]
@@ -106,6 +106,14 @@ def _protocol_differences(sets: Sequence[Leaderboard]) -> dict[str, str]:
                 where = f"{said} ({_set_name(sets[0])} | {_set_name(table)})"
                 reasons.setdefault(column.key, f"no mean over the test sets, for they are judged by two protocols: {where}")
     return reasons
+
+
+def _same_images(sets: Sequence[Leaderboard], trials: Trials) -> dict[str, str]:
+    """Column -> why no mean may be taken of it: every set is judged on the very same images, which would count several times."""
+    frames = [rows_of(table, trials)[0].per_image for table in sets]
+    shown = [frame.groupby("column")["image"].agg(frozenset).to_dict() for frame in frames]
+    same = [c for c in shown[0] if c in {s.key for s in sets[0].scores} and all(images.get(c) == shown[0][c] for images in shown[1:])]
+    return dict.fromkeys(same, "no mean over the test sets, for all of them are judged on the same images")
 
 
 def _drop_data(card: Mapping[str, Any]) -> dict[str, Any]:

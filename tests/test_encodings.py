@@ -72,8 +72,8 @@ def test_a_place_of_ascii_alone(ran, tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, env=os.environ | place)
     assert (done.returncode, done.stderr) == (1, b"")
     assert b"1 of 2 trials failed, the first of them broken, seed 0: RuntimeError: gr??er als ?, ??" in done.stdout
-    heads = [json.loads(file.read_bytes()) for file in (tmp_path / "out").glob("tiny/trials/*/record/record.json")]
-    assert {h["label"]: h["trial_id"] for h in heads}["identity"] == ran[1][0].trial_id
-    (traceback,) = (tmp_path / "out").glob("tiny/trials/*/record/traceback.txt")
+    heads = [json.loads(file.read_bytes()) for file in (tmp_path / "out").glob("tiny/trials/*/judgements/*/record.json")]
+    assert {h["label"]: h["id"] for h in heads}["identity"] == ran[1][0].trial_id
+    (traceback,) = (tmp_path / "out").glob("tiny/trials/*/judgements/*/traceback.txt")
     assert "größer als β, 日本" in traceback.read_text(encoding="utf-8")
     assert "größer als β, 日本" in (tmp_path / "out" / "tiny" / "report" / "leaderboard.md").read_text(encoding="utf-8")

@@ -93,6 +93,8 @@ def write_report(
             title = table.name if len(shown) > 1 else ""
             headline = own[table.workload].headline if table.workload in own else []
             console.print(export.terminal(table, title, only=headline and [table.sort, *headline]))
+            if hidden := [c.key for c in table.scores if headline and c.key not in (table.sort, *headline)]:
+                console.print(f"also scored, in the report: {', '.join(hidden)}", markup=False, highlight=False)
     console.print(f"report   {folder / 'index.html'}")
     if isinstance(kept, Store):
         console.print(f"MLflow   mlflow ui --backend-store-uri {shlex.quote(kept.uri)}")

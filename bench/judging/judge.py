@@ -80,6 +80,7 @@ class Judge:
         self.judgement.final = self.judgement.best = scores.values
         self.judgement.summary |= scores.summary
         self.judgement.per_image = pd.DataFrame(scores.rows(), columns=list(PER_IMAGE))
+        self.judgement.tags |= _lost_scores(self.judgement.per_image)
         with evaluation_mode(method):
             self.judgement.costs |= costs.measure(method, self.task)
             if (portrayed := self.folder.results / "gallery").is_dir():
@@ -107,6 +108,12 @@ class Judge:
 
         with evaluation_mode(method):
             return self.task.score(method, progress)
+
+
+def _lost_scores(per_image: pd.DataFrame) -> dict[str, str]:
+    """A note for every column in which images have no score."""
+    lost = per_image.assign(lost=per_image["value"].isna()).groupby("column")["lost"].agg(["sum", "size"])
+    return {f"not_finite.{column}": f"NaN on {row['sum']} of {row['size']} images" for column, row in lost.iterrows() if row["sum"]}
 
 
 def drop_weights(folder: RunDir, keep: KeepWeights) -> None:

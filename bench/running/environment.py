@@ -26,7 +26,8 @@ def _environment(device: str) -> Mapping[str, str]:
     packages = ("torch", "torchvision", "numpy", "scipy", "scikit-image", "scikit-learn", "mlflow", "ultralytics", "pycocotools")
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.processor() or platform.machine()
     about = {"python": platform.python_version(), "platform": platform.platform(), "device": device, "device_name": name}
-    about |= {"cuda": str(torch.version.cuda), "cpu_capability": torch.backends.cpu.get_cpu_capability()}
+    on_gpu = {"cuda": str(torch.version.cuda)} if device.startswith("cuda") else {}
+    about |= {"cpu_capability": torch.backends.cpu.get_cpu_capability(), **on_gpu}
     return about | {"threads": str(torch.get_num_threads()), "git": _commit()} | {p: version(p) for p in packages}
 
 

@@ -95,7 +95,9 @@ class Planner:
         if self.fresh:
             return "asked to run afresh"
         if tags["outcome"] not in _OURS:
-            return "it failed before" if tags["outcome"] == "failed" else "it can run now" if missing else None
+            if tags["outcome"] == "failed":
+                return "it failed before"
+            return "it can run now" if missing and _can_run_now(trial, self.settings) else None
         if missing and not self._has_weights(trial, training_id, tags):
             return "its weights were not kept"
         return None

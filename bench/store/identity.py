@@ -42,23 +42,24 @@ def protocol_of(facts: Mapping[str, str]) -> str:
 def describe_changes(before: Mapping[str, str], after: Mapping[str, str]) -> str:
     """What is new, gone or changed, in words: "hp.lr changed", "the metric lpips is new"; empty where nothing is."""
     keys = [k for k in {**after, **before} if before.get(k) != after.get(k) and k != "training"]
-    parts = [_describe(key, before, after) for key in keys]
     metrics = {key.removeprefix("card.") for key in keys if key.startswith("card.") and (key not in before or key not in after)}
-    texts = list(dict.fromkeys(part for key, part in zip(keys, parts, strict=True) if not _follows(key, metrics)))
+    texts = [_describe(key, before, after) for key in keys if not (metrics and _follows(key, before, after, metrics))]
+    texts = list(dict.fromkeys(texts))
     return ", ".join(texts[:_NAMED]) + (" and others" if len(texts) > _NAMED else "")
 
 
 def _describe(key: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
     how = "is new" if key not in before else "is gone" if key not in after else "changed"
+    if key.startswith("selects."):
+        return "the metric that chooses the best weights changed"
     for start in ("card.", "code.metric."):
         if key.startswith(start) and (start == "card." or how != "changed"):
             return f"the metric {key.removeprefix(start)} {how}"
     return f"{key} {how}"
 
 
-def _follows(key: str, metrics: set[str]) -> bool:
-    """Whether this change only follows from a metric that came or went."""
-    if key in ("task.metrics", "task.profile") and metrics:
-        return True
-    kind, _, name = key.removeprefix("code.").partition(".")
-    return key.startswith("code.") and kind == "metric" and any(column.partition("[")[0] == name for column in metrics)
+def _follows(key: str, before: Mapping[str, str], after: Mapping[str, str], metrics: set[str]) -> bool:
+    """Whether this change only follows from one of the metrics that came or went."""
+    name = key.removeprefix("code.metric.")
+    came_or_went = (key in before) != (key in after)
+    return key in ("task.metrics", "task.profile") or (came_or_went and any(column.partition("[")[0] == name for column in metrics))

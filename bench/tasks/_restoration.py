@@ -96,6 +96,10 @@ class Restoration(PictureTask):
         pictures = iter(self._test.pictures)
         for batch, x_hat in restored:
             for column, value in self._values(batch, x_hat, list(itertools.islice(pictures, len(batch)))).items():
+                if value.shape != (len(batch),):
+                    raise ValueError(
+                        f"the metric {column} returned {tuple(value.shape)} for {len(batch)} pictures: it must give one value each"
+                    )
                 values[column].append(value)
         joined = {column: torch.cat(parts) for column, parts in values.items()}
         per_image = {column: (self._test.names, v.tolist()) for column, v in joined.items()}

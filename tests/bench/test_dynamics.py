@@ -296,13 +296,15 @@ def test_diagnose_looks_at_the_recorded_weights(runs, monkeypatch):
     from safetensors.torch import load_file
 
     from bench.commands import diagnose
+    from bench.store.mlflow_store import Store
 
     out, trials = runs
     seen = []
     monkeypatch.setattr(diagnose, "_print", lambda console, game, spectrum: seen.append(game))
     main(["diagnose", trials["gan"], "--out", str(out), "--samples", "5"])
-    (path,) = (path for path in out.rglob("last.safetensors") if trials["gan"] in str(path))
-    recorded = load_file(path)
+    training = Store("toy2d", out).trials()[trials["gan"]]["training_id"]
+    recorded = load_file(out / "toy2d" / "trials" / training / "record" / "last.safetensors")
+    recorded = {key: value for key, value in recorded.items() if value.dim()}  # the tensors of networks, but for those of an average
     weights = torch.cat([w.flatten() for w in seen[0]._weights])
     assert weights.dtype == torch.float64
     expected = torch.cat([recorded[key].flatten() for key in sorted(recorded)])

@@ -121,7 +121,7 @@ def tree(tmp_path):
     for name in ("datasets", "methods", "reports"):
         (folder / name).mkdir(parents=True)
         (folder / name / "__init__.py").touch()
-    (folder / "bench").mkdir()
+    (folder / "bench" / "external").mkdir(parents=True)
     for file in (
         "runner.py",
         "bench/__init__.py",

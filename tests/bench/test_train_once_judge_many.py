@@ -92,7 +92,7 @@ def test_another_first_metric_chooses_other_weights(continued):
     _, seen = continued.run(methods=["unet"], overrides=['metrics=("ssim","psnr")'])
     (reason,) = why(seen)
     assert reason.startswith("trains again: ")
-    assert "selects.card changed" in reason
+    assert "the metric that chooses the best weights changed" in reason
 
 
 def test_many_judgements_hang_on_one_run_of_mlflow(tiny):
@@ -228,6 +228,8 @@ def test_changes_are_told_in_words():
     assert describe_changes(after, before) == "the metric lpips is gone"
     assert describe_changes(before, before | {"hp.lr": "2", "data.set5/test": "f"}) == "hp.lr changed, data.set5/test is new"
     assert describe_changes(before, before | {"training": "other"}) == ""
+    changed = {k: v for k, v in after.items() if k != "card.lpips"} | {"code.metric.lpips": "3"}
+    assert describe_changes(after, changed) == "code.metric.lpips changed, the metric lpips is gone"
 
 
 # -- results of an earlier version
