@@ -81,13 +81,15 @@ class Attempt:
     def _train_on(self, size: int, batch: int, folder: Path) -> None:
         """Build and train on micro-batches of a size that divides the batch, with checkpoints in `folder`; keep the weights."""
         method = self._build(size, batch // size)
-        if self.trial.role == "row":
+        is_row = self.trial.role == "row"  # of the others nothing is judged but in validation
+        if is_row:
             self.record.summary |= gradient_noise.measure(method, self.trial.seed, "start")
         loop = Loop(method, Stream(self.task, self.trial.seed, size), lambda: self._validate(method), self._plan(folder), self.progress)
         if loop.steps:
             self._run_loop(loop, method)
+        if is_row and loop.steps:
             self._keep_weights(loop, method)
-        if self.trial.role == "row":
+        if is_row:
             self.record.summary |= gradient_noise.measure(method, self.trial.seed, "end")
             (gallery := self.folder.results / "gallery").mkdir(exist_ok=True)
             with evaluation_mode(method):

@@ -367,6 +367,18 @@ def test_failed_tuning_is_told_and_is_exit_code_1(grid, plugin, capsys, monkeypa
     assert [line.split("]")[0] for line in said.splitlines() if line.startswith("[")] == [f"[{i}/4" for i in (1, 2, 3, 4)]
 
 
+def test_what_tunes_a_row_keeps_no_weights(grid):
+    rates = grid(trials=2, studies=1)
+    rates.train(rates.tune(methods=["one/sgd"]))
+    folders = rates.bench.ledger.folders
+    kept = {
+        tags["role"]: sorted(p.name for p in folders.of(tags["training_id"]).path.rglob("*.safetensors"))
+        for tags in folders.trials().values()
+    }
+    assert kept["tuning"] == []
+    assert "last.safetensors" in kept["row"]
+
+
 def test_attempts_of_other_code_are_not_beside_the_row(grid, monkeypatch):
     rates = grid(trials=2, studies=1)
     records = rates.train(rates.tune(methods=["one/sgd"]))
