@@ -14,6 +14,9 @@ What goes wrong overnight, caused for real by the tests, and what is left in the
 - A trial that was stopped, by Ctrl-C, SIGTERM, kill -9, a lost node or a full disk, goes on from its last checkpoint (every half a
   minute, written beside the earlier one and then renamed) to the weights and scores of one that was left alone. The same command is all
   it takes.
+- Training and judging come on record one after the other. A kill while a trial is judged, at first or again, loses that judgement alone;
+  weights that are damaged or gone are noticed by their hash, and the training is repeated. A judgement counts for the very weights that
+  it judged.
 - A trial is run by one process at a time: the system holds a lock on its folder and frees it when the process dies, however it dies. Two
   runners on one output folder share the trials; each waits for what the other is at.
 - No trial takes the others down. What diverges, fails, or kills its process is a result with its reason; a checkpoint in which a bit is
