@@ -153,13 +153,13 @@ def refuse(*args, **kwargs): raise SystemExit("pickled")
 for name in ("dump", "dumps", "load", "loads", "Pickler", "Unpickler"):
     setattr(pickle, name, refuse)
 torch.save = torch.load = refuse
-from bench import checkpoint
+from bench.store import checkpoint
 from pathlib import Path
 file = Path(sys.argv[1])
 checkpoint.save(file, {"a": torch.ones(2), "b": (1, None)})
 assert checkpoint.load(file)["b"] == (1, None)
 """
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "x")], cwd=checkpoint.__file__.rsplit("/", 2)[0], capture_output=True, text=True
+        [sys.executable, "-c", code, str(tmp_path / "x")], cwd=checkpoint.__file__.rsplit("/", 3)[0], capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "")

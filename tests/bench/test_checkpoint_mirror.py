@@ -157,7 +157,7 @@ def test_weights_travel_to_whoever_judges_them(unet, settings, monkeypatch):
     monkeypatch.setattr(ray_worker.RemoteProgress, "tell", lambda self: None)
     record = make(unet, settings)
     other = dataclasses.replace(unet, task=dataclasses.replace(unet.task, options={**unet.task.options, "metrics": ("psnr", "gmsd")}))
-    job = ray_engine._sent(job_of(other, settings), settings)
+    job = ray_engine._pack(job_of(other, settings), settings)
     assert job.packed is not None
     monkeypatch.setattr(Attempt, "run", lambda self: pytest.fail("it is trained"))
     (judged,) = running.import_records(job, ray_worker.work(job, settings, None), settings)
@@ -187,7 +187,7 @@ def test_a_folder_is_found_from_everywhere(monkeypatch, tmp_path):
 
 
 def test_ranks_share_a_disk():
-    from bench.commands.options import RunOptions
+    from bench.commands.options import RunOptions, settings_of
 
     with pytest.raises(UsageError, match="--ranks and --checkpoints exclude each other"):
-        RunOptions(suite="toy2d", ranks=2, workers=2, checkpoints=os.curdir).settings()
+        settings_of(RunOptions(suite="toy2d", ranks=2, workers=2, checkpoints=os.curdir))

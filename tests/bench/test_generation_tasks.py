@@ -287,6 +287,7 @@ def test_the_gallery_can_be_shown(spec, tmp_path):
     folder.mkdir()
     method = trained(task, tmp_path)
     with evaluation_mode(method):
+        task.portray_training(method, folder)
         task.gallery(method, folder)
     found = items(folder)
     assert len(found) == (1 if spec.startswith("toy2d") else 3)

@@ -142,7 +142,7 @@ def test_seeds_spread_the_start():
 def test_the_gallery_shows_the_path(tmp_path):
     method = ran("landscape", "adam[lr=0.1]", 300, tmp_path / "run")
     (tmp_path / "gallery").mkdir()
-    method.task.gallery(method, tmp_path / "gallery")
+    method.task.portray_training(method, tmp_path / "gallery")
     (file,) = (tmp_path / "gallery").glob("*.png")
     pixels = np.asarray(Image.open(file)).astype(int)
     path = np.abs(pixels - np.array([214, 94, 0])).sum(2) < 60
@@ -449,7 +449,7 @@ def test_trials_on_record(tmp_path, database):
     assert good.outcome == "finished"
     assert good.final.keys() == {"log10_suboptimality", "suboptimality", "distance"}
     assert good.costs.keys() == {"train_seconds", "images_per_s"}  # what using the end costs is not asked
-    assert len(list(tmp_path.glob(f"runs/*/trials/{good.trial_id}/record/gallery/*.png"))) == 1
+    assert len(list(tmp_path.glob(f"runs/*/trials/{good.training_id}/judgements/{good.trial_id}/gallery/*.png"))) == 1
     assert good.facts.keys() >= {"code.metric.suboptimality", "code.optimizer.adam", "task.function"}
     assert (bad.outcome, bad.summary["diverged_step"]) == ("diverged", 2)
 

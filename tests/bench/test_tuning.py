@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from bench.commands import run as main
+from bench.commands.report import report_suite
 from bench.errors import Unavailable, UsageError
 from bench.scheduling import scheduler, search_rules, tuning
 from bench.spec import parse
@@ -571,7 +572,7 @@ def test_one_page_with_a_table_for_each_workload(grid, monkeypatch, capsys, tmp_
     assert {"workload", "tuning_trials", "tuning_diverged", "tuning_updates", "tuning_seconds"} <= set(board[0].split(","))
     assert main.run_suite(options) == 0
     assert "all 11 trials are on record already" in capsys.readouterr().out
-    main.report_suite(str(bench.file), None, bench.out, None, None)
+    report_suite(str(bench.file), None, bench.out, None, None)
     assert (bench.out / "tiny" / "report" / "leaderboard.csv").read_text().splitlines() == board
 
 
@@ -585,5 +586,5 @@ def test_a_huge_grid_is_asked_about(grid, monkeypatch):
     for answer, goes_on in (("n", False), ("", False), ("y", True)):
         monkeypatch.setattr("builtins.input", lambda question, answer=answer: answer)
         with contextlib.nullcontext() if goes_on else pytest.raises(UsageError, match="nothing was run"):
-            main._agree(12, yes=False)
-    main._agree(12, yes=True)
+            main._confirm_size(12, yes=False)
+    main._confirm_size(12, yes=True)

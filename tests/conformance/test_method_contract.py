@@ -58,7 +58,7 @@ LOOP = "while self.t < self.hp.steps:"
 
 RESUME = {"resume at 1", "resume at 3"}
 CHANCE = {"deterministic", "evaluation-neutral"} | RESUME
-ALL = {"runs"} | CHANCE  # it does not train to the end
+ALL = {"weights", "runs"} | CHANCE  # it does not train to the end
 
 IGNORE = """nn.init.dirac_(self.net.weight), nn.init.zeros_(self.net.bias)
             loss = 0 * self.net(batch.observed).sum()"""
