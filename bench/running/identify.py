@@ -72,17 +72,16 @@ def training_facts(trial: Trial, settings: Settings) -> dict[str, str]:
     method = registry.find("method", trial.spec.name)
     hp = method.HP(**trial.spec.options)
     facts: dict[str, Any] = {"method": trial.spec.name, "task": trial.task.name, "seed": trial.seed, "tier": trial.tier}
-    facts |= {"evaluations": trial.evaluations} | (
-        {"role": trial.role} if trial.role != "row" else {}
-    )  # another purpose, other measurements
+    facts["evaluations"] = trial.evaluations
+    if trial.role != "row":  # another purpose, other measurements
+        facts["role"] = trial.role
     facts |= {f"hp.{f.name}": getattr(hp, f.name) for f in dataclasses.fields(hp)}
     facts |= {f"task.{k}": v for k, v in task.options().items() if k not in task.judging_options}
     facts |= {f"data.{k}": v for k, v in task.fingerprint().items() if k.rpartition("/")[2] != "test"}
     components = task.components()
     facts |= _code_hashes([*components_of(hp), *(part for part in components if part[0] not in JUDGES)])
-    facts |= {f"selects.{k.removeprefix('code.')}": v for k, v in _code_hashes(_ranking_components(components)).items()} | {
-        "selects.card": task.ranked_by().hash
-    }
+    facts |= {f"selects.{k.removeprefix('code.')}": v for k, v in _code_hashes(_ranking_components(components)).items()}
+    facts["selects.card"] = task.ranked_by().hash
     facts |= {"code.method": code_hash(method), "code.task": code_hash(type(task), without=_JUDGING_CODE), "code.training": code_hash(loop)}
     facts |= {"code.build": file_hash(build), "code.train": file_hash(train), **settings.result_affecting()}
     if (file := Path(getattr(hp, "weights", "")).expanduser()).is_file():  # a path of the same name may hold other weights tomorrow

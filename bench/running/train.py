@@ -87,13 +87,18 @@ class Attempt:
         loop = Loop(method, Stream(self.task, self.trial.seed, size), lambda: self._validate(method), self._plan(folder), self.progress)
         if loop.steps:
             self._run_loop(loop, method)
-        if is_row and loop.steps:
-            self._keep_weights(loop, method)
         if is_row:
-            self.record.summary |= gradient_noise.measure(method, self.trial.seed, "end")
-            (gallery := self.folder.results / "gallery").mkdir(exist_ok=True)
-            with evaluation_mode(method):
-                self.task.portray_training(method, gallery)
+            with out_of_memory.evaluation_memory_guard():
+                self._conclude(loop, method)
+
+    def _conclude(self, loop: Loop, method: Method) -> None:
+        """Keep the weights, and what can be seen of a training only now."""
+        if loop.steps:
+            self._keep_weights(loop, method)
+        self.record.summary |= gradient_noise.measure(method, self.trial.seed, "end")
+        (gallery := self.folder.results / "gallery").mkdir(exist_ok=True)
+        with evaluation_mode(method):
+            self.task.portray_training(method, gallery)
 
     def _build(self, size: int, micro_batches: int) -> Method:
         if micro_batches == 1:
@@ -110,11 +115,8 @@ class Attempt:
             return self.task.validate(method)
 
     def _plan(self, folder: Path) -> Plan:
-        better, others = (
-            self.task.ranked_by().higher_is_better,
-            {column: card.higher_is_better for column, card in self.task.cards().items()},
-        )
-        settings = self.settings
+        better, settings = self.task.ranked_by().higher_is_better, self.settings
+        others = {column: card.higher_is_better for column, card in self.task.cards().items()}
         return Plan(folder, self.trial.evaluations, better, settings.max_seconds, settings.checkpoint_seconds, self.keep_checkpoint, others)
 
     def _run_loop(self, loop: Loop, method: Method) -> None:

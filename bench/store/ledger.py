@@ -101,13 +101,12 @@ class Ledger:
         with contextlib.suppress(Locked), folder.lock(wait):  # another runner may be putting it there just now
             if folder.attempt() is not None:
                 try:
-                    folder.read()
-                    folder.drop_checkpoints()  # whoever wrote the record may have been killed before that
-                    return bool(self._query(lambda store: store.put(folder)))
-                except StoreUnavailable:
-                    raise
+                    run, judgements = folder.read_all()
                 except UsageError as error:  # it is damaged
                     self._tell(str(error))
+                    return False
+                folder.drop_checkpoints()  # whoever wrote the record may have been killed before that
+                return bool(self._query(lambda store: store.put(folder, run, judgements)))
         return False
 
     def sync(self) -> int:

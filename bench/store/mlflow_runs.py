@@ -84,6 +84,10 @@ class MlflowRuns:
         """The runs of a training or claim, newest first."""
         return self.search(f"tags.run_id = '{run_id}'")
 
+    def find_judging(self, trial_id: str) -> MlflowRun:
+        """The newest closed run with a judgement, which there must be; found without a look at the others."""
+        return self.search(f"tags.`{_JUDGEMENT}{trial_id}` LIKE '%' and attributes.status != 'RUNNING'")[0]
+
     def closed_runs(self) -> dict[str, MlflowRun]:
         """Run id -> the newest closed run of MLflow, oldest first."""
         runs: dict[str, MlflowRun] = {}

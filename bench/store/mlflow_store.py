@@ -80,43 +80,43 @@ class Store(Records):
         self._log(run_id, metrics=self._new_metrics(run_id, points))
 
     @report_silence
-    def put(self, folder: RunDir) -> bool:
+    def put(self, folder: RunDir, run: Run, judgements: Sequence[Judgement]) -> bool:
         """Take in the records of a run directory: the run's own, and each judgement that is not here yet.
+
+        Args:
+            folder: where their files lie.
+            run: its record.
+            judgements: its judgements.
 
         Returns:
             Whether there was any; not where these attempts are on record already.
         """
-        run = folder.read()
-        closed, open_run = self._find_or_open(run)
-        known, target = judgements_of(closed) if closed else {}, closed or open_run
-        made = [
-            folder.read_judgement(i)
-            for i, attempt in folder.attempts().items()
-            if i != run.id and known.get(i, {}).get("judged") != attempt
-        ]
-        if target is None or not (open_run or made):
+        target, is_open = self._find_or_open(run)
+        known = {} if is_open else judgements_of(target)
+        new = [judgement for judgement in judgements if known.get(judgement.id, {}).get("judged") != judgement.attempt]
+        if not (is_open or new):
             return False
         run_id, metrics, tags = str(target.info.run_id), [], dict[str, str]()
-        if open_run:
-            self.files.take(open_run, folder.results, "record")
+        if is_open:
+            self.files.take(target, folder.results, "record")
             metrics, tags = self._metrics_of_run(run_id, run), tags_of_run(run)
-        for judgement in made:
+        for judgement in new:
             assert isinstance(run, Training)  # nothing else is judged
             self.files.take(target, folder.judged(judgement.id), f"judgements/{judgement.id}")
             metrics, tags = metrics + self._metrics_of_judgement(run, judgement), tags | _tags_of_judgement(run, judgement)
-        self._log(run_id, run.params if open_run else {}, metrics, tags)
-        if open_run:
+        self._log(run_id, run.params if is_open else {}, metrics, tags)
+        if is_open:
             self.client.set_terminated(run_id, "FAILED" if run.outcome == "failed" else "FINISHED")
             del self._open_runs[run.id]
         return True
 
-    def _find_or_open(self, run: Run) -> tuple[MlflowRun | None, MlflowRun | None]:
-        """MLflow's run of this attempt, where it is closed; else the one that is open, or a new one."""
+    def _find_or_open(self, run: Run) -> tuple[MlflowRun, bool]:
+        """MLflow's run of this attempt where it is closed, else the one that is open, or a new one; and whether it is open."""
         if (known := self._open_runs.get(run.id)) is not None:
-            return None, known
+            return known, True
         runs = self.queries.search_training(run.id)
-        ended = [r for r in runs if r.data.tags.get("attempt") == run.attempt and r.info.status != "RUNNING"]
-        return (ended[0], None) if ended else (None, self._open_run(run, runs))
+        closed = [r for r in runs if r.data.tags.get("attempt") == run.attempt and r.info.status != "RUNNING"]
+        return (closed[0], False) if closed else (self._open_run(run, runs), True)
 
     def _metrics_of_run(self, run_id: str, run: Run) -> list[Metric]:
         points = self._new_metrics(run_id, list(run.curves.itertuples(index=False, name=None))) if isinstance(run, Training) else []
@@ -136,7 +136,7 @@ class Store(Records):
     @report_silence
     @override
     def rename(self, trial_id: str, about: Mapping[str, str]) -> None:
-        run, _ = self.queries.judgements()[trial_id]
+        run = self.queries.find_judging(trial_id)
         tags = judgements_of(run)[trial_id]
         if any(tags.get(k, "") != v for k, v in about.items()):
             self._log(run.info.run_id, tags={**judgement_tag(trial_id, tags | dict(about)), "label": about["label"]})
@@ -162,8 +162,8 @@ class Store(Records):
 
     @report_silence
     def newest(self, trial_id: str) -> TrialRecord:
-        """The record of one trial that is on record."""
-        run, _ = self.queries.judgements()[trial_id]
+        """The record of one trial that is on record, found without a look at the others."""
+        run = self.queries.find_judging(trial_id)
         return self.files.trial(run, trial_id, judgements_of(run)[trial_id])
 
     @report_silence
@@ -182,11 +182,13 @@ class Store(Records):
     @report_silence
     def bring(self, run_id: str, folder: RunDir) -> bool:
         """Put the records of a closed run into its run directory; whether there is one."""
-        if (run := self.queries.closed_runs().get(run_id)) is None:
+        closed = [run for run in self.queries.search_training(run_id) if run.info.status != "RUNNING"]
+        if not closed:
             return False
-        self.files.bring(run, folder)
+        self.files.bring(closed[0], folder)
         return True
 
+    @report_silence
     def older(self) -> int:
         """How many results of an earlier version are here, which are not read."""
         return sum("trial_id" in run.data.tags for run in self.queries.search_closed())

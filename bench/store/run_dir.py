@@ -100,6 +100,11 @@ class RunDir:
         with self._report_damage(self.judged(trial_id)):
             return read_judgement(self.judged(trial_id), frames=frames)
 
+    def read_all(self) -> tuple[Run, list[Judgement]]:
+        """The record of the run and every judgement. Raises like `read`."""
+        run = self.read()
+        return run, [self.read_judgement(trial_id) for trial_id in self.attempts() if trial_id != run.id]
+
     def read_trial(self, trial_id: str) -> TrialRecord:
         """The training and a judgement of it. Raises like `read`."""
         gallery = self.judged(trial_id) / "gallery"
@@ -215,8 +220,8 @@ class RunDirs(Records):
 
     @override
     def read(self, trial_ids: Iterable[str], scratch: Path | None = None) -> list[TrialRecord]:
-        where = {file.name: RunDir(file.parents[1]) for file in self.folder.glob(f"*/{_JUDGEMENTS}/*") if attempt_in(file)}
-        return [where[i].read_trial(i) for i in trial_ids if i in where and where[i].attempt()]
+        where = {file.name: RunDir(file.parents[1]) for file in self.folder.glob(f"*/{_JUDGEMENTS}/*")}
+        return [where[i].read_trial(i) for i in trial_ids if i in where and where[i].attempt() and attempt_in(where[i].judged(i))]
 
     @override
     def rename(self, trial_id: str, about: Mapping[str, str]) -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 from torch import nn
 
 from bench import registry
+from bench.analysis import gradient_noise
 from bench.commands import run as main
 from bench.conformance import checks
 from bench.errors import UsageError
@@ -208,6 +209,24 @@ def test_stopped_between_two_turns_it_goes_on_to_the_same_bits(hungry, tmp_path,
     assert (record.trial_id, record.final, record.tags["on_oom"]) == (whole.trial_id, whole.final, whole.tags["on_oom"])
     weights = [b.out / "tiny" / "trials" / whole.training_id / "record" / "last.safetensors" for b in (bench, other)]
     assert checkpoint.content_hash(checkpoint.load(weights[0])) == checkpoint.content_hash(checkpoint.load(weights[1]))
+
+
+def test_memory_that_runs_out_once_a_method_is_trained_halves_no_batch(tiny, monkeypatch):
+    """What is measured of the last weights is no update."""
+    measure, asked = gradient_noise.measure, []
+
+    def tight(method, seed, when):
+        asked.append(when)
+        if when == "end":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return measure(method, seed, when)
+
+    monkeypatch.setattr(gradient_noise, "measure", tight)
+    tiny.settings = dataclasses.replace(tiny.settings, on_oom="halve")
+    (record,), _ = tiny.run(methods=["unet[batch_size=2]"])
+    assert asked == ["start", "end"]
+    assert (record.outcome, "on_oom" in record.tags) == ("failed", False)
+    assert "in evaluation, where a smaller training batch does not help" in record.reason
 
 
 def test_it_is_another_trial_only_where_it_is_asked_for(tiny):

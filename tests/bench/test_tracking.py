@@ -165,7 +165,7 @@ def test_long_values_are_kept_whole_in_the_record(tiny, ran):
     folder = tiny.ledger.folders.of("e" * 16)
     folder.adopt(first.path)
     folder.close(dataclasses.replace(first.read(), id="e" * 16, outcome="failed", reason=long, params={"p": long}, tags={"note": long}))
-    assert tiny.store.put(folder)
+    assert tiny.store.put(folder, *folder.read_all())
     (again,) = tiny.store.read([ran[1][0].trial_id])
     assert (again.reason, again.params["p"], again.tags["note"]) == (long, long, long)
 

@@ -112,6 +112,84 @@ def test_weights_come_back_from_the_store_to_be_judged(tiny):
     assert (seen.updates, record.attempt, record.final["psnr"]) == ([], first.attempt, first.final["psnr"])
 
 
+METRIC = '''"""A metric that goes wrong."""
+import dataclasses
+from typing import ClassVar
+from bench.metric import ImageMetric
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Wrong(ImageMetric):
+    """Wrong."""
+
+    higher_is_better: ClassVar[bool] = True
+    unit: ClassVar[str] = ""
+    title: ClassVar[str] = "wrong"
+    definition: ClassVar[str] = "Nothing that is known."
+
+    def __call__(self, x_hat, x):
+        """Values."""
+        values = x.double().flatten(1).mean(1).cpu()
+        return VALUES
+'''
+
+
+def test_a_metric_of_a_wrong_shape_fails_its_trial_in_words_and_no_other(tiny, plugin):
+    plugin("wrong", METRIC.replace("VALUES", "x.double().mean((2, 3)).cpu()"))
+    tiny.run(methods=["identity"])
+    (record,), seen = tiny.run(methods=["identity"], overrides=['metrics=("psnr","wrong")'])
+    assert (record.outcome, len(seen.ends)) == ("failed", 1)
+    assert record.reason == "ValueError: the metric wrong returned (2, 3) for 2 pictures: it must give one value each"
+
+
+def test_scores_that_are_no_numbers_are_noted(tiny, plugin):
+    plugin("lost", METRIC.replace("VALUES", "values * float('nan')"))
+    (record,), _ = tiny.run(methods=["identity"], overrides=['metrics=("psnr","lost")'])
+    assert (record.outcome, record.tags["not_finite.lost"]) == ("finished", "NaN on 2 of 2 images")
+    assert "not_finite.psnr" not in record.tags
+
+
+def test_columns_that_the_terminal_leaves_out_are_named(tiny, capsys):
+    tiny.file.write_text(tiny.file.read_text().replace('sort = "psnr"', 'sort = "psnr"\nheadline = ["psnr"]'))
+    words = ["--suite", str(tiny.file), "--tier", "smoke", "--methods", "identity", "--out", str(tiny.out)]
+    assert runner.main(words) == 0
+    assert "also scored, in the report: ssim\n" in capsys.readouterr().out
+
+
+def test_what_still_cannot_run_is_judged_as_that_and_not_trained_again(tiny, plugin):
+    plugin("never", METHOD)
+    (first,), _ = tiny.run(methods=["never"])
+    (record,), seen = tiny.run(methods=["never"], overrides=['metrics=("psnr","gmsd")'])
+    assert (first.outcome, record.outcome, record.attempt) == ("skipped", "skipped", first.attempt)
+    assert why(seen) == ["judges again: the metric gmsd is new, the metric ssim is gone"]
+
+
+METHOD = '''"""Waits for what does not come.
+
+Departures: none
+"""
+import dataclasses
+from bench.errors import Unavailable
+from bench.method import Method
+
+
+class Never(Method):
+    """Returns nothing."""
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class HP:
+        """Nothing."""
+
+    def build(self, task):
+        """Wait."""
+        raise Unavailable("it has not come")
+
+    def restore(self, batch):
+        """The same."""
+        return batch.observed
+'''
+
+
 # -- what is kept
 def test_weights_that_were_not_kept_are_trained_again_to_the_same_bits(tiny, ran):
     tiny.settings = dataclasses.replace(tiny.settings, keep_weights="none")

@@ -7,6 +7,7 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import rich.console
 from _page import tags_of
@@ -257,3 +258,14 @@ def test_an_overview_that_is_no_more_is_removed(records, tmp_path):
     (tmp_path / "overview.csv").write_text("of several test sets")
     render(tables_of(one, sort={"": "psnr"}), one, tmp_path, title="t")
     assert not (tmp_path / "overview.csv").exists()
+
+
+def test_images_that_all_sets_share_count_once_and_so_in_no_mean(judge):
+    """Such as the scenes of a detector, which every test set of photographs is judged on."""
+    trials = [judge(label, seed, name) for name in ("set14", "bsd100") for label, seeds in ROWS.items() for seed in seeds]
+    shared = trials[0].per_image[trials[0].per_image.column == "ssim"]
+    trials = [dataclasses.replace(r, per_image=pd.concat([r.per_image[r.per_image.column != "ssim"], shared])) for r in trials]
+    (found,) = overviews(tables_of(trials, sort={"": "psnr"}), trials)
+    assert "ssim" not in [c.key for c in found.scores]
+    assert "ssim: no mean over the test sets, for all of them are judged on the same images" in found.footnotes
+    assert "psnr" in [c.key for c in found.scores]
