@@ -16,6 +16,7 @@ from bench.running.settings import Settings
 from bench.scheduling import scheduler
 from bench.store.ledger import Ledger
 from bench.suites import expand, read
+from bench.tasks._splits import open_split
 from bench.training.progress import Progress
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of child processes: two workers share two cores
@@ -92,6 +93,12 @@ def pytest_runtest_setup(item):
 def pytest_runtest_call(item):
     """Nor do those that the test draws, which are others."""
     torch.manual_seed(1)
+
+
+@pytest.fixture(autouse=True)
+def _own_data():
+    """What a folder of data held in one test is no business of the next."""
+    open_split.cache_clear()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,6 +11,7 @@ from typing import Literal
 import pandas as pd
 
 from bench.evaluation import evaluation_mode
+from bench.external.weights import digest
 from bench.judging import costs
 from bench.method import Method
 from bench.store import checkpoint
@@ -38,10 +39,7 @@ def what_weights_lack(folder: RunDir, training: Training) -> str:
     kept = [name for name in training.weights if weights_file(folder, name).is_file()]
     if training.weights and LAST not in kept:
         return "its weights were not kept"
-    try:
-        whole = all(checkpoint.content_hash(checkpoint.load(weights_file(folder, name))) == training.weights[name] for name in kept)
-    except checkpoint.CorruptCheckpoint:
-        whole = False
+    whole = all(digest(weights_file(folder, name)) == training.weights[name] for name in kept)
     return "" if whole else "its weights were damaged"
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from bench.analysis import gradient_noise
 from bench.evaluation import evaluation_mode
+from bench.external.weights import digest
 from bench.judging.judge import BEST, LAST, weights_file
 from bench.method import Method
 from bench.running.settings import Settings
@@ -141,6 +142,5 @@ class Attempt:
             method.load_state(last)
 
     def _save_weights(self, name: str, method: Method) -> None:
-        tree = {"method": method.weights()}
-        checkpoint.save(weights_file(self.folder, name), tree)
-        self.record.weights[name] = checkpoint.content_hash(tree)
+        checkpoint.save(file := weights_file(self.folder, name), {"method": method.weights()})
+        self.record.weights[name] = digest(file)

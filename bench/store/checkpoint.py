@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import zlib
@@ -20,7 +19,7 @@ class CorruptCheckpoint(ValueError):
 
 
 def save(path: Path, tree: Any) -> None:
-    """Write atomically: an earlier file stays whole until the new one is.
+    """Write atomically: an earlier file stays whole until the new one is. The same tree gives the same bytes.
 
     Raises:
         UsageError: the disk is full or the folder cannot be written; the earlier checkpoint is intact.
@@ -28,7 +27,8 @@ def save(path: Path, tree: Any) -> None:
     """
     tensors: dict[str, Tensor] = {}
     text = json.dumps(_flatten(tree, tensors, ""))
-    write(path, tensors, {"tree": text, "sum": _sum(text, tensors)})
+    head = json.dumps({"tree": text, "sum": _sum(text, tensors)})
+    write(path, tensors, {"checkpoint": head})  # one entry: the order of several is another each time, and so would be the file
 
 
 def write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
@@ -62,22 +62,13 @@ def load(path: Path, device: torch.device | str = "cpu") -> Any:
         with safe_open(path, "pt", device=str(device)) as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}
             metadata = file.metadata() or {}
-        text = metadata["tree"]
-        if metadata["sum"] != _sum(text, tensors):
+        head = json.loads(metadata["checkpoint"])
+        text = head["tree"]
+        if head["sum"] != _sum(text, tensors):
             raise ValueError("its checksum does not hold")
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise CorruptCheckpoint(f"cannot read the checkpoint {path}: {error}") from error
     return _restore(json.loads(text), tensors)
-
-
-def content_hash(tree: Any) -> str:
-    """The SHA-256 of all that a tree holds; the bytes of its file are others each time, in the order of the header."""
-    tensors: dict[str, Tensor] = {}
-    digest = hashlib.sha256(json.dumps(_flatten(tree, tensors, "")).encode())
-    for key in sorted(tensors):
-        digest.update(f"{key} {tensors[key].dtype} {tuple(tensors[key].shape)}".encode())
-        digest.update(tensors[key].reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
 
 
 def _sum(text: str, tensors: dict[str, Tensor]) -> str:

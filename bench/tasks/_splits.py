@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from bench.text import one_line
 _NAMED = 5  # files that a note names
 
 
+@functools.lru_cache(maxsize=64)
 def open_split(spec: str, root: Path | None, split: Split, on_corrupt: str) -> PictureSet:
-    """The pictures of a split of the data set `spec`. Raises like `datasets.Source.open`."""
+    """The pictures of a split of the data set `spec`, opened once for the tasks of a process. Raises like `bench.dataset.Source.open`."""
     return _source(spec, on_corrupt).open(root, split)
 
 

@@ -12,6 +12,7 @@ import safetensors.torch
 import torch
 
 from bench.errors import UsageError
+from bench.registry import ROOT
 from bench.store import checkpoint
 
 TREE = {
@@ -142,8 +143,8 @@ def test_the_file_holds_a_json_header_and_tensors_only(tmp_path):
     header = json.loads(data[8 : 8 + length])
     size = max(entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__")
     assert len(data) == 8 + length + size
-    assert sorted(header["__metadata__"]) == ["sum", "tree"]
-    json.loads(header["__metadata__"]["tree"])
+    assert list(header["__metadata__"]) == ["checkpoint"]
+    json.loads(json.loads(header["__metadata__"]["checkpoint"])["tree"])
 
 
 def test_neither_reading_nor_writing_needs_pickle(tmp_path):
@@ -163,3 +164,16 @@ assert checkpoint.load(file)["b"] == (1, None)
         [sys.executable, "-c", code, str(tmp_path / "x")], cwd=checkpoint.__file__.rsplit("/", 3)[0], capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_same_tree_gives_the_same_bytes(tmp_path):
+    """In another process too: a kept file is known by its hash."""
+    code = """
+import sys, torch
+from pathlib import Path
+from bench.store import checkpoint
+checkpoint.save(Path(sys.argv[1]), {"a": torch.arange(6.0), "b": {"c": torch.ones(2, dtype=torch.int64), "d": [1, None]}})
+"""
+    for i in range(4):
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / str(i))], cwd=ROOT, check=True)
+    assert len({(tmp_path / str(i)).read_bytes() for i in range(4)}) == 1

@@ -146,8 +146,7 @@ def one_line(capsys):
 
 
 def weights(bench, record):
-    """The hash of the last ones, as they lie there."""
-    return checkpoint.content_hash(checkpoint.load(bench.out / "tiny" / "trials" / record.training_id / "record" / "last.safetensors"))
+    return (bench.out / "tiny" / "trials" / record.training_id / "record" / "last.safetensors").read_bytes()
 
 
 def runs(out, name="tiny", uri=None):
@@ -641,7 +640,7 @@ def test_a_runner_takes_over(start, tmp_path):
     alone = tmp_path / "alone"
     assert finish(start(alone, *words, TALLY=str(tally))) == 0
     files = [next(o.glob("suite/trials/*/record/last.safetensors")) for o in (out, alone)]
-    one, other = (checkpoint.content_hash(checkpoint.load(file)) for file in files)
+    one, other = (file.read_bytes() for file in files)
     assert one == other
 
 

@@ -11,11 +11,13 @@ from bench import registry
 from bench.dataset import SPLITS, Picture, PictureSet
 from bench.errors import UsageError
 from bench.evaluation import evaluation_set
+from bench.running.identify import identify
 from bench.spec import Spec
 from bench.task import Scores
 from bench.tasks import _pictures
 from bench.tasks._pictures import Crops
-from bench.tasks._splits import open_or_instead, refuse_empty
+from bench.tasks._splits import open_or_instead, open_split, refuse_empty
+from datasets.reading import files
 from datasets.reading.files import split_of
 
 CPU = torch.device("cpu")
@@ -145,6 +147,7 @@ def test_pictures_without_a_tile_are_named(tmp_path):
         == "1: the test picture flat.png is left out: no tile of 32 x 32 pixels has a contrast of 0.0784 or more"
     )
     (tmp_path / "good.png").unlink()
+    open_split.cache_clear()
     said = refusal(lambda: opened("denoise", data=f"folder[path={tmp_path},split=test]", tile=32)._test)
     assert said.startswith("nothing is left of the 1 test pictures of folder")
     assert "least_contrast=0" in said
@@ -244,3 +247,17 @@ def test_where_it_is_found_in_training_the_other_methods_go_on(tiny, mixed, monk
 def test_where_all_are_small_nothing_trains(tiny, mixed, capsys):
     assert run(tiny, mixed, "--set", "crop=80") == 2
     assert capsys.readouterr().err.endswith("error: all 2 training pictures are smaller than crop=80: give --set crop=64 or less\n")
+
+
+def test_a_split_is_opened_once_for_what_trains_and_what_judges(tiny, tmp_path, monkeypatch):
+    """A set of many files is read and hashed as it is opened."""
+    folder, opened = tmp_path / "own", []
+    folder.mkdir()
+    for i in range(12):
+        Image.effect_noise((64, 64), 80).convert("RGB").save(folder / f"{i}.png")
+    real = files.hash_files
+    monkeypatch.setattr(files, "hash_files", lambda paths: opened.append(len(paths)) or real(paths))
+    data = f"folder[path={folder}]"
+    (trial,) = tiny.trials(methods=["identity"], overrides=[f"data={data}"])
+    identify(trial, tiny.settings)
+    assert sum(opened) <= 12  # every file once, whatever the tasks
