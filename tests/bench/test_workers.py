@@ -14,6 +14,8 @@ import pytest
 from _runners import MOMENTS, newest, until
 from _shared import START, UNDAUNTED, finish, results, same, start
 
+from bench.store.mlflow_store import Store
+
 
 @pytest.mark.fault(
     "process: a worker of two dies",
@@ -61,6 +63,20 @@ def computing(process):
                 if "".join(one.cmdline()[:1]).startswith("ray::work"):
                     found.append(one)
     return found
+
+
+@pytest.mark.slow
+def test_workers_judge_what_is_trained(words, tmp_path):
+    """Each judgement is a task of its own, and no training is made."""
+    out, command = tmp_path / "out", [*words, "--methods", "identity", "unet", "--workers", 2]
+    assert finish(start(*command, "--out", out))[0] == 0
+    store = Store("shared", out)
+    before = {record.training_id: record.attempt for record in store.read(store.trials())}
+    code, said, complaints = finish(start(*command, "--out", out, "--set", 'metrics=("psnr","gmsd")'))
+    assert (code, complaints) == (0, ""), said
+    assert said.count("judges again: ") == len(before)
+    after = [record for record in store.read(store.trials()) if "gmsd" in record.final]
+    assert {record.training_id: record.attempt for record in after} == before
 
 
 @pytest.mark.fault(
