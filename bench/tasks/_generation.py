@@ -21,6 +21,7 @@ from bench.operators.images import clip
 from bench.spec import parse
 from bench.store.record import sampling_error
 from bench.task import Scores, Task
+from bench.tasks._cached import cached_method
 from bench.tasks._metrics import few, usable
 
 _AT_ONCE = 500  # samples
@@ -164,7 +165,7 @@ class Generation(Task):
     def _validation(self) -> Tensor:
         return self.real("validation", self.samples)
 
-    @functools.cache  # noqa: B019 (a task lives as long as its process)
+    @cached_method
     def _references(self, against: Against) -> Tensor:
         return self.real(against, self.samples if against == "test" else _REFERENCES)
 

@@ -20,6 +20,7 @@ from bench.metric import ImageMetric
 from bench.offers import Capability
 from bench.stream import mix
 from bench.task import Scores
+from bench.tasks._cached import cached_method
 from bench.tasks._metrics import usable
 from bench.tasks._picture_task import EVALUATION_SEED, PictureTask
 from bench.tasks._pictures import Crops, evenly, tiles
@@ -125,7 +126,7 @@ class Restoration(PictureTask):
     def _filled(self, data: str, split: Split, instead: str) -> PictureSet:
         return refuse_empty(self._open(data, split, instead), data, self.root, split, self.on_corrupt)
 
-    @functools.cache  # noqa: B019 (a task lives as long as its process)
+    @cached_method
     def _open(self, data: str, split: Split, instead: str) -> PictureSet:
         return open_or_instead(data, instead, self.root, split, self.on_corrupt)
 

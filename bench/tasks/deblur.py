@@ -27,6 +27,7 @@ from bench.method import Batch, Method, param
 from bench.offers import Capability
 from bench.stream import mix
 from bench.task import Scores
+from bench.tasks._cached import cached_method
 from bench.tasks._metrics import few
 from bench.tasks._picture_task import EVALUATION_SEED
 from bench.tasks._pictures import Crops
@@ -169,7 +170,7 @@ class Deblur(Restoration):
             part=1,
         )
 
-    @functools.cache  # noqa: B019 (a task lives as long as its process)
+    @cached_method
     def _judge(self) -> DetectionEvaluation:
         metric = registry.make("metric", self.detection)
         return DetectionEvaluation(metric, self._scene_split("test").classes, self._scene_set, self.device)

@@ -7,7 +7,6 @@ is not among the methods: its reference implementation may not be used commercia
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import Literal
 
@@ -26,6 +25,7 @@ from bench.operators.noise import Noise
 from bench.spec import Spec, parse
 from bench.stream import mix
 from bench.task import Scores
+from bench.tasks._cached import cached_method
 from bench.tasks._picture_task import EVALUATION_SEED
 from bench.tasks._restoration import Restoration
 
@@ -108,7 +108,7 @@ class Denoise(Restoration):
         clean = self._seen(x)
         return Batch(noise.apply(clean, rng), clean, sigma=0.0 if self.train_sigma not in (None, self.sigma) else noise.std)
 
-    @functools.cache  # noqa: B019 (a task lives as long as its process)
+    @cached_method
     def _noise(self, sigma: Level | None) -> Noise:
         spec = parse(self.noise)
         takes = "sigma" in registry.settings(registry.find("degradation", spec.name))

@@ -6,7 +6,6 @@ Borji, "Pros and Cons of GAN Evaluation Measures", CVIU 2019, surveys the measur
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -22,6 +21,7 @@ from bench.judging.sheets import fixed_latents, interpolations, sheet, write_ite
 from bench.method import Method, Samples, param
 from bench.metrics.nearest_neighbour import NearestNeighbour
 from bench.offers import FeatureCritic
+from bench.tasks._cached import cached_method
 from bench.tasks._generation import Generation
 from bench.tasks._splits import skipped_note
 from datasets.reading.samples import SampleSet, SampleSource
@@ -110,7 +110,7 @@ class Generate(Generation):
         """At most n pictures of a split, evenly spread over it."""
         return self._split(split).spread(n).x
 
-    @functools.cache  # noqa: B019 (a task lives as long as its process)
+    @cached_method
     def _split(self, split: Split) -> SampleSet:
         source = registry.make("dataset", self.data)
         if not isinstance(source, SampleSource):

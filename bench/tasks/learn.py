@@ -8,7 +8,6 @@ its pictures; this task does not.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
@@ -20,6 +19,7 @@ from bench import registry
 from bench.dataset import SPLITS, Split
 from bench.errors import UsageError
 from bench.method import Samples, param
+from bench.tasks._cached import cached_method
 from bench.tasks._classification import Classification
 from bench.tasks._splits import skipped_note
 from datasets.reading.samples import SampleSet, SampleSource
@@ -79,7 +79,7 @@ class Learn(Classification):
     def notes(self) -> dict[str, str]:
         return super().notes() | skipped_note([line for split in SPLITS for line in self._split(split).skipped])
 
-    @functools.cache  # noqa: B019 (a task lives as long as its process)
+    @cached_method
     def _split(self, split: Split) -> SampleSet:
         source = registry.make("dataset", self.data)
         pictures = source.open(self.root, split).to(self.device) if isinstance(source, SampleSource) else None

@@ -25,6 +25,7 @@ from bench.metric import ImageMetric, SaliencyMetric
 from bench.offers import Capability
 from bench.stream import mix
 from bench.task import Scores
+from bench.tasks._cached import cached_method
 from bench.tasks._metrics import usable
 from bench.tasks._picture_task import EVALUATION_SEED, PictureTask
 from bench.tasks._splits import open_or_instead, refuse_empty
@@ -163,14 +164,14 @@ class Saliency(PictureTask):
     def _split(self, split: Split) -> PictureSet:
         return refuse_empty(self._open((data := self.data_of(split)), split), data, self.root, split, self.on_corrupt)
 
-    @functools.cache  # noqa: B019 (a task lives as long as its process)
+    @cached_method
     def _open(self, data: str, split: Split) -> PictureSet:
         found = open_or_instead(data, "popout", self.root, split, self.on_corrupt)
         if len(found) and not isinstance(found[0], Seen):
             raise UsageError(f"the task saliency needs pictures with maps, which the data set {data} does not have")
         return found
 
-    @functools.cache  # noqa: B019
+    @cached_method
     def _truth(self, split: Split) -> Truth:
         return Truth(self._split(split), lambda: self._baseline)
 
@@ -178,7 +179,7 @@ class Saliency(PictureTask):
         x, target = (m.float() / 255 for m in self._kept(index))
         return x, target
 
-    @functools.cache  # noqa: B019
+    @cached_method
     def _kept(self, index: int) -> tuple[Tensor, Tensor]:
         """A training picture and its map at `size`, 8 bits: read once, then on the device (SALICON's 10,000 at 192 x 256: 2 GB)."""
         seen = self._split("train")[index]
@@ -198,7 +199,7 @@ class Saliency(PictureTask):
     def _test(self) -> EvaluationSet:
         return self._evaluation_set("test")
 
-    @functools.cache  # noqa: B019
+    @cached_method
     def _evaluation_set(self, split: Split) -> EvaluationSet:
         pictures, judged = self._split(split), self._truth(split).judged
         chosen = [judged[i] for i in self._subsample(len(judged))] if split == "test" else judged

@@ -19,6 +19,7 @@ from typing_extensions import override
 from bench.dataset import SPLITS, Split
 from bench.method import Samples, param
 from bench.stream import mix
+from bench.tasks._cached import cached_method
 from bench.tasks._classification import Classification
 
 _OFTEN = 5.0  # so many features are about equally common
@@ -68,7 +69,7 @@ class SparseLogistic(Classification):
     def fingerprint(self) -> dict[str, str]:
         return {split: _hashed(self.examples(split)) for split in SPLITS}
 
-    @functools.cache  # noqa: B019 (a task lives as long as its process)
+    @cached_method
     @override
     def examples(self, split: Split) -> Samples:
         """Features of 0 and 1 (n x features, float32) and labels."""

@@ -27,6 +27,7 @@ from bench.metrics.fcn_score import FCNScore
 from bench.offers import Capability
 from bench.spec import Spec, parse
 from bench.task import Scores
+from bench.tasks._cached import cached_method
 from bench.tasks._metrics import usable
 from bench.tasks._pictures import Crops, cut
 from bench.tasks._restoration import Restoration
@@ -144,7 +145,7 @@ class Translate(Restoration):
         return self._compare(judged).joined(Scores(values))
 
     # -- data, read when first needed
-    @functools.cache  # noqa: B019 (a task lives as long as its process)
+    @cached_method
     @override
     def _split(self, split: Split) -> PictureSet:
         """Pairs; of two domains the i-th of either, as many as the smaller one has: the others are noted, and train all the same."""
@@ -170,7 +171,7 @@ class Translate(Restoration):
     def _crops(self) -> Crops:
         return self._crops_of(_squeezed(self._split("train"), self.load))
 
-    @functools.cache  # noqa: B019
+    @cached_method
     def _domain_crops(self, domain: str) -> Crops:
         return self._crops_of(_squeezed(self._opened("train", domain), self.load))
 
