@@ -44,19 +44,25 @@ def evaluation_mode(method: Method, seed: int = 0) -> Iterator[None]:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationSet:
-    """Degraded pictures with their truth, in batches of one shape each; `names` and everything computed from it follow that order."""
+    """Degraded pictures with their truth, in batches of one shape each.
 
-    names: list[str]
-    batches: list[Batch]
-    pictures: list[Picture]
+    Attributes:
+        batches: with names, of which no two are the same; a sequence that makes them when asked holds one in memory at a time.
+        groups: picture -> its group (see `Picture`), in the order of the batches.
+        pictures: what the batches were made of, in that order; none where they are made when asked.
+    """
+
+    batches: Sequence[Batch]
+    groups: dict[str, str]
+    pictures: Sequence[Picture] = ()
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.groups)
 
     @property
-    def groups(self) -> dict[str, str]:
-        """Picture -> its group (see `Picture`)."""
-        return {picture.name: picture.group or picture.name for picture in self.pictures}
+    def names(self) -> list[str]:
+        """Of the pictures, in the order of the batches."""
+        return list(self.groups)
 
     def restore(self, method: Method, progress: Callable[[int], None] = lambda done: None) -> Iterator[tuple[Batch, Tensor]]:
         """Each batch with what the method makes of it, clipped to [0, 1], NaN where it is infinite. The method does not see the truth.
@@ -70,7 +76,8 @@ class EvaluationSet:
             x_hat = _restored(method, batch.without_target(), done)
             if x_hat.shape != batch.target.shape:
                 raise ValueError(
-                    f"{type(method).__name__}.restore returned {tuple(x_hat.shape)} for pictures of {tuple(batch.target.shape)}",
+                    f"{type(method).__name__}.restore returned {tuple(x_hat.shape)} for pictures of {tuple(batch.target.shape)}"
+                    f", {', '.join(batch.names[:2])}{' ...' if len(batch) > 2 else ''}",
                 )
             done += len(batch)
             progress(done)
@@ -103,17 +110,19 @@ def evaluation_set(pictures: Iterable[Picture], degrade: Callable[[Picture, int]
     names = Counter(picture.name for group in groups.values() for picture, _ in group)
     if (most := names.most_common(1)[0])[1] > 1:
         raise UsageError(f"two pictures to judge are called {most[0]}: rename one of them")
-    ordered, batches = [], []
-    for group in groups.values():
-        n = max(1, _PIXELS // group[0][0].target[0].numel())
-        for start in range(0, len(group), n):
-            batches.append(_join([b for _, b in group[start : start + n]]).to(device))
-        ordered += [p for p, _ in group]
-    return EvaluationSet([p.name for p in ordered], batches, ordered)
+    batches = [
+        _join(group[start : start + n]).to(device)
+        for group in groups.values()
+        for n in [max(1, _PIXELS // group[0][0].target[0].numel())]
+        for start in range(0, len(group), n)
+    ]
+    ordered = [picture for group in groups.values() for picture, _ in group]
+    return EvaluationSet(batches, {p.name: p.group or p.name for p in ordered}, ordered)
 
 
-def _join(batches: Sequence[Batch]) -> Batch:
-    first = batches[0]
-    tensors = [f.name for f in dataclasses.fields(Batch) if isinstance(getattr(first, f.name), Tensor)]
+def _join(observed: Sequence[tuple[Picture, Batch]]) -> Batch:
+    """One batch of pictures of one shape."""
+    batches = [batch for _, batch in observed]
+    tensors = [f.name for f in dataclasses.fields(Batch) if isinstance(getattr(batches[0], f.name), Tensor)]
     joined: dict[str, Any] = {name: torch.cat([getattr(batch, name) for batch in batches]) for name in tensors}
-    return dataclasses.replace(first, **joined)
+    return dataclasses.replace(batches[0], **joined, names=tuple(picture.name for picture, _ in observed))

@@ -53,6 +53,7 @@ class Method(Generic[AnyTask]):
 
     needs: ClassVar[frozenset[Capability]] = frozenset()  # what the task must offer
     toy: ClassVar[Mapping[str, Any]] = {}  # hyper-parameters that make the method small, for the contract checks
+    origin: ClassVar[str] = ""  # where its results come from, if not from what this code does: it stands at the row, and no costs do
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP:

@@ -7,6 +7,8 @@ file they are in; the tasks of the registry and the toys of the contract's check
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
@@ -15,13 +17,13 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from bench.operators.ct import Scanner
 
-Capability = Literal["paired", "unpaired", "psf", "sinogram", "labels", "noise", "scale", "saliency", "clean"]
+Capability = Literal["paired", "unpaired", "psf", "sinogram", "labels", "noise", "scale", "saliency", "clean", "files"]
 """What a task may offer and a method may need.
 
 paired: `Batch.observed` and `Batch.target` of one size belong together. unpaired: the observed of one batch and the targets of another are
 two domains. psf: `Batch.psf`. sinogram: `Batch.sinogram`, and the task is a `TomographyTask`. labels: `Samples.labels`. noise: the task is
 a `DenoisingTask`. scale: the target is `scale` times larger, and the task is an `EnlargementTask`. saliency: the target is a map, and the
-task is a `SaliencyTask`. clean: `Batch.clean`.
+task is a `SaliencyTask`. clean: `Batch.clean`. files: what other code made can be read: the task is an `OutputsTask` or a `SamplesTask`.
 """
 
 
@@ -32,7 +34,8 @@ class Batch:
     `observed` is what was measured (blurred, noisy, small); `target` the truth, absent when a method is being judged;
     `psf` the N x K x K blur kernels (sum 1), only where the task offers "psf"; `sigma` the standard deviation of the noise on [0, 1];
     `sinogram` the N x V x D noisy line integrals behind `observed`, only where the task offers "sinogram";
-    `clean` the picture without its noise where the target is something else, only where the task offers "clean", and absent like `target`.
+    `clean` the picture without its noise where the target is something else, only where the task offers "clean", and absent like `target`;
+    `names` those of the pictures, in order, while a method is judged.
     """
 
     observed: Tensor
@@ -41,6 +44,7 @@ class Batch:
     sigma: float = 0.0
     sinogram: Tensor | None = None
     clean: Tensor | None = None
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.observed)
@@ -62,7 +66,8 @@ class Batch:
 
     def pick(self, index: int) -> Batch:
         """The batch of one picture."""
-        return dataclasses.replace(self, **{name: value[index : index + 1] for name, value in self._tensors().items()})
+        one = {name: value[index : index + 1] for name, value in self._tensors().items()}
+        return dataclasses.replace(self, **one, names=self.names[index : index + 1])
 
     def to(self, device: torch.device | str) -> Batch:
         """The batch on another device."""
@@ -107,6 +112,28 @@ class OfferedTask(Protocol):
     @property
     def offers(self) -> frozenset[Capability]:
         """The abilities that a method may need."""
+
+
+class OutputsTask(OfferedTask, Protocol):
+    """What other code restored can be read from files."""
+
+    def open_outputs(self, folder: Path, match: str) -> Callable[[str], Tensor]:
+        """What reads the restored picture of a name, C x H x W in [0, 1]; raises UsageError where it has no readable file.
+
+        Args:
+            folder: of the files; or the file of the only picture.
+            match: how a file is called below the folder, without its ending; {} stands for the name.
+
+        Raises:
+            UsageError: there is no such folder, or two files are for one picture.
+        """
+
+
+class SamplesTask(OfferedTask, Protocol):
+    """What other code drew can be read from files."""
+
+    def read_samples(self, path: Path) -> Tensor:
+        """As many samples as the task draws, or more: n x shape, [0, 1]. Raises UsageError where there are fewer, or others."""
 
 
 class RestorationTask(OfferedTask, Protocol):

@@ -40,9 +40,15 @@ class Option:
     meaning: str
 
 
-def param(default: Any, meaning: str) -> Any:
-    """A field of a dataclass part or a method's `HP`: its default, and one line that says what it means and where that stands."""
-    return dataclasses.field(default=default, metadata={"doc": meaning})
+def param(default: Any, meaning: str, *, file: bool = False) -> Any:
+    """A field of a dataclass part or a method's `HP`: its default, and one line that says what it means and where that stands.
+
+    Args:
+        default: its value where none is given.
+        meaning: one line.
+        file: whether it is the path of a file or folder whose content decides the result: its hash is on record.
+    """
+    return dataclasses.field(default=default, metadata={"doc": meaning, "file": file})
 
 
 def options_of(part: Any) -> list[Option]:

@@ -119,7 +119,7 @@ def _row(
     seeds = tuple(sorted(r.seed for r in done))
     return LeaderboardRow(
         label=first.label, spec=first.spec, tier=first.tier, seeds=seeds, planned=len(group), diverged=diverged, cells=cells,
-        oracle=first.tags.get("oracle", ""),
+        oracle=first.tags.get("oracle", ""), origin=first.tags.get("origin", ""),
     )  # fmt: skip
 
 

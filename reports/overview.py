@@ -24,6 +24,7 @@ from reports.table import Cell, Leaderboard, LeaderboardColumn, LeaderboardRow
 from reports.trials import Trials, group_by_table, rows_of
 
 MEAN_RANK = "mean_rank"
+_OF_ROWS = ("oracle", "origin")  # tags that stand at a row
 _OF_DATA = ("data", "n")  # what a card says of the pictures, not of how they are judged
 _CompleteRows = Mapping[str, Mapping[int, Sequence[TrialRecord]]]  # label -> seed -> its trial on each set, of the seeds that every set has
 
@@ -138,7 +139,7 @@ def _average(group: Sequence[TrialRecord], columns: Sequence[str], sets: Sequenc
         costs=costs,
         cards={key: first.cards[key] for key in (*shared, *costs) if key in first.cards},
         environment={key: " and ".join(dict.fromkeys(r.environment.get(key, "unknown") for r in group)) for key in where},
-        tags={k: v for r in group for k, v in r.tags.items() if k in ("oracle", *MARKS)},
+        tags={k: v for r in group for k, v in r.tags.items() if k in (*_OF_ROWS, *MARKS)},
     )
 
 
@@ -157,7 +158,7 @@ def _collect_images(group: Sequence[TrialRecord], columns: Sequence[str], sets: 
 def _strip_scores(label: str, sets: Sequence[Leaderboard], trials: Trials) -> TrialRecord:
     """A row that some set lacks, as a trial that has no mean."""
     record = next(r for t in sets for r in _trials_by_seed(t, trials, label).values())
-    tags = {k: v for k, v in record.tags.items() if k == "oracle"}
+    tags = {k: v for k, v in record.tags.items() if k in _OF_ROWS}
     empty = record.per_image[:0]
     return dataclasses.replace(record, task=sets[0].task, outcome="finished", final={}, per_image=empty, costs={}, cards={}, tags=tags)
 

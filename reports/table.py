@@ -77,6 +77,7 @@ class LeaderboardRow:
         seeds: the finished ones; `planned` were run, of which `diverged` ended in NaN or infinity.
         cells: column -> its mean.
         oracle: what it was told and others were not, such as "PSF".
+        origin: where its results come from, if not from what was run here.
         competes: whether it may be best, second or ranked. rank: None where it does not, or was not tested.
         notes: the table's footnotes that concern it.
         absent: column -> why there is no number, where that is known.
@@ -90,6 +91,7 @@ class LeaderboardRow:
     diverged: int
     cells: dict[str, Cell]
     oracle: str
+    origin: str = ""
     competes: bool = True
     rank: int | None = None
     notes: tuple[int, ...] = ()
@@ -98,8 +100,9 @@ class LeaderboardRow:
     @property
     def note(self) -> str:
         """What a reader must know besides the numbers."""
-        oracle = [f"oracle {self.oracle}"] if self.oracle else []
-        return ", ".join(oracle + ([f"{self.diverged} of {self.planned} seeds diverged"] if self.diverged else []))
+        oracle = f"oracle {self.oracle}" if self.oracle else ""
+        diverged = f"{self.diverged} of {self.planned} seeds diverged" if self.diverged else ""
+        return ", ".join(filter(None, (oracle, self.origin, diverged)))
 
     @property
     def trained(self) -> bool:

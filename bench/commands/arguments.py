@@ -72,6 +72,9 @@ class RunOptions:
             help="Of every training: both (the last, and the best on validation), last or none; what is kept can be judged again."
         ),
     ] = "both"
+    save_outputs: Annotated[
+        bool, typer.Option("--save-outputs", help="Keep all that is restored or drawn while judging, beside the judgement.")
+    ] = False
     strict_environment: Annotated[
         bool, typer.Option("--strict-environment", help="Another version of torch, another GPU, ... trains again; else it is only marked.")
     ] = False

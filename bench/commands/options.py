@@ -36,6 +36,7 @@ def settings_of(options: RunOptions) -> Settings:
         max_seconds=_require_positive("--max-seconds", options.max_seconds), threads=options.threads,
         plugins=tuple(p.resolve() for p in options.plugins),
         on_oom=_require_choice("--on-oom", options.on_oom, OnOOM), ranks=options.ranks, strict_environment=options.strict_environment,
+        save_outputs=options.save_outputs,
         keep_weights=_require_choice("--keep-weights", options.keep_weights, KeepWeights),
         checkpoints=None if options.checkpoints is None else checkpoint_mirror.normalise_url(options.checkpoints),
     )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import ClassVar
 
 import torch
@@ -34,7 +35,11 @@ class ToyRestoration(_Toy):
     @property
     def offers(self) -> frozenset[Capability]:
         """Everything."""
-        return frozenset({"paired", "unpaired", "psf", "labels", "noise"})
+        return frozenset({"paired", "unpaired", "psf", "labels", "noise", "files"})
+
+    def open_outputs(self, folder: Path, match: str) -> Callable[[str], torch.Tensor]:
+        """A gray picture, whatever its name."""
+        return lambda name: torch.full((self.channels, self.crop, self.crop), 0.5)
 
     def corrupt(self, x: torch.Tensor) -> torch.Tensor:
         """Noise from torch's global random numbers."""
@@ -136,7 +141,11 @@ class ToyGeneration(_Toy):
     @property
     def offers(self) -> frozenset[Capability]:
         """Labels."""
-        return frozenset({"labels"})
+        return frozenset({"labels", "files"})
+
+    def read_samples(self, path: Path) -> torch.Tensor:
+        """Sixteen pictures."""
+        return self.batch(16, torch.Generator().manual_seed(3)).x
 
     def generator(self) -> nn.Module:
         """N x 8 latents to N x 1 x 16 x 16 in [0, 1]."""

@@ -92,6 +92,15 @@ def digest(path: Path) -> str:
     return _sha256(path, stat.st_size, stat.st_mtime_ns)
 
 
+def folder_digest(folder: Path) -> str:
+    """The sha256 of the names and contents of all files below a folder."""
+    whole = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            whole.update(f"{path.relative_to(folder).as_posix()}\0{digest(path)}\n".encode("utf-8", "surrogatepass"))
+    return whole.hexdigest()
+
+
 def load_state_dict(weight_id: str) -> dict[str, Tensor]:
     """The tensors of a weight on the CPU, read without running code from the file. Raises like `resolve`."""
     return _tensors(resolve(weight_id))
@@ -162,7 +171,7 @@ def _find(weight: Weight) -> Path | None:
     return next((path for folder in folders() if (path := folder / weight.filename).is_file()), None)
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=8192)
 def _sha256(path: Path, size: int, mtime_ns: int) -> str:  # size and time are part of the key: a replaced file is read again
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

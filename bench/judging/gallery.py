@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +32,20 @@ def write_gallery(
     """Write NN.json items and the PNG files they name (see `bench.store.record.TrialRecord.gallery`);
     `show` makes a picture visible (a window of CT).
     """
-    items = [_restore(method, photos, i) | {"kind": "photo"} for i in _choose_items(photos, _PHOTOS)]
+    items = [_restore(method, photos, i) for i in _choose_items(photos, _PHOTOS)]
     if judge:
         for i in _choose_items(judge.scenes, _SCENES):
             item = _restore(method, judge.scenes, i) | {"kind": "scene", "classes": list(judge.detector.classes)}
             item["boxes"] = {which: _boxes(judge, item[which]) for which in _WHICH}
             items.append(item)
+    write_items(folder, items, show)
+
+
+def write_items(folder: Path, items: Sequence[dict[str, Any]], show: Callable[[Tensor], Tensor] = lambda image: image) -> None:
+    """Write items with their pictures, those of them that there are (observed, restored, target: C x H x W)."""
     for number, item in enumerate(items):
         width = item["target"].shape[-1]
-        for which in _WHICH:
+        for which in [which for which in _WHICH if which in item]:
             file = f"{number:02d}_{which}.png"
             _write_png(show(item[which]), folder / file, _LONGEST * item[which].shape[-1] // width)
             item[which] = file
@@ -54,13 +59,20 @@ def _choose_items(shown: EvaluationSet, k: int) -> list[int]:
 
 
 def _restore(method: Method, shown: EvaluationSet, index: int) -> dict[str, Any]:
+    """What a method makes of a picture, as an item for `write_items`."""
     start = 0
     for batch in shown.batches:
         if index < start + len(batch):
             one = batch.pick(index - start)
             assert one.target is not None
             restored = clip(method.restore(one.without_target())).nan_to_num()  # type: ignore[attr-defined]
-            return {"name": shown.names[index], "observed": one.observed[0], "restored": restored[0], "target": one.target[0]}
+            return {
+                "name": shown.names[index],
+                "kind": "photo",
+                "observed": one.observed[0],
+                "restored": restored[0],
+                "target": one.target[0],
+            }
         start += len(batch)
     raise IndexError(index)
 

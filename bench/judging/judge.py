@@ -6,13 +6,14 @@ import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import pandas as pd
 
 from bench.evaluation import evaluation_mode
 from bench.external.weights import digest
 from bench.judging import costs
+from bench.judging.saved_outputs import SavesOutputs
 from bench.method import Method
 from bench.store import checkpoint
 from bench.store.run_dir import RunDir
@@ -54,6 +55,7 @@ class Judge:
     judgement: Judgement
     progress: Progress
     stopped: Callable[[], bool]
+    save_outputs: bool = False
 
     def run(self) -> None:
         """Score the last weights, keep pictures and costs of them; score those that were best on validation where they are others.
@@ -74,7 +76,8 @@ class Judge:
     def _judge(self, gallery: Path) -> None:
         method = build(self.trial, self.task)
         self._load(method, LAST)
-        scores = self._score(method)
+        outputs = self.folder.judged(self.judgement.id) / "outputs"
+        scores = self._score(method, SavesOutputs(method, outputs) if self.save_outputs else method)
         self.judgement.final = self.judgement.best = scores.values
         self.judgement.summary |= scores.summary
         self.judgement.per_image = pd.DataFrame(scores.rows(), columns=list(PER_IMAGE))
@@ -88,7 +91,7 @@ class Judge:
             return
         if weights_file(self.folder, BEST).is_file():
             self._load(method, BEST)
-            self.judgement.best = self._score(method).values
+            self.judgement.best = self._score(method, method).values
         else:
             self.judgement.best = {}
             self.judgement.tags["best"] = "the weights that were best on validation were not kept"
@@ -98,14 +101,14 @@ class Judge:
             tree = checkpoint.load(weights_file(self.folder, name))
             method.load_state(checkpoint.to(tree["method"], self.task.device))
 
-    def _score(self, method: Method) -> Scores:
+    def _score(self, method: Method, judged: Method | SavesOutputs) -> Scores:
         def progress(done: int, total: int) -> None:
             self.progress.evaluating(done, total)
             if self.stopped():
                 raise Interrupted
 
         with evaluation_mode(method):
-            return self.task.score(method, progress)
+            return self.task.score(cast(Method, judged), progress)
 
 
 def _lost_scores(per_image: pd.DataFrame) -> dict[str, str]:

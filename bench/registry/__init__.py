@@ -35,6 +35,7 @@ FOLDERS: dict[str, tuple[str, ...]] = {
         "methods/saliency",
         "methods/minimise",
         "methods/classical",
+        "methods/elsewhere",
     ),
     "optimizer": ("methods/optimizers",),
     "schedule": ("methods/schedules",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from bench.suites.trial import Trial
 from bench.training import build, loop
 
 JUDGES = ("metric", "feature", "detector", "segmenter")  # kinds of components that decide scores alone
+OUTPUTS_SAVED = {"outputs": "saved"}
 _JUDGING_CODE = ("bench/judging", *(f"bench/{kind}s" for kind in JUDGES))  # which what trains may import, and does not depend on
 
 
@@ -84,8 +85,8 @@ def training_facts(trial: Trial, settings: Settings) -> dict[str, str]:
     facts["selects.card"] = task.ranked_by().hash
     facts |= {"code.method": code_hash(method), "code.task": code_hash(type(task), without=_JUDGING_CODE), "code.training": code_hash(loop)}
     facts |= {"code.build": file_hash(build), "code.train": file_hash(train), **settings.result_affecting()}
-    if (file := Path(getattr(hp, "weights", "")).expanduser()).is_file():  # a path of the same name may hold other weights tomorrow
-        facts["file.weights"] = weights.digest(file)
+    for name, path in _files_of(hp):  # a path of the same name may hold other things tomorrow
+        facts[f"file.{name}"] = weights.digest(path) if path.is_file() else weights.folder_digest(path)
     return _as_texts(facts | _environment_facts(settings))
 
 
@@ -99,8 +100,18 @@ def judging_facts(trial: Trial, settings: Settings, training: dict[str, str]) ->
     facts |= {f"data.{k}": v for k, v in task.fingerprint().items() if k.rpartition("/")[2] == "test"}
     facts |= {f"card.{column}": card.hash for column, card in task.cards().items()}
     facts |= {k: v for k, v in _code_hashes(task.components()).items() if k not in training}
+    if settings.save_outputs:  # what was judged without keeping them is judged again
+        facts |= OUTPUTS_SAVED
     facts |= {"code.judging": code_hash(type(task)), "code.judge": file_hash(judge), "code.evaluation": file_hash(evaluation)}
     return _as_texts(facts | _environment_facts(settings))
+
+
+def _files_of(hp: Any) -> Iterator[tuple[str, Path]]:
+    """Hyper-parameters that are paths, with the file or folder that they name, where it is there."""
+    for field in dataclasses.fields(hp):
+        given = getattr(hp, field.name) if field.metadata.get("file") else ""
+        if given and (path := Path(given).expanduser()).exists():
+            yield field.name, path
 
 
 def _ranking_components(components: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -153,7 +153,7 @@ def _judge_and_record(
 ) -> None:
     task = open_task(str(trial.task), settings.data_root, settings.device)
     judgement = new_judgement(trial, identity, training, task, settings)
-    Judge(trial, task, training, folder, judgement, progress, stopped).run()
+    Judge(trial, task, training, folder, judgement, progress, stopped, settings.save_outputs).run()
     judgement.tags |= task.notes()  # by now it is known which pictures were too flat or too small
     judgement.ended = time.time()
     folder.judge(judgement)
@@ -214,6 +214,8 @@ def new_training(job: Job, settings: Settings) -> Training:
     method = registry.find("method", trial.spec.name)
     hp = dataclasses.asdict(method.HP(**trial.spec.options))
     tags = {"oracle": "PSF"} if "psf" in method.needs else {}
+    if method.origin:
+        tags["origin"] = method.origin
     if settings.at_once > 1:
         tags["at_once"] = f"its times were taken while up to {settings.at_once} trials ran at once"
     return Training(

@@ -32,6 +32,7 @@ class Settings:
     checkpoints: str | None = None  # an fsspec URL where checkpoints are copied to, see `bench.store.checkpoint_mirror`
     plugins: tuple[Path, ...] = ()
     keep_weights: KeepWeights = "both"  # of every training: `both` the last and the best, the `last` alone, or `none`
+    save_outputs: bool = False  # whether all that is restored or drawn while judging is kept
     strict_environment: bool = False  # whether versions and machine decide a result, too
     on_oom: out_of_memory.OnOOM = "fail"  # or begin again on micro-batches of half the size, see `bench.training.accumulation`
 

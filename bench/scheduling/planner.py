@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from bench.errors import Unavailable, UsageError
 from bench.judging.judge import LAST, weights_file
-from bench.running.identify import Identity, identify, training_task
+from bench.running.identify import OUTPUTS_SAVED, Identity, identify, training_task
 from bench.running.job import Job
 from bench.running.settings import Settings
 from bench.store.identity import describe_changes
@@ -47,12 +47,16 @@ class Planner:
     fresh: bool
 
     def identify(self, trial: Trial) -> Identity:
-        """What decides its result. One that fitted into memory as it is need not run again for being allowed to run in parts."""
+        """What decides its result. One that fitted into memory as it is need not run again for being allowed to run in
+        parts, and one whose outputs were saved not for not asking for them.
+        """
         if self.settings.on_oom != "fail" and not self.fresh:
             whole = identify(trial, dataclasses.replace(self.settings, on_oom="fail"))
             if self.known.runs.get(whole.training_id, {}).get("outcome") == "finished":
                 return whole
-        return identify(trial, self.settings)
+        asked = identify(trial, self.settings)
+        kept = dataclasses.replace(asked, judging=asked.judging | OUTPUTS_SAVED)
+        return kept if kept.trial_id in self.known.trials and not self.fresh else asked
 
     def jobs(self, trials: Sequence[Trial], identities: Sequence[Identity]) -> list[Job]:
         """The jobs that are missing, in the order of the trials; those that share a training make one."""

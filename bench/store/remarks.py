@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.store.record import TrialRecord
 
 MARKS = ("on_oom", "capped", "restarted", "at_once")  # tags that concern the numbers of one row
-_QUIET = ("oracle", "checkpoints", *MARKS)  # what stands at the row already, or concerns no number
+_QUIET = ("oracle", "origin", "checkpoints", *MARKS)  # what stands at the row already, or concerns no number
 _NAMED = 2  # rows; of the others their number
 _NAMES = {"skipped_files": "files left out"}
 MOVES_BITS = ("torch", "torchvision", "numpy", "cuda", "device_name", "cpu_capability", "threads")

@@ -85,7 +85,9 @@ def _value_names(key: str, values: Sequence[Any], of_suite: Sequence[Any]) -> li
 
 
 def label_of(row: Row, given: Mapping[str, Any]) -> str:
-    """A row's name with what the command line changed about it."""
+    """A row's name with what the command line changed about it; or the option `name` of its method, where that is given."""
+    if name := {**row.spec.options, **given}.get("name"):
+        return str(name)
     if not row.crossed:
         return str(Spec(row.spec.name, {**row.spec.options, **given}))
     return row.label + (f" {Spec('', given)}" if given else "")

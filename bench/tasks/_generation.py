@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -13,6 +14,7 @@ from typing_extensions import override
 
 from bench.cards import Card
 from bench.dataset import Split
+from bench.errors import UsageError
 from bench.method import Method, param
 from bench.metric import SampleMetric
 from bench.metrics.prdc import PRDC
@@ -23,6 +25,7 @@ from bench.store.record import sampling_error
 from bench.task import Scores, Task
 from bench.tasks._cached import cached_method
 from bench.tasks._metrics import few, usable
+from datasets.reading.outputs import read_samples
 
 _AT_ONCE = 500  # samples
 _REFERENCES = 10_000  # training samples at most that samples are compared with
@@ -91,7 +94,7 @@ class Generation(Task):
     @override
     def offers(self) -> frozenset[Capability]:
         """Labels, where the data have any."""
-        return frozenset({"labels"} if self.classes else ())
+        return frozenset({"labels", "files"} if self.classes else {"files"})
 
     @override
     def components(self) -> list[tuple[str, str]]:
@@ -159,6 +162,13 @@ class Generation(Task):
     def sample(self) -> int:
         """How many samples the cost metrics draw."""
         return _COSTED
+
+    def read_samples(self, path: Path) -> Tensor:
+        """See `bench.offers.SamplesTask`. Raises UsageError where there are fewer than `samples`."""
+        x = read_samples(path, self.shape, self.samples)
+        if len(x) < self.samples:
+            raise UsageError(f"{path} holds {len(x)} samples, the task draws {self.samples}: give --set samples={len(x)}, or more samples")
+        return x
 
     # -- data and metrics, made when first needed
     @functools.cached_property

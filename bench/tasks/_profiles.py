@@ -42,6 +42,16 @@ PROFILES: dict[str, Profile] = {
 }
 
 
+EVERY = "all"
+"""In place of a profile: PSNR and SSIM of all of them."""
+
+
+def every_convention() -> dict[str, str]:
+    """Column -> spec of each PSNR and SSIM of a profile for photographs, once."""
+    specs = [spec for p in PROFILES.values() for spec in (p.psnr, p.ssim) if not spec.endswith("_hu")]
+    return {spec: spec for spec in specs}
+
+
 def profile(name: str) -> Profile:
     """A profile by name.
 
@@ -49,5 +59,5 @@ def profile(name: str) -> Profile:
         UsageError: no such profile; the message names the known ones.
     """
     if name not in PROFILES:
-        raise UsageError(f"unknown profile {name!r}; known: {', '.join(PROFILES)}")
+        raise UsageError(f"unknown profile {name!r}; known: {', '.join(PROFILES)}, {EVERY}")
     return PROFILES[name]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from typing import ClassVar
 
 import torch
@@ -16,34 +15,29 @@ from bench.dataset import Picture, PictureSet, Split
 from bench.errors import UsageError
 from bench.evaluation import EvaluationSet, evaluation_set
 from bench.method import Batch, Method, param
-from bench.metric import ImageMetric
 from bench.offers import Capability
 from bench.stream import mix
-from bench.task import Scores
 from bench.tasks._cached import cached_method
-from bench.tasks._metrics import usable
+from bench.tasks._comparison import Comparison
 from bench.tasks._picture_task import EVALUATION_SEED, PictureTask
 from bench.tasks._pictures import Crops, evenly, tiles
-from bench.tasks._profiles import profile
 from bench.tasks._splits import open_or_instead, refuse_empty
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
-class Restoration(PictureTask):
+class Restoration(Comparison, PictureTask):
     """Restore pictures; scored on unseen ones. A subclass says what is observed: `degrade`.
 
     Training uses the data set's own training split, or the bundled photos where it has none; validation likewise.
     """
 
-    judging_options: ClassVar[frozenset[str]] = PictureTask.judging_options | {"profile"}
+    judging_options: ClassVar[frozenset[str]] = Comparison.judging_options | PictureTask.judging_options
 
     data: str = param("photos", "data set to test on, and to train on where it has a training split")
     crop: int = param(256, "side of training crops, pixels")
     tile: int = param(256, "side of test tiles, pixels; 0: whole pictures")
     tiles_per_picture: int = param(0, "at most, evenly spread, so that no photograph outweighs the others in a mean; 0: all")
     least_contrast: float = param(20 / 255, "flatter tiles are left out: on them damage cannot be seen, and scores measure noise")
-    metrics: tuple[str, ...] = param(("psnr", "ssim", "gmsd", "haarpsi", "lpips"), "of pictures; the first one chooses the best step")
-    profile: str = param("default", 'whose convention "psnr" and "ssim" follow (bench/tasks/_profiles.py)')
 
     def __post_init__(self) -> None:
         if self.crop < 8 or min(self.tile, self.tiles_per_picture, self.pictures) < 0:
@@ -54,17 +48,12 @@ class Restoration(PictureTask):
         """What is observed of clean pictures (N x 3 x H x W): a function of them and `rng` alone."""
         raise NotImplementedError
 
-    @property
-    def channels(self) -> int:
-        """Channels of what is observed and of the target."""
-        return 3
-
     # -- what decides a result
     @property
     @override
     def offers(self) -> frozenset[Capability]:
         """Pairs; two unpaired domains, since the observed pictures of one batch and the targets of the next do not belong together."""
-        return frozenset({"paired", "unpaired"})
+        return frozenset({"paired", "unpaired", "files"})
 
     # -- training
     @override
@@ -85,33 +74,6 @@ class Restoration(PictureTask):
         column, metric = next(iter(self._metrics[0].items()))
         values = [metric(x_hat, batch.target) for batch, x_hat in self._validation.restore(method) if batch.target is not None]
         return {column: float(torch.cat(values).clamp_max(metric.ceiling).mean())}
-
-    @override
-    def score(self, method: Method, progress: Callable[[int, int], None]) -> Scores:
-        """Image metrics on the test pictures. Pictures restored without any error are counted and left out of a mean of infinities."""
-        return self._compare(self._test.restore(method, lambda done: progress(done, len(self._test))))
-
-    def _compare(self, restored: Iterable[tuple[Batch, Tensor]]) -> Scores:
-        """The image metrics of test pictures with what a method made of them."""
-        values: dict[str, list[Tensor]] = {column: [] for column in self._metrics[0]}
-        pictures = iter(self._test.pictures)
-        for batch, x_hat in restored:
-            for column, value in self._values(batch, x_hat, list(itertools.islice(pictures, len(batch)))).items():
-                if value.shape != (len(batch),):
-                    raise ValueError(
-                        f"the metric {column} returned {tuple(value.shape)} for {len(batch)} pictures: it must give one value each"
-                    )
-                values[column].append(value)
-        joined = {column: torch.cat(parts) for column, parts in values.items()}
-        per_image = {column: (self._test.names, v.tolist()) for column, v in joined.items()}
-        infinite = {f"infinite/{c}": float(v.isinf().sum()) for c, v in joined.items() if v.isinf().any()}
-        means = {column: float(v[~v.isinf()].mean()) if (~v.isinf()).any() else float("inf") for column, v in joined.items()}
-        return Scores(means, per_image, infinite, self._test.groups)
-
-    def _values(self, batch: Batch, x_hat: Tensor, pictures: list[Picture]) -> dict[str, Tensor]:
-        """Column -> one value a picture."""
-        assert batch.target is not None
-        return {column: metric(x_hat, batch.target) for column, metric in self._metrics[0].items()}
 
     # -- data, read when first needed
     @override
@@ -174,15 +136,3 @@ class Restoration(PictureTask):
             return self.degrade(picture.target[None], torch.Generator().manual_seed(mix(EVALUATION_SEED, part, i)))
 
         return evaluation_set(pictures, observe, self.device)
-
-    # -- metrics
-    @override
-    def metric_specs(self) -> dict[str, str]:
-        """Column -> spec: "psnr" and "ssim" as the profile means them."""
-        convention = profile(self.profile)
-        return {column: {"psnr": convention.psnr, "ssim": convention.ssim}.get(column, column) for column in self.metrics}
-
-    @functools.cached_property
-    @override
-    def _metrics(self) -> tuple[dict[str, ImageMetric], dict[str, str]]:
-        return usable(self.metric_specs(), ImageMetric, "pictures")

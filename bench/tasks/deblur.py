@@ -134,14 +134,19 @@ class Deblur(Restoration):
         write_gallery(folder, method, self._test, self._judge() if self.scenes else None)
 
     @override
-    def _values(self, batch: Batch, x_hat: Tensor, pictures: list[Picture]) -> dict[str, Tensor]:
-        shaken = [picture for picture in pictures if isinstance(picture, Shaken)]
+    def _values(self, batch: Batch, x_hat: Tensor) -> dict[str, Tensor]:
+        shaken = [self._shaken[name] for name in batch.names if name in self._shaken]
         if not shaken:
-            return super()._values(batch, x_hat, pictures)
+            return super()._values(batch, x_hat)
         found = [best_frame.best_of(one, picture.frames(), self._metrics[0]) for one, picture in zip(x_hat, shaken, strict=True)]
         return {column: torch.stack([values[column] for values in found]) for column in self._metrics[0]}
 
     # -- data, read when first needed
+    @functools.cached_property
+    def _shaken(self) -> dict[str, Shaken]:
+        """The test pictures with many sharp frames, by name."""
+        return {picture.name: picture for picture in self._test.pictures if isinstance(picture, Shaken)}
+
     @functools.cached_property
     def _blur(self) -> MotionBlur:
         blur = registry.make("degradation", self.blur)

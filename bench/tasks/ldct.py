@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -27,6 +28,7 @@ from bench.tasks._picture_task import EVALUATION_SEED
 from bench.tasks._pictures import Crops
 from bench.tasks._restoration import Restoration
 from datasets.degrade.low_dose import LowDose
+from datasets.reading.dicom import HU_ENDINGS, read_hu
 
 _TRAIN_PART = 2  # of the noise seeds: 0 and 1 are the test and the validation slices
 
@@ -39,6 +41,8 @@ class LDCT(Restoration):
     other the low dose is done (`dose`): a noisy sinogram, which methods may ask for, and its reconstruction. Training pairs are made once,
     as in a study, stay on the device (2 MB a pair of 512 x 512) and are cropped at random. Methods may read `scanner` and `scans`.
     """
+
+    output_endings: ClassVar[frozenset[str]] = HU_ENDINGS
 
     data: str = param("ellipses", "data set of CT slices")
     dose: str = param("low_dose", "degradation of slices that come without a low-dose version")
@@ -102,6 +106,11 @@ class LDCT(Restoration):
         return Batch(torch.stack([low for _, low in pairs if low is not None]), torch.stack([x for x, _ in pairs]))
 
     # -- judging
+    @override
+    def _read_output(self, file: Path, name: str) -> Tensor:
+        """A slice in DICOM, or an array of HU (.npy)."""
+        return read_hu(file)
+
     @override
     def gallery(self, method: Method, folder: Path) -> None:
         """Four test slices, seen through the window of the belly."""

@@ -71,7 +71,7 @@ class Saliency(PictureTask):
     @override
     def offers(self) -> frozenset[Capability]:
         """Maps to learn from, and the pictures without noise."""
-        return frozenset({"saliency", "clean"})
+        return frozenset({"saliency", "clean", "files"})
 
     @override
     def components(self) -> list[tuple[str, str]]:

@@ -51,7 +51,7 @@ class SuperResolution(Restoration):
     @override
     def offers(self) -> frozenset[Capability]:
         """Pairs of a small and a large picture. Not "paired": methods that keep the size cannot take them."""
-        return frozenset({"scale"})
+        return frozenset({"scale", "files"})
 
     @override
     def components(self) -> list[tuple[str, str]]:

@@ -87,7 +87,7 @@ class Translate(Restoration):
     @override
     def offers(self) -> frozenset[Capability]:
         """Unpaired domains; of pairs, "paired" as well."""
-        return frozenset({"paired", "unpaired"} if self.paired else {"unpaired"})
+        return frozenset({"paired", "unpaired", "files"} if self.paired else {"unpaired"})
 
     @override
     def components(self) -> list[tuple[str, str]]:

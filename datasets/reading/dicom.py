@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +19,9 @@ from datasets.reading.folders import files_in, with_endings
 from datasets.reading.pixels import check_file
 
 ENDINGS = {".dcm", ".ima"}
+HU_ENDINGS = frozenset({*ENDINGS, ".npy"})
+"""Of slices that other code made."""
+
 _WHOSE = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID")
 
 
@@ -60,6 +64,24 @@ def read_slice(path: Path) -> Tensor:
         reason = one_line(f"cannot read the CT slice {path}: {error}")
         raise UsageError(f"{reason}; replace it, or leave such files out with on_corrupt=skip") from error
     return ct.from_hu(slope * stored + intercept).float()[None]
+
+
+def read_hu(path: Path) -> Tensor:
+    """Read a slice that other code made, DICOM or an array of HU (.npy, H x W): 1 x H x W as `read_slice`.
+
+    Raises:
+        Unavailable: pydicom is not installed.
+        UsageError: the file is damaged, or no slice (named).
+    """
+    if path.suffix.lower() != ".npy":
+        return read_slice(path)
+    try:
+        hu = torch.from_numpy(np.load(path, allow_pickle=False).astype("float64"))
+        if hu.ndim != 2:
+            raise ValueError(f"it holds {' x '.join(map(str, hu.shape))} values, not one slice")
+    except Exception as error:  # damaged files make the reader raise nearly anything
+        raise UsageError(one_line(f"cannot read the CT slice {path}: {error}; nothing in it was run")) from error
+    return ct.from_hu(hu).float()[None]
 
 
 def patient_of(path: Path) -> str:

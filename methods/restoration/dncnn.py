@@ -43,7 +43,7 @@ class DnCNN(Method[RestorationTask]):
     class HP(DnCNNHP):
         """See `_dncnn.DnCNNHP`."""
 
-        weights: str = param("", "a checkpoint to use in place of training; layers and width then are its own")
+        weights: str = param("", "a checkpoint to use in place of training; layers and width then are its own", file=True)
 
         @override
         def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from bench import evaluation, feature, registry
 from bench.conformance import checks
-from bench.dataset import SPLITS, Picture
+from bench.dataset import SPLITS
 from bench.errors import Unavailable, UsageError
 from bench.evaluation import EvaluationSet, evaluation_mode
 from bench.metrics import _kernel, _samples
@@ -122,8 +122,8 @@ def test_a_picture_is_restored_alone_as_in_company(name, tmp_path):
     method = checks.make(name)
     checks.train(method, tmp_path)
     batch = method.task.batch(3, torch.Generator().manual_seed(5))
-    pictures = [Picture(name=str(i), target=x) for i, x in enumerate(batch.target)]
-    sets = [EvaluationSet(["a", "b", "c"], batches, pictures) for batches in ([batch], [batch.pick(i) for i in range(3)])]
+    groups = dict.fromkeys("abc", "")
+    sets = [EvaluationSet(batches, groups) for batches in ([batch], [batch.pick(i) for i in range(3)])]
     with evaluation_mode(method):
         together, alone = (torch.cat([y for _, y in one.restore(method)]) for one in sets)
     # a fortieth of a grey level: iterations that divide (Richardson-Lucy) carry the last place of a float32 on a hundredfold
