@@ -39,7 +39,7 @@ from bench.errors import Unavailable, UsageError  # noqa: E402
 from bench.text import accept_any_text, brief, one_line  # noqa: E402
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, help="Train and score published methods.")
-_MANY = ("--methods", "--set", "--plugin")  # options that take every value up to the next option
+_MANY = ("--methods", "--set", "--plugin", "--metrics", "--name")  # options that take every value up to the next option
 
 
 @app.callback(invoke_without_command=True)
@@ -88,6 +88,38 @@ def report(
     from bench.commands.report import report_suite
 
     raise typer.Exit(report_suite(suite, tier, out, tracking_uri, latex, check))
+
+
+@app.command(epilog="Directories of pictures are matched by relative path without ending; nothing is matched by order.")
+def score(
+    results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="Folders (or files) of what is scored, a row each.")],
+    truth: Annotated[Path | None, typer.Option(help="Folder (or file) of the true pictures.", callback=checked_paths)] = None,
+    observed: Annotated[
+        Path | None, typer.Option(help="Folder (or file) of what was restored, to be shown.", callback=checked_paths)
+    ] = None,
+    real: Annotated[str, typer.Option(help="Of samples: a folder, .zip, .npy or .npz of real ones, or a data set.")] = "",
+    task: Annotated[str, typer.Option(help="pictures or samples (default: by --truth or --real).")] = "",
+    profile: Annotated[str, typer.Option(help="Whose PSNR and SSIM, such as gopro_rgb; all: each convention.")] = "default",
+    metrics: Annotated[list[str] | None, typer.Option(help="Instead of the usual ones; the first ranks.")] = None,
+    name: Annotated[list[str] | None, typer.Option(help="What the rows are called (default: as the folders).")] = None,
+    match: Annotated[
+        str, typer.Option(help="How a restored file is called, such as '{}_restored'; {} stands for the true one's name.")
+    ] = "{}",
+    allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Leave out what has no partner; it is counted and said.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    data_root: Root = None,
+    out: Out = Path("runs"),
+    tracking_uri: Uri = None,
+) -> None:
+    """Score what exists already: restored pictures beside their truth, samples beside real ones. A table, a page, an MLflow run each."""
+    from bench.commands import score as scoring
+    from bench.commands.score_requests import ScoreOptions
+
+    options = ScoreOptions(
+        results=results, truth=truth, observed=observed, real=real, task=task, profile=profile, metrics=metrics or (), names=name or (),
+        match=match, allow_missing=allow_missing, out=out, tracking_uri=tracking_uri, device=device, data_root=data_root,
+    )  # fmt: skip
+    raise typer.Exit(scoring.score(options))
 
 
 @app.command()

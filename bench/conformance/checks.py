@@ -81,7 +81,9 @@ def check_hyper_parameters(name: str) -> None:
     for field in dataclasses.fields(cls.HP):
         assert field.metadata.get("doc"), f"{name}: say with param(..., doc) where the paper states {field.name}"
         read = (
-            {"steps", "batch_size"} | set(re.findall(r"\b(?:hp|h)\.(\w+)", source)) | set(re.findall(r'getattr\(self\.hp, "(\w+)"', source))
+            {"steps", "batch_size", "name"}
+            | set(re.findall(r"\b(?:hp|h)\.(\w+)", source))
+            | set(re.findall(r'getattr\(self\.hp, "(\w+)"', source))
         )
         assert field.name in read, f"{name}: nothing reads the hyper-parameter {field.name}"
 

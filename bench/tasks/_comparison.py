@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from bench.judging.profiles import EVERY, every_convention, profile
 from bench.method import Batch, Method, param
 from bench.metric import ImageMetric
 from bench.task import Scores
 from bench.tasks._judged import JudgedPictures
 from bench.tasks._metrics import usable
-from bench.tasks._profiles import EVERY, every_convention, profile
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -26,7 +26,7 @@ class Comparison(JudgedPictures):
     judging_options: ClassVar[frozenset[str]] = JudgedPictures.judging_options | {"profile"}
 
     metrics: tuple[str, ...] = param(("psnr", "ssim", "gmsd", "haarpsi", "lpips"), "of pictures; the first one chooses the best step")
-    profile: str = param("default", 'whose convention "psnr" and "ssim" follow (bench/tasks/_profiles.py); all: as each does')
+    profile: str = param("default", 'whose convention "psnr" and "ssim" follow (bench/judging/profiles.py); all: as each does')
 
     @override
     def metric_specs(self) -> dict[str, str]:

@@ -39,10 +39,11 @@ class Generation(Task):
     """Learn a distribution from samples. A subclass has the data and the default networks."""
 
     verb: ClassVar[str] = "sample"
-    judging_options: ClassVar[frozenset[str]] = frozenset({"metrics"})
+    judging_options: ClassVar[frozenset[str]] = frozenset({"metrics", "references"})
 
     data: str
     samples: int = param(1000, "drawn from a method and, at most, from the test split, to be compared")
+    references: int = param(0, "real samples of the test split at most; 0: as many as `samples`")
     metrics: tuple[str, ...] = param((), "of sets of samples; the first one chooses the best step")
     watched: int = param(1, "how many metrics, from the first, are computed in validation")
     z_dim: int = param(64, "entries of a latent")
@@ -177,7 +178,7 @@ class Generation(Task):
 
     @cached_method
     def _references(self, against: Against) -> Tensor:
-        return self.real(against, self.samples if against == "test" else _REFERENCES)
+        return self.real(against, self.references or self.samples if against == "test" else _REFERENCES)
 
     @functools.cached_property
     def _metrics(self) -> tuple[dict[str, SampleMetric], dict[str, str]]:

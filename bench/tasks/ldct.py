@@ -52,7 +52,7 @@ class LDCT(Restoration):
     metrics: tuple[str, ...] = param(
         ("psnr", "ssim", "psnr_hu[window=full]", "ssim_hu[window=full]", "rmse_hu"), "of slices; the first one chooses the best step"
     )
-    profile: str = param("ct_window", 'whose convention "psnr" and "ssim" follow (bench/tasks/_profiles.py)')
+    profile: str = param("ct_window", 'whose convention "psnr" and "ssim" follow (bench/judging/profiles.py)')
 
     @override
     def __post_init__(self) -> None:

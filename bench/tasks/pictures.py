@@ -1,6 +1,6 @@
 """Pictures that were restored elsewhere, beside their truth: nothing is trained, `outputs[path=FOLDER]` brings what is judged.
 
-The conventions of the literature differ by decibels (see bench/tasks/_profiles.py): `profile=all` shows each of them.
+The conventions of the literature differ by decibels (see bench/judging/profiles.py): `profile=all` shows each of them.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class SuperResolution(Restoration):
     scale: Literal[2, 3, 4] = param(4, "sides of the large picture over those of the small one")
     crop: int = param(96, "side of training crops, pixels of the large picture")
     train_data: str = param("photos", "to train and validate on where `data` has no such split")
-    profile: str = param("srgan_daala", 'whose convention "psnr" and "ssim" follow (bench/tasks/_profiles.py)')
+    profile: str = param("srgan_daala", 'whose convention "psnr" and "ssim" follow (bench/judging/profiles.py)')
     metrics: tuple[str, ...] = param(
         (), "of pictures; empty: the profile's PSNR and SSIM, those of the literature with a border of `scale`, GMSD, LPIPS"
     )

@@ -153,6 +153,30 @@ def read_samples(path: Path, shape: tuple[int, ...], most: int) -> Tensor:
     return torch.from_numpy(np.stack(rows)).float() / 255
 
 
+def sample_shape(path: Path) -> tuple[int, int, int]:
+    """C x H x W of the first sample of a set of pictures. Raises like `read_samples`."""
+    if path.suffix.lower() in (".npy", ".npz"):
+        found = _load_array(path).shape
+        if len(found) != 4:
+            raise UsageError(f"{path} is {' x '.join(map(str, found))}: pictures are n x C x H x W or n x H x W x C")
+        return (found[1], *found[2:]) if found[1] in (1, 3) else (found[3], *found[1:3])
+    source, where = next(_zipped(path, 1) if path.suffix.lower() == ".zip" else _in_folder(path, 1))
+    try:
+        with Image.open(source) as image:
+            return 1 if image.mode in ("1", "L", "LA") else 3, image.height, image.width
+    except Exception as error:  # damaged files make the decoders raise nearly anything
+        raise UsageError(one_line(f"cannot read the image {where}: {error}; replace it")) from error
+
+
+def count_samples(path: Path) -> int:
+    """How many samples `read_samples` finds. Raises like it."""
+    if path.suffix.lower() in (".npy", ".npz"):
+        return len(_load_array(path))
+    if path.suffix.lower() == ".zip":
+        return sum(1 for _ in _zipped(path, 1 << 40))
+    return len(named_files(path))
+
+
 def _in_folder(folder: Path, most: int) -> Iterator[tuple[Path, str]]:
     for file in _spread(sorted(named_files(folder).values()), most):
         yield file, str(file)

@@ -7,7 +7,7 @@ from PIL import Image
 
 from bench import registry
 from bench.judging.best_frame import PROTOCOL, align, best_of
-from bench.tasks._profiles import profile
+from bench.judging.profiles import profile
 from datasets.kohler import Kohler
 
 METRICS = {name: registry.make("metric", getattr(profile("kohler"), name)) for name in ("psnr", "ssim")}

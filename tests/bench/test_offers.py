@@ -10,10 +10,11 @@ from bench.conformance.toys import TOYS
 from bench.method import Method
 
 KINDS = {
-    "restore": [offers.RestorationTask],
-    "sample": [offers.GenerationTask],
+    "restore": [offers.RestorationTask, offers.OutputsTask],
+    "sample": [offers.GenerationTask, offers.SamplesTask],
     "minimise": [offers.MinimisationTask],
 }
+ALONE = {"saliency": [offers.SaliencyTask, offers.OutputsTask], "pictures": [offers.OutputsTask]}
 MORE = {"denoise": offers.DenoisingTask, "ldct": offers.TomographyTask, "sr": offers.EnlargementTask}
 CAPABILITIES = set(typing.get_args(offers.Capability))
 
@@ -31,7 +32,7 @@ def task_kind(method):
 @pytest.mark.parametrize("name", registry.names("task"))
 def test_tasks_keep_their_protocol(name):
     task = registry.find("task", name)
-    kinds = [offers.SaliencyTask] if name == "saliency" else [*KINDS[task.verb], *([MORE[name]] if name in MORE else [])]
+    kinds = ALONE[name] if name in ALONE else [*KINDS[task.verb], *([MORE[name]] if name in MORE else [])]
     for kind in kinds:
         lacking = get_protocol_members(kind) - set(dir(task))
         assert not lacking, f"{name} is no {kind.__name__}: it lacks {sorted(lacking)}"

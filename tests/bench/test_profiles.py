@@ -10,8 +10,8 @@ from PIL import Image
 
 from bench import registry
 from bench.errors import UsageError
+from bench.judging.profiles import PROFILES, profile
 from bench.operators.resize import weights
-from bench.tasks._profiles import PROFILES, profile
 
 
 @pytest.mark.parametrize("name", PROFILES)

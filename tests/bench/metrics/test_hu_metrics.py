@@ -6,8 +6,8 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from bench import registry
+from bench.judging.profiles import profile
 from bench.operators import ct
-from bench.tasks._profiles import profile
 
 
 @pytest.fixture(scope="module")

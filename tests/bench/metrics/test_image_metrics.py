@@ -16,7 +16,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from bench import registry
 from bench.errors import UsageError
-from bench.tasks._profiles import PROFILES
+from bench.judging.profiles import PROFILES
 
 ALL = [
     "psnr", "psnr[reduce=per_channel]", "psnr[channel=y601,border=4]", "ssim", "ssim[window=uniform7,cov=sample]", "ssim[boundary=zero]",
