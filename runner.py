@@ -90,7 +90,7 @@ def report(
     raise typer.Exit(report_suite(suite, tier, out, tracking_uri, latex, check))
 
 
-@app.command(epilog="Directories of pictures are matched by relative path without ending; nothing is matched by order.")
+@app.command()
 def score(
     results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="Folders (or files) of what is scored, a row each.")],
     truth: Annotated[Path | None, typer.Option(help="Folder (or file) of the true pictures.", callback=checked_paths)] = None,
@@ -111,7 +111,7 @@ def score(
     out: Out = Path("runs"),
     tracking_uri: Uri = None,
 ) -> None:
-    """Score what exists already: restored pictures beside their truth, samples beside real ones. A table, a page, an MLflow run each."""
+    """Score what exists already: restored pictures beside their truth (by their names, never by order), samples beside real ones."""
     from bench.commands import score as scoring
     from bench.commands.score_requests import ScoreOptions
 

@@ -151,11 +151,8 @@ def _compare_sizes(true: Mapping[str, Path], found: Mapping[str, Path]) -> None:
     if wrong:
         name, (here, there) = wrong[0]
         more = f", and {len(wrong) - 1} more differ" if len(wrong) > 1 else ""
-        raise UsageError(
-            one_line(
-                f"{found[name]} is {here[0]} x {here[1]} pixels, the true picture {name} is {there[0]} x {there[1]}{more}: make them one size"
-            )
-        )
+        told = f"{found[name]} is {here[0]} x {here[1]} pixels, the true picture {name} is {there[0]} x {there[1]}"
+        raise UsageError(one_line(f"{told}{more}: make them one size"))
 
 
 def _size(path: Path) -> tuple[int, int]:

@@ -26,6 +26,7 @@ _NAMED = 5  # of the names that are listed
 _LARGEST = 8 << 30  # bytes of an array
 
 _T = TypeVar("_T")
+_Opened = tuple[Path | IO[bytes], str]  # a picture's file, and how it is called in messages
 
 
 def stem_of(name: str) -> str:
@@ -160,7 +161,8 @@ def sample_shape(path: Path) -> tuple[int, int, int]:
         if len(found) != 4:
             raise UsageError(f"{path} is {' x '.join(map(str, found))}: pictures are n x C x H x W or n x H x W x C")
         return (found[1], *found[2:]) if found[1] in (1, 3) else (found[3], *found[1:3])
-    source, where = next(_zipped(path, 1) if path.suffix.lower() == ".zip" else _in_folder(path, 1))
+    opened = _zipped(path, 1) if path.suffix.lower() == ".zip" else _in_folder(path, 1)
+    source, where = next(opened)
     try:
         with Image.open(source) as image:
             return 1 if image.mode in ("1", "L", "LA") else 3, image.height, image.width
@@ -177,7 +179,7 @@ def count_samples(path: Path) -> int:
     return len(named_files(path))
 
 
-def _in_folder(folder: Path, most: int) -> Iterator[tuple[Path, str]]:
+def _in_folder(folder: Path, most: int) -> Iterator[_Opened]:
     for file in _spread(sorted(named_files(folder).values()), most):
         yield file, str(file)
 
@@ -188,7 +190,7 @@ def _spread(items: Sequence[_T], most: int) -> list[_T]:
     return [items[i * len(items) // n] for i in range(n)]
 
 
-def _zipped(path: Path, most: int) -> Iterator[tuple[IO[bytes], str]]:
+def _zipped(path: Path, most: int) -> Iterator[_Opened]:
     """The pictures of an archive, opened one after the other without unpacking it to the disk."""
     try:
         with zipfile.ZipFile(path) as archive:
