@@ -37,8 +37,12 @@ _NOT_OF_CLAIMS = (
 )  # fmt: skip
 
 
-def run_suite(options: RunOptions) -> int:
+def run_suite(options: RunOptions, console: Console | None = None) -> int:
     """Train and judge what is not on record yet, then render the report.
+
+    Args:
+        options: as given on the command line.
+        console: where to print; None: standard output.
 
     Returns:
         The exit code: 1 where a trial failed, 130 where the user stopped.
@@ -54,7 +58,7 @@ def run_suite(options: RunOptions) -> int:
     suite = read.load_suite(options.suite)
     tier = tier_of(options.tier, settings.device)
     rows = _plan_rows(options, suite, tier)
-    tier_config, console = suite.tiers[tier], open_console()
+    tier_config, console = suite.tiers[tier], console or open_console()
     _confirm_size(total := tuning.count(rows, tier_config), options.yes)
     _check_report(suite, tier, rows, settings)
     ledger = Ledger(suite.name, options.out, options.tracking_uri, console.print)

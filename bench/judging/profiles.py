@@ -52,6 +52,14 @@ def every_convention() -> dict[str, str]:
     return {spec: spec for spec in specs}
 
 
+def specs_of(metrics: tuple[str, ...], name: str) -> dict[str, str]:
+    """Column -> spec: "psnr" and "ssim" as the profile means them, or as each of them does. Raises like `profile`."""
+    if name == EVERY:
+        return {column: column for column in metrics if column not in ("psnr", "ssim")} | every_convention()
+    convention = profile(name)
+    return {column: {"psnr": convention.psnr, "ssim": convention.ssim}.get(column, column) for column in metrics}
+
+
 def profile(name: str) -> Profile:
     """A profile by name.
 

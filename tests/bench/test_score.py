@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 import runner
-from bench.commands.score_requests import match_pictures
 from bench.errors import UsageError
 from bench.store.mlflow_store import Store
+from datasets.reading.matching import match_pictures
 from datasets.reading.outputs import Outputs, count_samples, named_files, read_picture, read_samples, stem_of
 
 
@@ -116,7 +116,7 @@ def test_names_match_by_path_without_ending_and_pattern(tmp_path):
     for bad in ("restored", "{}{}"):
         with pytest.raises(UsageError, match=r"write \{\} once"):
             named_files(folder, bad)
-    with pytest.raises(UsageError, match="none of the 3 files in .* is called sharp_"):
+    with pytest.raises(UsageError, match=r"none of the 3 files in .* is called sharp_"):
         named_files(folder, "sharp_{}")
 
 
@@ -272,10 +272,10 @@ def test_hostile_archives(tmp_path):
         read_samples(tmp_path / "bomb.zip", (1, 16, 16), 10)
     with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive, archive.open("arr_0.npy", "w") as member:
         np.lib.format.write_array_header_1_0(member, {"descr": "|u1", "fortran_order": False, "shape": (1 << 40, 1, 16, 16)})
-    with pytest.raises(UsageError, match="cannot read the array|unfolds to"):
+    with pytest.raises(UsageError, match=r"cannot read the array|unfolds to"):
         read_samples(tmp_path / "bomb.npz", (1, 16, 16), 10)
     (tmp_path / "half.zip").write_bytes((tmp_path / "bomb.zip").read_bytes()[:-30])
-    with pytest.raises(UsageError, match="cannot read .*half.zip"):
+    with pytest.raises(UsageError, match=r"cannot read .*half.zip"):
         read_samples(tmp_path / "half.zip", (1, 16, 16), 10)
     data = io.BytesIO()
     np.savez(data, a=np.zeros(1), b=np.zeros(1))
