@@ -1,7 +1,11 @@
 """The Python interface: what a notebook does, without a word on the terminal and without traces in the process."""
 
+import json
 import os
+import re
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -27,18 +31,18 @@ def test_run_results_load(out, capfd, monkeypatch):
     before = dict(os.environ), torch.get_num_threads()
     board = ganbench.run("deblur", out=out, **RUN)
     assert (dict(os.environ), torch.get_num_threads()) == before
-    assert {"identity", "unet"} == set(board.rows["label"])
+    assert set(board.rows["label"]) == {"identity", "unet[steps=2]"}
     assert set(board.rows["outcome"]) == {"finished"}
     one = board.per_image.query("label == 'identity' and column == 'psnr'")
     assert one["value"].mean() == pytest.approx(board.rows.set_index("label")["psnr"]["identity"])
-    assert set(board.curves["label"]) == {"unet"}
+    assert set(board.curves["label"]) == {"unet[steps=2]"}
     shown = board._repr_html_()
     assert "identity" in shown
     assert "Tier smoke." in shown
     assert [*board.leaderboard().columns[:2]] == ["#", "method"]
     assert ganbench.results("deblur", out=out).rows.equals(board.rows)
 
-    unet = ganbench.load(board.rows.set_index("label")["trial"]["unet"][:8], out=out)
+    unet = ganbench.load(board.rows.set_index("label")["trial"]["unet[steps=2]"][:8], out=out)
     picture = np.random.default_rng(0).random((40, 48, 3), dtype=np.float32)
     restored = unet.restore(picture)
     assert (restored.shape, restored.dtype) == (picture.shape, np.float32)
@@ -107,10 +111,34 @@ def test_a_picture_of_other_channels_is_refused():
         ganbench.load("median").restore(np.zeros((16, 16)))
 
 
-def test_importing_it_is_quick_and_quiet():
-    import subprocess
-    import sys
+def test_the_lines_of_the_page_run(tmp_path, monkeypatch, database):
+    """docs/python.md and the README, in a folder with pictures."""
+    for name, level in (("sharp", 100), ("restored", 104)):
+        (tmp_path / name).mkdir()
+        x = np.random.default_rng(0).integers(0, 90, (64, 64, 3), dtype=np.uint8)
+        Image.fromarray(x + np.uint8(level)).save(tmp_path / name / "a.png")
+    (tmp_path / "runs").mkdir()
+    shutil.copy(database, tmp_path / "runs" / "mlflow.db")
+    monkeypatch.chdir(tmp_path)
+    for page in ("README.md", "docs/python.md"):
+        (lines,) = re.findall(r"^```python\n(.*?)^```$", (registry.ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+        exec(compile(lines, page, "exec"), {})
 
+
+def test_the_notebook_runs(tmp_path, monkeypatch, database):
+    (tmp_path / "runs").mkdir()
+    shutil.copy(database, tmp_path / "runs" / "mlflow.db")
+    monkeypatch.chdir(tmp_path)
+    cells = json.loads((registry.ROOT / "docs" / "ganbench.ipynb").read_text())["cells"]
+    names = {}
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), "docs/ganbench.ipynb", "exec"), names)
+            assert not cell["outputs"], "a notebook is kept without its outputs"
+    assert names["board"].rows["outcome"].eq("finished").all()
+
+
+def test_importing_it_is_quick_and_quiet():
     code = "import sys, ganbench; print(sorted({'mlflow', 'pandas', 'torchvision'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=registry.ROOT, capture_output=True, text=True)
     assert (done.stdout.strip(), done.stderr) == ("[]", "")

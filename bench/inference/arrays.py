@@ -28,10 +28,10 @@ def to_batch(pictures: Pictures) -> Tensor:
             f"pictures have 1 or 3 channels, last in numpy arrays and before H x W in tensors; these are {tuple(pictures.shape)}"
         )
     if x.dtype == torch.uint8:
-        return x.float() / 255
+        return x.float().contiguous() / 255
     if not x.is_floating_point() or (x.isfinite().all() and (x.min() < 0 or x.max() > 1)):
         raise UsageError(f"pictures are uint8 or floats in [0, 1]; these are {x.dtype} from {x.min():.3g} to {x.max():.3g}")
-    return x.float()
+    return x.float().contiguous()
 
 
 def like(given: Pictures, x: Tensor) -> Any:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from bench import registry
 from bench.cards import Card
-from bench.errors import UsageError
+from bench.errors import Unavailable, UsageError
 from bench.inference.arrays import Pictures, to_batch
-from bench.judging.profiles import specs_of
+from bench.judging.profiles import EVERY, require_size, specs_of
 from bench.metric import ImageMetric
 from bench.spec import Spec
 from bench.training.build import open_task
@@ -48,19 +48,19 @@ class Metric:
     """A full-reference metric of pictures. `card` says how the number is computed.
 
     Attributes:
-        spec: as given. card: its protocol.
+        spec: as given. card: its protocol. metric: what computes it.
     """
 
     spec: str
     card: Card
-    _of: Any = dataclasses.field(repr=False)
+    metric: ImageMetric
 
     def __call__(self, x_hat: Pictures, x: Pictures) -> NDArray[np.float64]:
         """One value a picture, float64. Raises UsageError where shapes differ or are too small."""
         a, b = to_batch(x_hat), to_batch(x)
         if a.shape != b.shape:
             raise UsageError(f"{self.spec} compares pictures of one shape, not {tuple(a.shape)} and {tuple(b.shape)} (N x C x H x W)")
-        values: NDArray[np.float64] = self._of(a, b).numpy()
+        values: NDArray[np.float64] = self.metric(a, b).numpy()
         return values
 
 
@@ -80,8 +80,15 @@ def make_metric(spec: str) -> Metric:
 
 def score_pictures(restored: Pictures, truth: Pictures, metrics: tuple[str, ...], profile: str) -> Scored:
     """Score pictures beside others. See `ganbench.score`."""
-    columns = {column: make_metric(spec) for column, spec in specs_of(metrics, profile).items()}
-    return _scored({column: of(restored, truth) for column, of in columns.items()}, {c: of.card for c, of in columns.items()})
+    columns, notes = {column: make_metric(spec) for column, spec in specs_of(metrics, profile).items()}, dict[str, str]()
+    for column, of in list(columns.items()) if profile == EVERY else []:
+        try:
+            require_size(of.metric, to_batch(truth)[:1])
+        except Unavailable as error:
+            del columns[column]
+            notes[f"unavailable.{column}"] = str(error)
+    values = {column: of(restored, truth) for column, of in columns.items()}
+    return _scored(values, {column: of.card for column, of in columns.items()}, notes=notes)
 
 
 def score_files(restored: Path, truth: Path, metrics: tuple[str, ...], profile: str, match: str) -> Scored:

@@ -19,12 +19,16 @@ from typing_extensions import override
 from bench.errors import UsageError
 from bench.evaluation import EvaluationSet
 from bench.judging.gallery import write_items
+from bench.judging.profiles import EVERY, require_size
 from bench.method import Batch, Method, param
+from bench.metric import ImageMetric
 from bench.offers import Capability
 from bench.operators.images import clip
 from bench.task import Scores
 from bench.tasks._comparison import Comparison
+from bench.tasks._metrics import usable
 from datasets.reading.files import hash_files
+from datasets.reading.matching import size_of
 from datasets.reading.outputs import few_of, is_gray, named_files, read_picture
 
 _SHOWN = 3  # of the worst and of the best pictures
@@ -110,6 +114,19 @@ class Pictures(Comparison):
         target = read_picture(self._truth[name], 1 if gray else 3)[None].to(self.device)
         observed = read_picture(self._inputs[name], 3)[None].to(self.device) if self.observed else torch.zeros_like(target)
         return Batch(observed, target, names=(name,))
+
+    @functools.cached_property
+    @override
+    def _metrics(self) -> tuple[dict[str, ImageMetric], dict[str, str]]:
+        """Where all conventions are asked for, those that need larger pictures are left out, with that reason."""
+        smallest = min(self._truth, key=lambda name: min(size_of(self._truth[name])))
+
+        def tried(metric: ImageMetric) -> ImageMetric:
+            if self.profile == EVERY:
+                require_size(metric, self._observe(smallest).truth)
+            return metric
+
+        return usable(self.metric_specs(), ImageMetric, "pictures", configure=tried)
 
     @functools.cached_property
     def _truth(self) -> dict[str, Path]:

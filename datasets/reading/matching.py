@@ -57,7 +57,7 @@ def _tell_leftovers(path: Path, truth: Path, lacking: Sequence[str], besides: Se
 
 def _compare_sizes(true: Mapping[str, Path], found: Mapping[str, Path]) -> None:
     """Raise UsageError where a restored picture has another size than the true one, by their headers."""
-    wrong = [(name, sizes) for name in true if name in found and (sizes := (_size(found[name]), _size(true[name])))[0] != sizes[1]]
+    wrong = [(name, sizes) for name in true if name in found and (sizes := (size_of(found[name]), size_of(true[name])))[0] != sizes[1]]
     if wrong:
         name, (here, there) = wrong[0]
         more = f", and {len(wrong) - 1} more differ" if len(wrong) > 1 else ""
@@ -65,8 +65,8 @@ def _compare_sizes(true: Mapping[str, Path], found: Mapping[str, Path]) -> None:
         raise UsageError(one_line(f"{told}{more}: make them one size"))
 
 
-def _size(path: Path) -> tuple[int, int]:
-    """Width and height as it is meant to be seen."""
+def size_of(path: Path) -> tuple[int, int]:
+    """Width and height of a picture as it is meant to be seen. Raises UsageError where it cannot be read."""
     try:
         with Image.open(path) as image:
             turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
