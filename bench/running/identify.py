@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from bench import evaluation, registry
@@ -84,8 +83,8 @@ def training_facts(trial: Trial, settings: Settings) -> dict[str, str]:
     facts["selects.card"] = task.ranked_by().hash
     facts |= {"code.method": code_hash(method), "code.task": code_hash(type(task), without=_JUDGING_CODE), "code.training": code_hash(loop)}
     facts |= {"code.build": file_hash(build), "code.train": file_hash(train), **settings.result_affecting()}
-    if (file := Path(getattr(hp, "weights", "")).expanduser()).is_file():  # a path of the same name may hold other weights tomorrow
-        facts["file.weights"] = weights.digest(file)
+    if digest := weights.digest_of(getattr(hp, "weights", "")):  # a file of the same name may hold other weights tomorrow
+        facts["file.weights"] = digest
     return _as_texts(facts | _environment_facts(settings))
 
 
