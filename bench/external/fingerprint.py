@@ -40,6 +40,8 @@ class Fingerprint:
             return "verified"
         if self.git_blob:
             return "verified by its git blob"
+        if not self:
+            return "not verified (no digest is published)"
         return f"prefix verified ({len(self.sha256)} of the {_DIGITS} digits of its sha256 are published)"
 
 

@@ -29,7 +29,7 @@ class Weight:
     """One entry of the manifest.
 
     Attributes:
-        sha256: the digest, or as many leading digits of it as the publisher states; empty where `git_blob` alone is known.
+        sha256: the digest, or as many leading digits of it as the publisher states.
         git_blob: the id of the file in a git tree, where it lies in one: the sha1 of "blob SIZE", a zero byte and the content.
         options: hyper-parameters that a method wants with these weights.
     """
@@ -46,8 +46,8 @@ class Weight:
 
     @property
     def direct(self) -> bool:
-        """Whether the URL is that of the file itself, not of a page that leads to it."""
-        return bool(self.git_blob) or self.url.endswith(f"/{self.filename}")
+        """Whether the URL is that of the file itself, not of a page that leads to it, and what comes from there can be verified."""
+        return bool(self.git_blob) or (bool(self.sha256) and self.url.endswith(f"/{self.filename}"))
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -78,10 +78,10 @@ def folders() -> list[Path]:
 
 
 def resolve(weight_id: str) -> Path:
-    """The file of a weight, its sha256 verified.
+    """The file of a weight, verified as far as its publisher states what it is known by.
 
     Raises:
-        UsageError: no such id, or the file that was found has another hash (both are named).
+        UsageError: no such id, or the file that was found is another (its digest and the published one are named).
         Unavailable: the file is in none of the folders; the message says which file, how to get it and where to put it.
     """
     weight = _entry(weight_id)
