@@ -214,8 +214,8 @@ def new_training(job: Job, settings: Settings) -> Training:
     method = registry.find("method", trial.spec.name)
     hp = dataclasses.asdict(method.HP(**trial.spec.options))
     tags = {"oracle": "PSF"} if "psf" in method.needs else {}
-    if method.origin:
-        tags["origin"] = method.origin
+    if origin := method.origin or ("weights trained elsewhere" if hp.get("weights") else ""):
+        tags["origin"] = origin
     if settings.at_once > 1:
         tags["at_once"] = f"its times were taken while up to {settings.at_once} trials ran at once"
     return Training(
