@@ -84,7 +84,7 @@ class Pictures(Comparison):
     def gallery(self, method: Method, folder: Path) -> None:
         """The worst and the best pictures by the first metric."""
         best_first, column = self._best_first[method], next(iter(self._metrics[0]))
-        chosen = dict.fromkeys(best_first[:_SHOWN], "best") | dict.fromkeys(best_first[-_SHOWN:], "worst")
+        chosen = dict.fromkeys(best_first[:_SHOWN], "best") | dict.fromkeys(best_first[: -_SHOWN - 1 : -1], "worst")
         ordered = sorted(chosen.items(), key=lambda pair: pair[1] == "best")
         write_items(folder, [self._item(method, name, f"{which} by {column}") for name, which in ordered])
 
