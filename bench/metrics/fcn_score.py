@@ -12,9 +12,9 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench import registry
+from bench.detector import Segmenter
 from bench.errors import UsageError
 from bench.metric import Metric
-from bench.segmenter import Segmenter
 from bench.spec import param
 
 
@@ -91,5 +91,5 @@ class FCNScore(Metric):
         """The segmenter that a spec names."""
         made: Any = registry.make("segmenter", spec)
         if not isinstance(made, Segmenter):
-            raise UsageError(f"{spec} is no bench.segmenter.Segmenter")
+            raise UsageError(f"{spec} is no bench.detector.Segmenter")
         return made

@@ -20,9 +20,8 @@ from bench.store.checkpoint_mirror import CheckpointMirror, RemoteMirror
 from bench.store.record import TrialRecord
 from bench.store.run_dir import RunDir, RunDirs
 from bench.store.stored import Judgement, Outcome, Training
-from bench.stream import Stream
 from bench.suites.trial import Trial
-from bench.task import Task
+from bench.task import Stream, Task
 from bench.training import data_parallel
 from bench.training.build import build, open_task
 from bench.training.progress import Progress
