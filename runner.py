@@ -102,8 +102,10 @@ def score(
     images: Annotated[
         Path | None, typer.Option(help="Of detection: folder of the pictures that YOLO's labels are about.", callback=checked_paths)
     ] = None,
-    classes: Annotated[int, typer.Option(min=0, help="Of segmentation: how many (default: as the truth shows).")] = 0,
-    ignore: Annotated[int, typer.Option(help="Of segmentation: the label of pixels that do not count; -1: all count.")] = 255,
+    classes: Annotated[int | None, typer.Option(min=1, help="Of segmentation: how many (default: as the truth shows).")] = None,
+    ignore: Annotated[
+        int | None, typer.Option(help="Of segmentation: the label of pixels that do not count (default: 255); -1: all count.")
+    ] = None,
     real: Annotated[str, typer.Option(help="Of samples: a folder, .zip, .npy or .npz of real ones, or a data set.")] = "",
     task: Annotated[
         str,

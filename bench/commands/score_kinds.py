@@ -7,8 +7,10 @@ from pathlib import Path
 
 from bench.commands.score_requests import Request, ScoreOptions, named_results, request_pictures, request_samples
 from bench.errors import UsageError
-from bench.spec import Spec
+from bench.spec import Spec, parse
+from datasets.reading.boxes import open_found, read_truth
 from datasets.reading.dicom import HU_ENDINGS, size_of_slice
+from datasets.reading.labels import ENDINGS as LABEL_ENDINGS
 from datasets.reading.matching import match_pictures
 
 _OF_DENSITIES = ("cc", "kl", "nss", "auc_judd", "sim", "auc_borji", "shuffled_auc", "mae", "f_beta")
@@ -19,6 +21,7 @@ _ONLY = {  # option -> the kind of results that has it
     "masks": "saliency",
     "images": "detection",
     "classes": "segmentation",
+    "ignore": "segmentation",
     "real": "samples",
 }
 
@@ -32,7 +35,7 @@ def request_of(options: ScoreOptions) -> Request:
     kind = options.task or ("samples" if options.real else "pictures")
     if kind not in KINDS:
         raise UsageError(f"unknown --task {kind!r}; known: {', '.join(KINDS)}")
-    if foreign := [name for name, owner in _ONLY.items() if getattr(options, name) and owner != kind]:
+    if foreign := [name for name, owner in _ONLY.items() if getattr(options, name) not in (None, "") and owner != kind]:
         raise UsageError(f"--{foreign[0]} is of --task {_ONLY[foreign[0]]}, not of {kind}")
     if missing := [path for path in options.results if not path.exists()]:
         raise UsageError(f"{missing[0]} does not exist: give the folder, archive, array or file of the results")
@@ -64,11 +67,40 @@ def _request_ct(options: ScoreOptions) -> Request:
     return _request_rows(options, "CT slices", truth, Spec("slices", task), metrics[:2])
 
 
+def _request_detection(options: ScoreOptions) -> Request:
+    """Boxes beside annotated ones."""
+    truth, metric = _truth_of(options, "boxes"), _only_metric(options, "box_agreement")
+    annotated = read_truth(truth, options.images)
+    for path in options.results:
+        read = open_found(path, options.match, annotated)
+        for name in annotated.objects:
+            read(name)
+    task = {"truth": str(truth.resolve()), "metric": metric}
+    if options.images is not None:
+        task["images"] = str(options.images.resolve())
+    return _request_rows(options, "boxes", truth, Spec("boxes", task), ("map", "ap50", "f1"))
+
+
+def _request_segmentation(options: ScoreOptions) -> Request:
+    """Label maps beside true ones."""
+    truth = _truth_of(options, "labels")
+    metric = parse(_only_metric(options, "label_agreement"))
+    given = {name: value for name in ("classes", "ignore") if (value := getattr(options, name)) is not None}
+    if twice := [name for name in given if name in metric.options]:
+        raise UsageError(f"{twice[0]} is given twice, by --{twice[0]} and in {metric}: give one")
+    spec = Spec(metric.name, {**metric.options, **given})
+    without = match_pictures(options.results, truth, options.match, options.allow_missing, LABEL_ENDINGS)
+    task = {"truth": str(truth.resolve()), "metric": str(spec)} | ({"without": tuple(without)} if without else {})
+    return _request_rows(options, "label maps", truth, Spec("labels", task), ("iou", "pixel_accuracy", "class_accuracy"))
+
+
 KINDS: Mapping[str, Callable[[ScoreOptions], Request]] = {
     "pictures": request_pictures,
     "samples": request_samples,
     "saliency": _request_saliency,
     "ct": _request_ct,
+    "detection": _request_detection,
+    "segmentation": _request_segmentation,
 }
 """What can be scored: --task -> how it is asked for."""
 
@@ -77,6 +109,12 @@ def _truth_of(options: ScoreOptions, what: str) -> Path:
     if options.truth is None:
         raise UsageError(f"say where the true {what} are: --truth FOLDER")
     return options.truth
+
+
+def _only_metric(options: ScoreOptions, usual: str) -> str:
+    if len(options.metrics) > 1:
+        raise UsageError(f"{options.metrics[1]}: one metric gives all columns here, {usual}[...]")
+    return options.metrics[0] if options.metrics else usual
 
 
 def _task_beside(truth: Path, metrics: Sequence[str], without: Sequence[str]) -> dict[str, object]:

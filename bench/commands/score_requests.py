@@ -27,8 +27,8 @@ class ScoreOptions:
     fixations: Path | None = None
     masks: Path | None = None
     images: Path | None = None
-    classes: int = 0
-    ignore: int = 255
+    classes: int | None = None
+    ignore: int | None = None
     real: str = ""
     task: str = ""
     profile: str = "default"

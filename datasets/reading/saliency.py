@@ -37,7 +37,7 @@ def density_of(image: Tensor) -> Tensor:
 
 
 def read_mask(path: Path) -> Tensor:
-    """The mask of an object in a picture without colour: 1 x H x W, 1 where a pixel is above half. Raises UsageError like `read_picture`."""
+    """The mask of an object, a picture without colour: 1 x H x W, 1 where a pixel is above half. Raises like `read_picture`."""
     return (read_picture(path, 1) > 0.5).float()
 
 

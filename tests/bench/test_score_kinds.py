@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from _scored import records_of, refusal, score, table_of
 from PIL import Image
 
 from bench import registry
-from _scored import records_of, refusal, score, table_of
 
 DATA = os.environ.get("GANBENCH_DATA")
 real = pytest.mark.skipif(not DATA, reason="needs the real data sets: set GANBENCH_DATA")
@@ -44,6 +44,10 @@ def points(*where, size=(24, 32)):
     return marks
 
 
+def levels(file):
+    return torch.from_numpy(np.array(Image.open(file), dtype=np.float32))
+
+
 @pytest.fixture
 def scene(tmp_path):
     """Predicted maps, densities, fixations and masks of three pictures."""
@@ -62,7 +66,7 @@ def test_maps_are_scored_as_the_metrics_score_them(scene, out, capsys):
     assert score(scene["maps"], *options, "--task", "saliency", out=out) == 0
     table = table_of(out).set_index("image")
     assert list(table.index) == ["a", "b", "c"]
-    read = {kind: {f.stem: torch.from_numpy(np.array(Image.open(f), dtype=np.float32)) for f in folder.iterdir()} for kind, folder in scene.items()}  # fmt: skip
+    read = {kind: {file.stem: levels(file) for file in folder.iterdir()} for kind, folder in scene.items()}
     for name in "abc":
         found = read["maps"][name][None, None] / 255
         density = (read["truth"][name] / read["truth"][name].max())[None, None]
