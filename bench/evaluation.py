@@ -15,7 +15,7 @@ from bench.dataset import Picture
 from bench.errors import UsageError
 from bench.method import Batch, Method
 from bench.operators.images import clip
-from bench.stream import mix
+from bench.task import mix
 
 _PIXELS = 2**18  # of a batch that is evaluated at once: 16 tiles of 128 x 128
 _CHANCE_SEED = 1984  # of the random numbers that methods draw to restore

@@ -16,7 +16,7 @@ import bench  # noqa: F401  (sets the environment before torch is imported)
 from bench import registry
 from bench.conformance.toys import ToyGeneration
 from bench.method import Samples
-from bench.stream import Stream
+from bench.task import Stream
 from bench.training.loop import Plan, Training
 from bench.training.progress import Progress
 from methods.networks.backbones import ConvGenerator, conv_critic

@@ -14,7 +14,7 @@ import torch
 import bench  # noqa: F401  (sets the environment before torch is imported)
 from bench import registry
 from bench.conformance.toys import ToyRestoration
-from bench.stream import Stream
+from bench.task import Stream
 from bench.training.loop import Plan, Training
 from bench.training.progress import Progress
 

@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 
 import bench  # noqa: F401  (sets the environment before torch is imported)
 from bench import registry
-from bench.stream import Stream
+from bench.task import Stream
 from bench.training.loop import Plan, Training
 from bench.training.progress import Progress
 

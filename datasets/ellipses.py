@@ -19,7 +19,7 @@ from typing_extensions import override
 from bench.dataset import SPLITS, Picture, PictureSet, Source, Split
 from bench.method import param
 from bench.operators import ct
-from bench.stream import mix
+from bench.task import mix
 
 _AIR = -1000.0  # HU
 # What may lie in a body: how many (up to), centre within, half axes from and to (shares of the body's), HU from and to

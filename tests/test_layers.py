@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = ("bench", "methods", "datasets", "reports")
-OUTSIDE = {"runner", "methods", "datasets", "reports"}  # of bench
+OUTSIDE = {"runner", "ganbench", "methods", "datasets", "reports"}  # of bench
 
 
 def layers():
@@ -35,6 +35,7 @@ def imported(file):
 def sources():
     return [
         ROOT / "runner.py",
+        ROOT / "ganbench.py",
         *(file for folder in CODE for file in sorted((ROOT / folder).rglob("*.py")) if file != ROOT / "bench/__init__.py"),
     ]
 

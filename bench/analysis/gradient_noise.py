@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from bench.evaluation import evaluation_mode
 from bench.method import Method
-from bench.stream import mix
+from bench.task import mix
 
 BATCHES = 64  # gradients of one measurement
 _OWN = 2  # keeps these batches apart from those of training

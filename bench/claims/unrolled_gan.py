@@ -14,7 +14,7 @@ from bench.claims._scalar_game import Scalar, in_the_plane, spectrum_of_field
 from bench.claims._tools import jensen_shannon, play, quantiles
 from bench.figure import Line, Mark, Panel, Points
 from bench.method import Samples
-from bench.stream import Stream
+from bench.task import Stream
 from methods.networks.backbones import MLPGenerator, mlp_critic
 
 PAPER = Paper(

@@ -20,10 +20,9 @@ from bench.method import Method, Samples
 from bench.spec import parse
 from bench.store import checkpoint, lookup
 from bench.store.record import TrialRecord
-from bench.stream import mix
 from bench.suites.components import check_method
 from bench.suites.trial import Trial
-from bench.task import Task
+from bench.task import Task, mix
 from bench.text import open_console
 from bench.training.build import build, open_task
 from methods.two_player import TwoPlayer

@@ -21,9 +21,9 @@ from bench.errors import Unavailable, UsageError
 from bench.external import weights as manifest
 from bench.external.archive import is_archive, merge, unpack
 from bench.external.download import Progress, download
+from bench.external.fingerprint import Fingerprint
 from bench.text import open_console
 
-_DIGITS = 64  # of a whole sha256
 _RECORD = "fetched.json"  # below the data root: address -> sha256 of what came from it
 
 
@@ -63,7 +63,7 @@ def weights(name: str) -> None:
     """
     console = open_console()
     try:
-        console.print(f"{manifest.resolve(name)} is here, {_describe_check(name)}")
+        console.print(f"{manifest.resolve(name)} is here, {manifest.manifest()[name].fingerprint.described}")
         return
     except (Unavailable, UsageError):  # missing, or not the published file
         if name not in manifest.manifest():
@@ -73,14 +73,8 @@ def weights(name: str) -> None:
     if not weight.direct:
         raise Unavailable(f"{weight.filename} has no address of its own: get it from {weight.url} and put it into {place.parent}")
     with _show_download(weight.filename, console) as progress:
-        found = download(weight.url, place, weight.sha256, progress)
-    console.print(f"{place}, {_describe_check(name)}, sha256 {found}")
-
-
-def _describe_check(name: str) -> str:
-    """How far the digest of a file that passed was compared."""
-    known = len(manifest.manifest()[name].sha256)
-    return "verified" if known == _DIGITS else f"prefix verified ({known} of the {_DIGITS} digits of its sha256 are published)"
+        found = download(weight.url, place, weight.fingerprint, progress)
+    console.print(f"{place}, {weight.fingerprint.described}, sha256 {found}")
 
 
 def data(name: str, root: Path | None) -> None:
@@ -124,7 +118,7 @@ def _fetch(remote: Remote, folder: Path, known: dict[str, str], console: Console
     if place.is_file() and (digest := manifest.digest(place)).startswith(expected):
         return digest  # of an earlier attempt that came to grief later
     with _show_download(remote.filename, console) as progress:
-        return download(remote.url, place, expected, progress)
+        return download(remote.url, place, Fingerprint(sha256=expected), progress)
 
 
 def _assemble(source: DataSource, files: Sequence[Remote], stage: Path) -> Path:

@@ -15,7 +15,7 @@ from bench.commands.arguments import RunOptions
 from bench.commands.options import data_root_of, seeds_of, settings_of, tier_of
 from bench.commands.progress import SuiteDisplay
 from bench.commands.report import published_tables, write_report
-from bench.errors import UsageError
+from bench.errors import Unavailable, UsageError
 from bench.running.settings import Settings
 from bench.scheduling import scheduler, tuning
 from bench.scheduling.scheduler import Engine
@@ -37,8 +37,12 @@ _NOT_OF_CLAIMS = (
 )  # fmt: skip
 
 
-def run_suite(options: RunOptions) -> int:
+def run_suite(options: RunOptions, console: Console | None = None) -> int:
     """Train and judge what is not on record yet, then render the report.
+
+    Args:
+        options: as given on the command line.
+        console: where to print; None: standard output.
 
     Returns:
         The exit code: 1 where a trial failed, 130 where the user stopped.
@@ -53,8 +57,8 @@ def run_suite(options: RunOptions) -> int:
     settings.prepare()
     suite = read.load_suite(options.suite)
     tier = tier_of(options.tier, settings.device)
-    rows = _plan_rows(options, suite, tier)
-    tier_config, console = suite.tiers[tier], open_console()
+    tier_config, console = suite.tiers[tier], console or open_console()
+    rows = _leave_out_missing(_plan_rows(options, suite, tier), settings, console)
     _confirm_size(total := tuning.count(rows, tier_config), options.yes)
     _check_report(suite, tier, rows, settings)
     ledger = Ledger(suite.name, options.out, options.tracking_uri, console.print)
@@ -92,6 +96,26 @@ def _plan_rows(options: RunOptions, suite: Suite, tier: TierName) -> list[Trial]
     specs = [part for text in options.methods for part in split(text)]
     rows = expand(suite, tier, methods=specs, seeds=seeds_of(options.seeds), overrides=options.overrides)
     return tuning.prepare(rows, suite.tiers[tier])
+
+
+def _leave_out_missing(rows: Sequence[Trial], settings: Settings, console: Console) -> list[Trial]:
+    """The rows whose data are here; of a suite of several tables the others are named, a line for each.
+
+    Raises:
+        Unavailable: the data of no table are here.
+    """
+    missing: dict[str, Unavailable] = {}
+    for table, row in {row.workload: row for row in reversed(rows)}.items():
+        try:
+            open_task(str(row.task), settings.data_root, settings.device).fingerprint()
+        except Unavailable as error:
+            missing[table] = error
+    left = [row for row in rows if row.workload not in missing]
+    if not left and missing:
+        raise next(reversed(missing.values()))
+    for table, reason in reversed(missing.items()):
+        console.print(f"{table} is left out: {reason}")
+    return left
 
 
 @contextlib.contextmanager

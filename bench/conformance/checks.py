@@ -22,9 +22,8 @@ from bench.evaluation import evaluation_mode
 from bench.method import Method
 from bench.spec import Spec, parse
 from bench.store import checkpoint
-from bench.stream import Stream, mix
 from bench.suites.components import check_method
-from bench.task import Task
+from bench.task import Stream, Task, mix
 from bench.training.loop import Plan, Training
 from bench.training.progress import Progress
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import Unavailable
+from bench.external.fingerprint import Fingerprint
 from bench.external.https import ConnectionBroken, check_address, chunks, request
 
 LARGEST = 32 << 30  # bytes of one file, unless it says otherwise
@@ -40,10 +41,12 @@ class Rules:
     local: bool = False  # plain http to this very machine is allowed
 
 
-_RULES = Rules()
+_RULES, _UNKNOWN = Rules(), Fingerprint()
 
 
-def download(url: str, path: Path, sha256: str = "", progress: Progress = lambda done, total: None, rules: Rules = _RULES) -> str:
+def download(
+    url: str, path: Path, known: Fingerprint = _UNKNOWN, progress: Progress = lambda done, total: None, rules: Rules = _RULES
+) -> str:
     """Fetch a file over https.
 
     What has arrived is kept as `NAME.part`, beside a note of what it belongs to, and the next call resumes from there.
@@ -51,12 +54,12 @@ def download(url: str, path: Path, sha256: str = "", progress: Progress = lambda
     Args:
         url: its address; redirects are followed to https only.
         path: where it goes; what lies there is replaced at the end, at once.
-        sha256: its digest or the leading digits of it.
+        known: what it is known by, as far as that is published.
         progress: see `Progress`.
         rules: see `Rules`.
 
     Returns:
-        The whole digest.
+        Its sha256.
 
     Raises:
         Unavailable: one line on what went wrong, and whether the same command goes on from what came.
@@ -66,7 +69,7 @@ def download(url: str, path: Path, sha256: str = "", progress: Progress = lambda
         path.parent.mkdir(parents=True, exist_ok=True)
         with _locked(path.with_name(f"{path.name}.part")) as file:
             part = _Part(file, url)
-            found = _Transfer(url, part, progress, rules).run(sha256)
+            found = _Transfer(url, part, progress, rules).run(known)
             part.finish(path)
             return found
     except OSError as error:  # of the disk: those of the network were told apart where they arose
@@ -126,17 +129,19 @@ class _Transfer:
         self.url, self.part, self.progress, self.rules = url, part, progress, rules
         self.resumed = False
 
-    def run(self, sha256: str) -> str:
+    def run(self, known: Fingerprint) -> str:
         """Request until the file is complete and verify it; returns its digest."""
-        self._persist(verified=bool(sha256))
+        self._persist(verified=bool(known))
         found = self.part.digest
-        if self.resumed and not found.startswith(sha256):  # its beginning may be that of another file: once more, from the start
+        fault = known.fault(self.part.file, found)
+        if self.resumed and fault:  # its beginning may be that of another file: once more, from the start
             self.part.drop()
             self._persist(verified=True)
             found = self.part.digest
-        if not found.startswith(sha256):
+            fault = known.fault(self.part.file, found)
+        if fault:
             self.part.drop()
-            raise Unavailable(f"cannot fetch {self.url}: its sha256 is {found}, expected {sha256}: not the published file, thrown away")
+            raise Unavailable(f"cannot fetch {self.url}: {fault}: not the published file, thrown away")
         return found
 
     def _persist(self, *, verified: bool) -> None:

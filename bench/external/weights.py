@@ -1,4 +1,4 @@
-"""Pretrained weights: what exists (`weights.toml`), where it lies here, verified before it is read.
+"""Pretrained weights: what exists (`weights.toml`), where it lies here, verified before it is read; users' own files.
 
 Nothing is downloaded but by `runner.py weights fetch` (see `bench.commands.fetch`).
 """
@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import difflib
 import functools
 import hashlib
 import os
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import Unavailable, UsageError
+from bench.external import _state_files
+from bench.external.fingerprint import Fingerprint
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,20 +26,33 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Weight:
-    """One entry of the manifest. `sha256` is the digest, or as many leading digits of it as the publisher states."""
+    """One entry of the manifest.
+
+    Attributes:
+        sha256: the digest, or as many leading digits of it as the publisher states.
+        git_blob: the id of the file in a git tree, where it lies in one: the sha1 of "blob SIZE", a zero byte and the content.
+        options: hyper-parameters that a method wants with these weights.
+    """
 
     id: str
     filename: str
     url: str
-    sha256: str
     licence: str
     used_by: tuple[str, ...]
+    sha256: str = ""
+    git_blob: str = ""
     note: str = ""
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def direct(self) -> bool:
-        """Whether the URL is that of the file itself, not of a page that leads to it."""
-        return self.url.endswith(f"/{self.filename}")
+        """Whether the URL is that of the file itself, not of a page that leads to it, and what comes from there can be verified."""
+        return bool(self.git_blob) or (bool(self.sha256) and self.url.endswith(f"/{self.filename}"))
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What the published file is known by."""
+        return Fingerprint(sha256=self.sha256, git_blob=self.git_blob)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,10 +78,10 @@ def folders() -> list[Path]:
 
 
 def resolve(weight_id: str) -> Path:
-    """The file of a weight, its sha256 verified.
+    """The file of a weight, verified as far as its publisher states what it is known by.
 
     Raises:
-        UsageError: no such id, or the file that was found has another hash (both are named).
+        UsageError: no such id, or the file that was found is another (its digest and the published one are named).
         Unavailable: the file is in none of the folders; the message says which file, how to get it and where to put it.
     """
     weight = _entry(weight_id)
@@ -73,12 +89,38 @@ def resolve(weight_id: str) -> Path:
     if path is None:
         how = f"run `runner.py weights fetch {weight_id}`, or get" if weight.direct else "get"
         raise Unavailable(f"weights {weight.filename} not found: {how} them from {weight.url} and put them into {folders()[0]}")
-    found = digest(path)
-    if not found.startswith(weight.sha256):
-        raise UsageError(
-            f"{path} is not the published file: its sha256 is {found}, expected {weight.sha256}; get it again from {weight.url}"
-        )
+    if fault := weight.fingerprint.fault(path, digest(path)):
+        raise UsageError(f"{path} is not the published file: {fault}; get it again from {weight.url}")
     return path
+
+
+def locate(file: str) -> Path:
+    """The file of the user's own, or of a known weight where its id is given, verified.
+
+    Raises:
+        UsageError: no such file, or not the published one.
+        Unavailable: it is known and in none of the folders; the message says how to get it.
+    """
+    if file in manifest():
+        return resolve(file)
+    path = Path(file).expanduser()
+    if not path.is_file():
+        like = difflib.get_close_matches(file, manifest(), 3)
+        raise UsageError(f"no weights at {path}" + (f"; known weights of a similar name: {', '.join(like)}" if like else ""))
+    return path
+
+
+def options_of(file: str) -> dict[str, Any]:
+    """The hyper-parameters that a method wants with a known weight; none for a file of the user's own."""
+    return manifest()[file].options if file in manifest() else {}
+
+
+def digest_of(file: str) -> str:
+    """The sha256 of what `locate` finds, for records; empty where nothing is found."""
+    try:
+        return digest(locate(file)) if file else ""
+    except (Unavailable, UsageError):  # told when the method is built
+        return ""
 
 
 def sha256(weight_id: str) -> str:
@@ -99,11 +141,6 @@ def folder_digest(folder: Path) -> str:
         if path.is_file():
             whole.update(f"{path.relative_to(folder).as_posix()}\0{digest(path)}\n".encode("utf-8", "surrogatepass"))
     return whole.hexdigest()
-
-
-def load_state_dict(weight_id: str) -> dict[str, Tensor]:
-    """The tensors of a weight on the CPU, read without running code from the file. Raises like `resolve`."""
-    return _tensors(resolve(weight_id))
 
 
 @contextlib.contextmanager
@@ -128,31 +165,35 @@ def read(path: Path) -> dict[str, Tensor]:
 
     Raises:
         UsageError: no such file, or it holds anything but named tensors.
+        Unavailable: a package that reads its format is missing.
     """
+    return read_wrapped(path)[0]
+
+
+def read_wrapped(path: Path) -> tuple[dict[str, Tensor], str]:
+    """The same, and the name of the entry that held the tensors beside other things ("params_ema", "state_dict", ...), if one did."""
     from torch import Tensor
 
     if not path.is_file():
         raise UsageError(f"no weights at {path}")
     try:
-        state = _tensors(path)
+        state, wrapper = _state_files.unwrap(_state_files.load(path))
+    except Unavailable:
+        raise
     except Exception as error:  # damaged files make the readers raise nearly anything
         raise UsageError(
             f"cannot read the weights {path}: no file of plain tensors ({type(error).__name__}); nothing in it was run"
         ) from error
     if not isinstance(state, dict) or not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()):
         raise UsageError(f"cannot read the weights {path}: it holds other things than named tensors")
-    return state
+    if hollow := [key for key, tensor in state.items() if tensor.untyped_storage().nbytes() < tensor.numel() * tensor.element_size()]:
+        raise UsageError(f"cannot read the weights {path}: {hollow[0]} claims more numbers than are there")
+    return state, wrapper
 
 
-def _tensors(path: Path) -> dict[str, Tensor]:
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        tensors: dict[str, Tensor] = load_file(path)
-        return tensors
-    import torch
-
-    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+def load_state_dict(weight_id: str) -> dict[str, Tensor]:
+    """The tensors of a weight on the CPU, read without running code from the file. Raises like `resolve`."""
+    state: dict[str, Tensor] = _state_files.load(resolve(weight_id))
     return state
 
 

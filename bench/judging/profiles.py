@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from bench.errors import UsageError
+from torch import Tensor
+
+from bench.errors import Unavailable, UsageError
+from bench.metric import ImageMetric
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,6 +53,22 @@ def every_convention() -> dict[str, str]:
     """Column -> spec of each PSNR and SSIM of a profile for photographs, once."""
     specs = [spec for p in PROFILES.values() for spec in (p.psnr, p.ssim) if not spec.endswith("_hu")]
     return {spec: spec for spec in specs}
+
+
+def specs_of(metrics: tuple[str, ...], name: str) -> dict[str, str]:
+    """Column -> spec: "psnr" and "ssim" as the profile means them, or as each of them does. Raises like `profile`."""
+    if name == EVERY:
+        return {column: column for column in metrics if column not in ("psnr", "ssim")} | every_convention()
+    convention = profile(name)
+    return {column: {"psnr": convention.psnr, "ssim": convention.ssim}.get(column, column) for column in metrics}
+
+
+def require_size(metric: ImageMetric, x: Tensor) -> None:
+    """Raise Unavailable where a metric cannot be computed on pictures like these (1 x C x H x W): most often they are too small."""
+    try:
+        metric(x, x)
+    except UsageError as error:
+        raise Unavailable(str(error)) from error
 
 
 def profile(name: str) -> Profile:

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from bench.method import Method
-from bench.stream import mix
+from bench.task import mix
 
 _SEED = 1406  # of the latents that every sheet starts from
 _LEAST = 32  # pixels: smaller pictures are enlarged to that, by whole factors

@@ -12,10 +12,10 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench import registry
+from bench.detector import Segmenter
 from bench.errors import UsageError
 from bench.metric import Metric
 from bench.metrics import _confusion
-from bench.segmenter import Segmenter
 from bench.spec import param
 
 

@@ -27,7 +27,7 @@ BASES = {
     "task": "bench.task.Task",
     "detector": "bench.detector.Detector",
     "feature": "bench.feature.Features",
-    "segmenter": "bench.segmenter.Segmenter",
+    "segmenter": "bench.detector.Segmenter",
     "adversarial": "methods.losses.contracts.AdversarialLoss",
 }
 """Kind -> the class that its parts derive from; parts of the other kinds are functions or dataclasses of their own."""

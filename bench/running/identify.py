@@ -87,6 +87,8 @@ def training_facts(trial: Trial, settings: Settings) -> dict[str, str]:
     facts |= {"code.build": file_hash(build), "code.train": file_hash(train), **settings.result_affecting()}
     for name, path in _files_of(hp):  # a path of the same name may hold other things tomorrow
         facts[f"file.{name}"] = weights.digest(path) if path.is_file() else weights.folder_digest(path)
+    if digest := weights.digest_of(getattr(hp, "weights", "")):  # a file, or the name of a published one
+        facts["file.weights"] = digest
     return _as_texts(facts | _environment_facts(settings))
 
 

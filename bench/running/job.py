@@ -20,9 +20,8 @@ from bench.store.checkpoint_mirror import CheckpointMirror, RemoteMirror
 from bench.store.record import TrialRecord
 from bench.store.run_dir import RunDir, RunDirs
 from bench.store.stored import Judgement, Outcome, Training
-from bench.stream import Stream
 from bench.suites.trial import Trial
-from bench.task import Task
+from bench.task import Stream, Task
 from bench.training import data_parallel
 from bench.training.build import build, open_task
 from bench.training.progress import Progress
@@ -214,8 +213,8 @@ def new_training(job: Job, settings: Settings) -> Training:
     method = registry.find("method", trial.spec.name)
     hp = dataclasses.asdict(method.HP(**trial.spec.options))
     tags = {"oracle": "PSF"} if "psf" in method.needs else {}
-    if method.origin:
-        tags["origin"] = method.origin
+    if origin := method.origin or ("weights trained elsewhere" if hp.get("weights") else ""):
+        tags["origin"] = origin
     if settings.at_once > 1:
         tags["at_once"] = f"its times were taken while up to {settings.at_once} trials ran at once"
     return Training(

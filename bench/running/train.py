@@ -19,9 +19,8 @@ from bench.spec import Spec
 from bench.store import checkpoint
 from bench.store.run_dir import RunDir
 from bench.store.stored import CURVES, Training
-from bench.stream import Stream
 from bench.suites.trial import Trial
-from bench.task import Task
+from bench.task import Stream, Task
 from bench.training import accumulation, data_parallel, out_of_memory
 from bench.training.build import build
 from bench.training.loop import Plan

@@ -11,8 +11,8 @@ import torch
 
 from bench.evaluation import evaluation_mode
 from bench.running.settings import Settings
-from bench.stream import Stream
 from bench.suites.trial import Trial
+from bench.task import Stream
 from bench.training.build import build, open_task
 from bench.training.loop import Interrupted, Plan, Training
 from bench.training.progress import Progress

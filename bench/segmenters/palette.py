@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from bench.segmenter import Segmenter
+from bench.detector import Segmenter
 from bench.spec import param
 
 Colour = tuple[int, int, int]

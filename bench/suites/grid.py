@@ -44,7 +44,7 @@ def cross(suite: Suite, table: Table | Workload, methods: Sequence[str], axes: M
         method = parse(text)
         own_axes = _axes_of(method, axes)
         for values in itertools.product(*(zip(axes[key], shown[key], strict=True) for key in own_axes)):
-            names = [] if isinstance(table, Workload) and own_axes else [str(method)]
+            names = [] if isinstance(table, Workload) and table.method and own_axes else [str(method)]
             rows.append(
                 Row(
                     table,

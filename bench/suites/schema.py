@@ -87,19 +87,24 @@ class Sensitivity(_Strict):
 
 
 class Workload(_Strict):
-    """One table of a report: a task, the method that works on it, the column that ranks."""
+    """One table of a report: a task, the method that works on it or several, the column that ranks."""
 
     name: Name
     task: str
-    method: str
+    method: str = ""  # the only one: its rows are named by what the axes change
+    methods: list[str] = []
     sort: str
     headline: list[str] = []
     axes: dict[str, Axis] = {}  # in place of the suite's of that name
 
-    @property
-    def methods(self) -> list[str]:
-        """The methods of the table."""
-        return [self.method]
+    @model_validator(mode="before")
+    @classmethod
+    def _list_methods(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not isinstance(data.get("method", ""), str):
+            return data  # told below
+        if bool(data.get("method")) == bool(data.get("methods")):
+            raise ValueError("give a method, or a list of methods")
+        return {"methods": [data["method"]], **data} if data.get("method") else data
 
 
 class Override(_Strict):

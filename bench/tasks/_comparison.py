@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from bench.judging.profiles import EVERY, every_convention, profile
+from bench.judging.profiles import specs_of
 from bench.method import Batch, Method, param
 from bench.metric import ImageMetric
 from bench.task import Scores
@@ -30,11 +30,7 @@ class Comparison(JudgedPictures):
 
     @override
     def metric_specs(self) -> dict[str, str]:
-        """Column -> spec: "psnr" and "ssim" as the profile means them, or as each of them does."""
-        if self.profile == EVERY:
-            return {column: column for column in self.metrics if column not in ("psnr", "ssim")} | every_convention()
-        convention = profile(self.profile)
-        return {column: {"psnr": convention.psnr, "ssim": convention.ssim}.get(column, column) for column in self.metrics}
+        return specs_of(self.metrics, self.profile)
 
     @functools.cached_property
     @override

@@ -83,7 +83,7 @@ class BesideFiles(JudgedElsewhere):
     def gallery(self, method: Method, folder: Path) -> None:
         """The worst and the best pictures by the first metric, as they were scored last."""
         column = next(iter(self.cards()))
-        chosen = dict.fromkeys(self._best_first[:_SHOWN], "best") | dict.fromkeys(self._best_first[-_SHOWN:], "worst")
+        chosen = dict.fromkeys(self._best_first[:_SHOWN], "best") | dict.fromkeys(self._best_first[: -_SHOWN - 1 : -1], "worst")
         ordered = sorted(chosen.items(), key=lambda pair: pair[1] == "best")
         items = [{"name": f"{which} by {column}: {name}", "kind": "photo", **self._pictures_of(method, name)} for name, which in ordered]
         write_items(folder, items, self._show)

@@ -16,7 +16,7 @@ from bench.errors import UsageError
 from bench.evaluation import EvaluationSet, evaluation_set
 from bench.method import Batch, Method, param
 from bench.offers import Capability
-from bench.stream import mix
+from bench.task import mix
 from bench.tasks._cached import cached_method
 from bench.tasks._comparison import Comparison
 from bench.tasks._picture_task import EVALUATION_SEED, PictureTask

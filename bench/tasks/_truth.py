@@ -13,7 +13,7 @@ from torch import Tensor
 from bench.dataset import PictureSet
 from bench.errors import UsageError
 from bench.operators.resize import weights
-from bench.stream import mix
+from bench.task import mix
 from datasets.reading.saliency import Seen
 
 _SEED = 2018  # of the choice of others

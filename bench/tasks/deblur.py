@@ -25,8 +25,7 @@ from bench.judging.detection import DetectionEvaluation
 from bench.judging.gallery import write_gallery
 from bench.method import Batch, Method, param
 from bench.offers import Capability
-from bench.stream import mix
-from bench.task import Scores
+from bench.task import Scores, mix
 from bench.tasks._cached import cached_method
 from bench.tasks._metrics import few
 from bench.tasks._picture_task import EVALUATION_SEED

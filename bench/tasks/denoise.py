@@ -23,8 +23,7 @@ from bench.offers import Capability
 from bench.operators.colour import luma
 from bench.operators.noise import Noise
 from bench.spec import Spec, parse
-from bench.stream import mix
-from bench.task import Scores
+from bench.task import Scores, mix
 from bench.tasks._cached import cached_method
 from bench.tasks._picture_task import EVALUATION_SEED
 from bench.tasks._restoration import Restoration

@@ -23,7 +23,7 @@ from bench.judging.gallery import write_gallery
 from bench.method import Batch, Method, param
 from bench.offers import Capability
 from bench.operators import ct
-from bench.stream import mix
+from bench.task import mix
 from bench.tasks._picture_task import EVALUATION_SEED
 from bench.tasks._pictures import Crops
 from bench.tasks._restoration import Restoration

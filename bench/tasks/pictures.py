@@ -6,12 +6,17 @@ The conventions of the literature differ by decibels (see bench/judging/profiles
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
 
 from torch import Tensor
 from typing_extensions import override
 
+from bench.judging.profiles import EVERY, require_size
+from bench.metric import ImageMetric
+from bench.tasks._metrics import usable
 from bench.tasks._restored_files import RestoredFiles
+from datasets.reading.matching import size_of_picture
 from datasets.reading.outputs import is_gray, read_picture
 
 
@@ -30,3 +35,16 @@ class Pictures(RestoredFiles):
     @override
     def _read_input(self, file: Path, name: str) -> Tensor:
         return read_picture(file, 3)
+
+    @functools.cached_property
+    @override
+    def _metrics(self) -> tuple[dict[str, ImageMetric], dict[str, str]]:
+        """Where all conventions are asked for, those that need larger pictures are left out, with that reason."""
+        smallest = min(self._truth, key=lambda name: min(size_of_picture(self._truth[name])))
+
+        def tried(metric: ImageMetric) -> ImageMetric:
+            if self.profile == EVERY:
+                require_size(metric, self._observe(smallest).truth)
+            return metric
+
+        return usable(self.metric_specs(), ImageMetric, "pictures", configure=tried)

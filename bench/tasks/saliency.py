@@ -23,8 +23,7 @@ from bench.evaluation import EvaluationSet, evaluation_set
 from bench.method import Batch, Method, param
 from bench.metric import ImageMetric, SaliencyMetric
 from bench.offers import Capability
-from bench.stream import mix
-from bench.task import Scores
+from bench.task import Scores, mix
 from bench.tasks._cached import cached_method
 from bench.tasks._metrics import usable
 from bench.tasks._picture_task import EVALUATION_SEED, PictureTask

@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from bench.dataset import SPLITS, Split
 from bench.method import Samples, param
-from bench.stream import mix
+from bench.task import mix
 from bench.tasks._cached import cached_method
 from bench.tasks._classification import Classification
 

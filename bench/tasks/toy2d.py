@@ -24,7 +24,7 @@ from bench.method import Method, Samples, param
 from bench.metric import SampleMetric
 from bench.metrics.modes import Modes
 from bench.offers import FeatureCritic
-from bench.stream import mix
+from bench.task import mix
 from bench.tasks._generation import Generation
 from datasets.reading.points import PointSource
 from methods.networks.backbones import MLPGenerator, mlp_critic

@@ -10,9 +10,8 @@ import torch
 from bench import registry
 from bench.errors import Unavailable
 from bench.method import Method
-from bench.stream import mix
 from bench.suites.trial import Trial
-from bench.task import Task
+from bench.task import Task, mix
 
 
 @functools.lru_cache(maxsize=16)

@@ -25,7 +25,7 @@ from torch.optim import Optimizer
 
 from bench.method import Logs, Method
 from bench.store import checkpoint
-from bench.stream import Stream, mix
+from bench.task import Stream, mix
 
 _RANK_STREAM = 3  # keeps the random numbers of a rank apart from those of a seed
 

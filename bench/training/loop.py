@@ -18,7 +18,7 @@ from bench.evaluation import evaluation_mode
 from bench.method import Logs, Method
 from bench.store import checkpoint
 from bench.store.stored import Point
-from bench.stream import Stream
+from bench.task import Stream
 from bench.training import history
 from bench.training.progress import Progress
 from bench.training.time_limit import time_limit

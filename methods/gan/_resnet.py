@@ -13,11 +13,11 @@ from methods.networks.backbones import Critic
 class ResNetGenerator(nn.Module):
     """A projection, one block that doubles the side after another, batch norm, ReLU, 3 x 3 convolution, tanh mapped to [0, 1]."""
 
-    def __init__(self, z_dim: int, shape: tuple[int, ...], dim: int = 128) -> None:
+    def __init__(self, z_dim: int, shape: tuple[int, ...], dim: int = 128, upsample: str = "nearest") -> None:
         super().__init__()
         side, ups = coarsest(shape)
         self.net = nn.Sequential(
-            nn.Linear(z_dim, dim * side**2), nn.Unflatten(1, (dim, side, side)), *(_Up(dim) for _ in range(ups)),
+            nn.Linear(z_dim, dim * side**2), nn.Unflatten(1, (dim, side, side)), *(_Up(dim, upsample) for _ in range(ups)),
             nn.BatchNorm2d(dim), nn.ReLU(), nn.Conv2d(dim, shape[0], 3, padding=1), nn.Tanh(),
         )  # fmt: skip
 
@@ -35,19 +35,20 @@ def resnet_critic(shape: tuple[int, ...], dim: int = 128) -> Critic:
 
 
 class _Up(nn.Module):
-    """Nearest upsampling before the first convolution and before the 1 x 1 shortcut."""
+    """Upsampling (a mode of torch's `interpolate`) before the first convolution and before the 1 x 1 shortcut."""
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, upsample: str) -> None:
         super().__init__()
+        self.upsample = upsample
         self.norm1, self.conv1 = nn.BatchNorm2d(dim), nn.Conv2d(dim, dim, 3, padding=1, bias=False)  # a batch norm follows
         self.norm2, self.conv2 = nn.BatchNorm2d(dim), nn.Conv2d(dim, dim, 3, padding=1)
         self.shortcut = nn.Conv2d(dim, dim, 1)
 
     @override
     def forward(self, x: Tensor) -> Tensor:
-        y = self.conv1(F.interpolate(F.relu(self.norm1(x)), scale_factor=2))
+        y = self.conv1(F.interpolate(F.relu(self.norm1(x)), scale_factor=2, mode=self.upsample))
         y = self.conv2(F.relu(self.norm2(y)))
-        return y + F.interpolate(self.shortcut(x), scale_factor=2)  # a 1 x 1 convolution commutes with nearest upsampling
+        return y + F.interpolate(self.shortcut(x), scale_factor=2, mode=self.upsample)  # a 1 x 1 convolution commutes with upsampling
 
 
 class _Same(nn.Module):

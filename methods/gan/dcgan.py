@@ -9,7 +9,7 @@ Radford, Metz, Chintala. ICLR 2016, arXiv:1511.06434.
 | Sec. 4: N(0, 0.02), Adam 2e-4 with beta1 0.5, batch 128   | `HP`                     |
 
 The networks follow the picture's side: 64 pixels are four doublings of 4, 28 two of 7. `kernel=4,ngf=64,ndf=64,unit_norm=false` gives those
-of pytorch/examples.
+of pytorch/examples, with `z=normal`; `weights=FILE` is a generator that its code trained, judged as it is.
 Departures: each update trains both players (the authors' code trains one of them, in turn) and nothing decays the weights (1e-5 there).
 """
 
@@ -31,6 +31,7 @@ from methods.gan._pictures import coarsest
 from methods.losses.contracts import AdversarialLoss
 from methods.networks.backbones import Critic
 from methods.procedures import alternate
+from methods.released import ReleasedHP, fill, open_released
 from methods.two_player import GANHP, TwoPlayer
 
 
@@ -40,7 +41,7 @@ class DCGAN(TwoPlayer):
     toy: ClassVar[dict[str, Any]] = {"ngf": 4, "ndf": 4, "z_dim": 8}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
-    class HP(GANHP):
+    class HP(ReleasedHP, GANHP):
         """The paper's values; [code] where only the authors' code states them."""
 
         steps: int = param(68_000, "[code] 25 epochs of some 350 000 faces")
@@ -49,6 +50,7 @@ class DCGAN(TwoPlayer):
         init: str = param("normal02", "Sec. 4: N(0, 0.02)")
         adversarial: str = param("nonsaturating", "[code]")
         z_dim: int = param(100, "Fig. 1: z ~ U(-1, 1)")
+        z: Literal["uniform", "normal"] = param("uniform", "Fig. 1: U(-1, 1); pytorch/examples: N(0, 1)")
         ngf: int = param(128, "Fig. 1: channels before the generator's last layer")
         ndf: int = param(128, "[code] channels after the critic's first layer")
         kernel: Literal[4, 5] = param(5, "Fig. 1: side of every kernel; pytorch/examples: 4")
@@ -58,14 +60,20 @@ class DCGAN(TwoPlayer):
 
     @override
     def build(self, task: GenerationTask) -> None:
+        released = open_released(self, self.hp.weights, channels=task.shape[0], side=task.shape[-1])
         h = self.hp
-        self.G, self.D = _Generator(h.z_dim, task.shape, h.ngf, h.kernel, h.unit_norm), _critic(task.shape, h.ndf, h.kernel)
+        self.G = _Generator(h.z_dim, task.shape, h.ngf, h.kernel, h.unit_norm)
+        if released:
+            return fill(self, released)
+        self.D = _critic(task.shape, h.ndf, h.kernel)
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D, spec=h.optimizer_d or h.optimizer)
         self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
     @override
     def z(self, n: int) -> Tensor:
-        """Latents: n x z_dim, U(-1, 1)."""
+        """Latents: n x z_dim, U(-1, 1) or N(0, 1)."""
+        if self.hp.z == "normal":
+            return torch.randn(n, self.hp.z_dim, device=self.device)
         return 2 * torch.rand(n, self.hp.z_dim, device=self.device) - 1
 
     @override

@@ -11,6 +11,7 @@ Gulrajani, Ahmed, Arjovsky, Dumoulin, Courville. NIPS 2017, arXiv:1704.00028.
 The authors' code has other settings elsewhere. CIFAR-10:
 `network=resnet,optimizer="adam[lr=2e-4,betas=(0,0.9)]",schedule="linear_decay[start=0]"`;
 points: `batch_size=256,optimizer="adam[lr=1e-4,betas=(0.5,0.9)]",adversarial="wgan_gp[gp=0.1]"`.
+`weights=FILE` is a generator of kwotsin/mimicry for 32 x 32 pixels (z_dim 128, `network=resnet,upsample=bilinear`), judged as it is.
 Departures: the norm is sqrt(sum of squares + 1e-12), so that its gradient exists at 0; the generator's batch is the critic's
 (CIFAR-10 [code]: twice as large).
 """
@@ -30,6 +31,7 @@ from bench.offers import GenerationTask
 from methods.gan._resnet import ResNetGenerator, resnet_critic
 from methods.losses.contracts import AdversarialLoss
 from methods.procedures import alternate
+from methods.released import ReleasedHP, fill, open_released
 from methods.two_player import GANHP, TwoPlayer
 
 
@@ -39,7 +41,7 @@ class WGANGP(TwoPlayer):
     toy: ClassVar[dict[str, Any]] = {"n_critic": 2}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
-    class HP(GANHP):
+    class HP(ReleasedHP, GANHP):
         """The paper's values; [code] where only the authors' code states them."""
 
         steps: int = param(100_000, "[code] CIFAR-10")
@@ -49,18 +51,24 @@ class WGANGP(TwoPlayer):
         n_critic: int = param(5, "Algorithm 1: critic steps an update")
         network: Literal["task", "resnet"] = param("task", "App. C: residual networks; or the task's own")
         dim: int = param(128, "App. C: channels of the residual networks")
+        upsample: Literal["nearest", "bilinear"] = param("nearest", "App. C: in the residual generator; kwotsin/mimicry: bilinear")
 
     hp: HP
 
     @override
     def build(self, task: GenerationTask) -> None:
+        side = {"channels": task.shape[0], "side": task.shape[-1], "z_dim": task.z_dim}
+        released = open_released(self, self.hp.weights, **side)
         h = self.hp
         if h.network == "resnet":
-            self.G, self.D = ResNetGenerator(task.z_dim, task.shape, h.dim), resnet_critic(task.shape, h.dim)
+            self.G = ResNetGenerator(task.z_dim, task.shape, h.dim, h.upsample)
         else:
-            self.G, self.D = task.generator(), task.critic()
-        self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D, spec=h.optimizer_d or h.optimizer)
+            self.G = task.generator()
         self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
+        if released:
+            return fill(self, released)
+        self.D = resnet_critic(task.shape, h.dim) if h.network == "resnet" else task.critic()
+        self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D, spec=h.optimizer_d or h.optimizer)
 
     @override
     def critic_loss(self, batch: Samples) -> Tensor:

@@ -37,10 +37,11 @@ class ResNetGenerator(nn.Module):
         residual: bool = False,
         single_conv: bool = False,
         upsample: Callable[[int, int], nn.Module] | None = None,
+        downsample: Callable[[int, int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
         self.residual = residual
-        upsample = upsample or _transposed
+        upsample, downsample = upsample or _transposed, downsample or _strided
 
         def unit(conv: nn.Module, width: int) -> list[nn.Module]:
             return [conv, norm(width), nn.ReLU()]
@@ -48,8 +49,8 @@ class ResNetGenerator(nn.Module):
         wide, wider, widest = ngf, 2 * ngf, 4 * ngf
         self.net = nn.Sequential(
             *unit(nn.Conv2d(channels, wide, 7, padding=3, padding_mode="reflect"), wide),
-            *unit(nn.Conv2d(wide, wider, 3, stride=2, padding=1), wider),
-            *unit(nn.Conv2d(wider, widest, 3, stride=2, padding=1), widest),
+            *unit(downsample(wide, wider), wider),
+            *unit(downsample(wider, widest), widest),
             *(_ResBlock(widest, norm, dropout, mc_dropout, single_conv) for _ in range(blocks)),
             *unit(upsample(widest, wider), wider),
             *unit(upsample(wider, wide), wide),
@@ -159,6 +160,10 @@ def padded(net: Callable[[Tensor], Tensor], x: Tensor, multiple: int) -> Tensor:
     h, w = x.shape[-2:]
     right, below = -w % multiple, -h % multiple
     return net(F.pad(x, (0, right, 0, below), mode="reflect" if right < w and below < h else "replicate"))[..., :h, :w]
+
+
+def _strided(width: int, out: int) -> nn.Module:
+    return nn.Conv2d(width, out, 3, stride=2, padding=1)
 
 
 def _transposed(width: int, out: int) -> nn.Module:

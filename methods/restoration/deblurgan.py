@@ -10,6 +10,8 @@ Kupyn, Budzan, Mykhailych, Mishkin, Matas. CVPR 2018, arXiv:1711.07064.
 | L_GAN: WGAN-GP, 5 critic steps                | `critic_loss`, `adversarial`     |
 | L_X: VGG19 conv3_3 feature distance           | `content`                        |
 
+`weights=FILE` is a released generator, judged as it is: the authors' (two convolutions a block) or one of those in the repository's tree,
+which want `residual=false`; their tests keep dropout (`mc_dropout`).
 As in the authors' code: the critic sees the restored image alone; all critic steps of an update share batch and fake; VGG takes
 [-1, 1] without ImageNet normalisation, before the ReLU.
 Departures: `mc_dropout` is off (the paper tests with dropout on) and instance norm keeps no running statistics. Defects of the released
@@ -31,11 +33,12 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench import registry
-from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.method import Batch, Logs, Method, param
 from bench.offers import Capability, RestorationTask
 from methods.losses.contracts import AdversarialLoss, ContentLoss
 from methods.networks.image_nets import NORMS, PatchGAN, ResNetGenerator, padded
 from methods.procedures import alternate_on_batch
+from methods.released import ReleasedHP, fill, open_released
 
 
 class DeblurGAN(Method[RestorationTask]):
@@ -45,7 +48,7 @@ class DeblurGAN(Method[RestorationTask]):
     toy: ClassVar[dict[str, Any]] = {"ngf": 4, "ndf": 4, "blocks": 1, "n_critic": 2, "content": "l1"}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
-    class HP(TrainHP):
+    class HP(ReleasedHP):
         """The paper's values; [code] where only the authors' code states them."""
 
         steps: int = param(300_000, "Sec. 4.1: 300 epochs of about 1000 images")
@@ -64,6 +67,9 @@ class DeblurGAN(Method[RestorationTask]):
         critic_norm: Literal["instance", "identity"] = param("instance", "Sec. 3.2: critic; never batch norm under a gradient penalty")
         dropout: float = param(0.5, "Sec. 3.2: after each block's first convolution")
         mc_dropout: bool = param(False, "keep dropout when restoring, as the paper does")
+        residual: bool = param(
+            True, "Fig. 3: the input is added to the output; the weights in the authors' repository were trained without"
+        )
         single_conv: bool = param(
             False, "one convolution a block: the repository's code since March 2019, neither the paper's network nor the authors' weights"
         )
@@ -72,6 +78,7 @@ class DeblurGAN(Method[RestorationTask]):
 
     @override
     def build(self, task: RestorationTask) -> None:
+        released = open_released(self, self.hp.weights, channels=task.channels)
         h = self.hp
         self.G = ResNetGenerator(
             task.channels,
@@ -80,12 +87,14 @@ class DeblurGAN(Method[RestorationTask]):
             NORMS[h.norm],
             dropout=h.dropout,
             mc_dropout=h.mc_dropout,
-            residual=True,
+            residual=h.residual,
             single_conv=h.single_conv,
         )
+        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
+        if released:
+            return fill(self, released)
         self.D = PatchGAN(task.channels, h.ndf, norm=NORMS[h.critic_norm], padding=2)
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D)
-        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
         self.content: ContentLoss = registry.make("content", h.content)
 
     def fake(self, batch: Batch) -> Tensor:

@@ -9,8 +9,8 @@ Zhang, Zuo, Chen, Meng, Zhang. IEEE TIP 26(7), 2017, arXiv:1608.03981.
 | x = y - R(y)                                     | `restore`                  |
 
 DnCNN-S is trained at the level it is tested at: 17 layers. DnCNN-B is blind: `layers=20`, on a task with `train_sigma=blind` and `crop=50`.
-`weights=FILE` is a published network, judged as it is: KAIR's dncnn_*.pth and SaoYan's net.pth are known, and the weights of this bench's
-own trials. Files are read as tensors only; depth, width and channels are theirs, norms are merged into the convolutions.
+`weights=FILE` is a released network, judged as it is: KAIR's dncnn_*.pth and SaoYan's net.pth are known, whose norms are merged into the
+convolutions, and the weights of this bench's own trials. Depth, width and channels are the file's.
 Departures: Adam at 1e-3, then 1e-4, as in the authors' code (the text: SGD from 0.1 to 1e-4); gains of batch norm start at 1 (the code:
 drawn like weights); He's deviation of each layer's own fan-in, 0.47 in the first (the code: that of the middle layers, 0.059, in all of
 them), which costs the first thousands of updates; crops are drawn anew for every update instead of once.
@@ -26,11 +26,11 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from bench.errors import UsageError
 from bench.method import Batch, Logs, Method, param
 from bench.offers import Capability, RestorationTask
 from methods.procedures import regress
-from methods.restoration._dncnn import DnCNNHP, DnCNNNetwork, denoise, pretrained, residual_loss
+from methods.released import ReleasedHP, fill, open_released
+from methods.restoration._dncnn import DnCNNHP, DnCNNNetwork, denoise, residual_loss
 
 
 class DnCNN(Method[RestorationTask]):
@@ -40,31 +40,19 @@ class DnCNN(Method[RestorationTask]):
     toy: ClassVar[dict[str, Any]] = {"layers": 3, "width": 4}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
-    class HP(DnCNNHP):
+    class HP(ReleasedHP, DnCNNHP):
         """See `_dncnn.DnCNNHP`."""
 
-        weights: str = param("", "a checkpoint to use in place of training; layers and width then are its own", file=True)
-
-        @override
-        def __post_init__(self) -> None:
-            super().__post_init__()
-            if self.weights:
-                object.__setattr__(self, "steps", 0)
-                object.__setattr__(self, "init", "default")
+        norm: bool = param(True, "Sec. III-A: batch norm; without it convolutions have biases, as where norms were merged into them")
 
     hp: HP
 
     @override
     def build(self, task: RestorationTask) -> None:
-        """The network and its optimiser.
-
-        Raises:
-            UsageError: the checkpoint is for another number of channels.
-        """
-        h = self.hp
-        self.G = pretrained(h.weights) if h.weights else DnCNNNetwork(task.channels, h.layers, h.width)
-        if self.G[0].in_channels != task.channels:
-            raise UsageError(f"{h.weights} is for {self.G[0].in_channels} channels, the task has {task.channels}: give --set channels=...")
+        released = open_released(self, self.hp.weights, channels=task.channels)
+        self.G = DnCNNNetwork(task.channels, self.hp.layers, self.hp.width, self.hp.norm)
+        if released:
+            fill(self, released)
         self.opt = self.optimizer(self.G)
 
     def loss(self, batch: Batch) -> Tensor:

@@ -10,6 +10,7 @@ Shi, Caballero, Huszar, Totz, Aitken, Bishop, Rueckert, Wang. CVPR 2016, arXiv:1
 | luma only, colours by bicubic               | `_shallow.coloured`            |
 | Sec. 3.2, last layer ten times slower       | `_shallow.last_slower`         |
 
+`weights=FILE` is a released network, judged as it is: that of yjn870/ESPCN-pytorch.
 Departures: the rate falls along a cosine (the paper: when the cost stalls), for a number of updates that is ours (the paper: until
 100 epochs bring nothing), by an optimiser that the paper does not name; small pictures and crops are the task's (the paper:
 Gaussian, 17 x 17 small pixels).
@@ -26,9 +27,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
-from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.method import Batch, Logs, Method, param
 from bench.offers import Capability, EnlargementTask
 from methods.procedures import regress
+from methods.released import ReleasedHP, fill, open_released
 from methods.restoration._shallow import coloured, last_slower, luma
 
 
@@ -39,7 +41,7 @@ class ESPCN(Method[EnlargementTask]):
     toy: ClassVar[dict[str, Any]] = {"n1": 4, "n2": 4}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
-    class HP(TrainHP):
+    class HP(ReleasedHP):
         """The paper's values."""
 
         steps: int = param(300_000, "ours")
@@ -53,10 +55,13 @@ class ESPCN(Method[EnlargementTask]):
 
     @override
     def build(self, task: EnlargementTask) -> None:
+        released = open_released(self, self.hp.weights, scale=task.scale)
         h, self.scale = self.hp, task.scale
         body = nn.Sequential(nn.Conv2d(1, h.n1, 5, padding=2), nn.Tanh(), nn.Conv2d(h.n1, h.n2, 3, padding=1), nn.Tanh())
         last = nn.Conv2d(h.n2, self.scale**2, 3, padding=1)
         self.G = nn.Sequential(body, last, nn.PixelShuffle(self.scale))
+        if released:
+            fill(self, released)
         self.opt = last_slower(self, body, last)
 
     def loss(self, batch: Batch) -> Tensor:

@@ -11,7 +11,8 @@ Widely used, and another method than the paper: see `deblurgan` for that.
 
 Departures: one critic step descends the mean over real and fake, where the repository takes two half-steps, and its fakes come from the
     training-mode generator, where the repository switches dropout off; crops come from the task, the repository squeezes whole images to
-    256 x 256; the dense layer follows the size of the crop; strided 3 x 3 convolutions pad both sides, Keras one.
+    256 x 256; the dense layer follows the size of the crop; strided 3 x 3 convolutions pad both sides, Keras one (`stride_padding=keras`).
+`weights=generator.h5` is the repository's generator, judged as it is; it sets `stride_padding`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -27,11 +28,12 @@ from typing_extensions import override
 
 from bench import registry
 from bench.errors import UsageError
-from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.method import Batch, Logs, Method, param
 from bench.offers import Capability, RestorationTask
 from methods.losses.contracts import ContentLoss
 from methods.networks.image_nets import ResNetGenerator, padded
 from methods.procedures import alternate_on_batch
+from methods.released import ReleasedHP, fill, open_released
 
 _BATCH_NORM = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01)  # Keras' defaults
 
@@ -43,7 +45,7 @@ class KerasDeblurGAN(Method[RestorationTask]):
     toy: ClassVar[dict[str, Any]] = {"ngf": 4, "ndf": 4, "blocks": 1, "n_critic": 2, "content": "l1"}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
-    class HP(TrainHP):
+    class HP(ReleasedHP):
         """The repository's values."""
 
         steps: int = param(128, "train.py: 4 epochs of 512 images")
@@ -57,16 +59,23 @@ class KerasDeblurGAN(Method[RestorationTask]):
         ndf: int = param(64, "model.py")
         blocks: int = param(9, "model.py: n_blocks_gen")
         dropout: float = param(0.5, "layer_utils.py: after each block's first convolution")
+        stride_padding: Literal["both", "keras"] = param(
+            "both", "ours: strided convolutions pad both sides; keras: the right and the bottom one"
+        )
 
     hp: HP
 
     @override
     def build(self, task: RestorationTask) -> None:
         """Networks, optimisers, content loss. The critic is made for crops of `task.crop` pixels, at least 16."""
+        released = open_released(self, self.hp.weights, channels=task.channels)
         h = self.hp
+        down = _halved if h.stride_padding == "keras" else None
+        self.G = ResNetGenerator(task.channels, h.ngf, h.blocks, _BATCH_NORM, dropout=h.dropout, upsample=_nearest, downsample=down)
+        if released:
+            return fill(self, released)
         if task.crop < 16:
             raise UsageError(f"keras_deblurgan: its critic halves four times and needs crops of 16 pixels or more, not {task.crop}")
-        self.G = ResNetGenerator(task.channels, h.ngf, h.blocks, _BATCH_NORM, dropout=h.dropout, upsample=_nearest)
         self.D = _Critic(task.channels, h.ndf, task.crop)
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D)
         self.content: ContentLoss = registry.make("content", h.content)
@@ -126,6 +135,11 @@ class _Critic(nn.Sequential):
 def _same(width: int, out: int) -> nn.Module:
     """A 4 x 4 convolution that keeps the size: one row of zeros before, two behind."""
     return nn.Sequential(nn.ZeroPad2d((1, 2, 1, 2)), nn.Conv2d(width, out, 4))
+
+
+def _halved(width: int, out: int) -> nn.Module:
+    """A strided 3 x 3 convolution as Keras pads it where sides are even: nothing before, a row and a column of zeros behind."""
+    return nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(width, out, 3, stride=2))
 
 
 def _nearest(width: int, out: int) -> nn.Module:

@@ -11,6 +11,7 @@ Ledig, Theis, Huszar, Caballero, Cunningham, Acosta, Aitken, Tejani, Totz, Wang,
 | Eq. 4-5, l_X: SRGAN-MSE, -VGG22, -VGG54        | `content`: mse, vgg22, vgg54                 |
 | Eq. 6, l_Gen = -log D(G)                       | `generator_loss`                             |
 
+`weights=FILE` is a released generator, judged as it is: that of twhui/SRGAN-PyTorch, which follows the paper.
 As in the paper the small picture comes in [0, 1], the large one leaves in [-1, 1], and no critic step is repeated.
 Departures: l_Gen is a mean over the batch (the paper sums); photographs are the task's (the paper: 350,000 of ImageNet). Of other people's
 code not ported: five blocks, pooling in the critic and 1 - D in place of -log D (leftthomas), ends of 3 x 3 and 1 x 1 (tensorlayer).
@@ -28,12 +29,13 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench import registry
-from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.method import Batch, Logs, Method, param
 from bench.offers import Capability, EnlargementTask
 from methods.losses.contracts import AdversarialLoss, ContentLoss
 from methods.networks.image_nets import NORMS
 from methods.networks.srresnet import Discriminator, Generator
 from methods.procedures import alternate_on_batch, regress
+from methods.released import ReleasedHP, fill, open_released
 
 
 class SRGAN(Method[EnlargementTask]):
@@ -43,7 +45,7 @@ class SRGAN(Method[EnlargementTask]):
     toy: ClassVar[dict[str, Any]] = {"width": 4, "ndf": 4, "blocks": 1, "content": "mse", "pretrain": 0.5}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
-    class HP(TrainHP):
+    class HP(ReleasedHP):
         """The paper's values."""
 
         steps: int = param(1_200_000, "Sec. 3.2: 1e6 of SRResNet-MSE, then 2e5")
@@ -70,11 +72,14 @@ class SRGAN(Method[EnlargementTask]):
     @override
     def build(self, task: EnlargementTask) -> None:
         """Networks, optimisers (one for each stage of the generator), losses. The critic is made for crops of `task.crop` pixels."""
+        released = open_released(self, self.hp.weights, scale=task.scale)
         h = self.hp
         self.G = Generator(task.scale, h.width, h.blocks, NORMS[h.norm])
+        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
+        if released:
+            return fill(self, released)
         self.D = Discriminator(task.crop, h.ndf)
         self.opt, self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.G), self.optimizer(self.D)
-        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
         self.content: ContentLoss = registry.make("content", h.content)
 
     def fake(self, batch: Batch) -> Tensor:

@@ -9,6 +9,7 @@ Generative Adversarial Network. CVPR 2017, arXiv:1609.04802.
 | Eq. 4, SRResNet-MSE                        | `loss`, content = mse       |
 | Eq. 5, SRResNet-VGG22                      | `loss`, content = vgg22     |
 
+`weights=FILE` is a released network, judged as it is: that of twhui/SRGAN-PyTorch, which follows the paper.
 As in the paper the small picture comes in [0, 1] and the large one leaves in [-1, 1].
 Departures: photographs are the task's (the paper: 350,000 of ImageNet); the total variation of 2e-8 that VGG22 gets in the paper is left
 out. Others call other networks SRResNet: without batch norm (BasicSR), with instance norm (twtygqyy), with 3 x 3 ends (tensorlayer).
@@ -25,12 +26,13 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench import registry
-from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.method import Batch, Logs, Method, param
 from bench.offers import Capability, EnlargementTask
 from methods.losses.contracts import ContentLoss
 from methods.networks.image_nets import NORMS
 from methods.networks.srresnet import Generator
 from methods.procedures import regress
+from methods.released import ReleasedHP, fill, open_released
 
 
 class SRResNet(Method[EnlargementTask]):
@@ -40,7 +42,7 @@ class SRResNet(Method[EnlargementTask]):
     toy: ClassVar[dict[str, Any]] = {"width": 4, "blocks": 1}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
-    class HP(TrainHP):
+    class HP(ReleasedHP):
         """The paper's values."""
 
         steps: int = param(1_000_000, "Sec. 3.2")
@@ -55,8 +57,11 @@ class SRResNet(Method[EnlargementTask]):
 
     @override
     def build(self, task: EnlargementTask) -> None:
+        released = open_released(self, self.hp.weights, scale=task.scale)
         h = self.hp
         self.G = Generator(task.scale, h.width, h.blocks, NORMS[h.norm])
+        if released:
+            return fill(self, released)
         self.opt = self.optimizer(self.G)
         self.content: ContentLoss = registry.make("content", h.content)
 

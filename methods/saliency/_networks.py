@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
@@ -9,6 +11,11 @@ from typing_extensions import override
 from bench.external import weights
 from bench.operators.colour import IMAGENET_MEAN, IMAGENET_STD
 
+Normalization = Literal["imagenet", "caffe"]
+_NORMALIZATIONS = {  # what is taken from RGB on [0, 1], and what that is divided by
+    "imagenet": (IMAGENET_MEAN, IMAGENET_STD),
+    "caffe": (tuple(level / 255 for level in (123.68, 116.779, 103.939)), (1 / 255,) * 3),
+}
 Groups = tuple[tuple[int, int], ...]  # (convolutions, channels) between poolings
 
 VGG16: Groups = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
@@ -28,7 +35,7 @@ class EncoderDecoder(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, groups: Groups = VGG16, channels: int = 3) -> None:
+    def __init__(self, groups: Groups = VGG16, channels: int = 3, normalization: Normalization = "imagenet") -> None:
         super().__init__()
         self.multiple = 2 ** (len(groups) - 1)
         self.features, width = _stack(groups, channels, nn.MaxPool2d(2))  # named and numbered like torchvision's VGG16
@@ -38,8 +45,9 @@ class EncoderDecoder(nn.Module):
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
             assert conv.bias is not None
             nn.init.zeros_(conv.bias)
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
+        mean, std = (torch.tensor(values).view(3, 1, 1) for values in _NORMALIZATIONS[normalization])
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("std", std, persistent=False)
 
     @override
     def forward(self, x: Tensor) -> Tensor:

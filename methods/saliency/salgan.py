@@ -10,6 +10,7 @@ Pan, Canton Ferrer, McGuinness, O'Connor, Torres, Sayrol, Giro-i-Nieto. CVPR Sce
 | L = alpha L_BCE - log D(I, S)                         | `generator_loss`                              |
 | 15 epochs of L_BCE, then the game                     | `train`                                       |
 
+`weights=FILE` is the authors' gen_modelWeights0090.npz, judged as it is; it sets `normalization=caffe`.
 alpha is 0.05 in v2, in the workshop's abstract and in the code. As in the code, the discriminator's first pooling is 4 (Table 1 prints 2).
 Departures: each update of the game trains both networks on one batch, where the code trains them on batches in turn; no weight norm in the
 discriminator; torchvision's VGG16 with its normalisation in place of the Caffe model; maps are not blurred after enlarging.
@@ -28,12 +29,13 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench import registry
-from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.method import Batch, Logs, Method, param
 from bench.offers import Capability, SaliencyTask
 from methods.bernoulli import nll
 from methods.losses.contracts import AdversarialLoss
 from methods.networks.image_nets import padded
 from methods.procedures import alternate, regress
+from methods.released import ReleasedHP, fill, open_released
 from methods.saliency._networks import VGG16, EncoderDecoder, MapCritic, small
 
 
@@ -44,7 +46,7 @@ class SalGAN(Method[SaliencyTask]):
     toy: ClassVar[dict[str, Any]] = {"encoder": "small", "width": 4, "ndf": 4, "pretrain": 0.5}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
-    class HP(TrainHP):
+    class HP(ReleasedHP):
         """The paper's values for SALICON's 10,000 pictures; [code] where only the authors' code states them."""
 
         steps: int = param(37_500, "updates: 120 epochs in all (recalled, not checked)")
@@ -59,6 +61,7 @@ class SalGAN(Method[SaliencyTask]):
             "vgg16",
             "the paper: VGG16, its first three groups held fixed; small: ours, from scratch",
         )
+        normalization: Literal["imagenet", "caffe"] = param("imagenet", "ours: torchvision's; caffe: [code] that of the authors' VGG16")
         width: int = param(16, "ours: channels of the small encoder's first layer")
         ndf: int = param(64, "Table 1: channels of the discriminator's last layers")
         first_pool: Literal[2, 4] = param(4, "[code] the discriminator's first pooling; 2 in Table 1")
@@ -75,13 +78,16 @@ class SalGAN(Method[SaliencyTask]):
 
     @override
     def build(self, task: SaliencyTask) -> None:
+        released = open_released(self, self.hp.weights)
         h = self.hp
-        self.G = EncoderDecoder(VGG16 if h.encoder == "vgg16" else small(h.width))
+        self.G = EncoderDecoder(VGG16 if h.encoder == "vgg16" else small(h.width), normalization=h.normalization)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
+        if released:
+            return fill(self, released)
         if h.encoder == "vgg16":
             self.G.load_vgg16()
         self.D = MapCritic(task.size, ndf=h.ndf, first_pool=h.first_pool)
         self.opt, self.opt_g, self.opt_d = self.optimizer(self.G, spec=h.optimizer_pretrain), self.optimizer(self.G), self.optimizer(self.D)
-        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
     def predict(self, x: Tensor) -> Tensor:
         """The map of pictures, N x 1 x H x W in [0, 1]."""

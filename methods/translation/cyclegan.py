@@ -14,6 +14,7 @@ Zhu, Park, Isola, Efros. ICCV 2017, arXiv:1703.10593.
 
 X holds what is observed, Y the targets: `G` translates X -> Y and is what `restore` uses, `F` goes back. Two successive batches are drawn
 an update, x from the one and y from the other, so that no pair is seen even where the task has pairs.
+`weights=FILE` is one of the authors' released generators in the place of G, judged as it is: choose the file of the wanted direction.
 Departures: none of the paper's. Of the released code's defaults, the identity loss is off, as the paper has it for all but paintings
     (`identity=0.5` turns it on), and both networks of either kind share one optimiser, as in the PyTorch code (the Lua code holds F(y)
     constant in the backward cycle).
@@ -30,11 +31,12 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench import registry
-from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.method import Batch, Logs, Method, param
 from bench.offers import Capability, RestorationTask
 from methods.losses.contracts import AdversarialLoss
 from methods.networks.image_nets import PatchGAN, ResNetGenerator, padded
 from methods.procedures import descend
+from methods.released import ReleasedHP, fill, open_released
 from methods.translation._pool import Pool
 
 
@@ -45,7 +47,7 @@ class CycleGAN(Method[RestorationTask]):
     toy: ClassVar[dict[str, Any]] = {"ngf": 4, "ndf": 4, "blocks": 1, "pool": 3, "identity": 0.5}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
-    class HP(TrainHP):
+    class HP(ReleasedHP):
         """The paper's values."""
 
         steps: int = param(595_000, "Sec. 7.1: 200 epochs; of 2975 pictures (Cityscapes)")
@@ -71,8 +73,12 @@ class CycleGAN(Method[RestorationTask]):
 
     @override
     def build(self, task: RestorationTask) -> None:
+        released = open_released(self, self.hp.weights, channels=task.channels)
         h = self.hp
-        self.G, self.F = (ResNetGenerator(task.channels, h.ngf, h.blocks) for _ in range(2))
+        self.G = ResNetGenerator(task.channels, h.ngf, h.blocks)
+        if released:
+            return fill(self, released)
+        self.F = ResNetGenerator(task.channels, h.ngf, h.blocks)
         self.D_X, self.D_Y = (PatchGAN(task.channels, h.ndf) for _ in range(2))
         self.opt_g, self.opt_d = self.optimizer(self.G, self.F), self.optimizer(self.D_X, self.D_Y)
         self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)

@@ -15,6 +15,8 @@ Isola, Zhu, Zhou, Efros. CVPR 2017, arXiv:1611.07004.
 
 Table 1's losses are `adversarial_weight=0` (L1), `content_weight=0` (cGAN; with `conditional=False` GAN) and
 `conditional=False` (L1 + GAN).
+`weights=FILE` is one of the authors' released U-Nets with batch norm, judged as it is and as their test does it: by each picture's own
+statistics, with dropout.
 Departures: the generator's step is judged by the critic that was just updated, as in the authors' PyTorch code (in their Lua code its loss
     is taken from the critic's output before). The generator's convolutions have no bias but the last (Lua has them and sets
     them to zero at every step), its innermost layer has no norm (early Lua has one, which at 1 x 1 pixel erases it).
@@ -32,11 +34,12 @@ from typing_extensions import override
 
 from bench import registry
 from bench.errors import UsageError
-from bench.method import Batch, Logs, Method, TrainHP, param
+from bench.method import Batch, Logs, Method, param
 from bench.offers import Capability, RestorationTask
 from methods.losses.contracts import AdversarialLoss, ContentLoss
 from methods.networks.image_nets import padded
 from methods.procedures import alternate_on_batch, regress
+from methods.released import ReleasedHP, fill, open_released
 from methods.translation._networks import EncoderDecoder, patch_critic
 
 
@@ -47,7 +50,7 @@ class Pix2Pix(Method[RestorationTask]):
     toy: ClassVar[dict[str, Any]] = {"ngf": 4, "ndf": 4, "depth": 3, "patch": 16}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
-    class HP(TrainHP):
+    class HP(ReleasedHP):
         """The paper's values for facades; [code] where only the authors' code states them."""
 
         steps: int = param(80_000, "Sec. 6.2: 200 epochs of 400 pairs")
@@ -77,15 +80,18 @@ class Pix2Pix(Method[RestorationTask]):
 
     @override
     def build(self, task: RestorationTask) -> None:
+        released = open_released(self, self.hp.weights, channels=task.channels)
         h = self.hp
-        if task.crop % 2**h.depth:
+        if task.crop % 2**h.depth and not released:
             raise UsageError(
                 f"pix2pix: {h.depth} halvings want crops of a multiple of {2**h.depth} pixels, not {task.crop}: set depth or crop",
             )
         self.G = EncoderDecoder(h.ngf, h.depth, h.skips, h.dropout, h.mc_dropout, task.channels)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
+        if released:
+            return fill(self, released)
         self.D: nn.Module = patch_critic(h.patch, (1 + h.conditional) * task.channels, h.ndf)
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D)
-        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
         self.content: ContentLoss = registry.make("content", h.content)
 
     def fake(self, batch: Batch) -> Tensor:

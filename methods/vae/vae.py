@@ -9,12 +9,14 @@
 
 Sizes, ReLU and Adam are those of the widespread code, 784-400-20-400-784 on MNIST ([code]: pytorch/examples, vae); the paper has 500 tanh
 units, Adagrad and batches of 100.
+`weights=FILE` is a network that the code of pytorch/examples trained, judged as it is.
 Departures: no prior on the weights; a Gaussian decoder learns one variance, not one a coordinate and sample; pictures are shown as means.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
@@ -23,10 +25,11 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from bench.errors import UsageError
-from bench.method import Logs, Method, Samples, TrainHP, param
+from bench.method import Logs, Method, Samples, param
 from bench.offers import GenerationTask
 from methods.elbo import Bernoulli, Gaussian, kl, maximise
 from methods.networks.backbones import MLPGenerator, mlp_critic
+from methods.released import ReleasedHP, fill, open_released
 
 
 class VAE(Method[GenerationTask]):
@@ -35,7 +38,7 @@ class VAE(Method[GenerationTask]):
     toy: ClassVar[dict[str, Any]] = {"hidden": 16, "latent": 4}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
-    class HP(TrainHP):
+    class HP(ReleasedHP):
         """[code] where the paper differs or is silent."""
 
         steps: int = param(4_690, "[code] ten epochs of MNIST")
@@ -53,6 +56,7 @@ class VAE(Method[GenerationTask]):
 
     @override
     def build(self, task: GenerationTask) -> None:
+        released = open_released(self, self.hp.weights, numbers=math.prod(task.shape))
         h, points = self.hp, len(task.shape) == 1
         if points and h.likelihood == "bernoulli":
             raise UsageError("vae: likelihood=bernoulli is for pictures in [0, 1]; points want gaussian")
@@ -63,6 +67,8 @@ class VAE(Method[GenerationTask]):
             self.latent = task.z_dim
             self.E, self.G = task.critic(2 * task.z_dim), task.generator()
         self.likelihood = Gaussian() if points or h.likelihood == "gaussian" else Bernoulli()
+        if released:
+            fill(self, released)
         self.opt = self.optimizer(self.E, self.G, self.likelihood)
 
     def bound(self, x: Tensor) -> tuple[Tensor, Tensor]:

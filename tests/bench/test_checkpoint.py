@@ -174,6 +174,6 @@ from pathlib import Path
 from bench.store import checkpoint
 checkpoint.save(Path(sys.argv[1]), {"a": torch.arange(6.0), "b": {"c": torch.ones(2, dtype=torch.int64), "d": [1, None]}})
 """
-    for i in range(4):
+    for i in range(2):
         subprocess.run([sys.executable, "-c", code, str(tmp_path / str(i))], cwd=ROOT, check=True)
-    assert len({(tmp_path / str(i)).read_bytes() for i in range(4)}) == 1
+    assert (tmp_path / "0").read_bytes() == (tmp_path / "1").read_bytes()

@@ -17,6 +17,7 @@ from _server import Server
 
 from bench.errors import Unavailable
 from bench.external.download import Rules, download
+from bench.external.fingerprint import Fingerprint
 
 CONTENT = random.Random(0).randbytes(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -37,7 +38,7 @@ def get(server, tmp_path):
     """Fetch /thing.bin, or another path, to tmp_path/thing.bin."""
 
     def get(sha256=SHA256, path="/thing.bin", rules=FAST, **options):
-        return download(server.root + path, tmp_path / "thing.bin", sha256, rules=rules, **options)
+        return download(server.root + path, tmp_path / "thing.bin", Fingerprint(sha256=sha256), rules=rules, **options)
 
     return get
 

@@ -79,7 +79,7 @@ Departures: none
 import torch
 from torch import nn
 from bench.method import Method, TrainHP
-from bench.stream import mix
+from bench.task import mix
 
 
 class Plugin(Method):

@@ -18,8 +18,10 @@ import runner
 from bench import registry
 from bench.commands import fetch
 from bench.dataset import DataSource
+from bench.errors import UsageError
 from bench.external import weights
 from bench.external.download import Rules, download
+from bench.external.fingerprint import git_blob
 
 TENSORS = {"w": torch.arange(1000.0)}
 
@@ -95,6 +97,59 @@ def test_weights_with_a_wrong_hash_are_not_kept(thing, server, capsys):
     assert list(weights.folders()[0].iterdir()) == []
 
 
+# -- of a git tree: known by the id that git gives the file, kept under a name of its own
+@pytest.fixture
+def blob(server, root, monkeypatch):
+    """A weight `blob` that lies in a git tree as net.pth, among others of that name."""
+    content = thing_bytes()
+    server.files["/owner/repository/commit/net.pth"] = content
+    git_blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    url = f"{server.root}/owner/repository/commit/net.pth"
+    entry = weights.Weight(id="blob", filename="owner_net.pth", url=url, git_blob=git_blob, licence="MIT", used_by=())
+    monkeypatch.setattr(weights, "manifest", lambda: {"blob": entry})
+    return entry
+
+
+def thing_bytes():
+    out = io.BytesIO()
+    torch.save(TENSORS, out)
+    return out.getvalue()
+
+
+def test_weights_of_a_git_tree_are_verified_by_their_blob(blob, server, capsys):
+    assert runner.main(["weights", "fetch", "blob"]) == 0
+    assert re.search(r"weights/owner_net\.pth, verified by its git blob, sha256 \w{64}\n$", capsys.readouterr().out)
+    assert torch.equal(weights.load_state_dict("blob")["w"], TENSORS["w"])
+    assert runner.main(["weights", "fetch", "blob"]) == 0
+    assert "is here, verified by its git blob\n" in capsys.readouterr().out
+    assert len(server.asked) == 1
+
+
+def test_another_file_at_the_address_of_a_blob_is_not_kept(blob, server, capsys):
+    server.files["/owner/repository/commit/net.pth"] += b"more"
+    assert runner.main(["weights", "fetch", "blob"]) == 2
+    assert re.search(rf"its git blob is \w{{40}}, expected {blob.git_blob}: not the published file, thrown away", told(capsys))
+    assert list(weights.folders()[0].iterdir()) == []
+
+
+def test_another_file_under_the_name_of_a_blob_is_refused(blob, root):
+    place = weights.folders()[0] / "owner_net.pth"
+    place.parent.mkdir()
+    place.write_bytes(b"something else")
+    with pytest.raises(UsageError, match="is not the published file: its git blob is"):
+        weights.resolve("blob")
+
+
+def test_a_blob_is_what_git_says(tmp_path):
+    (tmp_path / "hello").write_bytes(b"hello\n")
+    assert git_blob(tmp_path / "hello") == "ce013625030ba8dba906f756967f9e9ca394464a"  # git hash-object
+
+
+@pytest.mark.parametrize("name", ["deblurgan", "keras_deblurgan", "ssinyu_red_cnn", "kair_dncnn_25", "saoyan_dncnn_25"])
+def test_released_networks_in_git_trees_can_be_fetched_by_name(name):
+    assert weights.manifest()[name].direct
+
+
 def test_weights_without_an_address_name_the_page(root, capsys):
     for name in ("fastestdet", "squeezenet1_0"):
         assert runner.main(["weights", "fetch", name]) == 2
@@ -110,10 +165,11 @@ def test_unknown_weights(root, capsys):
 
 def test_the_lists_say_what_can_be_fetched(root, capsys):
     assert runner.main(["weights"]) == 0
-    assert set(re.findall(r"run `runner\.py weights fetch (\w+)`", capsys.readouterr().out)) == set(weights.manifest()) - {
-        "fastestdet",
-        "squeezenet1_0",
+    fetched = re.findall(r"run `runner\.py weights fetch (\w+)`", capsys.readouterr().out)
+    without = {"fastestdet", "squeezenet1_0", "salgan", "deblurgan_wild"} | {
+        w for w in weights.manifest() if w.startswith(("twhui", "yjn870"))
     }
+    assert set(fetched) == set(weights.manifest()) - without
     assert runner.main(["data"]) == 0
     assert set(re.findall(r"run `runner\.py data fetch (\w+)`", capsys.readouterr().out)) == set(fetch.remotes())
 

@@ -15,8 +15,8 @@ from bench.evaluation import evaluation_mode
 from bench.judging import sheets as _sheets
 from bench.method import Samples
 from bench.spec import parse
-from bench.stream import Stream
 from bench.suites import expand, read
+from bench.task import Stream
 from bench.training.loop import Plan, Training
 from bench.training.progress import Progress
 

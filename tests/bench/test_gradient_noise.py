@@ -10,7 +10,7 @@ from torch import nn
 from bench import registry
 from bench.analysis import gradient_noise
 from bench.conformance import checks
-from bench.stream import Stream
+from bench.task import Stream
 
 F64 = torch.float64
 

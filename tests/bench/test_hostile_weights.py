@@ -1,13 +1,15 @@
 """Weights from strangers: loading them runs nothing that a file brings along; damage and another network are told in one line."""
 
+import argparse
 import pickle
 import struct
 import warnings
 import zipfile
 
+import numpy as np
 import pytest
 import torch
-from _hostile import in_hub
+from _hostile import Hostile, in_hub
 from safetensors.torch import save_file
 
 from bench import registry
@@ -118,6 +120,35 @@ def test_a_users_own_file_does_not_run(bomb):
         UsageError, match=r"cannot read the weights .*x\.pth: no file of plain tensors \(UnpicklingError\); nothing in it was run"
     ):
         weights.read(bomb("x.pth"))
+
+
+def test_a_bag_of_options_beside_the_weights_is_read_and_nothing_else_is(bomb, tmp_path):
+    torch.save({"model_state_dict": {"w": torch.ones(2)}, "args": argparse.Namespace(lr=1)}, tmp_path / "x.pth")
+    assert weights.read_wrapped(tmp_path / "x.pth")[1] == "model_state_dict"
+    torch.save({"model_state_dict": {"w": torch.ones(2)}, "args": argparse.Namespace(f=Hostile(tmp_path / "owned"))}, tmp_path / "x.pth")
+    with pytest.raises(UsageError, match="nothing in it was run"):
+        weights.read(tmp_path / "x.pth")
+
+
+@pytest.mark.parametrize("name", ["x.npz", "x.pth"])
+def test_a_bomb_of_zeros_is_refused(name, tmp_path):
+    with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("arr_0.npy", bytes(200 << 20))
+    with pytest.raises(UsageError, match="cannot read the weights"):
+        weights.read(tmp_path / name)
+
+
+def test_an_npz_with_objects_is_refused(tmp_path):
+    np.savez(tmp_path / "x.npz", arr_0=np.array([Hostile(tmp_path / "owned")], dtype=object))
+    with pytest.raises(UsageError, match="nothing in it was run"):
+        weights.read(tmp_path / "x.npz")
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_tensor_that_claims_more_numbers_than_it_has(tmp_path):
+    torch.save({"w": torch.ones(1).expand(10**9)}, tmp_path / "x.pth")
+    with pytest.raises(UsageError, match="w claims more numbers than are there"):
+        weights.read(tmp_path / "x.pth")
 
 
 def test_torchscript_is_refused(tmp_path):

@@ -19,7 +19,7 @@ from bench.errors import UsageError
 from bench.evaluation import evaluation_mode
 from bench.judging.contours import Contours, Trail
 from bench.method import Samples
-from bench.stream import Stream, mix
+from bench.task import Stream, mix
 from bench.tasks.landscape import _PLANES
 from bench.training.loop import Diverged
 

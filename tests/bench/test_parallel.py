@@ -10,7 +10,7 @@ import torch.multiprocessing as processes
 from bench import registry
 from bench.conformance.toys import ToyGeneration, ToyRestoration
 from bench.store import checkpoint
-from bench.stream import Stream
+from bench.task import Stream
 from bench.training import data_parallel
 from bench.training.loop import Interrupted, Plan, Training
 from bench.training.progress import Progress

@@ -14,7 +14,7 @@ from bench.evaluation import evaluation_mode
 from bench.method import Method as Base
 from bench.method import TrainHP
 from bench.store import checkpoint
-from bench.stream import Stream, mix
+from bench.task import Stream, mix
 from bench.training.history import collapse_step
 from bench.training.loop import Diverged, Interrupted, Plan, Training
 from bench.training.time_limit import time_limit

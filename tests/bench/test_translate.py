@@ -14,9 +14,8 @@ from bench.errors import UsageError
 from bench.evaluation import evaluation_mode
 from bench.segmenters.palette import FACADES
 from bench.spec import parse
-from bench.stream import Stream
 from bench.suites.trial import Trial
-from bench.task import Scores
+from bench.task import Scores, Stream
 from bench.tasks.translate import Translate
 from bench.training.build import build
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import re
 
 import pytest
 import torch
@@ -42,8 +43,12 @@ def test_manifest():
     for key, weight in weights.manifest().items():
         assert weight.id == key
         assert weight.url.startswith("https://")
-        assert len(weight.sha256) in (8, 64)
-        assert len(weight.sha256) == 64 or weight.sha256 in weight.filename
+        assert re.fullmatch(r"([0-9a-f]{8}|[0-9a-f]{64})?", weight.sha256)
+        assert re.fullmatch(r"([0-9a-f]{40})?", weight.git_blob)
+        assert len(weight.sha256) == 64 or weight.git_blob or weight.sha256 in weight.filename
+        assert weight.fingerprint or (not weight.direct and weight.note)
+        if weight.git_blob:
+            assert re.fullmatch(r"https://raw\.githubusercontent\.com/[\w-]+/[\w-]+/[0-9a-f]{40}/\S+", weight.url)
         assert weight.licence
         assert weight.used_by
 

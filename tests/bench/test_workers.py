@@ -43,6 +43,7 @@ INHERITED = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_workers_mean_a_ray_of_our_own_whatever_is_inherited(words, tmp_path, monkeypatch):
     for name, value in INHERITED.items():
         monkeypatch.setenv(name, value)

@@ -269,7 +269,7 @@ class Mine(Features):
 
 SEGMENTER = '''
 import dataclasses
-from bench.segmenter import Segmenter
+from bench.detector import Segmenter
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mine(Segmenter):

@@ -21,7 +21,7 @@ from datasets.photos import Photos
 from methods.classical._noise_level import noise_level
 from methods.classical._wavelets import _SYM8, analyse, synthesise
 from methods.classical.wavelet_bayes import _shrink
-from methods.restoration._dncnn import DnCNNNetwork, pretrained, residual_loss
+from methods.restoration._dncnn import DnCNNNetwork, residual_loss
 from methods.restoration.gcbd import _noise_blocks, _patches
 
 SIGMA = 25 / 255
@@ -319,12 +319,12 @@ def trained(layers, seed=0):
     return net.eval()
 
 
-def saoyan(channels=1, depth=5, width=6):
+def saoyan(channels=1, depth=10, width=6):
     middle = [m for _ in range(depth - 2) for m in (nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU())]
     return trained([nn.Conv2d(channels, width, 3, 1, 1, bias=False), nn.ReLU(), *middle, nn.Conv2d(width, channels, 3, 1, 1, bias=False)])
 
 
-def kair(norm, channels=1, depth=5, width=6):
+def kair(norm, channels=1, depth=10, width=6):
     unit = [lambda: nn.Conv2d(width, width, 3, 1, 1), *([lambda: nn.BatchNorm2d(width, eps=1e-4)] if norm else []), nn.ReLU]
     middle = [layer() for _ in range(depth - 2) for layer in unit]
     return trained([nn.Conv2d(channels, width, 3, 1, 1), nn.ReLU(), *middle, nn.Conv2d(width, channels, 3, 1, 1)])
@@ -335,7 +335,7 @@ FORMATS = {
     "kair_norm": (lambda: kair(norm=True), "model."),
     "saoyan": (saoyan, "module.dncnn."),
     "saoyan_single": (saoyan, "dncnn."),
-    "own": (lambda: trained(list(DnCNNNetwork(1, 5, 6))), "G."),
+    "own": (lambda: trained(list(DnCNNNetwork(1, 10, 6))), "G."),
 }
 
 
@@ -350,7 +350,7 @@ def test_published_checkpoints(name, tmp_path):
     y = torch.rand(2, 1, 20, 23, generator=rng())
     with torch.no_grad():
         assert torch.allclose(m.restore(Batch(y)), (y - net(y)).clamp(0, 1), atol=1e-5)
-    assert len([layer for layer in m.G if isinstance(layer, nn.Conv2d)]) == 5
+    assert len([layer for layer in m.G if isinstance(layer, nn.Conv2d)]) == 10
     assert m.hp.steps == 0
 
 
@@ -358,9 +358,11 @@ def test_own_weights_as_a_trial_leaves_them(tmp_path):
     from safetensors.torch import save_file
 
     net = trained(list(DnCNNNetwork(3, 4, 5)))
-    save_file({f"G.{k}": v.contiguous() for k, v in net.state_dict().items()}, tmp_path / "last.safetensors")
+    save_file({f"method.G.{k}": v.contiguous() for k, v in net.state_dict().items()}, tmp_path / "last.safetensors")
     y = torch.rand(1, 3, 9, 9, generator=rng())
-    assert torch.allclose(pretrained(str(tmp_path / "last.safetensors"))(y), net(y), atol=1e-5)
+    m = make(f"dncnn[weights='{tmp_path / 'last.safetensors'}']", channels=3)
+    with torch.no_grad():
+        assert torch.allclose(m.G(y), net(y), atol=1e-5)
 
 
 def test_checkpoints_that_do_not_fit(tmp_path):
@@ -368,12 +370,12 @@ def test_checkpoints_that_do_not_fit(tmp_path):
         torch.save(state, tmp_path / "net.pth")
         return f"dncnn[weights='{tmp_path / 'net.pth'}']"
 
-    with pytest.raises(UsageError, match="is for 3 channels, the task has 1"):
+    with pytest.raises(UsageError, match="is for channels 3, the task has channels 1"):
         make(save({f"model.{k}": v for k, v in kair(False, channels=3).state_dict().items()}))
     for state in ({}, {"features.0.weight": torch.zeros(1)}, {"model.0.weight": torch.zeros(1), "other": torch.zeros(1)}):
-        with pytest.raises(UsageError, match="holds no DnCNN"):
+        with pytest.raises(UsageError, match="holds no weights for dncnn: expected cszn/KAIR, DnCNN with merged norms or"):
             make(save(state))
-    with pytest.raises(UsageError, match="do not make a DnCNN"):
+    with pytest.raises(UsageError, match="holds no weights for dncnn"):
         make(save({"model.0.weight": torch.zeros(8, 1, 3, 3), "model.2.weight": torch.zeros(1, 4, 3, 3)}))
     with pytest.raises(UsageError, match="no weights at"):
         make("dncnn[weights=nowhere.pth]")

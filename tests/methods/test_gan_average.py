@@ -6,7 +6,7 @@ import torch
 from bench.conformance import checks
 from bench.errors import UsageError
 from bench.evaluation import evaluation_mode
-from bench.stream import Stream
+from bench.task import Stream
 
 
 def _updates(name, **options):

@@ -11,7 +11,7 @@ from bench.conformance import checks
 from bench.conformance.toys import ToyGeneration
 from bench.errors import UsageError
 from bench.method import Samples
-from bench.stream import Stream
+from bench.task import Stream
 from methods.inits._layers import weighted
 from methods.inits.lsuv import LSUV
 

@@ -11,7 +11,7 @@ from torch import nn
 from bench import registry
 from bench.errors import UsageError
 from bench.method import Batch
-from bench.stream import Stream
+from bench.task import Stream
 from bench.tasks.translate import Translate
 from methods.translation._networks import PATCHES, EncoderDecoder, OwnStatistics, patch_critic
 from methods.translation._pool import Pool

@@ -12,7 +12,7 @@ from bench.segmenters.palette import FACADES, Palette
 
 SEGMENTER = '''
 import dataclasses
-from bench.segmenter import Segmenter
+from bench.detector import Segmenter
 
 KIND = "segmenter"
 
