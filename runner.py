@@ -97,8 +97,20 @@ def score(
     observed: Annotated[
         Path | None, typer.Option(help="Folder (or file) of what was restored, to be shown.", callback=checked_paths)
     ] = None,
+    fixations: Annotated[Path | None, typer.Option(help="Of saliency: folder of fixations, as points.", callback=checked_paths)] = None,
+    masks: Annotated[Path | None, typer.Option(help="Of saliency: folder of objects' masks.", callback=checked_paths)] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Of detection: folder of the pictures that YOLO's labels are about.", callback=checked_paths)
+    ] = None,
+    classes: Annotated[int | None, typer.Option(min=1, help="Of segmentation: how many (default: as the truth shows).")] = None,
+    ignore: Annotated[
+        int | None, typer.Option(help="Of segmentation: the label of pixels that do not count (default: 255); -1: all count.")
+    ] = None,
     real: Annotated[str, typer.Option(help="Of samples: a folder, .zip, .npy or .npz of real ones, or a data set.")] = "",
-    task: Annotated[str, typer.Option(help="pictures or samples (default: by --truth or --real).")] = "",
+    task: Annotated[
+        str,
+        typer.Option(help="pictures, samples (default: by --truth or --real), saliency, ct, detection or segmentation."),
+    ] = "",
     profile: Annotated[str, typer.Option(help="Whose PSNR and SSIM, such as gopro_rgb; all: each convention.")] = "default",
     metrics: Annotated[list[str] | None, typer.Option(help="Instead of the usual ones; the first ranks.")] = None,
     name: Annotated[list[str] | None, typer.Option(help="What the rows are called (default: as the folders).")] = None,
@@ -116,7 +128,8 @@ def score(
     from bench.commands.score_requests import ScoreOptions
 
     options = ScoreOptions(
-        results=results, truth=truth, observed=observed, real=real, task=task, profile=profile, metrics=metrics or (), names=name or (),
+        results=results, truth=truth, observed=observed, fixations=fixations, masks=masks, images=images, classes=classes, ignore=ignore,
+        real=real, task=task, profile=profile, metrics=metrics or (), names=name or (),
         match=match, allow_missing=allow_missing, out=out, tracking_uri=tracking_uri, device=device, data_root=data_root,
     )  # fmt: skip
     raise typer.Exit(scoring.score(options))

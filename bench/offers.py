@@ -118,7 +118,8 @@ class OutputsTask(OfferedTask, Protocol):
     """What other code restored can be read from files."""
 
     def open_outputs(self, folder: Path, match: str) -> Callable[[str], Tensor]:
-        """What reads the restored picture of a name, C x H x W in [0, 1]; raises UsageError where it has no readable file.
+        """What reads the restored picture of a name, C x H x W in [0, 1], or what the task compares in its place (boxes, labels); raises
+        UsageError where it has no readable file.
 
         Args:
             folder: of the files; or the file of the only picture.

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
-import math
-from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from typing_extensions import override
 
 from bench.dataset import Picture, PictureSet, Split
-from bench.errors import UsageError
-from bench.text import one_line
+from datasets.reading.coco_json import Object, read_instances
 from datasets.reading.files import FileSource
 from datasets.reading.folders import image_files
 from datasets.reading.names import Entry, by_stem
 from datasets.reading.pixels import read_image
 from datasets.reading.yolo import read_classes, read_rows
-
-_Object = tuple[int, tuple[float, float, float, float], bool]  # class, box, whether it is a crowd
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,7 +70,7 @@ class Coco(FileSource):
         return self._opened(entries, load, notes, classes)
 
 
-def _with_boxes(objects: Mapping[str, Sequence[_Object]], entry: Entry) -> Picture:
+def _with_boxes(objects: Mapping[str, Sequence[Object]], entry: Entry) -> Picture:
     photo = read_image(entry.files[0])
     found = objects.get(entry.files[0].name, ())
     boxes = torch.tensor([box for _, box, _ in found], dtype=torch.float32).reshape(-1, 4)
@@ -102,38 +96,7 @@ def _annotated(name: str, photo: Tensor, boxes: Tensor, labels: Tensor, crowds: 
     return Picture(name=name, target=photo, boxes=boxes[one], labels=labels[one], crowds=boxes[many], crowd_labels=labels[many])
 
 
-def _instances(path: Path) -> tuple[list[str], dict[str, list[_Object]]]:
+def _instances(path: Path) -> tuple[list[str], dict[str, list[Object]]]:
     """Class names in order of their ids, and the objects of each file name."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        images, categories = _by_id(content["images"]), _by_id(content["categories"])
-        label = {key: i for i, key in enumerate(sorted(categories))}
-        objects: dict[str, list[_Object]] = defaultdict(list)
-        files = Counter(Path(image["file_name"]).name for image in images.values())
-        if files and (most := files.most_common(1)[0])[1] > 1:
-            raise ValueError(f"two pictures have the file {most[0]!r}")
-        for note in content["annotations"]:
-            name = Path(images[note["image_id"]]["file_name"]).name
-            objects[name].append((label[note["category_id"]], _corners(note["bbox"]), bool(note.get("iscrowd"))))
-        _by_id([note for note in content["annotations"] if "id" in note])
-        return [str(categories[key]["name"]) for key in label], objects
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise UsageError(one_line(f"cannot read the COCO annotations {path}: {type(error).__name__}: {error}; replace the file")) from error
-
-
-def _by_id(items: Sequence[Mapping[str, Any]]) -> dict[Any, Mapping[str, Any]]:
-    found = {item["id"]: item for item in items}
-    if len(found) < len(items):
-        twice = next(item["id"] for item in items if found[item["id"]] is not item)
-        raise ValueError(f"the id {twice!r} is given twice")
-    return found
-
-
-def _corners(box: Sequence[float]) -> tuple[float, float, float, float]:
-    """Rows x, y, width, height as rows x0, y0, x1, y1."""
-    if not isinstance(box, list):
-        raise TypeError(f"the box {box!r} is no list")
-    x, y, width, height = map(float, box)
-    if not all(map(math.isfinite, (x, y, width, height))) or width < 0 or height < 0:
-        raise ValueError(f"the box {box} has a negative side or is not finite")
-    return x, y, x + width, y + height
+    found = read_instances(path, lambda file: Path(file).name)
+    return found.classes, {found.names[image]: objects for image, objects in found.objects.items()}

@@ -9,13 +9,13 @@ from typing import ClassVar
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 from typing_extensions import override
 
 from bench.dataset import Picture, Split
 from bench.errors import UsageError
 from datasets.reading.files import FileSource, split_of
 from datasets.reading.folders import image_files
+from datasets.reading.labels import VOC_COLOURS
 from datasets.reading.names import Entry
 from datasets.reading.own_folder import BY_HASH
 from datasets.reading.pixels import read_image
@@ -51,14 +51,4 @@ class CocoMasks(FileSource):
             ids = np.array(image)
         if ids.dtype != np.uint8 or ids.shape != tuple(photo.shape[1:]):
             raise UsageError(f"{entry.files[1]}: expected a mask of 8-bit class ids of the photo's size, not {ids.dtype} {ids.shape}")
-        return Picture(name=entry.name, target=photo, observed=_COLOURS[torch.from_numpy(ids).long()].permute(2, 0, 1).contiguous())
-
-
-def _voc_colours() -> Tensor:
-    """256 x 3 in [0, 1]: bit 3 j + c of an id is bit 7 - j of channel c."""
-    ids = torch.arange(256)
-    bits = torch.stack([ids >> (3 * j) & 7 for j in range(3)])  # 3 x 256: three bits a round, one a channel
-    return torch.stack([torch.stack([(bits[j] >> c & 1) << (7 - j) for j in range(3)]).sum(0) for c in range(3)], 1) / 255
-
-
-_COLOURS = _voc_colours()
+        return Picture(name=entry.name, target=photo, observed=VOC_COLOURS[torch.from_numpy(ids).long()].permute(2, 0, 1).contiguous())

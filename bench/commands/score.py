@@ -11,7 +11,8 @@ from pathlib import Path
 
 from bench.commands.arguments import RunOptions
 from bench.commands.run import run_suite
-from bench.commands.score_requests import Request, ScoreOptions, request_of
+from bench.commands.score_kinds import request_of
+from bench.commands.score_requests import Request, ScoreOptions
 from bench.errors import UsageError
 from bench.store.mlflow_store import Store
 from bench.store.record import TrialRecord

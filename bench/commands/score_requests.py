@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench import registry
@@ -24,6 +24,11 @@ class ScoreOptions:
     results: Sequence[Path]
     truth: Path | None = None
     observed: Path | None = None
+    fixations: Path | None = None
+    masks: Path | None = None
+    images: Path | None = None
+    classes: int | None = None
+    ignore: int | None = None
     real: str = ""
     task: str = ""
     profile: str = "default"
@@ -49,21 +54,7 @@ class Request:
     rows: Sequence[Spec]
 
 
-def request_of(options: ScoreOptions) -> Request:
-    """The request of the kind that is asked for.
-
-    Raises:
-        UsageError: options that do not go together, files that do not belong together.
-    """
-    kind = options.task or ("samples" if options.real else "pictures")
-    if kind not in KINDS:
-        raise UsageError(f"unknown --task {kind!r}; known: {', '.join(KINDS)}")
-    if missing := [path for path in options.results if not path.exists()]:
-        raise UsageError(f"{missing[0]} does not exist: give the folder, archive, array or file of the results")
-    return KINDS[kind](options)
-
-
-def _request_pictures(options: ScoreOptions) -> Request:
+def request_pictures(options: ScoreOptions) -> Request:
     """Restored pictures beside the true ones."""
     if options.truth is None:
         raise UsageError("say where the true pictures are: --truth FOLDER (or --real for samples that have no truth each)")
@@ -74,12 +65,12 @@ def _request_pictures(options: ScoreOptions) -> Request:
         task["observed"] = str(options.observed.resolve())
     if without:
         task["without"] = tuple(without)
-    rows = [Spec("outputs", {"path": str(p.resolve()), "match": options.match, "name": n}) for p, n in _named_results(options)]
+    rows = [Spec("outputs", {"path": str(p.resolve()), "match": options.match, "name": n}) for p, n in named_results(options)]
     title = f"Scored: {len(rows)} {'sets' if len(rows) > 1 else 'set'} of restored pictures beside {options.truth}"
     return Request(title, options.truth, Spec("pictures", task), metrics[0], metrics[:2], rows)
 
 
-def _request_samples(options: ScoreOptions) -> Request:
+def request_samples(options: ScoreOptions) -> Request:
     """Samples beside a set of real ones: a data set by its spec, or files."""
     if not options.real:
         raise UsageError("say what the real samples are: --real FOLDER, FILE or DATASET (see `runner.py data`)")
@@ -92,15 +83,11 @@ def _request_samples(options: ScoreOptions) -> Request:
         raise UsageError(f"scores of sets depend on their sizes: score sets of one size together ({told})")
     n = next(iter(counts.values()))
     task = Spec("generate", {"data": data, "metrics": metrics, "samples": n, "references": _count_real(data, options.data_root, n)})
-    rows = [Spec("samples", {"path": str(path.resolve()), "name": name}) for path, name in _named_results(options)]
+    rows = [Spec("samples", {"path": str(path.resolve()), "name": name}) for path, name in named_results(options)]
     return Request(f"Scored: samples beside {options.real}", place, task, _first_column(metrics[0]), (), rows)
 
 
-KINDS: Mapping[str, Callable[[ScoreOptions], Request]] = {"pictures": _request_pictures, "samples": _request_samples}
-"""What can be scored: --task -> how it is asked for."""
-
-
-def _named_results(options: ScoreOptions) -> list[tuple[Path, str]]:
+def named_results(options: ScoreOptions) -> list[tuple[Path, str]]:
     """Each set of results with the name of its row: as given, else that of its folder or file."""
     if options.names and len(options.names) != len(options.results):
         raise UsageError(f"{len(options.names)} names for {len(options.results)} sets of results: give one --name for each")

@@ -19,7 +19,7 @@ from bench import registry
 from bench.conformance import checks
 from bench.conformance._tools import Checks, generator, leaves_no_trace, same
 from bench.conformance.toy_methods import TOY_METHODS
-from bench.errors import Unavailable
+from bench.errors import Unavailable, UsageError
 from bench.evaluation import evaluation_mode
 from bench.method import Method
 from bench.spec import Spec, parse
@@ -136,6 +136,19 @@ def check_neutral(name: str) -> None:
     assert ends[0] == ends[1], f"{name}: judging changes training: it must not move the method, nor torch's global random numbers"
 
 
+def check_untrained(name: str) -> None:
+    """A task that judges what exists says so where a batch is asked for."""
+    task, _ = _pair(name)
+    told = ""
+    try:
+        task.batch(2, generator(1))
+    except UsageError as error:
+        told = str(error)
+    assert "outputs" in told, f"{name} offers files alone: refuse to draw a batch, and say that outputs[path=...] brings what is judged"
+
+
 def checks_of(name: str) -> Checks:
-    """Title -> check."""
+    """Title -> check: fewer of a task that offers nothing to train on."""
+    if _pair(name)[0].offers == {"files"}:
+        return {"declared": check_declared, "untrained": check_untrained}
     return {"declared": check_declared, "batches": check_batches, "scores": check_scores, "judging-neutral": check_neutral}

@@ -15,6 +15,7 @@ from bench import registry
 from bench.detector import Segmenter
 from bench.errors import UsageError
 from bench.metric import Metric
+from bench.metrics import _confusion
 from bench.spec import param
 
 
@@ -56,15 +57,11 @@ class FCNScore(Metric):
             return made.new_full((k, k), math.nan, dtype=torch.float64)
         predicted, true = self.reader(self.segmenter)(made), self.reader(self.truth)(labels)
         counts = (predicted >= 0) & (true >= 0)
-        return torch.bincount(true[counts] * k + predicted[counts], minlength=k * k).view(k, k).double()
+        return _confusion.count(true[counts], predicted[counts], k, k)
 
     def score(self, confusion: Tensor) -> dict[str, float]:
         """The three numbers of a K x K count; nan where nothing was counted."""
-        n = confusion.double()
-        hits, true, predicted = n.diagonal(), n.sum(1), n.sum(0)
-        shown = (true > 0), (true + predicted > 0)
-        values = hits.sum() / n.sum(), (hits / true)[shown[0]].mean(), (hits / (true + predicted - hits))[shown[1]].mean()
-        return dict(zip(self.columns, map(float, values), strict=True))
+        return dict(zip(self.columns, _confusion.shares(_confusion.tally(confusion.double())).tolist(), strict=True))
 
     @override
     def protocol(self) -> dict[str, Any]:
@@ -91,5 +88,5 @@ class FCNScore(Metric):
         """The segmenter that a spec names."""
         made: Any = registry.make("segmenter", spec)
         if not isinstance(made, Segmenter):
-            raise UsageError(f"{spec} is no bench.detector.Segmenter")
+            raise UsageError(f"{spec} is no bench.segmenter.Segmenter")
         return made

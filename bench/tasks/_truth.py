@@ -23,14 +23,15 @@ _OTHERS = 10  # pictures whose fixations are the negatives of the shuffled AUC
 
 @dataclasses.dataclass(eq=False)
 class Truth:
-    """The truth about the pictures of a split, read when asked for; `baseline` makes the map to beat, 1 x H x W of any size.
+    """The truth about the pictures of a split, read when asked for; `baseline` makes the map to beat, 1 x H x W of any size, where there
+    is one.
 
     A picture whose truth is empty (an all-black density, no fixations, no object in its mask) has none: no measure
     judges it, whichever it reads.
     """
 
     pictures: PictureSet
-    baseline: Callable[[], Tensor]
+    baseline: Callable[[], Tensor] | None
 
     @functools.cached_property
     def kinds(self) -> frozenset[str]:
@@ -43,8 +44,14 @@ class Truth:
         if not sound:
             raise UsageError(f"no picture has a truth to be compared with: {named(self.without)}; another data set or split has")
         first = self._seen(sound[0])
-        fixations = {"fixations", "baseline"} | ({"others"} if len(sound) > 1 else set()) if first.fixations is not None else set()
-        return frozenset({"target"} | fixations | ({"mask"} if first.mask is not None else set()))
+        there = {
+            "target": True,
+            "mask": first.mask is not None,
+            "fixations": first.fixations is not None,
+            "others": first.fixations is not None and len(sound) > 1,
+            "baseline": first.fixations is not None and self.baseline is not None,
+        }
+        return frozenset(kind for kind, given in there.items() if given)
 
     @property
     def judged(self) -> list[int]:
@@ -65,7 +72,7 @@ class Truth:
             "target": lambda: seen.target,
             "mask": lambda: seen.mask,
             "fixations": lambda: seen.fixations,
-            "baseline": lambda: resized(self.baseline(), size),
+            "baseline": lambda: resized(self.baseline(), size) if self.baseline else None,
             "others": lambda: self._others(index, size),
         }
         found = {kind: makers[kind]() for kind in makers if kind in kinds & self.kinds}

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.errors import Unavailable, UsageError
@@ -75,13 +76,33 @@ def read_hu(path: Path) -> Tensor:
     """
     if path.suffix.lower() != ".npy":
         return read_slice(path)
+    return ct.from_hu(torch.from_numpy(_array_of_hu(path).astype("float64"))).float()[None]
+
+
+def size_of_slice(path: Path) -> tuple[int, int]:
+    """Width and height of what `read_hu` reads, without its pixels. Raises like it."""
+    if path.suffix.lower() == ".npy":
+        rows, columns = _array_of_hu(path).shape
+        return columns, rows
+    pydicom = _pydicom()
     try:
-        hu = torch.from_numpy(np.load(path, allow_pickle=False).astype("float64"))
-        if hu.ndim != 2:
-            raise ValueError(f"it holds {' x '.join(map(str, hu.shape))} values, not one slice")
+        check_file(path)
+        header = pydicom.dcmread(path, stop_before_pixels=True)
+        return int(header.Columns), int(header.Rows)
+    except Exception as error:  # damaged files make the decoders raise nearly anything
+        raise UsageError(one_line(f"cannot read the CT slice {path}: {error}; replace it")) from error
+
+
+def _array_of_hu(path: Path) -> NDArray[np.generic]:
+    """A slice as an array of numbers, H x W, left on the disk until it is used; nothing in the file is run."""
+    try:
+        check_file(path)
+        hu: NDArray[np.generic] = np.load(path, mmap_mode="r", allow_pickle=False)
+        if hu.ndim != 2 or hu.dtype.kind not in "uif":
+            raise ValueError(f"it holds {' x '.join(map(str, hu.shape))} values of {hu.dtype}, not one slice of numbers")
     except Exception as error:  # damaged files make the reader raise nearly anything
         raise UsageError(one_line(f"cannot read the CT slice {path}: {error}; nothing in it was run")) from error
-    return ct.from_hu(hu).float()[None]
+    return hu
 
 
 def patient_of(path: Path) -> str:

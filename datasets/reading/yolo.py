@@ -35,6 +35,20 @@ def read_rows(path: Path, n_classes: int) -> Tensor:
     return torch.tensor(list(rows), dtype=torch.float32).reshape(-1, 5)
 
 
+def read_found(path: Path, n_classes: int) -> Tensor:
+    """What a detector found in a picture: n x 6, as `read_rows` and the confidence, [0, 1]; equal lines are as many boxes.
+
+    Raises:
+        UsageError: a line is something else (named by its number), or the file cannot be read.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}; replace it") from error
+    rows = [_found(line, n_classes, f"{path}:{number}") for number, line in enumerate(lines, start=1) if line.strip()]
+    return torch.tensor(rows, dtype=torch.float32).reshape(-1, 6)
+
+
 def read_classes(path: Path) -> list[str]:
     """The classes of a data file, in order: `names` as a list or as a mapping from numbers, or `nc` alone, their count.
 
@@ -65,6 +79,19 @@ def _row(line: str, n_classes: int, where: str) -> tuple[float, ...]:
             f"{where}: expected `class x y width height` with a class below {n_classes} and fractions in [0, 1]: {line[:80]!r}",
         )
     return (label, *values)
+
+
+def _found(line: str, n_classes: int, where: str) -> tuple[float, ...]:
+    *box, last = line.split()
+    if len(box) == 4:
+        raise UsageError(f"{where}: no confidence stands behind the box: write `class x y width height confidence`: {line[:80]!r}")
+    try:
+        confidence = float(last)
+    except ValueError:
+        confidence = math.nan
+    if len(box) != 5 or not 0 <= confidence <= 1:
+        raise UsageError(f"{where}: expected `class x y width height confidence` with a confidence in [0, 1]: {line[:80]!r}")
+    return (*_row(" ".join(box), n_classes, where), confidence)
 
 
 def _fractions(values: list[float]) -> bool:

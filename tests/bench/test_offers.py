@@ -14,7 +14,10 @@ KINDS = {
     "sample": [offers.GenerationTask, offers.SamplesTask],
     "minimise": [offers.MinimisationTask],
 }
-ALONE = {"saliency": [offers.SaliencyTask, offers.OutputsTask], "pictures": [offers.OutputsTask]}
+ALONE = {
+    "saliency": [offers.SaliencyTask, offers.OutputsTask],
+    **{name: [offers.OutputsTask] for name in ("boxes", "labels", "maps", "pictures", "slices")},
+}
 MORE = {"denoise": offers.DenoisingTask, "ldct": offers.TomographyTask, "sr": offers.EnlargementTask}
 CAPABILITIES = set(typing.get_args(offers.Capability))
 

@@ -1,5 +1,8 @@
 """Every registered part of every kind, and every suite, holds the contract of its kind. (Methods: test_methods.py.)"""
 
+import json
+
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -11,6 +14,11 @@ from bench.suites import read
 INSTEAD = {  # of the part as it stands: smaller, or told what a task would tell it
     ("metric", "geometry_score"): ["geometry_score[repeats=3]"],
     ("metric", "modes"): ["modes[centres=((0,0),(1,1)),std=0.1]"],
+    ("task", "boxes"): ["boxes[truth='FILES/boxes.json']"],
+    ("task", "labels"): ["labels[truth='FILES/labels']"],
+    ("task", "maps"): ["maps[truth='FILES/labels']"],
+    ("task", "pictures"): ["pictures[truth=FOLDER]"],
+    ("task", "slices"): ["slices[truth='FILES/slices']"],
     ("dataset", "photo_labels"): ['photo_labels[of="folder[path=FOLDER]"]'],
     ("dataset", "folder"): ["folder[path=FOLDER,split=test]"],
     ("dataset", "images"): ["images[path=FOLDER,size=16]"],
@@ -50,9 +58,24 @@ def folder(tmp_path_factory):
     return root
 
 
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """What other code may be compared with."""
+    root = tmp_path_factory.mktemp("files")
+    for part in ("labels", "slices"):
+        (root / part).mkdir()
+    Image.fromarray(np.eye(24, dtype=np.uint8)).save(root / "labels" / "0.png")
+    np.save(root / "slices" / "0.npy", np.eye(24))
+    image = {"id": 1, "file_name": "0.jpg", "width": 24, "height": 24}
+    note = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 9, 9], "iscrowd": 0}
+    truth = {"images": [image], "annotations": [note], "categories": [{"id": 1, "name": "cat"}]}
+    (root / "boxes.json").write_text(json.dumps(truth))
+    return root
+
+
 @pytest.mark.parametrize(("kind", "spec"), specs(), ids=lambda value: value)
-def test_contract(kind, spec, folder):
-    spec = spec.replace("FOLDER", str(folder))
+def test_contract(kind, spec, folder, files):
+    spec = spec.replace("FOLDER", str(folder)).replace("FILES", str(files))
     absent = ""
     for title, check in contracts.checks_of(kind, spec).items():
         try:

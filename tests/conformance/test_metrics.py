@@ -14,7 +14,9 @@ SIDE = 192  # MS-SSIM needs more than 160
 CONSTANT = {"nss": 0, "auc_judd": 0.5, "auc_borji": 0.5, "shuffled_auc": 0.5, "information_gain": 0}
 """What a constant map scores where only order counts; elsewhere it is as good as can be."""
 
-OTHERS = {"detection", "fcn_score", "margin", "suboptimality", "regret", "population_error", "distance"}  # called in ways of their own
+OTHERS = {  # called in ways of their own
+    *("box_agreement", "detection", "distance", "fcn_score", "label_agreement", "margin", "population_error", "regret", "suboptimality"),
+}
 
 
 def of_kind(kind):

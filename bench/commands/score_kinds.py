@@ -1,0 +1,130 @@
+"""What can be scored: a kind of results for each --task, and those that are neither pictures nor samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from bench.commands.score_requests import Request, ScoreOptions, named_results, request_pictures, request_samples
+from bench.errors import UsageError
+from bench.spec import Spec, parse
+from datasets.reading.boxes import open_found, read_truth
+from datasets.reading.dicom import HU_ENDINGS, size_of_slice
+from datasets.reading.labels import ENDINGS as LABEL_ENDINGS
+from datasets.reading.matching import match_pictures
+
+_OF_DENSITIES = ("cc", "kl", "nss", "auc_judd", "sim", "auc_borji", "shuffled_auc", "mae", "f_beta")
+_OF_MASKS = ("mae", "f_beta", "cc", "sim", "kl", "nss", "auc_judd", "auc_borji", "shuffled_auc")
+_OF_SLICES = ("psnr_hu", "ssim_hu", "psnr_hu[window=full]", "ssim_hu[window=full]", "rmse_hu")
+_ONLY = {  # option -> the kind of results that has it
+    "fixations": "saliency",
+    "masks": "saliency",
+    "images": "detection",
+    "classes": "segmentation",
+    "ignore": "segmentation",
+    "real": "samples",
+}
+
+
+def request_of(options: ScoreOptions) -> Request:
+    """The request of the kind that is asked for.
+
+    Raises:
+        UsageError: options that do not go together, files that do not belong together.
+    """
+    kind = options.task or ("samples" if options.real else "pictures")
+    if kind not in KINDS:
+        raise UsageError(f"unknown --task {kind!r}; known: {', '.join(KINDS)}")
+    if foreign := [name for name, owner in _ONLY.items() if getattr(options, name) not in (None, "") and owner != kind]:
+        raise UsageError(f"--{foreign[0]} is of --task {_ONLY[foreign[0]]}, not of {kind}")
+    if missing := [path for path in options.results if not path.exists()]:
+        raise UsageError(f"{missing[0]} does not exist: give the folder, archive, array or file of the results")
+    return KINDS[kind](options)
+
+
+def _request_saliency(options: ScoreOptions) -> Request:
+    """Saliency maps beside densities, fixations and masks."""
+    truth = options.truth or options.masks
+    if truth is None:
+        raise UsageError("say what the maps are compared with: --truth FOLDER of densities, --masks FOLDER of objects, or both")
+    without = match_pictures(options.results, truth, options.match, options.allow_missing)
+    of_masks = options.truth is None
+    metrics = tuple(options.metrics) or (_OF_MASKS if of_masks else _OF_DENSITIES)
+    task = _task_beside(truth, metrics, without) | {"holds": "masks" if of_masks else "densities"}
+    besides = {"fixations": options.fixations} | ({} if of_masks else {"masks": options.masks})
+    task |= {name: str(path.resolve()) for name, path in besides.items() if path is not None}
+    return _request_rows(options, "saliency maps", truth, Spec("maps", task), metrics[:3])
+
+
+def _request_ct(options: ScoreOptions) -> Request:
+    """CT slices beside those of the full dose."""
+    truth = _truth_of(options, "slices")
+    without = match_pictures(options.results, truth, options.match, options.allow_missing, HU_ENDINGS, size_of_slice)
+    metrics = tuple(options.metrics) or _OF_SLICES
+    task = _task_beside(truth, metrics, without)
+    if options.observed is not None:
+        task["observed"] = str(options.observed.resolve())
+    return _request_rows(options, "CT slices", truth, Spec("slices", task), metrics[:2])
+
+
+def _request_detection(options: ScoreOptions) -> Request:
+    """Boxes beside annotated ones."""
+    truth, metric = _truth_of(options, "boxes"), _only_metric(options, "box_agreement")
+    annotated = read_truth(truth, options.images)
+    for path in options.results:
+        read = open_found(path, options.match, annotated)
+        for name in annotated.objects:
+            read(name)
+    task = {"truth": str(truth.resolve()), "metric": metric}
+    if options.images is not None:
+        task["images"] = str(options.images.resolve())
+    return _request_rows(options, "boxes", truth, Spec("boxes", task), ("map", "ap50", "f1"))
+
+
+def _request_segmentation(options: ScoreOptions) -> Request:
+    """Label maps beside true ones."""
+    truth = _truth_of(options, "labels")
+    metric = parse(_only_metric(options, "label_agreement"))
+    given = {name: value for name in ("classes", "ignore") if (value := getattr(options, name)) is not None}
+    if twice := [name for name in given if name in metric.options]:
+        raise UsageError(f"{twice[0]} is given twice, by --{twice[0]} and in {metric}: give one")
+    spec = Spec(metric.name, {**metric.options, **given})
+    without = match_pictures(options.results, truth, options.match, options.allow_missing, LABEL_ENDINGS)
+    task = {"truth": str(truth.resolve()), "metric": str(spec)} | ({"without": tuple(without)} if without else {})
+    return _request_rows(options, "label maps", truth, Spec("labels", task), ("iou", "pixel_accuracy", "class_accuracy"))
+
+
+KINDS: Mapping[str, Callable[[ScoreOptions], Request]] = {
+    "pictures": request_pictures,
+    "samples": request_samples,
+    "saliency": _request_saliency,
+    "ct": _request_ct,
+    "detection": _request_detection,
+    "segmentation": _request_segmentation,
+}
+"""What can be scored: --task -> how it is asked for."""
+
+
+def _truth_of(options: ScoreOptions, what: str) -> Path:
+    if options.truth is None:
+        raise UsageError(f"say where the true {what} are: --truth FOLDER")
+    return options.truth
+
+
+def _only_metric(options: ScoreOptions, usual: str) -> str:
+    if len(options.metrics) > 1:
+        raise UsageError(f"{options.metrics[1]}: one metric gives all columns here, {usual}[...]")
+    return options.metrics[0] if options.metrics else usual
+
+
+def _task_beside(truth: Path, metrics: Sequence[str], without: Sequence[str]) -> dict[str, object]:
+    """The options of a task whose truth is files."""
+    task: dict[str, object] = {"truth": str(truth.resolve()), "metrics": tuple(metrics)}
+    return task | ({"without": tuple(without)} if without else {})
+
+
+def _request_rows(options: ScoreOptions, what: str, truth: Path, task: Spec, headline: Sequence[str]) -> Request:
+    """A row for each set of results."""
+    rows = [Spec("outputs", {"path": str(p.resolve()), "match": options.match, "name": n}) for p, n in named_results(options)]
+    title = f"Scored: {len(rows)} {'sets' if len(rows) > 1 else 'set'} of {what} beside {truth}"
+    return Request(title, truth, task, headline[0], headline, rows)
