@@ -109,8 +109,8 @@ def _leave_out_missing(rows: Sequence[Trial], settings: Settings, console: Conso
     left = [row for row in rows if row.workload not in missing]
     if not left and missing:
         raise next(reversed(missing.values()))
-    for table, error in reversed(missing.items()):
-        console.print(f"{table} is left out: {error}")
+    for table, reason in reversed(missing.items()):
+        console.print(f"{table} is left out: {reason}")
     return left
 
 
