@@ -55,6 +55,12 @@ def test_every_row_of_weights_names_known_ones_and_does_not_train(tier):
         assert registry.find("method", row.spec.name).HP(**row.spec.options).steps == 0
 
 
+def test_released_weights_have_no_seeds():
+    """Several would be the same numbers several times, and an interval of no width."""
+    trials = expand(load_suite("denoise"), "standard", methods=["dncnn[weights=kair_dncnn_25]", "dncnn", "identity"])
+    assert [sum(t.label.startswith(label) for t in trials) for label in ("dncnn[", "dncnn", "identity")] == [1, 4, 1]
+
+
 def test_published_numbers_stand_beside_rows_that_there_are():
     labels = {t.label for t in expand(SUITE, "smoke")}
     published = {row.label for table in load(FOLDER / "released.toml") for row in table.rows}
