@@ -41,7 +41,7 @@ class DCGAN(TwoPlayer):
     toy: ClassVar[dict[str, Any]] = {"ngf": 4, "ndf": 4, "z_dim": 8}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
-    class HP(ReleasedHP, GANHP):
+    class HP(GANHP, ReleasedHP):
         """The paper's values; [code] where only the authors' code states them."""
 
         steps: int = param(68_000, "[code] 25 epochs of some 350 000 faces")

@@ -149,7 +149,7 @@ class WGANVGG(Method[RestorationTask]):
         return x[..., self.lost : x.shape[-2] - self.lost, self.lost : x.shape[-1] - self.lost]
 
 
-def _generator(channels: int, width: int, last_relu: bool, bias: bool, padding: int) -> nn.Sequential:
+def _generator(channels: int, width: int, last_relu: bool, bias: bool = False, padding: int = 0) -> nn.Sequential:
     """N x C x H x W -> N x C x (H - 16) x (W - 16), of the same size where it pads."""
     sides = pairwise([channels] + [width] * 7 + [channels])
     layers = [layer for i, o in sides for layer in (nn.Conv2d(i, o, 3, padding=padding, bias=bias), nn.ReLU())]

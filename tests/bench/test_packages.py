@@ -86,6 +86,13 @@ def test_the_wheel_holds_our_packages_alone(tmp_path):
     assert {"bench.tasks", "bench.claims", "datasets.degrade", "methods.losses.adversarial"} <= set(found)
 
 
+def test_every_table_travels_with_its_package():
+    patterns = _pyproject()["tool"]["setuptools"]["package-data"]
+    for package in ("bench", "datasets", "reports"):
+        tables = set((ROOT / package).rglob("*.toml"))
+        assert tables == {file for pattern in patterns[package] for file in (ROOT / package).glob(pattern)} & tables
+
+
 def test_extras_bring_what_doctor_looks_for():
     extras = _pyproject()["project"]["optional-dependencies"]
     named = {extra: [re.split("[>=<]", need)[0] for need in needs] for extra, needs in extras.items() if extra != "test"}
