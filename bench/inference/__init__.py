@@ -1,0 +1,1 @@
+"""Methods in use: on pictures of one's own, as samples, as files for other programs."""
