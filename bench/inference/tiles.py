@@ -23,6 +23,8 @@ Restore = Callable[[Tensor], Tensor]
 ALIGN = 32  # pixels that sides and places of tiles are multiples of, so that networks with strides see them as in the whole
 _RAMP = 32  # pixels over which tiles are blended, beyond what exactness asks for
 _GLOBAL = 128  # overlap of tiles of a method without a reach
+_SAME = 1e-6  # differences of results that rounding explains
+_EVERYWHERE = 0.9  # share of touched pixels beyond which a larger picture would tell the same
 _PROBES = (256, 512)  # sides of the pictures on which the reach is measured
 _SMALLEST, _LARGEST = 128, 1024  # side of a tile that is chosen
 _COPIES = 6  # of the largest activation that are alive at once: measured on U-Nets, ResNets and sub-pixel networks, 2 to 5
@@ -88,31 +90,38 @@ def plan(reach: int | None, tile: int, overlap: int | None) -> Tiling:
 
 
 def reach(restore: Restore, channels: int) -> int | None:
-    """How far a pixel has influence, in pixels of the input: a block of NaN in a picture, and the result's NaN around it.
+    """How far a pixel has influence, in pixels of the input; None where it is the whole picture, or cannot be told.
 
-    None where it is the whole picture, or cannot be told.
+    A block of NaN is put into a picture: what becomes NaN depends on it, however little. Sums that multiply all pixels, some by zero,
+    carry NaN everywhere: then the block is exchanged for another, and what changes counts.
     """
     for side in _PROBES:
         middle = side // 2 // ALIGN * ALIGN
         block = slice(middle, middle + ALIGN)
-        x = torch.rand(1, channels, side, side, generator=torch.Generator().manual_seed(side))
-        x[..., block, block] = math.nan
+        rng = torch.Generator().manual_seed(side)
+        x, other = torch.rand(2, 1, channels, side, side, generator=rng).unbind()
+        lost, changed = x.clone(), x.clone()
+        lost[..., block, block], changed[..., block, block] = math.nan, other[..., block, block]
         try:
-            y = restore(x)
+            touched = restore(lost).isnan().any(1)[0]
+            if not touched.any() or _at_edge(touched):
+                touched = ((restore(changed) - restore(x)).abs() > _SAME).any(1)[0]
         except (RuntimeError, ValueError, IndexError):  # what a method makes of NaN is its own business
             return None
-        lost = y.isnan().any(1)[0]
-        scale = max(1, y.shape[-1] // side)
-        if not lost.any():
+        if not touched.any() or touched.float().mean() > _EVERYWHERE:
             return None
-        if not (lost[0].any() or lost[-1].any() or lost[:, 0].any() or lost[:, -1].any()):
-            return max(_beyond(lost.any(axis), scale, block) for axis in (0, 1))
+        if not _at_edge(touched):
+            return max(_beyond(touched.any(axis), touched.shape[-1] // side, block) for axis in (0, 1))
     return None
 
 
-def _beyond(lost: Tensor, scale: int, block: slice) -> int:
-    """The farthest of the lost pixels of an axis from the block."""
-    where = lost.nonzero()[:, 0] // scale
+def _at_edge(touched: Tensor) -> bool:
+    return bool(touched[0].any() or touched[-1].any() or touched[:, 0].any() or touched[:, -1].any())
+
+
+def _beyond(touched: Tensor, scale: int, block: slice) -> int:
+    """The farthest of the touched pixels of an axis from the block."""
+    where = touched.nonzero()[:, 0] // scale
     return max(block.start - int(where.min()), int(where.max()) - block.stop + 1, 0)
 
 
