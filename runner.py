@@ -166,6 +166,26 @@ def apply(
 
 
 @app.command()
+def export(
+    name: Source,
+    kind: Annotated[
+        str, typer.Option("--format", help="onnx, torch (a program of torch.export), or safetensors (weights alone).")
+    ] = "onnx",
+    to: To = ...,  # type: ignore[assignment]
+    task: ForTask = "",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+    data_root: Root = None,
+    out: Out = Path("runs"),
+    tracking_uri: Uri = None,
+    plugin: Plugins = None,
+) -> None:
+    """A trained network as a file for other programs, checked against the method, with a page that says what it is."""
+    from bench.commands import export as exporting
+
+    exporting.export(name, kind, to, task, overwrite, data_root, out, tracking_uri, plugin or [])
+
+
+@app.command()
 def doctor(data_root: Root = None, out: Out = Path("runs"), tracking_uri: Uri = None) -> None:
     """Python, torch, GPU, memory, threads, weights found, data found, store reachable."""
     from bench.commands import doctor as checks

@@ -73,7 +73,7 @@ def _check(inputs: Sequence[Path], options: ApplyOptions) -> None:
         raise UsageError("give pictures or folders to restore, or --samples N to draw from a generator; one of the two")
     if options.samples is not None and options.samples < 1:
         raise UsageError(f"--samples {options.samples}: give at least 1")
-    if options.tile is not None and options.tile < 0 or options.overlap is not None and options.overlap < 0:
+    if (options.tile is not None and options.tile < 0) or (options.overlap is not None and options.overlap < 0):
         raise UsageError("--tile and --overlap are numbers of pixels from 0 on; --tile 0 restores whole pictures")
     if options.tile == 0 and options.overlap is not None:
         raise UsageError("--overlap is of tiles: --tile 0 restores whole pictures")

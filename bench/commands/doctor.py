@@ -13,7 +13,13 @@ from pathlib import Path
 from bench.errors import Unavailable, UsageError
 from bench.text import open_console
 
-EXTRAS = {"ct": "pydicom", "fid": "torch-fidelity", "ray": "ray", "tune": "optuna"}  # of pyproject.toml -> the package that it brings
+EXTRAS = {
+    "ct": "pydicom",
+    "export": "onnxscript",
+    "fid": "torch-fidelity",
+    "ray": "ray",
+    "tune": "optuna",
+}  # of pyproject.toml -> the package that it brings
 
 
 def print_report(root: Path | None, out: Path, tracking_uri: str | None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 import zlib
@@ -141,7 +142,17 @@ def _is_deep(path: Path, image: Image.Image) -> bool:
 
 # -- writing
 def write_png(path: Path, levels: Levels) -> None:
-    """Write H x W x C levels as PNG; the file is there whole or not at all.
+    """Write H x W x C levels as PNG; the file is there whole or not at all. Raises like `write_bytes`."""
+    if levels.dtype == np.uint16 and levels.shape[2] == 3:
+        write_bytes(path, _encode_deep(levels))
+        return
+    file = io.BytesIO()
+    Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels).save(file, format="PNG")
+    write_bytes(path, file.getbuffer())
+
+
+def write_bytes(path: Path, data: bytes | memoryview) -> None:
+    """Write a file, and the folders it lies in; it is there whole or not at all.
 
     Raises:
         UsageError: the folder cannot be written or the disk is full.
@@ -150,10 +161,7 @@ def write_png(path: Path, levels: Levels) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            if levels.dtype == np.uint16 and levels.shape[2] == 3:
-                part.write_bytes(_encode_deep(levels))
-            else:
-                Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels).save(part, format="PNG")
+            part.write_bytes(data)
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)

@@ -86,7 +86,9 @@ class Restorer:
             whole = _collect(tiles.bands(restore, cut, height, width, tiling), picture)
         blended = tiling.cuts(height, width) and not tiling.exact
         looks = "it looks at whole pictures, so its tiles are blended and not what the whole would give: --tile 0 restores whole pictures"
-        near = f"its reach is {tiling.reach} pixels, so an overlap of {tiling.overlap} leaves traces: give --overlap {2 * (tiling.reach or 0)}"
+        near = (
+            f"its reach is {tiling.reach} pixels, so an overlap of {tiling.overlap} leaves traces: give --overlap {2 * (tiling.reach or 0)}"
+        )
         return whole, tuple(line for line in (note, (looks if tiling.reach is None else near) if blended else "") if line)
 
     def tiling(self, channels: int, height: int, width: int) -> tiles.Tiling:

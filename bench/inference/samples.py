@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -13,11 +14,10 @@ from torch import Tensor
 
 from bench.errors import UsageError
 from bench.evaluation import evaluation_mode
-from bench.inference.files import write_png
+from bench.inference.files import write_bytes, write_png
 from bench.inference.load import Loaded
 from bench.judging.sheets import sheet
 from bench.operators.images import clip
-from bench.text import one_line
 
 GRID = "grid.png"
 POINTS = "samples.npy"
@@ -65,15 +65,9 @@ def write(x: Tensor, to: Path) -> list[Path]:
 
 
 def _write_array(path: Path, x: Tensor) -> Path:
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            np.save(file, x.numpy())
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise UsageError(one_line(f"cannot write {path}: {error.strerror or error}; free some space or give another --to")) from error
+    file = io.BytesIO()
+    np.save(file, x.numpy())
+    write_bytes(path, file.getbuffer())
     return path
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.errors import UsageError
@@ -85,7 +86,9 @@ def plan(reach: int | None, tile: int, overlap: int | None) -> Tiling:
         return Tiling(max(_aligned(tile), 2 * shared), shared, reach)
     tile, overlap = _aligned(tile), _aligned(overlap)
     if overlap > tile // 2:
-        raise UsageError(f"an overlap of {overlap} pixels is more than half of tiles of {tile}: give a smaller --overlap or a larger --tile")
+        raise UsageError(
+            f"an overlap of {overlap} pixels is more than half of tiles of {tile}: give a smaller --overlap or a larger --tile"
+        )
     return Tiling(tile, overlap, reach)
 
 
@@ -93,19 +96,15 @@ def reach(restore: Restore, channels: int) -> int | None:
     """How far a pixel has influence, in pixels of the input; None where it is the whole picture, or cannot be told.
 
     A block of NaN is put into a picture: what becomes NaN depends on it, however little. Sums that multiply all pixels, some by zero,
-    carry NaN everywhere: then the block is exchanged for another, and what changes counts.
+    carry NaN everywhere: then the block is exchanged for others, in noise and in a smooth picture, and what changes counts.
     """
     for side in _PROBES:
         middle = side // 2 // ALIGN * ALIGN
         block = slice(middle, middle + ALIGN)
-        rng = torch.Generator().manual_seed(side)
-        x, other = torch.rand(2, 1, channels, side, side, generator=rng).unbind()
-        lost, changed = x.clone(), x.clone()
-        lost[..., block, block], changed[..., block, block] = math.nan, other[..., block, block]
         try:
-            touched = restore(lost).isnan().any(1)[0]
+            touched = _lost(restore, channels, side, block)
             if not touched.any() or _at_edge(touched):
-                touched = ((restore(changed) - restore(x)).abs() > _SAME).any(1)[0]
+                touched = _changed(restore, channels, side, block)
         except (RuntimeError, ValueError, IndexError):  # what a method makes of NaN is its own business
             return None
         if not touched.any() or touched.float().mean() > _EVERYWHERE:
@@ -113,6 +112,33 @@ def reach(restore: Restore, channels: int) -> int | None:
         if not _at_edge(touched):
             return max(_beyond(touched.any(axis), touched.shape[-1] // side, block) for axis in (0, 1))
     return None
+
+
+def _lost(restore: Restore, channels: int, side: int, block: slice) -> Tensor:
+    """Which pixels of the result are NaN where a block of the picture is: H x W."""
+    x = _noise(channels, side)
+    x[..., block, block] = math.nan
+    return restore(x).isnan().any(1)[0]
+
+
+def _changed(restore: Restore, channels: int, side: int, block: slice) -> Tensor:
+    """Which pixels of the result change where a block of the picture does: H x W."""
+    noise = _noise(channels, side)
+    smooth = F.interpolate(noise[..., ::16, ::16], size=side, mode="bicubic").clamp(0, 1)
+    touched = torch.zeros((), dtype=torch.bool)
+    for x in (noise, smooth):
+        before = restore(x)
+        for new in (noise.flip(-1, -2), torch.zeros_like(x)):
+            other = x.clone()
+            other[..., block, block] = new[..., block, block]
+            touched = touched | ((restore(other) - before).abs() > _SAME).any(1)[0]
+            if touched.float().mean() > _EVERYWHERE:
+                return touched
+    return touched
+
+
+def _noise(channels: int, side: int) -> Tensor:
+    return torch.rand(1, channels, side, side, generator=torch.Generator().manual_seed(side))
 
 
 def _at_edge(touched: Tensor) -> bool:
