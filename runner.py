@@ -168,9 +168,7 @@ def apply(
 @app.command()
 def export(
     name: Source,
-    kind: Annotated[
-        str, typer.Option("--format", help="onnx, torch (a program of torch.export), or safetensors (weights alone).")
-    ] = "onnx",
+    kind: Annotated[str, typer.Option("--format", help="onnx, torch (a program of torch.export) or safetensors (weights).")] = "onnx",
     to: To = ...,  # type: ignore[assignment]
     task: ForTask = "",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,

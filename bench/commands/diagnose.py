@@ -53,7 +53,8 @@ def print_diagnosis(run: str, samples: int | None, root: Path | None, out: Path,
         record = lookup.find(run, out, tracking_uri, Path(scratch))
         method = _rebuild(record, lookup.weights(run, out, tracking_uri, Path(scratch)), root)
     n = samples or method.hp.batch_size
-    batch = method.task.batch(n, torch.Generator().manual_seed(mix(_BATCH_SEED)))
+    task: Any = method.task
+    batch = task.batch(n, torch.Generator().manual_seed(mix(_BATCH_SEED)))
     game = Game(method, Samples(batch.x.double(), batch.labels))
     console = open_console()
     about = f"suite {record.suite}, tier {record.tier}, seed {record.seed}: update {method.t}, {n} real samples"

@@ -30,7 +30,7 @@ NAMES: dict[Format, str] = {"onnx": "model.onnx", "safetensors": "model.safetens
 
 TOLERANCE = 1e-4  # by which a result may differ from the method's, on [0, 1]
 OPSET = 20
-_TRACED = (2, 264, 280)  # pictures, height, width: larger than any multiple that a network pads to
+_TRACED = (2, 267, 283)  # pictures, height, width: no multiples of what a network pads to, and larger
 _OTHERS = ((1, 272, 328), (3, 347, 301))  # sizes that the result is held to besides
 _LEAST = (16, 32, 64, 128, 256)  # sides down to which it is tried
 _LATENTS = (2, 5)
@@ -62,7 +62,7 @@ def export(loaded: Loaded, kind: Format) -> Exported:
     """The network of a method in a format; it is checked against the method.
 
     Raises:
-        UsageError: the method has no network, draws random numbers, needs what a picture does not bring, or cannot be expressed in the format.
+        UsageError: the method has no network, draws random numbers, needs more than a picture, or cannot be expressed in the format.
         Unavailable: a package is missing.
     """
     method, label = loaded.method, loaded.origin.label
@@ -171,9 +171,23 @@ def _program(core: _Core, x: Tensor, label: str, kind: Format) -> torch.export.E
     axes = {0: torch.export.Dim.DYNAMIC, **{i: torch.export.Dim.DYNAMIC for i in range(x.dim() - len(core.free), x.dim())}}
     with _quiet():
         try:
-            return torch.export.export(core, (x,), dynamic_shapes=(axes,), strict=False, prefer_deferred_runtime_asserts_over_guards=True)
+            program = torch.export.export(
+                core, (x,), dynamic_shapes=(axes,), strict=False, prefer_deferred_runtime_asserts_over_guards=True
+            )
+            return _without_assertions(program)
         except Exception as error:  # whatever stops the tracer
             raise _inexpressible(label, kind, x, error) from error
+
+
+def _without_assertions(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
+    """Without what the tracer took for granted of the size it saw, such as that something is padded; other sizes are tried afterwards."""
+    graph = program.graph_module.graph
+    for node in list(graph.nodes):
+        if node.target is torch.ops.aten._assert_scalar.default:
+            graph.erase_node(node)
+    graph.eliminate_dead_code()
+    program.graph_module.recompile()
+    return program
 
 
 def _inexpressible(label: str, kind: Format, x: Tensor, error: Exception) -> UsageError:
@@ -220,11 +234,12 @@ def _weights(method: Any, used: tuple[str, ...]) -> bytes:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Exporters warn of what is their own business."""
+    """Exporters print and warn of what is their own business."""
+    said = io.StringIO()
     level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             warnings.simplefilter("ignore")
             yield
     finally:

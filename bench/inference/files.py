@@ -123,7 +123,7 @@ def _deep_png(path: Path) -> NDArray[np.uint16] | None:
     from torchvision.io import ImageReadMode, decode_image
 
     try:
-        return np.ascontiguousarray(decode_image(str(path), ImageReadMode.UNCHANGED).numpy().transpose(1, 2, 0))  # type: ignore[no-any-return]
+        return np.ascontiguousarray(decode_image(str(path), ImageReadMode.UNCHANGED).numpy().transpose(1, 2, 0))
     except RuntimeError as error:
         raise UsageError(one_line(f"cannot read the image {path}: {error}; replace it")) from error
 
@@ -132,7 +132,7 @@ def _is_deep(path: Path, image: Image.Image) -> bool:
     """Whether a TIFF or PPM has more than the 8 bits that were read."""
     if path.suffix.lower() in (".tif", ".tiff"):
         with Image.open(path) as whole:
-            return max(getattr(whole, "tag_v2", {}).get(_SAMPLES, (8,))) > 8
+            return bool(max(getattr(whole, "tag_v2", {}).get(_SAMPLES, (8,))) > 8)
     if path.suffix.lower() in (".ppm", ".pnm"):
         with path.open("rb") as file:
             words = b" ".join(line for line in file.read(512).split(b"\n") if not line.startswith(b"#")).split()

@@ -84,12 +84,8 @@ class Restorer:
                 return torch.from_numpy(np.ascontiguousarray(part.transpose(2, 0, 1)))[None]
 
             whole = _collect(tiles.bands(restore, cut, height, width, tiling), picture)
-        blended = tiling.cuts(height, width) and not tiling.exact
-        looks = "it looks at whole pictures, so its tiles are blended and not what the whole would give: --tile 0 restores whole pictures"
-        near = (
-            f"its reach is {tiling.reach} pixels, so an overlap of {tiling.overlap} leaves traces: give --overlap {2 * (tiling.reach or 0)}"
-        )
-        return whole, tuple(line for line in (note, (looks if tiling.reach is None else near) if blended else "") if line)
+        traces = _traces(tiling) if tiling.cuts(height, width) and not tiling.exact else ""
+        return whole, tuple(line for line in (note, traces) if line)
 
     def tiling(self, channels: int, height: int, width: int) -> tiles.Tiling:
         """How pictures are cut; the reach is measured when first a picture is larger than a tile."""
@@ -178,6 +174,14 @@ class Restorer:
         if y.shape[-2:] != (x.shape[-2] * scale, x.shape[-1] * scale):
             raise ValueError(f"it returned {tuple(y.shape)} for {tuple(x.shape)}")
         return clip(y.float()).cpu()
+
+
+def _traces(tiling: tiles.Tiling) -> str:
+    """What tiles that are not exact do to a picture."""
+    if tiling.reach is None:
+        return "it looks at whole pictures, so its tiles are blended and not what the whole would give: --tile 0 restores whole pictures"
+    need = f"give --overlap {2 * tiling.reach}, or none"
+    return f"its reach is {tiling.reach} pixels, so an overlap of {tiling.overlap} leaves traces: {need}"
 
 
 def _collect(bands: Iterator[Tensor], picture: Picture) -> Levels:

@@ -74,4 +74,4 @@ def _write_array(path: Path, x: Tensor) -> Path:
 def _levels(x: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """C x H x W in [0, 1] to H x W x C; of other than 1 or 3 channels the first."""
     kept = x if len(x) in (1, 3) else x[:1]
-    return (kept * 255).round().byte().permute(1, 2, 0).numpy()  # type: ignore[no-any-return]
+    return (kept * 255).round().byte().permute(1, 2, 0).numpy()

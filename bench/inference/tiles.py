@@ -110,7 +110,7 @@ def reach(restore: Restore, channels: int) -> int | None:
         if not touched.any() or touched.float().mean() > _EVERYWHERE:
             return None
         if not _at_edge(touched):
-            return max(_beyond(touched.any(axis), touched.shape[-1] // side, block) for axis in (0, 1))
+            return max(_beyond(touched.any(0), touched.shape[-1] // side, block), _beyond(touched.any(1), touched.shape[-1] // side, block))
     return None
 
 
@@ -148,7 +148,7 @@ def _at_edge(touched: Tensor) -> bool:
 def _beyond(touched: Tensor, scale: int, block: slice) -> int:
     """The farthest of the touched pixels of an axis from the block."""
     where = touched.nonzero()[:, 0] // scale
-    return max(block.start - int(where.min()), int(where.max()) - block.stop + 1, 0)
+    return max(int(block.start) - int(where.min()), int(where.max()) - int(block.stop) + 1, 0)
 
 
 def tile_for(networks: dict[str, nn.Module], restore: Restore, channels: int, budget: int) -> int:
@@ -244,4 +244,4 @@ def tiles_of(height: int, width: int, tiling: Tiling) -> int:
 
 
 def _aligned(n: int) -> int:
-    return max(-(-n // ALIGN), 0) * ALIGN
+    return -(-n // ALIGN) * ALIGN

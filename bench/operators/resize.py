@@ -34,8 +34,9 @@ def _by_phases(images: Tensor, scale: int, kernel: Kernel) -> Tensor:
     channels = images.shape[1]
     taps = images.new_tensor(_TAPS[kernel, scale])[:, None, :, None].repeat(channels, 1, 1, 1)
     wide = F.pad(images, (0, 0, _REACH, _REACH), mode="replicate")
-    phases = F.conv2d(wide, taps, groups=channels).unflatten(1, (channels, scale))  # N x C x scale x H x W
-    return phases.transpose(2, 3).flatten(2, 3)
+    n, _, height, width = images.shape
+    phases = F.conv2d(wide, taps, groups=channels).reshape(n, channels, scale, height, width)
+    return phases.transpose(2, 3).reshape(n, channels, scale * height, width)
 
 
 @functools.lru_cache(maxsize=64)
