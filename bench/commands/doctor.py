@@ -16,6 +16,7 @@ from bench.text import open_console
 EXTRAS = {
     "ct": "pydicom",
     "keras": "h5py",
+    "export": "onnxscript",
     "fid": "torch-fidelity",
     "ray": "ray",
     "tune": "optuna",
