@@ -61,6 +61,7 @@ def test_a_checkpoint_of_others_gives_what_their_network_gives(case, tmp_path):
     assert (len(state), sum(t.numel() for t in state.values())) == (case["tensors"], case["numbers"])
     m = build(case["method"], file, **case["task"])
     assert m.hp.steps == 0
+    assert list(m.train(iter([]))) == []
     assert _released.probe(use(m, case["use"], case["input"])) == pytest.approx(case["output"], abs=2e-5)
 
 
