@@ -94,6 +94,7 @@ class WGANVGG(Method[RestorationTask]):
         h = self.hp
         self.lost = _LOST if h.padding == "valid" else 0
         self.G = _generator(task.channels, h.width, h.last_relu, h.bias, padding=int(h.padding == "zeros"))
+        self.adversarial: AdversarialLoss | None = registry.make("adversarial", h.adversarial) if h.adversarial else None
         if released:
             return fill(self, released)
         if task.crop <= 2 * self.lost:
@@ -102,7 +103,6 @@ class WGANVGG(Method[RestorationTask]):
             )
         self.opt_g = self.optimizer(self.G)
         self.content: ContentLoss | None = registry.make("content", h.content) if h.content else None
-        self.adversarial: AdversarialLoss | None = registry.make("adversarial", h.adversarial) if h.adversarial else None
         if self.adversarial is not None:
             self.D = _critic(task.channels, h.ndf, h.hidden, task.crop - 2 * self.lost)
             self.opt_d = self.optimizer(self.D)
