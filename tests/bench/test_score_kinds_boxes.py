@@ -63,7 +63,7 @@ def as_yolo(folder, truth, entries, pattern="{}.txt"):
 
 def coco_eval(truth, found):
     """mAP and AP50 by COCO's own program, which reads the files itself."""
-    pycocotools = pytest.importorskip("pycocotools.cocoeval")
+    from pycocotools import cocoeval
     from pycocotools.coco import COCO
 
     content = json.loads(truth.read_text())
@@ -73,7 +73,7 @@ def coco_eval(truth, found):
         reference = COCO()
         reference.dataset = content
         reference.createIndex()
-        evaluation = pycocotools.COCOeval(reference, reference.loadRes(found), "bbox")
+        evaluation = cocoeval.COCOeval(reference, reference.loadRes(found), "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
