@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+import warnings
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -102,8 +103,8 @@ def read_picture(path: Path) -> Picture:
         return Picture(levels, tuple(notes))
     if (deep := _deep_png(path)) is not None:
         return Picture(deep[..., : 1 if deep.shape[2] < 3 else 3], ("its alpha is dropped",) if deep.shape[2] in (2, 4) else ())
-    if _is_deep(path, image):
-        notes.append("its 16 bits are read as 8: save it as PNG to keep them")
+    if _is_deep(path):
+        notes.append("its 16 bits are read as 8: a PNG keeps them")
     return Picture(_eight_bits(image), tuple(notes))
 
 
@@ -115,21 +116,31 @@ def _eight_bits(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def _deep_png(path: Path) -> NDArray[np.uint16] | None:
-    """H x W x C of a PNG of 16 bits with colour or alpha, which Pillow reads in 8; None of any other file."""
+    """H x W x C of a PNG of 16 bits with colour or alpha, which Pillow reads in 8; None of any other file, or where nothing can."""
+    if not _is_deep_png(path):
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torchvision names a successor, which is no dependency
+        try:
+            from torchvision.io import ImageReadMode, decode_image
+
+            return np.ascontiguousarray(decode_image(str(path), ImageReadMode.UNCHANGED).numpy().transpose(1, 2, 0))
+        except ImportError:
+            return None
+        except RuntimeError as error:
+            raise UsageError(one_line(f"cannot read the image {path}: {error}; replace it")) from error
+
+
+def _is_deep_png(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(26)
-    if head[:8] != _SIGNATURE or head[24] != 16 or head[25] not in (2, 4, 6):
-        return None
-    from torchvision.io import ImageReadMode, decode_image
-
-    try:
-        return np.ascontiguousarray(decode_image(str(path), ImageReadMode.UNCHANGED).numpy().transpose(1, 2, 0))
-    except RuntimeError as error:
-        raise UsageError(one_line(f"cannot read the image {path}: {error}; replace it")) from error
+    return head[:8] == _SIGNATURE and head[24] == 16 and head[25] in (2, 4, 6)
 
 
-def _is_deep(path: Path, image: Image.Image) -> bool:
-    """Whether a TIFF or PPM has more than the 8 bits that were read."""
+def _is_deep(path: Path) -> bool:
+    """Whether a file has more than the 8 bits that were read."""
+    if _is_deep_png(path):
+        return True
     if path.suffix.lower() in (".tif", ".tiff"):
         with Image.open(path) as whole:
             return bool(max(getattr(whole, "tag_v2", {}).get(_SAMPLES, (8,))) > 8)

@@ -46,6 +46,7 @@ class Restorer:
         self.method, self.label = loaded.method, loaded.origin.label
         self.seed, self.sigma, self.tile, self.overlap = seed, sigma, tile, overlap
         self._ways: dict[int, tuple[Callable[[Tensor], Tensor], str]] = {}
+        self._sides: dict[int, int] = {}
         self._tilings: dict[int, tiles.Tiling] = {}
         self._refuse()
 
@@ -93,11 +94,17 @@ class Restorer:
             return tiles.Tiling(0, 0, None)
         if channels not in self._tilings:
             run, _ = self._way(channels)
-            side = self.tile or tiles.tile_for(self.method.modules(), run, channels, self._budget())
+            side = self.tile or self._side(channels)
             if height * width <= side**2:
                 return tiles.Tiling(side, 0, None)
             self._tilings[channels] = tiles.plan(tiles.reach(run, channels), side, self.overlap)
         return self._tilings[channels]
+
+    def _side(self, channels: int) -> int:
+        """The side of the tiles that memory allows."""
+        if channels not in self._sides:
+            self._sides[channels] = tiles.tile_for(self.method.modules(), self._way(channels)[0], channels, self._budget())
+        return self._sides[channels]
 
     @property
     def tilings(self) -> list[tiles.Tiling]:
