@@ -88,6 +88,13 @@ class Restorer:
         traces = _traces(tiling) if tiling.cuts(height, width) and not tiling.exact else ""
         return whole, tuple(line for line in (note, traces) if line)
 
+    def restore_whole(self, x: Tensor) -> Tensor:
+        """N x C x H x W in [0, 1], of any size, each restored whole and by itself. Raises like `restore`."""
+        with evaluation_mode(self.method), torch.random.fork_rng():
+            run, _ = self._way(x.shape[1])
+            torch.manual_seed(mix(self.seed))
+            return torch.cat([run(one[None]) for one in x])
+
     def tiling(self, channels: int, height: int, width: int) -> tiles.Tiling:
         """How pictures are cut; the reach is measured when first a picture is larger than a tile."""
         if self.tile == 0:
