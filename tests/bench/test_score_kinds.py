@@ -3,7 +3,6 @@
 import math
 import os
 import pickle
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +16,6 @@ from bench import registry
 
 DATA = os.environ.get("GANBENCH_DATA")
 real = pytest.mark.skipif(not DATA, reason="needs the real data sets: set GANBENCH_DATA")
-
-
-@pytest.fixture
-def out(tmp_path, database):
-    (folder := tmp_path / "out").mkdir()
-    shutil.copy(database, folder / "mlflow.db")
-    return folder
 
 
 def write(folder, **pictures):
