@@ -56,8 +56,8 @@ def as_yolo(folder, truth, entries, pattern="{}.txt"):
 
 def coco_eval(truth, found):
     """mAP and AP50 by COCO's own program, which reads the files itself."""
-    pycocotools = pytest.importorskip("pycocotools.cocoeval")
     from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
 
     content = json.loads(truth.read_text())
     for note in content["annotations"]:
@@ -66,7 +66,7 @@ def coco_eval(truth, found):
         reference = COCO()
         reference.dataset = content
         reference.createIndex()
-        evaluation = pycocotools.COCOeval(reference, reference.loadRes(found), "bbox")
+        evaluation = COCOeval(reference, reference.loadRes(found), "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
