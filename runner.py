@@ -105,7 +105,7 @@ def report(
 @app.command()
 def score(
     results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="Folders (or files) of what is scored, a row each.")],
-    truth: Annotated[Path | None, typer.Option(help="Folder (or file) of the true pictures.", callback=checked_paths)] = None,
+    truth: Annotated[Path | None, typer.Option(help="Folder (or file) of the true ones.", callback=checked_paths)] = None,
     observed: Annotated[
         Path | None, typer.Option(help="Folder (or file) of what was restored, to be shown.", callback=checked_paths)
     ] = None,
@@ -135,7 +135,9 @@ def score(
     out: Out = Path("runs"),
     tracking_uri: Uri = None,
 ) -> None:
-    """Score what exists already: restored pictures beside their truth (by their names, never by order), samples beside real ones."""
+    """Score what exists already: restored pictures beside their truth (by their names, never by order), samples beside real ones.
+    With --task also saliency maps, CT slices, detections and label maps.
+    """
     from bench.commands import score as scoring
     from bench.commands.score_requests import ScoreOptions
 

@@ -121,6 +121,14 @@ def database(tmp_path_factory):
 
 
 @pytest.fixture
+def out(tmp_path, database):
+    """A folder of results, with a database in it."""
+    (folder := tmp_path / "out").mkdir()
+    shutil.copy(database, folder / "mlflow.db")
+    return folder
+
+
+@pytest.fixture
 def tiny(tmp_path, database):
     return Bench(tmp_path, database=database)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,13 +12,14 @@ from typing import Any
 
 from bench.errors import UsageError
 from bench.text import one_line
+from datasets.reading.pixels import check_file
 
 Box = tuple[float, float, float, float]
 Object = tuple[int, Box, bool]  # label, corners, whether it is a crowd
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 """What reading JSON that holds something else may raise."""
 
-_LARGEST = 4 << 30  # bytes of a file that is parsed in memory
+_LARGEST = 1 << 30  # bytes of a file that is parsed in memory: some ten million boxes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,8 +71,7 @@ def read_instances(path: Path, name_of: Callable[[str], str]) -> Instances:
 
 def load_json(path: Path) -> Any:
     """What a JSON file holds. Raises one of `UNREADABLE`."""
-    if not os.path.isfile(path) and os.path.exists(path):
-        raise ValueError("it is no file")
+    check_file(path)
     if (size := path.stat().st_size) > _LARGEST:
         raise ValueError(f"it has {size:,} bytes, more than are read")
     return json.loads(path.read_text(encoding="utf-8"))

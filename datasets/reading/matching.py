@@ -11,6 +11,7 @@ from bench.errors import UsageError
 from bench.text import one_line
 from datasets.reading.folders import PICTURES
 from datasets.reading.outputs import few_of, named_files
+from datasets.reading.pixels import check_file
 
 Size = tuple[int, ...]
 
@@ -18,6 +19,7 @@ Size = tuple[int, ...]
 def size_of_picture(path: Path) -> Size:
     """Width and height as it is meant to be seen, by its header. Raises UsageError where it cannot be read."""
     try:
+        check_file(path)
         with Image.open(path) as image:
             turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
             return (image.height, image.width) if turned else image.size

@@ -13,8 +13,11 @@ import yaml
 from torch import Tensor
 
 from bench.errors import UsageError
+from bench.text import one_line
+from datasets.reading.pixels import check_file
 
 _LEAST, _MOST = -0.01, 1.01  # what rounding may make of fractions of a picture; boxes are clipped to it
+_LARGEST = 64 << 20  # bytes of what was found in a picture
 _CLASSES = 100_000  # a file that says `nc` alone could ask for any number
 
 
@@ -42,9 +45,12 @@ def read_found(path: Path, n_classes: int) -> Tensor:
         UsageError: a line is something else (named by its number), or the file cannot be read.
     """
     try:
+        check_file(path)
+        if (size := path.stat().st_size) > _LARGEST:
+            raise ValueError(f"it has {size:,} bytes, more than the boxes of a picture have")
         lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}; replace it") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(one_line(f"cannot read {path}: {error}; replace it")) from error
     rows = [_found(line, n_classes, f"{path}:{number}") for number, line in enumerate(lines, start=1) if line.strip()]
     return torch.tensor(rows, dtype=torch.float32).reshape(-1, 6)
 

@@ -3,7 +3,6 @@
 import math
 import os
 import pickle
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +11,11 @@ import torch
 from _scored import records_of, refusal, score, table_of
 from PIL import Image
 
+import runner
 from bench import registry
 
 DATA = os.environ.get("GANBENCH_DATA")
 real = pytest.mark.skipif(not DATA, reason="needs the real data sets: set GANBENCH_DATA")
-
-
-@pytest.fixture
-def out(tmp_path, database):
-    (folder := tmp_path / "out").mkdir()
-    shutil.copy(database, folder / "mlflow.db")
-    return folder
 
 
 def write(folder, **pictures):
@@ -232,3 +225,43 @@ def test_a_slice_that_is_not_finite_has_no_score_and_a_truth_must_be(tmp_path, o
     assert score(mine, "--truth", truth, "--task", "ct", out=out) in (1, 2)
     said = capsys.readouterr()
     assert "the true slice" in said.out + said.err
+
+
+# -- what all kinds share
+def test_missing_maps_are_counted_and_said(scene, out, capsys):
+    (scene["maps"] / "b.png").unlink()
+    words = [scene["maps"], "--truth", scene["truth"], "--fixations", scene["fixations"], "--task", "saliency"]
+    assert "lacks 1 of the pictures" in refusal(capsys, *words, out=out)
+    assert score(*words, "--allow-missing", out=out) == 0
+    assert "1 of 3 true pictures have no restored one: b" in capsys.readouterr().out
+    assert list(table_of(out)["image"]) == ["a", "c"]
+
+
+def test_pipes_and_links_that_lead_nowhere_are_refused_not_waited_for(scene, out, capsys, tmp_path):
+    (scene["maps"] / "b.png").unlink()
+    os.mkfifo(scene["maps"] / "b.png")
+    assert "a pipe, a socket or a device" in refusal(capsys, scene["maps"], "--truth", scene["truth"], "--task", "saliency", out=out)
+    (scene["maps"] / "b.png").unlink()
+    (scene["maps"] / "b.png").symlink_to(tmp_path / "nowhere.png")
+    assert "which is not there" in refusal(capsys, scene["maps"], "--truth", scene["truth"], "--task", "saliency", out=out)
+    os.mkfifo(pipe := tmp_path / "boxes.json")
+    assert "a pipe, a socket or a device" in refusal(capsys, pipe, "--truth", pipe, "--task", "detection", out=out)
+
+
+def test_two_sets_stand_in_one_table_and_compare(scene, out, capsys):
+    words = ["--truth", scene["truth"], "--task", "saliency", "--metrics", "cc", "mae"]
+    assert score(scene["maps"], scene["truth"], *words, "--name", "mine", "perfect", out=out) == 0
+    assert capsys.readouterr().out.index("perfect  ") > 0
+    (suite,) = out.glob("score_*.toml")
+    assert runner.main(["compare", "mine", "perfect", "--suite", str(suite), "--out", str(out)]) == 0
+    assert "cc" in capsys.readouterr().out
+
+
+def test_other_methods_are_told_what_the_task_wants(scene, out, capsys):
+    assert score(scene["maps"], "--truth", scene["truth"], "--task", "saliency", out=out) == 0
+    (file,) = out.glob("score_*.toml")
+    file.write_text(file.read_text().replace("methods = [", 'methods = ["identity", '))
+    capsys.readouterr()
+    assert runner.main(["--suite", str(file), "--tier", "quick", "--out", str(out)]) != 0
+    said = capsys.readouterr()
+    assert "make them one size" in said.out + said.err

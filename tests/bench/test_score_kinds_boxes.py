@@ -23,13 +23,6 @@ DETECTION = ("--task", "detection")
 CATEGORIES = {3: "cat", 7: "dog"}
 
 
-@pytest.fixture
-def out(tmp_path, database):
-    (folder := tmp_path / "out").mkdir()
-    shutil.copy(database, folder / "mlflow.db")
-    return folder
-
-
 def annotated(folder, *, crowd=False):
     """Annotations of three pictures, the last of which shows nothing."""
     boxes = [(1, 3, [10, 10, 20, 20]), (1, 7, [50, 40, 30, 20]), (2, 3, [5, 5, 40, 30])]
@@ -65,6 +58,7 @@ def coco_eval(truth, found):
     """mAP and AP50 by COCO's own program, which reads the files itself."""
     from pycocotools import cocoeval
     from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
 
     content = json.loads(truth.read_text())
     for note in content["annotations"]:

@@ -1,7 +1,6 @@
 """Label maps that exist already are scored beside true ones."""
 
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from _scored import records_of, refusal, score, table_of
 from PIL import Image
 
+import runner
 from bench import registry
 from bench.errors import UsageError
 from datasets.reading.labels import read_labels
@@ -17,13 +17,6 @@ from datasets.reading.labels import read_labels
 DATA = os.environ.get("GANBENCH_DATA")
 real = pytest.mark.skipif(not DATA, reason="needs the real data sets: set GANBENCH_DATA")
 SEGMENTATION = ("--task", "segmentation")
-
-
-@pytest.fixture
-def out(tmp_path, database):
-    (folder := tmp_path / "out").mkdir()
-    shutil.copy(database, folder / "mlflow.db")
-    return folder
 
 
 def write(folder, **maps):
@@ -147,3 +140,11 @@ def test_published_masks_beside_themselves(out):
     folder = Path(DATA) / "coco_val128" / "semantic_masks"
     assert score(folder, "--truth", folder, *SEGMENTATION, out=out) == 0
     assert set(records_of(out)["semantic_masks"].final.values()) == {1}
+
+
+def test_what_is_no_picture_is_not_saved_again(tmp_path, out):
+    truth = write(tmp_path / "truth", a=[[0, 1]])
+    assert score(truth, "--truth", truth, *SEGMENTATION, out=out) == 0
+    (suite,) = out.glob("score_*.toml")
+    assert runner.main(["--suite", str(suite), "--tier", "quick", "--out", str(out), "--save-outputs"]) == 0
+    assert not list(out.rglob("outputs/*.png"))

@@ -18,11 +18,12 @@ from bench.metrics import _kernel, _samples
 from bench.spec import Spec
 from bench.suites import expand, read
 from bench.tasks import _classification, _generation
+from bench.tasks._elsewhere import JudgedElsewhere
 from datasets.reading.files import FileSource
 from datasets.reading.samples import ImageFiles
 
 CPU = torch.device("cpu")
-TASKS = registry.names("task")
+TASKS = [name for name in registry.names("task") if not issubclass(registry.find("task", name), JudgedElsewhere)]  # those asked in batches
 SIZES = [  # of everything that is judged piece by piece: in use, and here
     (evaluation, "_PIXELS", 1),
     (_generation, "_AT_ONCE", 7),

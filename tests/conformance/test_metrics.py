@@ -178,7 +178,7 @@ def test_points_and_sums_that_are_no_number():
         "suboptimality[log10=true]": (math.nan, 0.0),
         "regret": (math.nan, 5), "distance": (nan, torch.zeros(1, 2)),
     }  # fmt: skip
-    assert OTHERS - {"detection", "fcn_score"} <= {name.partition("[")[0] for name in values}
+    assert OTHERS - {"box_agreement", "detection", "fcn_score", "label_agreement"} <= {name.partition("[")[0] for name in values}
     for name, given in values.items():
         assert math.isnan(registry.make("metric", name)(*given)), name
 
