@@ -56,7 +56,6 @@ def as_yolo(folder, truth, entries, pattern="{}.txt"):
 
 def coco_eval(truth, found):
     """mAP and AP50 by COCO's own program, which reads the files itself."""
-    from pycocotools import cocoeval
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -67,7 +66,7 @@ def coco_eval(truth, found):
         reference = COCO()
         reference.dataset = content
         reference.createIndex()
-        evaluation = cocoeval.COCOeval(reference, reference.loadRes(found), "bbox")
+        evaluation = COCOeval(reference, reference.loadRes(found), "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
