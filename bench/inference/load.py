@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ class Origin:
         label: what it is called. spec, task: as it was built.
         trial, training, suite, tier, seed: of a recorded trial; empty of a spec.
         weights: the sha256 of the file of its weights; empty where it has none.
+        scores: column -> test score on record.
         notes: what a user should know before trusting it, one line each.
     """
 
@@ -53,6 +55,7 @@ class Origin:
     tier: str = ""
     seed: int = 0
     weights: str = ""
+    scores: Mapping[str, float] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -148,6 +151,7 @@ def _origin_of(record: TrialRecord, weights: Path | None) -> Origin:
     return Origin(
         label=record.label, spec=parse(record.spec), task=record.task, trial=record.trial_id, training=record.training_id,
         suite=record.suite, tier=record.tier, seed=record.seed, weights=digest(weights) if weights else "",
+        scores=record.final,
     )  # fmt: skip
 
 
