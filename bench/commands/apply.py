@@ -88,7 +88,7 @@ def _restore(console: Console, loaded: Loaded, inputs: Sequence[Path], options: 
     restorer = Restorer(
         loaded, seed=options.seed, tile=options.tile, overlap=options.overlap, sigma=options.sigma / _TOP
     )  # fmt: skip
-    found, left_out = find_pictures(inputs, options.to)
+    found, left_out = find_pictures(inputs, [options.to, pictures.pairs_of(options.to)])
     for line in left_out:
         console.print(line)
     if not options.overwrite:
