@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from bench import registry
-from bench.errors import UsageError
+from bench.errors import Unavailable, UsageError
 from bench.external.weights import digest
 from bench.method import Method
 from bench.spec import Spec, parse
@@ -107,7 +107,8 @@ def load_with_origin(
     with tempfile.TemporaryDirectory() as scratch:
         record = lookup.find(name, out, tracking_uri, Path(scratch))
         weights = lookup.weights(name, out, tracking_uri, Path(scratch))
-        method = rebuild(record, weights, root, where)
+        spec = parse(record.spec)
+        method = _without_missing_loss(lambda spec: rebuild(dataclasses.replace(record, spec=str(spec)), weights, root, where), spec)
         return Loaded(method, _origin_of(record, weights))
 
 
@@ -130,6 +131,16 @@ def rebuild(record: TrialRecord, weights: Path | None, root: Path | None, device
     if weights is not None:
         _put(method, weights, device)
     return method
+
+
+def _without_missing_loss(make: Callable[[Spec], Method], spec: Spec) -> Method:
+    """The method of a spec; where it cannot be had here, with a content loss that needs no file: in use, losses play no part."""
+    try:
+        return make(spec)
+    except Unavailable:
+        if "content" not in registry.settings(registry.find("method", spec.name)):
+            raise
+        return make(Spec(spec.name, {**spec.options, "content": "l1"}))
 
 
 def without_weights(record: TrialRecord) -> UsageError:
@@ -181,8 +192,10 @@ def _first_built(spec: Spec, tasks: tuple[str, ...], root: Path | None, device: 
     """The method on the first task on which it can be built: weights are for a number of channels, or for a scale."""
     errors = []
     for task in tasks:
+        opened = open_task(task, root, device)
+        trial = Trial("", parse(task), str(spec), spec, 0, "", 1)
         try:
-            return build(Trial("", parse(task), str(spec), spec, 0, "", 1), open_task(task, root, device)), task
+            return _without_missing_loss(lambda spec: build(dataclasses.replace(trial, spec=spec), opened), spec), task  # noqa: B023
         except UsageError as error:
             errors.append(error)
     raise errors[0]

@@ -10,6 +10,7 @@ from bench.errors import UsageError
 from bench.external.weights import digest
 from bench.inference.load import load, load_with_origin, rebuild
 from bench.method import Batch
+from bench.spec import Spec, parse
 from bench.store import checkpoint, lookup
 from methods.restoration._dncnn import DnCNNNetwork
 
@@ -75,3 +76,17 @@ def test_a_spec_finds_a_task(spec, task, tmp_path):
 
 def test_a_task_can_be_named(tmp_path):
     assert load("bicubic", tmp_path, task="sr[scale=3]").restore(Batch(torch.rand(1, 3, 4, 5))).shape == (1, 3, 12, 15)
+
+
+def test_a_loss_whose_weights_are_missing_is_no_obstacle(ran, monkeypatch, tmp_path):
+    bench, records, _ = ran
+    record = record_of(records, "unet")
+    spec = parse(record.spec)
+    with_vgg = Spec(spec.name, {**spec.options, "content": "perceptual[net=vgg19]"})
+    monkeypatch.setattr(lookup, "find", lambda *_: dataclasses.replace(record, spec=str(with_vgg)))
+    for name in ("GANBENCH_DATA", "GANBENCH_WEIGHTS", "TORCH_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    found = load_with_origin(record.trial_id, bench.out, None, None, "cpu")
+    assert found.method.hp.content == "l1"
+    assert found.origin.spec == with_vgg
+    assert found.method.t == 4
