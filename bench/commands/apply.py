@@ -88,7 +88,7 @@ def _restore(console: Console, loaded: Loaded, inputs: Sequence[Path], options: 
     restorer = Restorer(
         loaded, seed=options.seed, tile=options.tile, overlap=options.overlap, sigma=options.sigma / _TOP
     )  # fmt: skip
-    found, left_out = find_pictures(inputs, options.to)
+    found, left_out = find_pictures(inputs, [options.to, pictures.pairs_of(options.to)])
     for line in left_out:
         console.print(line)
     if not options.overwrite:
@@ -140,7 +140,8 @@ def _draw(console: Console, loaded: Loaded, options: ApplyOptions) -> int:
         bar = bars.add_task("draw", total=count, note="")
         x = samples.draw(loaded, count, options.seed, lambda done: bars.update(bar, completed=done))
     files = samples.write(x, options.to)
-    console.print(f"{count} samples of {loaded.origin.label}, seed {options.seed}, in {options.to}, all in {files[-1].name}")
+    where = f"{options.to}, beside them {files[-1].name}" if len(files) > 1 else files[0]
+    console.print(f"{count} samples of {loaded.origin.label}, seed {options.seed}, in {where}")
     return 0
 
 

@@ -16,12 +16,11 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
-from typing_extensions import override
 
 from bench.errors import Unavailable, UsageError
 from bench.evaluation import evaluation_mode
+from bench.inference._traced import TracedNetwork, networks_run, shapes_of, traced_network
 from bench.inference.load import Loaded
-from bench.method import Batch
 from bench.text import first_line
 
 Format = Literal["onnx", "safetensors", "torch"]
@@ -30,10 +29,7 @@ NAMES: dict[Format, str] = {"onnx": "model.onnx", "safetensors": "model.safetens
 
 TOLERANCE = 1e-4  # by which a result may differ from the method's, on [0, 1]
 OPSET = 20
-_TRACED = (2, 267, 283)  # pictures, height, width: no multiples of what a network pads to, and larger
-_OTHERS = ((1, 272, 328), (3, 347, 301))  # sizes that the result is held to besides
 _LEAST = (16, 32, 64, 128, 256)  # sides down to which it is tried
-_LATENTS = (2, 5)
 
 Run = Callable[[Tensor], Tensor]
 
@@ -69,9 +65,9 @@ def export(loaded: Loaded, kind: Format) -> Exported:
     _refuse(method, label, kind)
     with evaluation_mode(method):
         _settle(method)
-        core, examples = _core(method)
-        shapes = _shapes(core, examples[0])
-        used = _used(method, core, examples[0])
+        core, examples = traced_network(method)
+        shapes = shapes_of(core, examples[0])
+        used = networks_run(method, core, examples[0])
         if kind == "safetensors":
             return Exported(_weights(method, used), *shapes, None, 0, used)
         program = _program(core, examples[0], label, kind)
@@ -101,73 +97,8 @@ def _settle(method: Any) -> None:
         method.average = {}
 
 
-# -- the network with its pre- and post-processing
-class _Core(nn.Module):
-    """Base: holds the method's networks as its own, so that their weights go along."""
-
-    free: tuple[str, ...] = ()  # names of the axes after the first that may be of any size
-
-    def __init__(self, method: Any) -> None:
-        super().__init__()
-        self.method = method
-        for name, network in method.modules().items():
-            self.add_module(name, network)
-
-
-class _Restoration(_Core):
-    free = ("H", "W")
-
-    @override
-    def forward(self, observed: Tensor) -> Tensor:
-        y: Tensor = self.method.restore(Batch(observed))
-        return y.clamp(0, 1)
-
-
-class _Generation(_Core):
-    @override
-    def forward(self, z: Tensor) -> Tensor:
-        y: Tensor = self.method.decode(z)
-        return y.clamp(0, 1) if y.dim() == 4 else y
-
-
-def _core(method: Any) -> tuple[_Core, list[Tensor]]:
-    """The network, and inputs of several sizes, the first of which it is traced with."""
-    rng = torch.Generator().manual_seed(0)
-    if not hasattr(method, "restore"):
-        return _Generation(method).eval(), [method.z(n) for n in _LATENTS]
-    channels = getattr(method.task, "channels", 3)
-    sizes = [_TRACED, *_OTHERS]
-    return _Restoration(method).eval(), [torch.rand(n, channels, h, w, generator=rng).to(method.device) for n, h, w in sizes]
-
-
-def _shapes(core: _Core, x: Tensor) -> tuple[str, str]:
-    """Of inputs and outputs, free axes by their names: "N x 3 x H x W", "N x 3 x 4 H x 4 W"."""
-    y = core(x)
-    times = y.shape[-1] // x.shape[-1] if core.free else 1
-    large = [f"{times} {axis}" if times > 1 else axis for axis in core.free]
-    fixed = [tensor.shape[1 : tensor.dim() - len(core.free)] for tensor in (x, y)]
-    before, after = (" x ".join(map(str, ["N", *sizes, *axes])) for sizes, axes in zip(fixed, (core.free, large)))
-    return before, after
-
-
-def _used(method: Any, core: nn.Module, x: Tensor) -> tuple[str, ...]:
-    """The networks that are run."""
-    seen: set[str] = set()
-    hooks = [
-        m.register_forward_hook(lambda *_, name=name: seen.add(name))
-        for name, network in method.modules().items()
-        for m in network.modules()
-    ]
-    try:
-        core(x)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return tuple(sorted(seen))
-
-
 # -- formats
-def _program(core: _Core, x: Tensor, label: str, kind: Format) -> torch.export.ExportedProgram:
+def _program(core: TracedNetwork, x: Tensor, label: str, kind: Format) -> torch.export.ExportedProgram:
     axes = {0: torch.export.Dim.DYNAMIC, **{i: torch.export.Dim.DYNAMIC for i in range(x.dim() - len(core.free), x.dim())}}
     with _quiet():
         try:
@@ -195,7 +126,7 @@ def _inexpressible(label: str, kind: Format, x: Tensor, error: Exception) -> Usa
     return UsageError(f"{label} cannot be expressed as {of}: {type(error).__name__}: {first_line(error)}")
 
 
-def _as_onnx(program: torch.export.ExportedProgram, core: _Core, label: str) -> tuple[bytes, Run]:
+def _as_onnx(program: torch.export.ExportedProgram, core: TracedNetwork, label: str) -> tuple[bytes, Run]:
     try:
         import onnxruntime
         import onnxscript  # noqa: F401  (torch's exporter stands on it)
@@ -265,7 +196,7 @@ def _difference(core: nn.Module, run: Run, x: Tensor, label: str) -> float:
     return found
 
 
-def _smallest(core: _Core, run: Run, x: Tensor) -> int:
+def _smallest(core: TracedNetwork, run: Run, x: Tensor) -> int:
     """The least side that agrees."""
     for side in _LEAST if core.free else ():
         with contextlib.suppress(Exception):

@@ -46,7 +46,7 @@ class Found(NamedTuple):
 
 
 # -- which files
-def find_pictures(inputs: Sequence[Path], outputs: Path) -> tuple[list[Found], list[str]]:
+def find_pictures(inputs: Sequence[Path], outputs: Sequence[Path]) -> tuple[list[Found], list[str]]:
     """The pictures that files and folders mean, and a line for each file that is left out.
 
     Folders are searched at any depth, as data sets are; what lies below `outputs` is left alone.
@@ -71,9 +71,10 @@ def find_pictures(inputs: Sequence[Path], outputs: Path) -> tuple[list[Found], l
     return found, notes
 
 
-def _in_folder(folder: Path, outputs: Path) -> tuple[list[Found], list[str]]:
+def _in_folder(folder: Path, outputs: Sequence[Path]) -> tuple[list[Found], list[str]]:
     kept, twins = once(files_in(folder, recursive=True))
-    kept = [path for path in kept if not path.resolve().is_relative_to(outputs.resolve())]
+    made = [folder.resolve() for folder in outputs]
+    kept = [path for path in kept if not any(path.resolve().is_relative_to(folder) for folder in made)]
     pictures = [path for path in kept if path.suffix.lower() in PICTURES]
     unread = [f"{path} {NOT_READ}" for path in kept if path.suffix.lower() in unread_pictures()]
     notes = [*(f"{path} {why}" for path, why in twins.items()), *unread]

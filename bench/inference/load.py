@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from bench import registry
-from bench.errors import UsageError
+from bench.errors import Unavailable, UsageError
 from bench.external.weights import digest
 from bench.method import Method
 from bench.spec import Spec, parse
@@ -41,6 +42,7 @@ class Origin:
         label: what it is called. spec, task: as it was built.
         trial, training, suite, tier, seed: of a recorded trial; empty of a spec.
         weights: the sha256 of the file of its weights; empty where it has none.
+        scores: column -> test score on record.
         notes: what a user should know before trusting it, one line each.
     """
 
@@ -53,6 +55,7 @@ class Origin:
     tier: str = ""
     seed: int = 0
     weights: str = ""
+    scores: Mapping[str, float] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -104,7 +107,8 @@ def load_with_origin(
     with tempfile.TemporaryDirectory() as scratch:
         record = lookup.find(name, out, tracking_uri, Path(scratch))
         weights = lookup.weights(name, out, tracking_uri, Path(scratch))
-        method = rebuild(record, weights, root, where)
+        spec = parse(record.spec)
+        method = _without_missing_loss(lambda spec: rebuild(dataclasses.replace(record, spec=str(spec)), weights, root, where), spec)
         return Loaded(method, _origin_of(record, weights))
 
 
@@ -129,6 +133,16 @@ def rebuild(record: TrialRecord, weights: Path | None, root: Path | None, device
     return method
 
 
+def _without_missing_loss(make: Callable[[Spec], Method], spec: Spec) -> Method:
+    """The method of a spec; where it cannot be had here, with a content loss that needs no file: in use, losses play no part."""
+    try:
+        return make(spec)
+    except Unavailable:
+        if "content" not in registry.settings(registry.find("method", spec.name)):
+            raise
+        return make(Spec(spec.name, {**spec.options, "content": "l1"}))
+
+
 def without_weights(record: TrialRecord) -> UsageError:
     """The error of a run that left no weights."""
     told = f"it is recorded as {record.outcome} ({record.reason})"
@@ -148,6 +162,7 @@ def _origin_of(record: TrialRecord, weights: Path | None) -> Origin:
     return Origin(
         label=record.label, spec=parse(record.spec), task=record.task, trial=record.trial_id, training=record.training_id,
         suite=record.suite, tier=record.tier, seed=record.seed, weights=digest(weights) if weights else "",
+        scores=record.final,
     )  # fmt: skip
 
 
@@ -177,8 +192,10 @@ def _first_built(spec: Spec, tasks: tuple[str, ...], root: Path | None, device: 
     """The method on the first task on which it can be built: weights are for a number of channels, or for a scale."""
     errors = []
     for task in tasks:
+        opened = open_task(task, root, device)
+        trial = Trial("", parse(task), str(spec), spec, 0, "", 1)
         try:
-            return build(Trial("", parse(task), str(spec), spec, 0, "", 1), open_task(task, root, device)), task
+            return _without_missing_loss(lambda spec: build(dataclasses.replace(trial, spec=spec), opened), spec), task  # noqa: B023
         except UsageError as error:
             errors.append(error)
     raise errors[0]

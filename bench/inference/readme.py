@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+from typing import Any
 
 from bench import registry
 from bench.inference.export import OPSET, TOLERANCE, Exported, Format
@@ -29,32 +30,19 @@ _NEEDS: dict[Format, str] = {
 
 def write(file: str, kind: Format, exported: Exported, origin: Origin, method: Method) -> str:
     """The page, in Markdown."""
-    restores = hasattr(method, "restore")
-    verb = "Pictures in [0, 1] in, pictures clipped to [0, 1] out" if restores else "Latents in, samples out"
-    use = _USE[kind].format(file=file, input="observed" if restores else "z")
-    title, paper = _paper(origin)
-    checked = (
-        f"Run once when it was written: it differs from the method by at most {exported.difference:.1e} (allowed: {TOLERANCE:g}), at three "
-        f"sizes{f' and down to sides of {exported.smallest} pixels' if exported.smallest else ''}.\n\n"
-        if exported.difference is not None and restores
-        else f"Run once when it was written: it differs from the method by at most {exported.difference:.1e} (allowed: {TOLERANCE:g}).\n\n"
-        if exported.difference is not None
-        else ""
-    )
+    use = _USE[kind].format(file=file, input="observed" if hasattr(method, "restore") else "z")
     return f"""# {origin.label}
 
-{title}
-
-{paper}
+{_paper(origin)}
 
 ## Use
 
-`{file}`: {_NEEDS[kind]}. {verb}: {exported.inputs} to {exported.outputs}; what happens before and after the network is
+`{file}`: {_NEEDS[kind]}. {_meaning(method, exported)}; what happens before and after the network is
 {"left to you" if kind == "safetensors" else "inside"}.
 
 {use}
 
-{checked}## Card
+{_checked(exported)}## Card
 
 | | |
 |---|---|
@@ -64,7 +52,7 @@ def write(file: str, kind: Format, exported: Exported, origin: Origin, method: M
 | parameters | {_parameters(method, exported):,} |
 | sha256 of the file | `{hashlib.sha256(exported.data).hexdigest()}` |
 
-## Provenance
+{_scores(origin)}## Provenance
 
 {_provenance(origin)}
 
@@ -75,11 +63,36 @@ data (`python runner.py data`) and, of a checkpoint of others, its source.
 """
 
 
-def _paper(origin: Origin) -> tuple[str, str]:
-    """The title and the next paragraph of the file of a method."""
+def _paper(origin: Origin) -> str:
+    """The title of the file of a method and, where text follows it, that."""
     doc = inspect.getdoc(inspect.getmodule(registry.find("method", origin.spec.name))) or ""
-    title, _, rest = doc.partition("\n\n")
-    return " ".join(title.split()), " ".join(rest.partition("\n\n")[0].split())
+    title, *rest = doc.split("\n\n")
+    paragraphs = [title, *(text for text in rest[:1] if not text.startswith(("|", "Departures:")))]
+    return "\n\n".join(" ".join(text.split()) for text in paragraphs)
+
+
+def _meaning(method: Any, exported: Exported) -> str:
+    """What goes in and what comes out."""
+    if hasattr(method, "restore"):
+        return f"Pictures in [0, 1] in, pictures clipped to [0, 1] out: {exported.inputs} to {exported.outputs}"
+    drawn = " ".join((inspect.getdoc(method.z) or "").split())
+    return f"Latents in, samples out: {exported.inputs} to {exported.outputs}. {drawn.rstrip('.')}"
+
+
+def _checked(exported: Exported) -> str:
+    if exported.difference is None:
+        return ""
+    most = f"{exported.difference:.1e} (allowed: {TOLERANCE:g})"
+    told = f"Run when it was written, at several sizes: it differs from the method by at most {most}"
+    return f"{told}{f'; tried down to sides of {exported.smallest} pixels' if exported.smallest else ''}.\n\n"
+
+
+def _scores(origin: Origin) -> str:
+    """The scores on record, as a section."""
+    if not origin.scores:
+        return ""
+    rows = "\n".join(f"| {column.replace('|', ' ')} | {value:.6g} |" for column, value in origin.scores.items())
+    return f"## Scores on record\n\n| | test set of the task |\n|---|---|\n{rows}\n\n"
 
 
 def _parameters(method: Method, exported: Exported) -> int:

@@ -211,12 +211,12 @@ def test_what_cannot_be_read_is_a_line_each_and_the_others_go_on(tmp_path, capsy
 
 def test_nothing_is_overwritten_unasked(tmp_path, capsys):
     picture(tmp_path / "x.png")
-    words = ["apply", "identity", str(tmp_path), "--to", str(tmp_path / "out")]
+    words = ["apply", "identity", str(tmp_path), "--to", str(tmp_path / "out"), "--side-by-side"]
     assert main(words) == 0
     (tmp_path / "out/x.png").write_text("mine")
     assert main(words) == 2
     assert (tmp_path / "out/x.png").read_text() == "mine"
-    assert "1 of the files are there already" in capsys.readouterr().err
+    assert "2 of the files are there already" in capsys.readouterr().err
     assert main([*words, "--overwrite"]) == 0  # what lies in --to is no input
     assert written(tmp_path / "out") == ["x.png"]
     assert levels(tmp_path / "out/x.png").shape == (20, 24, 3)
@@ -226,7 +226,7 @@ def test_two_pictures_of_one_name_are_refused(tmp_path):
     for name in ("a.png", "A.bmp"):
         picture(tmp_path / name)
     with pytest.raises(UsageError, match=r"would both become a\.png: rename one"):
-        find_pictures([tmp_path], tmp_path / "out")
+        find_pictures([tmp_path], [tmp_path / "out"])
 
 
 def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):

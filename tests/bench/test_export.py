@@ -152,6 +152,8 @@ def test_a_trial_becomes_a_file_with_its_page(ran, tmp_path, capsys):
         "A plain U-Net",
         "Ronneberger",
         "## Licence",
+        "## Scores on record",
+        f"| psnr | {record.final['psnr']:.6g} |",
         'InferenceSession("model.onnx")',
     ):
         assert text in page

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from bench.operators.resize import enlarge, weights
+from bench.operators.resize import _by_phases, enlarge, weights
 
 
 def cubic(x):
@@ -61,3 +61,11 @@ def test_constants_stay_and_lines_stay_straight():
     assert torch.allclose(enlarge(torch.full((1, 1, 5, 5), 0.7), 3), torch.tensor(0.7))
     line = enlarge(torch.arange(16.0).expand(1, 1, 16, 16), 4)[0, 0, 8]
     assert torch.allclose(line[12:-12].diff(), torch.tensor(0.25), atol=1e-5)  # Keys' kernel reproduces polynomials up to degree 2
+
+
+@pytest.mark.parametrize("kernel", ["cubic", "lanczos3"])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_the_way_for_sizes_that_stand_for_any_is_the_same(kernel, scale):
+    x = torch.rand(2, 3, 11, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    by_phases = _by_phases(_by_phases(x, scale, kernel).mT, scale, kernel).mT
+    assert torch.allclose(by_phases, enlarge(x, scale, kernel), atol=1e-12)
