@@ -151,10 +151,10 @@ def load(
         UsageError: no such trial or method, or it was never trained.
         Unavailable: it needs something that is not on this machine.
     """
-    from bench.inference.load import load as load_method
+    from bench.inference.load import load_with_origin
     from bench.inference.model import Model
 
-    return Model(load_method(name, Path(out), tracking_uri, _data_root(data_root), device, task))
+    return Model(load_with_origin(name, Path(out), tracking_uri, _data_root(data_root), device, task))
 
 
 def _data_root(given: str | Path | None) -> Path | None:

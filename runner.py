@@ -34,7 +34,19 @@ if complaint := stranger():
     sys.exit(2)
 
 import bench  # noqa: E402, F401  (first: it sets the environment that libraries read when they are imported)
-from bench.commands.arguments import Out, Plugins, Root, RunOptions, Uri, checked_paths, takes_run_options  # noqa: E402
+from bench.commands.arguments import (  # noqa: E402
+    Device,
+    ForTask,
+    Out,
+    Plugins,
+    Root,
+    RunOptions,
+    Source,
+    To,
+    Uri,
+    checked_paths,
+    takes_run_options,
+)
 from bench.errors import Unavailable, UsageError  # noqa: E402
 from bench.text import accept_any_text, brief, one_line  # noqa: E402
 
@@ -167,6 +179,55 @@ def diagnose(
     from bench.commands import diagnose as diagnosis
 
     diagnosis.print_diagnosis(trial, samples, data_root, out, tracking_uri, plugin or [])
+
+
+@app.command()
+def apply(
+    name: Source,
+    inputs: Annotated[
+        list[Path] | None, typer.Argument(metavar="[INPUT]...", help="Pictures, or folders of them.", callback=checked_paths)
+    ] = None,
+    to: To = ...,  # type: ignore[assignment]
+    task: ForTask = "",
+    samples: Annotated[int | None, typer.Option(help="Of a generator: how many to draw; they and a grid of them are the files.")] = None,
+    seed: Annotated[int, typer.Option(help="Of samples, and of methods that draw random numbers to restore.")] = 0,
+    tile: Annotated[int | None, typer.Option(help="Side of tiles, pixels; 0: whole pictures (default: as memory allows).")] = None,
+    overlap: Annotated[int | None, typer.Option(help="Pixels that neighbouring tiles share (default: as the method's reach asks).")] = None,
+    sigma: Annotated[float, typer.Option(help="Level of the noise on 0 .. 255, for filters that are told it; 0: they estimate it.")] = 0.0,
+    side_by_side: Annotated[bool, typer.Option("--side-by-side", help="Also input | output, in TO_side_by_side.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+    device: Device = "auto",
+    data_root: Root = None,
+    out: Out = Path("runs"),
+    tracking_uri: Uri = None,
+    plugin: Plugins = None,
+) -> None:
+    """Use a method on pictures of your own, at any size and depth; or draw samples of a generator."""
+    from bench.commands import apply as application
+
+    options = application.ApplyOptions(
+        to=to, task=task, samples=samples, seed=seed, tile=tile, overlap=overlap, sigma=sigma, side_by_side=side_by_side,
+        overwrite=overwrite,
+    )  # fmt: skip
+    raise typer.Exit(application.apply(name, inputs or [], options, device, data_root, out, tracking_uri, plugin or []))
+
+
+@app.command()
+def export(
+    name: Source,
+    kind: Annotated[str, typer.Option("--format", help="onnx, torch (a program of torch.export) or safetensors (weights).")] = "onnx",
+    to: To = ...,  # type: ignore[assignment]
+    task: ForTask = "",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+    data_root: Root = None,
+    out: Out = Path("runs"),
+    tracking_uri: Uri = None,
+    plugin: Plugins = None,
+) -> None:
+    """A trained network as a file for other programs, checked against the method, with a page that says what it is."""
+    from bench.commands import export as exporting
+
+    exporting.export(name, kind, to, task, overwrite, data_root, out, tracking_uri, plugin or [])
 
 
 @app.command()

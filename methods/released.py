@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReleasedHP(TrainHP):
-    """Of a method whose network others have trained, too: nothing is trained where `weights` are given."""
+    """Of a method whose network others have trained, too: nothing is trained where `weights` are given.
+
+    Beside another base it stands last: a dataclass takes the defaults of the first.
+    """
 
     weights: str = param("", "a checkpoint in place of training, by its file or its name in `runner.py weights`; sizes then are its own")
 

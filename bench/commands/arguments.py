@@ -26,6 +26,15 @@ Root = Annotated[
 Out = Annotated[Path, typer.Option(help="Where results go.", callback=checked_paths)]
 Uri = Annotated[str | None, typer.Option(help="MLflow server or database (default: MLFLOW_TRACKING_URI, else OUT/mlflow.db).")]
 _PLUGIN = typer.Option("--plugin", help="Files with methods or parts of your own.", callback=checked_paths)
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="TRIAL_OR_SPEC", help="A recorded trial's id or its beginning, or a spec such as median or 'dncnn[weights=net.pth]'."
+    ),
+]
+To = Annotated[Path, typer.Option(help="Folder for what is made.", callback=checked_paths)]
+ForTask = Annotated[str, typer.Option("--task", help="Of a spec: the task that it is for, such as 'sr[scale=3]' (default: one that fits).")]
 Plugins = Annotated[list[Path] | None, _PLUGIN]
 
 
@@ -45,7 +54,7 @@ class RunOptions:
     overrides: Annotated[
         list[str], typer.Option("--set", help="key=value for the task or for methods that have it; method.key=value for one.")
     ] = dataclasses.field(default_factory=list)
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto"
+    device: Device = "auto"
     data_root: Root = None
     out: Out = Path("runs")
     tracking_uri: Uri = None

@@ -16,15 +16,13 @@ from torch import Tensor
 from bench import registry
 from bench.analysis.game_dynamics import Game, Spectrum
 from bench.errors import UsageError
-from bench.method import Method, Samples
+from bench.inference.load import rebuild, without_weights
+from bench.method import Samples
 from bench.spec import parse
-from bench.store import checkpoint, lookup
+from bench.store import lookup
 from bench.store.record import TrialRecord
-from bench.suites.components import check_method
-from bench.suites.trial import Trial
-from bench.task import Task, mix
+from bench.task import mix
 from bench.text import open_console
-from bench.training.build import build, open_task
 from methods.two_player import TwoPlayer
 
 _SHOWN = 4  # eigenvalues of each kind
@@ -53,8 +51,9 @@ def print_diagnosis(run: str, samples: int | None, root: Path | None, out: Path,
         registry.load_plugin(plugin)
     with tempfile.TemporaryDirectory() as scratch:
         record = lookup.find(run, out, tracking_uri, Path(scratch))
-        method, task = _rebuild(record, lookup.weights(run, out, tracking_uri, Path(scratch)), root)
+        method = _rebuild(record, lookup.weights(run, out, tracking_uri, Path(scratch)), root)
     n = samples or method.hp.batch_size
+    task: Any = method.task
     batch = task.batch(n, torch.Generator().manual_seed(mix(_BATCH_SEED)))
     game = Game(method, Samples(batch.x.double(), batch.labels))
     console = open_console()
@@ -63,38 +62,22 @@ def print_diagnosis(run: str, samples: int | None, root: Path | None, out: Path,
     _print(console, game, game.spectrum())
 
 
-def _rebuild(record: TrialRecord, weights: Path | None, root: Path | None) -> tuple[TwoPlayer, Task]:
-    """The method at its recorded weights, in float64, and its task."""
-    spec = parse(record.spec)
-    cls = registry.find("method", spec.name)
+def _rebuild(record: TrialRecord, weights: Path | None, root: Path | None) -> TwoPlayer:
+    """The method at its recorded weights, in float64."""
+    cls = registry.find("method", parse(record.spec).name)
     if not (inspect.isclass(cls) and issubclass(cls, TwoPlayer)):
         raise UsageError(
             f"{record.label} is no game of two players (a TwoPlayer of methods/two_player.py): there are no dynamics to diagnose"
         )
     if weights is None:
-        raise UsageError(
-            f"the run of {record.label}, seed {record.seed}, left no weights: it is recorded as {record.outcome} ({record.reason})"
-        )
-    task = open_task(record.task, root, torch.device("cpu"))
-    trial = Trial(record.suite, parse(record.task), record.label, check_method(spec), record.seed, record.tier, 1)
-    method: Any = build(trial, task)
-    _load(method, weights)
-    return method, task
-
-
-def _load(method: Method, path: Path) -> None:
-    """Put the recorded weights into the method, all in float64."""
-    try:
-        method.load_state(checkpoint.load(path)["method"])
-    except (RuntimeError, KeyError, checkpoint.CorruptCheckpoint) as error:
-        raise UsageError(
-            f"the weights on record do not fit {type(method).__name__}, whose code has changed since: run the trial again"
-        ) from error
+        raise without_weights(record)
+    method: Any = rebuild(record, weights, root, torch.device("cpu"))
     for network in method.modules().values():
         network.double()
     for key, value in vars(method).items():
         if isinstance(value, Tensor) and value.is_floating_point():
             setattr(method, key, value.double())
+    return method  # type: ignore[no-any-return]
 
 
 def _print(console: Console, game: Game, s: Spectrum) -> None:

@@ -16,6 +16,7 @@ from bench.text import open_console
 EXTRAS = {
     "ct": "pydicom",
     "keras": "h5py",
+    "export": "onnxscript",
     "fid": "torch-fidelity",
     "ray": "ray",
     "tune": "optuna",
@@ -66,11 +67,12 @@ def print_weights() -> None:
     from bench.external import weights
 
     console = open_console()
+    wide = max(map(len, weights.manifest()))
     for row in weights.inventory():
         how = f", or run `runner.py weights fetch {row.weight.id}`" if row.weight.direct else ""
         where = str(row.path) if row.path else f"not found: get {row.weight.filename} from {row.weight.url}{how}"
         use = f"for {', '.join(row.weight.used_by)}; licence: {row.weight.licence}"
-        console.print(f"{row.weight.id:13} {where}\n{'':13} {use}")
+        console.print(f"{row.weight.id:{wide}} {where}\n{'':{wide}} {use}")
     console.print(f"looked for in {', '.join(map(str, weights.folders()))}")
 
 

@@ -88,5 +88,5 @@ class FCNScore(Metric):
         """The segmenter that a spec names."""
         made: Any = registry.make("segmenter", spec)
         if not isinstance(made, Segmenter):
-            raise UsageError(f"{spec} is no bench.segmenter.Segmenter")
+            raise UsageError(f"{spec} is no bench.detector.Segmenter")
         return made

@@ -8,11 +8,14 @@ from collections.abc import Callable
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 Kernel = Literal["cubic", "lanczos3"]
 Border = Literal["replicate", "symmetric"]
 """What lies outside the picture: its outermost pixel (MATLAB's `imresize` of the 2010s), or the picture mirrored (newer versions)."""
+
+_REACH = 3  # old pixels on either side of a new one that have a weight, at most
 
 
 def enlarge(images: Tensor, scale: int, kernel: Kernel = "cubic", border: Border = "replicate") -> Tensor:
@@ -20,8 +23,20 @@ def enlarge(images: Tensor, scale: int, kernel: Kernel = "cubic", border: Border
 
     Kernels: cubic is Keys' with a = -0.5 (torch: -0.75) over 4 x 4 pixels, lanczos3 takes 6 x 6.
     """
+    if not isinstance(images.shape[-1], int) and border == "replicate":  # a size that stands for any, as in an export
+        return _by_phases(_by_phases(images, scale, kernel).mT, scale, kernel).mT
     down, across = (weights(n, scale * n, kernel, border).to(images) for n in images.shape[-2:])
     return down @ images @ across.T
+
+
+def _by_phases(images: Tensor, scale: int, kernel: Kernel) -> Tensor:
+    """Enlarge the height alone: N x C x H x W to N x C x scale H x W. Every new pixel of one phase has the same weights, at any height."""
+    channels = images.shape[1]
+    taps = images.new_tensor(_TAPS[kernel, scale])[:, None, :, None].repeat(channels, 1, 1, 1)
+    wide = F.pad(images, (0, 0, _REACH, _REACH), mode="replicate")
+    n, _, height, width = images.shape
+    phases = F.conv2d(wide, taps, groups=channels).reshape(n, channels, scale, height, width)
+    return phases.transpose(2, 3).reshape(n, channels, scale * height, width)
 
 
 @functools.lru_cache(maxsize=64)
@@ -53,3 +68,11 @@ def _lanczos3(x: Tensor) -> Tensor:
 
 
 _KERNELS: dict[Kernel, tuple[Callable[[Tensor], Tensor], int]] = {"cubic": (_cubic, 4), "lanczos3": (_lanczos3, 6)}
+
+_MIDDLE = _REACH + 1
+_TAPS = {
+    (kernel, scale): weights(2 * _MIDDLE + 1, scale * (2 * _MIDDLE + 1), kernel)[scale * _MIDDLE : scale * (_MIDDLE + 1), 1:-1].tolist()
+    for kernel in _KERNELS
+    for scale in (2, 3, 4)
+}
+"""Kernel, scale -> the weights of the old pixels around one, for each of the new pixels in it: made before anyone traces."""

@@ -52,7 +52,7 @@ def expand(
         evaluations = _override_of(tier_config, row.table).evaluations or tier_config.evaluations
         with error_context():
             spec = check_method(_method_of(row, tier_config, of_command_line))
-        label, drawn = grid.label_of(row, of_command_line), chosen if seeds is not None or _is_trained(row.spec.name) else chosen[:1]
+        label, drawn = grid.label_of(row, of_command_line), chosen if seeds is not None or _is_trained(spec) else chosen[:1]
         trials += [
             Trial(suite.name, task, label, spec, seed, tier, evaluations, "/".join(filter(None, (row.table.name, test))), test)
             for seed in drawn for test, task in tasks[row.table.name]
@@ -92,11 +92,11 @@ def _method_of(row: grid.Row, tier_config: Tier, of_command_line: Mapping[str, A
     return Spec(row.spec.name, {**defaults, **row.spec.options, **row.crossed, **of_command_line})
 
 
-def _is_trained(method: str) -> bool:
-    """Whether it has updates to make, so that its seed decides what comes of it."""
+def _is_trained(spec: Spec) -> bool:
+    """Whether it has updates to make, so that its seed decides what comes of it: not where it has none, or released weights."""
     from bench.method import Method  # brings torch
 
-    return registry.find("method", method).train is not Method.train
+    return registry.find("method", spec.name).train is not Method.train and not spec.options.get("weights")
 
 
 def _reject_duplicates(suite: Suite, trials: Sequence[Trial]) -> None:

@@ -41,7 +41,7 @@ class DCGAN(TwoPlayer):
     toy: ClassVar[dict[str, Any]] = {"ngf": 4, "ndf": 4, "z_dim": 8}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
-    class HP(ReleasedHP, GANHP):
+    class HP(GANHP, ReleasedHP):
         """The paper's values; [code] where only the authors' code states them."""
 
         steps: int = param(68_000, "[code] 25 epochs of some 350 000 faces")
@@ -63,11 +63,11 @@ class DCGAN(TwoPlayer):
         released = open_released(self, self.hp.weights, channels=task.shape[0], side=task.shape[-1])
         h = self.hp
         self.G = _Generator(h.z_dim, task.shape, h.ngf, h.kernel, h.unit_norm)
+        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
         if released:
             return fill(self, released)
         self.D = _critic(task.shape, h.ndf, h.kernel)
         self.opt_g, self.opt_d = self.optimizer(self.G), self.optimizer(self.D, spec=h.optimizer_d or h.optimizer)
-        self.adversarial: AdversarialLoss = registry.make("adversarial", h.adversarial)
 
     @override
     def z(self, n: int) -> Tensor:

@@ -41,7 +41,7 @@ class WGANGP(TwoPlayer):
     toy: ClassVar[dict[str, Any]] = {"n_critic": 2}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
-    class HP(ReleasedHP, GANHP):
+    class HP(GANHP, ReleasedHP):
         """The paper's values; [code] where only the authors' code states them."""
 
         steps: int = param(100_000, "[code] CIFAR-10")

@@ -40,7 +40,7 @@ class DnCNN(Method[RestorationTask]):
     toy: ClassVar[dict[str, Any]] = {"layers": 3, "width": 4}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
-    class HP(ReleasedHP, DnCNNHP):
+    class HP(DnCNNHP, ReleasedHP):
         """See `_dncnn.DnCNNHP`."""
 
         norm: bool = param(True, "Sec. III-A: batch norm; without it convolutions have biases, as where norms were merged into them")

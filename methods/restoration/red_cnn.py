@@ -89,7 +89,7 @@ class REDCNN(Method[RestorationTask]):
 class _Network(nn.Module):
     """N x C x H x W -> the same size; with `last_relu` not below 0."""
 
-    def __init__(self, channels: int, width: int, size: int, last_relu: bool) -> None:
+    def __init__(self, channels: int, width: int, size: int, last_relu: bool = True) -> None:
         super().__init__()
         self.last_relu = last_relu
         self.down = nn.ModuleList(nn.Conv2d(i, o, size) for i, o in pairwise([channels] + [width] * 5))

@@ -94,6 +94,7 @@ class WGANVGG(Method[RestorationTask]):
         h = self.hp
         self.lost = _LOST if h.padding == "valid" else 0
         self.G = _generator(task.channels, h.width, h.last_relu, h.bias, padding=int(h.padding == "zeros"))
+        self.adversarial: AdversarialLoss | None = registry.make("adversarial", h.adversarial) if h.adversarial else None
         if released:
             return fill(self, released)
         if task.crop <= 2 * self.lost:
@@ -102,7 +103,6 @@ class WGANVGG(Method[RestorationTask]):
             )
         self.opt_g = self.optimizer(self.G)
         self.content: ContentLoss | None = registry.make("content", h.content) if h.content else None
-        self.adversarial: AdversarialLoss | None = registry.make("adversarial", h.adversarial) if h.adversarial else None
         if self.adversarial is not None:
             self.D = _critic(task.channels, h.ndf, h.hidden, task.crop - 2 * self.lost)
             self.opt_d = self.optimizer(self.D)
@@ -149,7 +149,7 @@ class WGANVGG(Method[RestorationTask]):
         return x[..., self.lost : x.shape[-2] - self.lost, self.lost : x.shape[-1] - self.lost]
 
 
-def _generator(channels: int, width: int, last_relu: bool, bias: bool, padding: int) -> nn.Sequential:
+def _generator(channels: int, width: int, last_relu: bool, bias: bool = False, padding: int = 0) -> nn.Sequential:
     """N x C x H x W -> N x C x (H - 16) x (W - 16), of the same size where it pads."""
     sides = pairwise([channels] + [width] * 7 + [channels])
     layers = [layer for i, o in sides for layer in (nn.Conv2d(i, o, 3, padding=padding, bias=bias), nn.ReLU())]

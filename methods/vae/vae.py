@@ -56,7 +56,7 @@ class VAE(Method[GenerationTask]):
 
     @override
     def build(self, task: GenerationTask) -> None:
-        released = open_released(self, self.hp.weights, numbers=math.prod(task.shape))
+        released = open_released(self, self.hp.weights, pixels=math.prod(task.shape))
         h, points = self.hp, len(task.shape) == 1
         if points and h.likelihood == "bernoulli":
             raise UsageError("vae: likelihood=bernoulli is for pictures in [0, 1]; points want gaussian")

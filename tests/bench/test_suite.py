@@ -71,7 +71,7 @@ def test_a_good_suite(tmp_path):
         (
             "",
             {"workloads": '[{ name = "a", task = "deblur", method = "unet", sort = "psnr", tsk = 3 }]'},
-            r"unknown key 'workloads\.0\.tsk'; known: name, task, method, sort, headline, axes$",
+            r"unknown key 'workloads\.0\.tsk'; known: name, task, method, methods, sort, headline, axes$",
         ),
         (
             "",

@@ -1,6 +1,7 @@
 """`weights=FILE`: checkpoints in the layouts of others give the outputs of their networks; what does not fit is said in one line."""
 
 import contextlib
+import dataclasses
 import tomllib
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,8 @@ from bench.external.checkpoints import sources
 from bench.method import Batch
 from bench.spec import Spec, parse
 from bench.store import checkpoint
+from methods.restoration._dncnn import DnCNNHP
+from methods.two_player import GANHP
 
 FINGERPRINTS = tomllib.loads(Path(__file__).with_name("released.toml").read_text())["fingerprint"]
 OURS = "a training of dncnn of this bench"
@@ -58,6 +61,7 @@ def test_a_checkpoint_of_others_gives_what_their_network_gives(case, tmp_path):
     assert (len(state), sum(t.numel() for t in state.values())) == (case["tensors"], case["numbers"])
     m = build(case["method"], file, **case["task"])
     assert m.hp.steps == 0
+    assert list(m.train(iter([]))) == []
     assert _released.probe(use(m, case["use"], case["input"])) == pytest.approx(case["output"], abs=2e-5)
 
 
@@ -68,13 +72,22 @@ def test_every_source_has_a_fingerprint():
     }
 
 
-def test_every_source_is_told_from_every_other(tmp_path):
+def test_every_source_is_told_from_every_other():
     """A file fits one source, whoever asks; where the keys of two are the same, what wraps them tells."""
     for case in FINGERPRINTS:
-        _, state = written(tmp_path, case["source"], **case["sizes"])
+        state = _released.state_of(_released.source_of(case["source"]), case["sizes"])
         fitting = {s.name for s in sources() if not s.differences(state)}
         others = {s.name for s in sources() if s.name in fitting and s.wrapper != _released.source_of(case["source"]).wrapper}
         assert fitting - others == {case["source"]}
+
+
+@pytest.mark.parametrize(("name", "base"), [("dncnn", DnCNNHP), ("dcgan", GANHP), ("wgan_gp", GANHP)])
+def test_the_option_leaves_the_defaults_of_a_family_alone(name, base):
+    cls = registry.find("method", name).HP
+    own = {field for field in vars(cls)["__annotations__"]}
+    shared = [field.name for field in dataclasses.fields(base) if field.name not in own]
+    assert shared
+    assert all(getattr(cls(), field) == getattr(base(), field) for field in shared)
 
 
 def test_nothing_trains_and_no_feature_network_is_wanted(tmp_path, monkeypatch):
