@@ -15,14 +15,6 @@ from PIL import Image
 import ganbench
 from bench import registry
 
-
-@pytest.fixture
-def out(tmp_path, database):
-    (folder := tmp_path / "out").mkdir()
-    shutil.copy(database, folder / "mlflow.db")
-    return folder
-
-
 RUN = {"tier": "smoke", "methods": ["identity", "unet"], "set": ["steps=2", "scenes=0", "metrics=('psnr','ssim')"]}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,6 +42,9 @@ def score(options: ScoreOptions) -> int:
     console = open_console()
     for table in _write_per_image(records, options.out / file.stem / "report"):
         console.print(f"per image {table}", soft_wrap=True)
+    if len(labels := dict.fromkeys(record.label for record in records)) > 1:
+        pair = shlex.join(["runner.py", "compare", *list(labels)[:2], "--suite", str(file), "--out", str(options.out)])
+        console.print(f"compare  {pair}", soft_wrap=True)
     if options.profile == "all":
         from bench.commands.conventions import print_conventions
 

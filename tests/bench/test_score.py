@@ -3,7 +3,6 @@
 import io
 import math
 import pickle
-import shutil
 import zipfile
 
 import numpy as np
@@ -12,17 +11,11 @@ import pytest
 from PIL import Image
 
 import runner
+from bench import registry
 from bench.errors import UsageError
 from bench.store.mlflow_store import Store
 from datasets.reading.matching import match_pictures
 from datasets.reading.outputs import Outputs, count_samples, named_files, read_picture, read_samples, stem_of
-
-
-@pytest.fixture
-def out(tmp_path, database):
-    (folder := tmp_path / "out").mkdir()
-    shutil.copy(database, folder / "mlflow.db")
-    return folder
 
 
 def pictures(folder, *names, level=100, size=(32, 24), seed=0):
@@ -227,6 +220,14 @@ def test_sets_are_read_alike_from_all_forms(sets):
     assert all(abs(first - other).max() == 0 for other in others)
     assert [count_samples(path) for path in sets] == [8] * 5
     assert read_samples(sets[2], (1, 16, 16), 4).equal(first[::2])  # evenly spread
+
+
+@pytest.mark.oracle("dataset", "sample_files")
+def test_the_data_set_of_files_is_what_lies_in_them(sets):
+    x = np.load(sets[2])
+    for path in sets:
+        found = registry.make("dataset", f"sample_files[path='{path}']").open(None, "test")
+        assert np.array_equal(found.x.numpy(), x)
 
 
 def test_samples_beside_real_ones(sets, tmp_path, out):

@@ -56,7 +56,7 @@ def rows():
     found = {}
     for name in read.suite_names():
         for trial in expand.expand(read.load_suite(name), "smoke"):
-            if "optimizer" in registry.settings(registry.find("method", trial.spec.name)):
+            if "optimizer" in registry.settings(registry.find("method", trial.spec.name)) and not trial.spec.options.get("weights"):
                 found.setdefault(trial.task.name, trial)
     return found
 
