@@ -52,11 +52,12 @@ class Pool:
 
 @functools.cache
 def rows():
-    """Task -> the first row of a shipped suite, at its smallest, that trains a network on it."""
+    """Task -> the first row of a shipped suite, at its smallest, that trains a network on data that are everywhere."""
     found = {}
     for name in read.suite_names():
         for trial in expand.expand(read.load_suite(name), "smoke"):
-            if "optimizer" in registry.settings(registry.find("method", trial.spec.name)) and not trial.spec.options.get("weights"):
+            trains = "optimizer" in registry.settings(registry.find("method", trial.spec.name)) and not trial.spec.options.get("weights")
+            if trains and not trial.task.options.get("test"):
                 found.setdefault(trial.task.name, trial)
     return found
 
