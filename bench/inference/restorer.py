@@ -204,9 +204,14 @@ def _collect(bands: Iterator[Tensor], picture: Picture) -> Levels:
     Raises:
         UsageError: a value is no number.
     """
-    parts = []
+    height, width, _ = picture.levels.shape
+    whole, row = picture.levels[:0], 0
     for band in bands:
         if band.isnan().any():
             raise UsageError("the result holds values that are no numbers")
-        parts.append((band * picture.top).round_().permute(1, 2, 0).numpy().astype(picture.levels.dtype))
-    return np.concatenate(parts)
+        if not row:
+            scale = band.shape[2] // width
+            whole = np.empty((height * scale, width * scale, len(band)), picture.levels.dtype)
+        whole[row : row + band.shape[1]] = (band * picture.top).round_().permute(1, 2, 0).numpy()
+        row += band.shape[1]
+    return whole
