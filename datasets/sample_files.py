@@ -12,8 +12,8 @@ from typing_extensions import override
 from bench.dataset import Split
 from bench.errors import Unavailable
 from bench.method import param
-from datasets.reading.outputs import read_samples, sample_shape
 from datasets.reading.samples import SampleSet, SampleSource, sample_set
+from datasets.reading.sets_in_files import read_samples, sample_shape
 
 _MOST = 50_000  # pictures
 

@@ -11,7 +11,7 @@ from bench import registry
 from bench.errors import UsageError
 from bench.spec import Spec
 from datasets.reading.matching import match_pictures
-from datasets.reading.outputs import count_samples
+from datasets.reading.sets_in_files import count_samples
 
 _METRICS = ("psnr", "ssim", "gmsd", "haarpsi", "lpips")
 _SET_METRICS = ("fid", "kid", "prdc", "fd[net=squeezenet1_0]", "sliced_wasserstein")

@@ -25,7 +25,7 @@ from bench.store.record import sampling_error
 from bench.task import Scores, Task
 from bench.tasks._cached import cached_method
 from bench.tasks._metrics import few, usable
-from datasets.reading.outputs import read_samples
+from datasets.reading.sets_in_files import read_samples
 
 _AT_ONCE = 500  # samples
 _REFERENCES = 10_000  # training samples at most that samples are compared with

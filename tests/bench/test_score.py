@@ -15,7 +15,8 @@ from bench import registry
 from bench.errors import UsageError
 from bench.store.mlflow_store import Store
 from datasets.reading.matching import match_pictures
-from datasets.reading.outputs import Outputs, count_samples, named_files, read_picture, read_samples, stem_of
+from datasets.reading.outputs import Outputs, named_files, read_picture, stem_of
+from datasets.reading.sets_in_files import count_samples, read_samples
 
 
 def pictures(folder, *names, level=100, size=(32, 24), seed=0):
