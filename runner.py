@@ -35,7 +35,6 @@ if complaint := stranger():
 
 import bench  # noqa: E402, F401  (first: it sets the environment that libraries read when they are imported)
 from bench.commands.arguments import (  # noqa: E402
-    Device,
     ForTask,
     Out,
     Plugins,
@@ -45,8 +44,9 @@ from bench.commands.arguments import (  # noqa: E402
     To,
     Uri,
     checked_paths,
-    takes_run_options,
+    takes_options,
 )
+from bench.commands.use_arguments import ApplyOptions, ScoreOptions  # noqa: E402
 from bench.errors import Unavailable, UsageError  # noqa: E402
 from bench.text import accept_any_text, brief, one_line  # noqa: E402
 
@@ -55,7 +55,7 @@ _MANY = ("--methods", "--set", "--plugin", "--metrics", "--name")  # options tha
 
 
 @app.callback(invoke_without_command=True)
-@takes_run_options
+@takes_options(RunOptions)
 def run(ctx: typer.Context, options: RunOptions) -> None:
     """Train and score every method of a suite, log to MLflow, render the report. With a command, do that instead."""
     if ctx.invoked_subcommand:
@@ -103,49 +103,13 @@ def report(
 
 
 @app.command()
-def score(
-    results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="Folders (or files) of what is scored, a row each.")],
-    truth: Annotated[Path | None, typer.Option(help="Folder (or file) of the true ones.", callback=checked_paths)] = None,
-    observed: Annotated[
-        Path | None, typer.Option(help="Folder (or file) of what was restored, to be shown.", callback=checked_paths)
-    ] = None,
-    fixations: Annotated[Path | None, typer.Option(help="Of saliency: folder of fixations, as points.", callback=checked_paths)] = None,
-    masks: Annotated[Path | None, typer.Option(help="Of saliency: folder of objects' masks.", callback=checked_paths)] = None,
-    images: Annotated[
-        Path | None, typer.Option(help="Of detection: folder of the pictures that YOLO's labels are about.", callback=checked_paths)
-    ] = None,
-    classes: Annotated[int | None, typer.Option(min=1, help="Of segmentation: how many (default: as the truth shows).")] = None,
-    ignore: Annotated[
-        int | None, typer.Option(help="Of segmentation: the label of pixels that do not count (default: 255); -1: all count.")
-    ] = None,
-    real: Annotated[str, typer.Option(help="Of samples: a folder, .zip, .npy or .npz of real ones, or a data set.")] = "",
-    task: Annotated[
-        str,
-        typer.Option(help="pictures, samples (default: by --truth or --real), saliency, ct, detection or segmentation."),
-    ] = "",
-    profile: Annotated[str, typer.Option(help="Whose PSNR and SSIM, such as gopro_rgb; all: each convention.")] = "default",
-    metrics: Annotated[list[str] | None, typer.Option(help="Instead of the usual ones; the first ranks.")] = None,
-    name: Annotated[list[str] | None, typer.Option(help="What the rows are called (default: as the folders).")] = None,
-    match: Annotated[
-        str, typer.Option(help="How a restored file is called, such as '{}_restored'; {} stands for the true one's name.")
-    ] = "{}",
-    allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Leave out what has no partner; it is counted and said.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
-    data_root: Root = None,
-    out: Out = Path("runs"),
-    tracking_uri: Uri = None,
-) -> None:
+@takes_options(ScoreOptions)
+def score(ctx: typer.Context, options: ScoreOptions) -> None:
     """Score what exists already: restored pictures beside their truth (by their names, never by order), samples beside real ones.
     With --task also saliency maps, CT slices, detections and label maps.
     """
     from bench.commands import score as scoring
-    from bench.commands.score_requests import ScoreOptions
 
-    options = ScoreOptions(
-        results=results, truth=truth, observed=observed, fixations=fixations, masks=masks, images=images, classes=classes, ignore=ignore,
-        real=real, task=task, profile=profile, metrics=metrics or (), names=name or (),
-        match=match, allow_missing=allow_missing, out=out, tracking_uri=tracking_uri, device=device, data_root=data_root,
-    )  # fmt: skip
     raise typer.Exit(scoring.score(options))
 
 
@@ -182,34 +146,12 @@ def diagnose(
 
 
 @app.command()
-def apply(
-    name: Source,
-    inputs: Annotated[
-        list[Path] | None, typer.Argument(metavar="[INPUT]...", help="Pictures, or folders of them.", callback=checked_paths)
-    ] = None,
-    to: To = ...,  # type: ignore[assignment]
-    task: ForTask = "",
-    samples: Annotated[int | None, typer.Option(help="Of a generator: how many to draw; they and a grid of them are the files.")] = None,
-    seed: Annotated[int, typer.Option(help="Of samples, and of methods that draw random numbers to restore.")] = 0,
-    tile: Annotated[int | None, typer.Option(help="Side of tiles, pixels; 0: whole pictures (default: as memory allows).")] = None,
-    overlap: Annotated[int | None, typer.Option(help="Pixels that neighbouring tiles share (default: as the method's reach asks).")] = None,
-    sigma: Annotated[float, typer.Option(help="Level of the noise on 0 .. 255, for filters that are told it; 0: they estimate it.")] = 0.0,
-    side_by_side: Annotated[bool, typer.Option("--side-by-side", help="Also input | output, in TO_side_by_side.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
-    device: Device = "auto",
-    data_root: Root = None,
-    out: Out = Path("runs"),
-    tracking_uri: Uri = None,
-    plugin: Plugins = None,
-) -> None:
+@takes_options(ApplyOptions)
+def apply(ctx: typer.Context, options: ApplyOptions) -> None:
     """Use a method on pictures of your own, at any size and depth; or draw samples of a generator."""
     from bench.commands import apply as application
 
-    options = application.ApplyOptions(
-        to=to, task=task, samples=samples, seed=seed, tile=tile, overlap=overlap, sigma=sigma, side_by_side=side_by_side,
-        overwrite=overwrite,
-    )  # fmt: skip
-    raise typer.Exit(application.apply(name, inputs or [], options, device, data_root, out, tracking_uri, plugin or []))
+    raise typer.Exit(application.apply(options))
 
 
 @app.command()

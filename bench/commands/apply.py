@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 import rich.progress
 from rich.console import Console
@@ -13,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 
 from bench import registry
 from bench.commands.options import resolve_device
+from bench.commands.use_arguments import ApplyOptions
 from bench.errors import UsageError
 from bench.inference import pictures, samples
 from bench.inference.files import Found, find_pictures
@@ -23,31 +22,7 @@ from bench.text import one_line, open_console
 _TOP = 255.0  # of the scale on which --sigma stands
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ApplyOptions:
-    """What `runner.py apply` was asked for; None: chosen here."""
-
-    to: Path
-    task: str = ""
-    samples: int | None = None
-    seed: int = 0
-    tile: int | None = None
-    overlap: int | None = None
-    sigma: float = 0.0
-    side_by_side: bool = False
-    overwrite: bool = False
-
-
-def apply(
-    name: str,
-    inputs: Sequence[Path],
-    options: ApplyOptions,
-    device: str,
-    root: Path | None,
-    out: Path,
-    tracking_uri: str | None,
-    plugins: Sequence[Path],
-) -> int:
+def apply(options: ApplyOptions) -> int:
     """Restore pictures or draw samples, and write them as files.
 
     Returns:
@@ -56,20 +31,21 @@ def apply(
     Raises:
         UsageError: an option that means nothing here, no such method, no pictures, or files that would be overwritten.
     """
-    _check(inputs, options)
-    for plugin in plugins:
+    _check(options)
+    for plugin in options.plugins:
         registry.load_plugin(plugin)
-    loaded = load_with_origin(name, out, tracking_uri, root, resolve_device(device), options.task)
+    device = resolve_device(options.device)
+    loaded = load_with_origin(options.name, options.out, options.tracking_uri, options.data_root, device, options.task)
     console = open_console()
     for note in loaded.origin.notes:
         console.print(f"note: {one_line(note)}")
     if options.samples:
         return _draw(console, loaded, options)
-    return _restore(console, loaded, inputs, options)
+    return _restore(console, loaded, options)
 
 
-def _check(inputs: Sequence[Path], options: ApplyOptions) -> None:
-    if bool(inputs) == (options.samples is not None):
+def _check(options: ApplyOptions) -> None:
+    if bool(options.inputs) == (options.samples is not None):
         raise UsageError("give pictures or folders to restore, or --samples N to draw from a generator; one of the two")
     if options.samples is not None and options.samples < 1:
         raise UsageError(f"--samples {options.samples}: give at least 1")
@@ -84,11 +60,11 @@ def _check(inputs: Sequence[Path], options: ApplyOptions) -> None:
 
 
 # -- restoration
-def _restore(console: Console, loaded: Loaded, inputs: Sequence[Path], options: ApplyOptions) -> int:
+def _restore(console: Console, loaded: Loaded, options: ApplyOptions) -> int:
     restorer = Restorer(
         loaded, seed=options.seed, tile=options.tile, overlap=options.overlap, sigma=options.sigma / _TOP
     )  # fmt: skip
-    found, left_out = find_pictures(inputs, [options.to, pictures.pairs_of(options.to)])
+    found, left_out = find_pictures(options.inputs, [options.to, pictures.pairs_of(options.to)])
     for line in left_out:
         console.print(line)
     if not options.overwrite:

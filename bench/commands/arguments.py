@@ -8,11 +8,13 @@ import inspect
 import typing
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from bench.text import path_of
+
+_O = TypeVar("_O")
 
 
 def checked_paths(given: Path | list[Path] | None) -> Path | list[Path] | None:
@@ -25,7 +27,7 @@ Root = Annotated[
 ]
 Out = Annotated[Path, typer.Option(help="Where results go.", callback=checked_paths)]
 Uri = Annotated[str | None, typer.Option(help="MLflow server or database (default: MLFLOW_TRACKING_URI, else OUT/mlflow.db).")]
-_PLUGIN = typer.Option("--plugin", help="Files with methods or parts of your own.", callback=checked_paths)
+PLUGIN = typer.Option("--plugin", help="Files with methods or parts of your own.", callback=checked_paths)
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Source = Annotated[
     str,
@@ -35,7 +37,7 @@ Source = Annotated[
 ]
 To = Annotated[Path, typer.Option(help="Folder for what is made.", callback=checked_paths)]
 ForTask = Annotated[str, typer.Option("--task", help="Of a spec: the task that it is for, such as 'sr[scale=3]' (default: one that fits).")]
-Plugins = Annotated[list[Path] | None, _PLUGIN]
+Plugins = Annotated[list[Path] | None, PLUGIN]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,22 +90,25 @@ class RunOptions:
         bool, typer.Option("--strict-environment", help="Another version of torch, another GPU, ... trains again; else it is only marked.")
     ] = False
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before more than 10,000 trials.")] = False
-    plugins: Annotated[list[Path], _PLUGIN] = dataclasses.field(default_factory=list)
+    plugins: Annotated[list[Path], PLUGIN] = dataclasses.field(default_factory=list)
 
 
-def takes_run_options(command: Callable[[typer.Context, RunOptions], None]) -> Callable[..., None]:
-    """Decorate a command of typer, which reads options from signatures: this one gets the fields of `RunOptions`."""
-    hints = {"ctx": typer.Context, **typing.get_type_hints(RunOptions, include_extras=True)}
-    defaults = {
-        f.name: f.default if f.default_factory is dataclasses.MISSING else f.default_factory() for f in dataclasses.fields(RunOptions)
-    }
+def takes_options(options: type[_O]) -> Callable[[Callable[[typer.Context, _O], None]], Callable[..., None]]:
+    """Decorate a command of typer, which reads options from signatures: this one gets the fields of a dataclass."""
+    hints = {"ctx": typer.Context, **typing.get_type_hints(options, include_extras=True)}
+    fields: tuple[dataclasses.Field[Any], ...] = dataclasses.fields(options)  # type: ignore[arg-type]
+    made = {f.name: f.default_factory() for f in fields if f.default_factory is not dataclasses.MISSING}
+    defaults = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING} | made
 
-    @functools.wraps(command)
-    def with_options(ctx: typer.Context, **given: Any) -> None:
-        command(ctx, RunOptions(**given))
+    def decorate(command: Callable[[typer.Context, _O], None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def with_options(ctx: typer.Context, **given: Any) -> None:
+            command(ctx, options(**given))
 
-    kind, empty = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.empty
-    parameters = [inspect.Parameter(name, kind, default=defaults.get(name, empty), annotation=hint) for name, hint in hints.items()]
-    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    with_options.__annotations__ = hints
-    return with_options
+        kind, empty = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.empty
+        parameters = [inspect.Parameter(name, kind, default=defaults.get(name, empty), annotation=hint) for name, hint in hints.items()]
+        with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        with_options.__annotations__ = hints
+        return with_options
+
+    return decorate

@@ -10,10 +10,12 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench import registry
 from bench.commands.arguments import RunOptions
 from bench.commands.run import run_suite
 from bench.commands.score_kinds import request_of
-from bench.commands.score_requests import Request, ScoreOptions
+from bench.commands.score_requests import Request
+from bench.commands.use_arguments import ScoreOptions
 from bench.errors import UsageError
 from bench.store.mlflow_store import Store
 from bench.store.record import TrialRecord
@@ -31,10 +33,18 @@ def score(options: ScoreOptions) -> int:
     Raises:
         UsageError: files that do not belong together, or cannot be read; nothing is on record then.
     """
+    for plugin in options.plugins:
+        registry.load_plugin(plugin)
     request = request_of(options)
     file = _write_suite(request, options.out)
     run = RunOptions(
-        suite=str(file), tier=_TIER, out=options.out, tracking_uri=options.tracking_uri, device=options.device, data_root=options.data_root
+        suite=str(file),
+        tier=_TIER,
+        out=options.out,
+        tracking_uri=options.tracking_uri,
+        device=options.device,
+        data_root=options.data_root,
+        plugins=options.plugins,
     )
     code = run_suite(run)
     with tempfile.TemporaryDirectory() as scratch:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bench.commands.score_requests import Request, ScoreOptions, named_results, request_pictures, request_samples
+from bench.commands.score_requests import Request, named_results, request_pictures, request_samples
+from bench.commands.use_arguments import ScoreOptions
 from bench.errors import UsageError
 from bench.spec import Spec, parse
 from datasets.reading.boxes import open_found, read_truth

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import registry
+from bench.commands.use_arguments import ScoreOptions
 from bench.errors import UsageError
 from bench.spec import Spec
 from datasets.reading.matching import match_pictures
@@ -15,31 +16,6 @@ from datasets.reading.sets_in_files import count_samples
 
 _METRICS = ("psnr", "ssim", "gmsd", "haarpsi", "lpips")
 _SET_METRICS = ("fid", "kid", "prdc", "fd[net=squeezenet1_0]", "sliced_wasserstein")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ScoreOptions:
-    """The options of `runner.py score`, as given."""
-
-    results: Sequence[Path]
-    truth: Path | None = None
-    observed: Path | None = None
-    fixations: Path | None = None
-    masks: Path | None = None
-    images: Path | None = None
-    classes: int | None = None
-    ignore: int | None = None
-    real: str = ""
-    task: str = ""
-    profile: str = "default"
-    metrics: Sequence[str] = ()
-    names: Sequence[str] = ()
-    match: str = "{}"
-    allow_missing: bool = False
-    out: Path = Path("runs")
-    tracking_uri: str | None = None
-    device: str = "auto"
-    data_root: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
