@@ -87,7 +87,8 @@ def test_a_method_for_gray_restores_colours_one_by_one(tmp_path, capsys):
     network = DnCNNNetwork(1, 3, 4, norm=False)
     save_file({f"G.{k}": v for k, v in network.state_dict().items()}, tmp_path / "net.safetensors")
     before = picture(tmp_path / "x.png")
-    assert main(["apply", f"dncnn[weights={tmp_path / 'net.safetensors'}]", str(tmp_path / "x.png"), "--to", str(tmp_path / "out")]) == 0
+    spec = f"dncnn[weights={tmp_path / 'net.safetensors'},layers=3,width=4,norm=False]"
+    assert main(["apply", spec, str(tmp_path / "x.png"), "--to", str(tmp_path / "out")]) == 0
     assert "each colour was restored by itself" in capsys.readouterr().out
     x = torch.from_numpy(before).permute(2, 0, 1)[:, None] / 255
     with torch.no_grad():
