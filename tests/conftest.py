@@ -97,8 +97,13 @@ def pytest_runtest_call(item):
 
 @pytest.fixture(autouse=True)
 def _own_data():
-    """What a folder of data held in one test is no business of the next."""
+    """What a folder of data held in one test, and where it is, is no business of the next."""
     open_split.cache_clear()
+    root = os.environ.get("GANBENCH_DATA")
+    yield
+    os.environ.pop("GANBENCH_DATA", None)
+    if root is not None:
+        os.environ["GANBENCH_DATA"] = root
 
 
 @pytest.fixture(scope="session", autouse=True)

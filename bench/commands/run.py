@@ -57,8 +57,9 @@ def run_suite(options: RunOptions, console: Console | None = None) -> int:
     settings.prepare()
     suite = read.load_suite(options.suite)
     tier = tier_of(options.tier, settings.device)
-    tier_config, console = suite.tiers[tier], console or open_console()
+    console = console or open_console()
     rows = _leave_out_missing(_plan_rows(options, suite, tier), settings, console)
+    tier_config = suite.tiers[tier]
     _confirm_size(total := tuning.count(rows, tier_config), options.yes)
     _check_report(suite, tier, rows, settings)
     ledger = Ledger(suite.name, options.out, options.tracking_uri, console.print)

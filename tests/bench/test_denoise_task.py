@@ -120,7 +120,7 @@ def test_real_noise_is_judged_as_it_is(tmp_path):
     assert batch.sigma == 0
     assert torch.allclose(batch.observed - batch.target, torch.tensor(5 / 255), atol=1e-6)
     assert (draw(t).observed - draw(t).target).std() > 0.09  # training is simulated
-    assert task("noise=real").offers == {"paired", "unpaired"}
+    assert task("noise=real").offers == {"paired", "unpaired", "files"}
     with pytest.raises(UsageError, match="adds nothing"):
         draw(task("noise=real"))
 

@@ -65,7 +65,7 @@ def test_a_batch_is_a_function_of_rng_alone(spec):
     assert first.x.shape == (8, *task.shape)
     assert first.x.dtype == torch.float32
     assert first.labels.max() < task.classes
-    assert task.offers == {"labels"}
+    assert task.offers == {"labels", "files"}
     assert task.fingerprint() == task_of(spec).fingerprint()
 
 
@@ -77,7 +77,7 @@ def test_reference_points_differ_between_splits_and_calls_agree():
 
 def test_sets_without_labels_offer_none():
     task = task_of(f"generate[data=faces,{FAST}]")
-    assert task.offers == frozenset()
+    assert task.offers == {"files"}
     assert task.classes == 0
     assert task.batch(2, torch.Generator()).labels is None
 

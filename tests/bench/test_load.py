@@ -61,7 +61,8 @@ def test_weights_that_do_not_fit_are_told(ran, tmp_path, tree):
 def test_weights_find_the_number_of_channels(tmp_path, channels, task):
     network = DnCNNNetwork(channels, 3, 4, norm=False)
     save_file({f"G.{k}": v for k, v in network.state_dict().items()}, tmp_path / "net.safetensors")
-    found = load_with_origin(f"dncnn[weights={tmp_path / 'net.safetensors'}]", tmp_path, None, None, "cpu")
+    spec = f"dncnn[weights={tmp_path / 'net.safetensors'},layers=3,width=4,norm=False]"
+    found = load_with_origin(spec, tmp_path, None, None, "cpu")
     assert found.origin.task == task
     assert found.origin.weights == digest(tmp_path / "net.safetensors")
     assert found.method.restore(Batch(torch.rand(1, channels, 8, 8))).shape == (1, channels, 8, 8)

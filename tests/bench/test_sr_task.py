@@ -81,7 +81,7 @@ def test_batches_are_crops_and_their_small_versions(scale):
     assert batch.target.shape == (3, 3, 48, 48)
     assert torch.equal(batch.observed, Bicubic(scale=scale).apply(batch.target))
     assert torch.equal(batch.observed, made.batch(3, torch.Generator().manual_seed(0)).observed)
-    assert made.offers == {"scale"}
+    assert made.offers == {"scale", "files"}
     assert f"ssim[border={scale},channel=y601]" in made.metrics
 
 
