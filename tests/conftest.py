@@ -1,5 +1,6 @@
 """A suite that trains in a blink, and a database that need not be migrated for every test."""
 
+import gc
 import logging
 import os
 import shutil
@@ -81,6 +82,12 @@ class Bench:
     def mlflow_run(self, record):
         (run,) = self.store.queries.search(f"tags.run_id = '{record.training_id}'")
         return run
+
+
+def pytest_collection_finish():
+    """What the tests have imported by now stays: collections of cycles need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)

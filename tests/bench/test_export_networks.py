@@ -67,6 +67,7 @@ print(model(torch.rand(2, 3, 41, 64)).double().sum().item())
 """
 
 
+@pytest.mark.slow
 def test_a_program_of_torch_needs_no_code_of_ours(tmp_path):
     item = loaded("unet")
     (tmp_path / "model.pt2").write_bytes(export(item, "torch").data)
