@@ -18,7 +18,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,7 @@ def run(
         tier: smoke, quick, standard or paper.
         methods: specs instead of the suite's own.
         seeds: how many ("3"), or which ("0,4,7").
-        set: key=value for the task or for methods that have it; method.key=value for one.
+        set: "key=value" for the task or for methods that have it, "method.key=value" for one; or a mapping.
         out: where results go.
         data_root: folder of data sets (default: GANBENCH_DATA).
         device: auto, cpu, cuda, cuda:1 or mps.
@@ -68,7 +68,7 @@ def run(
     from bench.text import open_console
 
     options = RunOptions(
-        suite=suite, tier=tier, methods=list(methods), seeds=seeds, overrides=list(set), out=Path(out),
+        suite=suite, tier=tier, methods=_listed(methods), seeds=seeds, overrides=_listed(set), out=Path(out),
         data_root=_data_root(data_root), device=device, tracking_uri=tracking_uri,
     )  # fmt: skip
     with _process_left_as_it_was():
@@ -96,8 +96,8 @@ def results(suite: str, *, tier: str | None = None, out: str | Path = "runs", tr
 
 
 def score(
-    restored: str | Path | Pictures, truth: str | Path | Pictures, *, metrics: Sequence[str] = ("psnr", "ssim"), profile: str = "default",
-    match: str = "{}",
+    restored: str | Path | Pictures, truth: str | Path | Pictures, *, metrics: str | Sequence[str] = ("psnr", "ssim"),
+    profile: str = "default", match: str = "{}",
 ) -> Scored:  # fmt: skip
     """Compare restored pictures with the true ones; nothing is written and no store is asked.
 
@@ -115,10 +115,10 @@ def score(
     from bench.inference import direct
 
     if isinstance(restored, (str, Path)) and isinstance(truth, (str, Path)):
-        return direct.score_files(Path(restored).expanduser(), Path(truth).expanduser(), tuple(metrics), profile, match)
+        return direct.score_files(Path(restored).expanduser(), Path(truth).expanduser(), tuple(_listed(metrics)), profile, match)
     if isinstance(restored, (str, Path)) or isinstance(truth, (str, Path)):
         raise UsageError("give files on both sides, or pictures on both sides")
-    return direct.score_pictures(restored, truth, tuple(metrics), profile)
+    return direct.score_pictures(restored, truth, tuple(_listed(metrics)), profile)
 
 
 def metric(spec: str) -> Metric:
@@ -155,6 +155,13 @@ def load(
     from bench.inference.model import Model
 
     return Model(load_with_origin(name, Path(out), tracking_uri, _data_root(data_root), device, task))
+
+
+def _listed(given: str | Sequence[str] | Mapping[str, object]) -> list[str]:
+    """One string, several, or a mapping as "key=value" strings."""
+    if isinstance(given, Mapping):
+        return [f"{key}={value if isinstance(value, str) else repr(value)}" for key, value in given.items()]
+    return [given] if isinstance(given, str) else list(given)
 
 
 def _data_root(given: str | Path | None) -> Path | None:

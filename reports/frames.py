@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Results:
     """The trials of a suite. In a notebook it shows itself as the leaderboard.
 
@@ -89,6 +89,12 @@ class Results:
                 part.insert(place, name, value)
             parts.append(part)
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+    def __repr__(self) -> str:
+        parts = [self.title]
+        for board in self.tables:
+            parts += [*([board.workload] if board.workload else []), self.leaderboard(board.workload).to_string(index=False)]
+        return "\n".join(parts)
 
     def _repr_html_(self) -> str:
         parts = [f"<h4>{html.escape(self.title)}</h4>"]

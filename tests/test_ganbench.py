@@ -28,6 +28,8 @@ def test_run_results_load(out, capfd, monkeypatch):
     one = board.per_image.query("label == 'identity' and column == 'psnr'")
     assert one["value"].mean() == pytest.approx(board.rows.set_index("label")["psnr"]["identity"])
     assert set(board.curves["label"]) == {"unet[steps=2]"}
+    assert "unet[steps=2]" in repr(board)
+    assert len(repr(board)) < 2000
     shown = board._repr_html_()
     assert "identity" in shown
     assert "Tier smoke." in shown
@@ -86,6 +88,12 @@ def test_score_of_arrays_is_score_of_files(tmp_path):
         (lambda: ganbench.metric("psnr")(np.zeros((8, 8, 3)), np.zeros((8, 9, 3))), "of one shape"),
         (lambda: ganbench.metric("psnr")(np.full((8, 8), 9.0), np.zeros((8, 8))), r"floats in \[0, 1\]"),
         (lambda: ganbench.metric("psnr")(np.zeros((8, 8, 2)), np.zeros((8, 8, 2))), "1 or 3 channels"),
+        (lambda: ganbench.score(None, None), "these are object"),
+        (lambda: ganbench.metric("psnr")(np.zeros((8, 8), np.uint16), np.zeros((8, 8), np.uint16)), "these are uint16"),
+        (lambda: ganbench.load("median").restore(np.zeros((0, 0))), "these are 0 x 0"),
+        (lambda: ganbench.metric("psnr")(np.full((8, 8), np.nan), np.zeros((8, 8))), "nan"),
+        (lambda: ganbench.run("deblur", methods="identiti"), "unknown method 'identiti'"),
+        (lambda: ganbench.run("deblur", set={"scnes": 0}), "no such key"),
         (lambda: ganbench.score("nowhere", "none"), "nowhere does not exist"),
         (lambda: ganbench.score("nowhere", np.zeros((8, 8))), "give files on both sides"),
         (lambda: ganbench.run("deblurr"), "unknown suite 'deblurr'"),
@@ -95,6 +103,11 @@ def test_score_of_arrays_is_score_of_files(tmp_path):
 def test_bad_input_raises_its_own_errors(call, complaint):
     with pytest.raises((ganbench.UsageError, ganbench.Unavailable), match=complaint):
         call()
+
+
+def test_pictures_without_any_error_have_infinite_means(tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
+    assert ganbench.score(x, x, metrics="psnr").means == {"psnr": np.inf}
 
 
 @pytest.mark.parametrize("shape", [(17, 23), (17, 23, 3), (2, 17, 23, 3)])

@@ -97,6 +97,8 @@ def _difference(column: str, a: Side, b: Side, first: Sequence[TrialRecord], sec
     means = [float(np.mean([r.final[column] for r in group])) for group in (first, second)]
     cards = [{r.cards[column]["hash"] for r in group} for group in (first, second)]
     blank = Difference(column, means[0], means[1], math.nan, math.nan, math.nan, "", math.nan, 0, "")
+    if math.isnan(means[0]) or math.isnan(means[1]):
+        return dataclasses.replace(blank, verdict="no verdict: no score")
     if cards[0] != cards[1]:
         return dataclasses.replace(blank, verdict="no verdict: two protocols (see cards)")
     found = gather(column, [first, second])

@@ -79,6 +79,8 @@ def run_suite(options: RunOptions, console: Console | None = None) -> int:
     if not display.started:
         console.print(f"all {total} trials are on record already: nothing to train (--fresh trains again)")
     write_report(console, suite, ledger.records, tier, options.out, records)
+    if options.save_outputs:
+        console.print(f"outputs  {options.out / suite.name / 'trials'}/TRAINING/judgements/TRIAL/outputs")
     if failed:
         console.print(f"{len(failed)} of {total} trials failed, the first of them {failed[0]}")
     return int(bool(failed))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench import registry
 from bench.commands.arguments import RunOptions
+from bench.commands.options import data_root_of, resolve_device
 from bench.commands.run import run_suite
 from bench.commands.score_kinds import request_of
 from bench.commands.score_requests import Request
@@ -20,6 +21,7 @@ from bench.errors import UsageError
 from bench.store.mlflow_store import Store
 from bench.store.record import TrialRecord
 from bench.text import one_line, open_console
+from bench.training.build import open_task
 
 _TIER = "quick"  # the suite has one; what is judged was trained elsewhere
 
@@ -36,7 +38,9 @@ def score(options: ScoreOptions) -> int:
     for plugin in options.plugins:
         registry.load_plugin(plugin)
     request = request_of(options)
-    file = _write_suite(request, options.out)
+    for remark in request.remarks:
+        open_console().print(f"note: {remark}")
+    file = _write_suite(request, _ranking_column(request, options), options.out)
     run = RunOptions(
         suite=str(file),
         tier=_TIER,
@@ -62,15 +66,21 @@ def score(options: ScoreOptions) -> int:
     return code
 
 
-def _write_suite(request: Request, out: Path) -> Path:
-    """The suite of what is compared with one truth: its rows are those of this call, its table has the earlier ones, too."""
-    key = hashlib.sha256(str(request.truth.resolve()).encode("utf-8", "surrogatepass")).hexdigest()[:6]
+def _ranking_column(request: Request, options: ScoreOptions) -> str:
+    """The column that ranks: the first that can be computed here."""
+    known = open_task(str(request.task), data_root_of(options.data_root), resolve_device(options.device)).cards()
+    return request.sort if request.sort in known else next(iter(known))
+
+
+def _write_suite(request: Request, sort: str, out: Path) -> Path:
+    """The suite of what is compared with one truth in one way: its rows are those of this call, its table has the earlier ones, too."""
+    key = hashlib.sha256(f"{request.truth.resolve()} {request.task}".encode("utf-8", "surrogatepass")).hexdigest()[:6]
     slug = re.sub(r"[^A-Za-z0-9]+", "_", request.truth.stem).strip("_")[:40] or "truth"
     lines = [
         f"title = {json.dumps(one_line(request.title)[:200])}",
         f"task = {json.dumps(str(request.task))}",
-        f"sort = {json.dumps(request.sort)}",
-        f"headline = {json.dumps(list(request.headline))}",
+        f"sort = {json.dumps(sort)}",
+        f"headline = {json.dumps(list(dict.fromkeys([*request.headline, sort])) if request.headline else [])}",
         f"methods = {json.dumps([str(row) for row in request.rows])}",
         f"[tiers.{_TIER}]\nevaluations = 1",
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bench.commands.score_requests import Request, named_results, request_pictures, request_samples
+from bench.commands.score_requests import Request, metrics_of, named_results, request_pictures, request_samples
 from bench.commands.use_arguments import ScoreOptions
 from bench.errors import UsageError
 from bench.spec import Spec, parse
@@ -50,7 +50,7 @@ def _request_saliency(options: ScoreOptions) -> Request:
         raise UsageError("say what the maps are compared with: --truth FOLDER of densities, --masks FOLDER of objects, or both")
     without = match_pictures(options.results, truth, options.match, options.allow_missing)
     of_masks = options.truth is None
-    metrics = tuple(options.metrics) or (_OF_MASKS if of_masks else _OF_DENSITIES)
+    metrics = metrics_of(options) or (_OF_MASKS if of_masks else _OF_DENSITIES)
     task = _task_beside(truth, metrics, without) | {"holds": "masks" if of_masks else "densities"}
     besides = {"fixations": options.fixations} | ({} if of_masks else {"masks": options.masks})
     task |= {name: str(path.resolve()) for name, path in besides.items() if path is not None}
@@ -61,7 +61,7 @@ def _request_ct(options: ScoreOptions) -> Request:
     """CT slices beside those of the full dose."""
     truth = _truth_of(options, "slices")
     without = match_pictures(options.results, truth, options.match, options.allow_missing, HU_ENDINGS, size_of_slice)
-    metrics = tuple(options.metrics) or _OF_SLICES
+    metrics = metrics_of(options) or _OF_SLICES
     task = _task_beside(truth, metrics, without)
     if options.observed is not None:
         task["observed"] = str(options.observed.resolve())
@@ -127,5 +127,5 @@ def _task_beside(truth: Path, metrics: Sequence[str], without: Sequence[str]) ->
 def _request_rows(options: ScoreOptions, what: str, truth: Path, task: Spec, headline: Sequence[str]) -> Request:
     """A row for each set of results."""
     rows = [Spec("outputs", {"path": str(p.resolve()), "match": options.match, "name": n}) for p, n in named_results(options)]
-    title = f"Scored: {len(rows)} {'sets' if len(rows) > 1 else 'set'} of {what} beside {truth}"
+    title = f"Scored: {what} beside {truth}"
     return Request(title, truth, task, headline[0], headline, rows)

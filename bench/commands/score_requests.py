@@ -10,8 +10,8 @@ from pathlib import Path
 from bench import registry
 from bench.commands.use_arguments import ScoreOptions
 from bench.errors import UsageError
-from bench.spec import Spec
-from datasets.reading.matching import match_pictures
+from bench.spec import Spec, parse, split
+from datasets.reading.matching import match_pictures, remarks_on
 from datasets.reading.sets_in_files import count_samples
 
 _METRICS = ("psnr", "ssim", "gmsd", "haarpsi", "lpips")
@@ -28,6 +28,7 @@ class Request:
     sort: str
     headline: Sequence[str]
     rows: Sequence[Spec]
+    remarks: Sequence[str] = ()
 
 
 def request_pictures(options: ScoreOptions) -> Request:
@@ -35,15 +36,15 @@ def request_pictures(options: ScoreOptions) -> Request:
     if options.truth is None:
         raise UsageError("say where the true pictures are: --truth FOLDER (or --real for samples that have no truth each)")
     without = match_pictures(options.results, options.truth, options.match, options.allow_missing)
-    metrics = tuple(options.metrics) or _METRICS
+    metrics = metrics_of(options) or _METRICS
     task = {"truth": str(options.truth.resolve()), "metrics": metrics, "profile": options.profile}
     if options.observed is not None:
         task["observed"] = str(options.observed.resolve())
     if without:
         task["without"] = tuple(without)
     rows = [Spec("outputs", {"path": str(p.resolve()), "match": options.match, "name": n}) for p, n in named_results(options)]
-    title = f"Scored: {len(rows)} {'sets' if len(rows) > 1 else 'set'} of restored pictures beside {options.truth}"
-    return Request(title, options.truth, Spec("pictures", task), metrics[0], metrics[:2], rows)
+    title, remarks = f"Scored: restored pictures beside {options.truth}", remarks_on([options.truth, *options.results])
+    return Request(title, options.truth, Spec("pictures", task), metrics[0], metrics[:2], rows, remarks)
 
 
 def request_samples(options: ScoreOptions) -> Request:
@@ -52,7 +53,9 @@ def request_samples(options: ScoreOptions) -> Request:
         raise UsageError("say what the real samples are: --real FOLDER, FILE or DATASET (see `runner.py data`)")
     place = Path(options.real).expanduser()
     data = str(Spec("sample_files", {"path": str(place.resolve())})) if place.exists() else options.real
-    metrics = tuple(options.metrics) or _SET_METRICS
+    if not place.exists() and options.real.partition("[")[0].strip() not in registry.names("dataset"):
+        raise UsageError(f"--real {options.real}: no such folder or file, and no data set of that name (see `runner.py data`)")
+    metrics = metrics_of(options) or _SET_METRICS
     counts = {path: count_samples(path) for path in options.results}
     if len(set(counts.values())) > 1:
         told = ", ".join(f"{path}: {n}" for path, n in counts.items())
@@ -63,10 +66,18 @@ def request_samples(options: ScoreOptions) -> Request:
     return Request(f"Scored: samples beside {options.real}", place, task, _first_column(metrics[0]), (), rows)
 
 
+def metrics_of(options: ScoreOptions) -> tuple[str, ...]:
+    """The metrics that are asked for, separated by blanks or commas."""
+    return tuple(part.strip() for text in options.metrics for part in split(text) if part.strip())
+
+
 def named_results(options: ScoreOptions) -> list[tuple[Path, str]]:
     """Each set of results with the name of its row: as given, else that of its folder or file."""
     if options.names and len(options.names) != len(options.results):
         raise UsageError(f"{len(options.names)} names for {len(options.results)} sets of results: give one --name for each")
+    places = [path.resolve() for path in options.results]
+    if again := next((path for i, path in enumerate(places) if path in places[:i]), None):
+        raise UsageError(f"{again} is given twice")
     names = list(options.names) or [path.resolve().stem for path in options.results]
     if not options.names and len(set(names)) < len(names):
         names = ["/".join(path.resolve().parts[-2:]) for path in options.results]
@@ -77,8 +88,6 @@ def named_results(options: ScoreOptions) -> list[tuple[Path, str]]:
 
 def _first_column(metric: str) -> str:
     """The column that a metric of sets yields first."""
-    from bench.spec import parse
-
     made = registry.make("metric", metric)
     name = next(iter(made.columns), parse(metric).name) if hasattr(made, "columns") else parse(metric).name
     return str(dataclasses.replace(parse(metric), name=name))

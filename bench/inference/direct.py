@@ -98,12 +98,21 @@ def score_files(restored: Path, truth: Path, metrics: tuple[str, ...], profile: 
     match_pictures([restored], truth, match, allow_missing=False)
     task = open_task(str(Spec("pictures", {"truth": str(truth), "metrics": metrics, "profile": profile})), None, torch.device("cpu"))
     method = registry.find("method", "outputs")(task, path=str(restored), match=match)
-    found = task.score(method, lambda done, total: None)
+    try:
+        found = task.score(method, lambda done, total: None)
+    except RuntimeError as error:  # a file that cannot be read
+        raise UsageError(str(error)) from error
     names = next(iter(found.per_image.values()))[0]
     return _scored({column: values for column, (_, values) in found.per_image.items()}, task.cards(), names, task.notes())
 
 
+def _mean(values: NDArray[np.float64]) -> float:
+    """Over those that are not infinite, as on a leaderboard; infinite where all are (pictures without any error)."""
+    finite = values[~np.isinf(values)]
+    return float(finite.mean()) if len(finite) else float("inf")
+
+
 def _scored(values: dict[str, Any], cards: dict[str, Card], names: Sequence[str] = (), notes: dict[str, str] | None = None) -> Scored:
     frame = pd.DataFrame(values, index=pd.Index(names, name="image") if names else None)
-    means = {column: float(np.mean(frame[column][np.isfinite(frame[column])])) if len(frame) else float("nan") for column in frame}
+    means = {column: _mean(frame[column].to_numpy()) for column in frame}
     return Scored(means, frame, cards, notes or {})

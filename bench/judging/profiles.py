@@ -63,12 +63,12 @@ def specs_of(metrics: tuple[str, ...], name: str) -> dict[str, str]:
     return {column: {"psnr": convention.psnr, "ssim": convention.ssim}.get(column, column) for column in metrics}
 
 
-def require_size(metric: ImageMetric, x: Tensor) -> None:
-    """Raise Unavailable where a metric cannot be computed on pictures like these (1 x C x H x W): most often they are too small."""
+def require_size(metric: ImageMetric, x: Tensor, name: str = "") -> None:
+    """Raise Unavailable where a metric cannot be computed on a picture (1 x C x H x W), which most often is too small."""
     try:
         metric(x, x)
     except UsageError as error:
-        raise Unavailable(str(error)) from error
+        raise Unavailable(f"{name}: {error}" if name else str(error)) from error
 
 
 def profile(name: str) -> Profile:

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from bench import registry
 from bench.errors import Unavailable, UsageError
 from bench.judging.judge import LAST, weights_file
 from bench.running.identify import OUTPUTS_SAVED, Identity, identify, training_task
@@ -77,7 +78,7 @@ class Planner:
         index, trial, identity = chosen[0]
         before = self._read_facts(latest.get(place_of(tags_of_trial(trial)), ""))
         if reason is not None:
-            why = _why_train(reason, identity, before)
+            why = _why_train(trial, reason, identity, before)
         else:
             ended = self.known.trials.get(identity.trial_id, {}).get("outcome", "")
             why = _why_judge([t for _, t, _ in chosen], identity, before, ended)
@@ -129,11 +130,12 @@ class Planner:
         return None
 
 
-def _why_train(reason: str, identity: Identity, before: Facts | None) -> str:
+def _why_train(trial: Trial, reason: str, identity: Identity, before: Facts | None) -> str:
     if not reason and before is None:
         return ""
     changes = describe_changes(before[0], identity.training) if before and not reason else reason
-    return f"trains again: {changes}" if changes else "trains again"
+    again = "reads again" if registry.find("method", trial.spec.name).origin else "trains again"
+    return f"{again}: {changes}" if changes else again
 
 
 def _why_judge(trials: Sequence[Trial], identity: Identity, before: Facts | None, ended: str) -> str:

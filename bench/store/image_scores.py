@@ -60,11 +60,14 @@ def _scores_by_image(column: str, record: TrialRecord) -> dict[str, tuple[float,
 
 
 def compare(column: str, rows: Sequence[Trials], found: ImageScores | None) -> paired.Comparison:
-    """Compare rows by their scores of images where those were gathered, else by one score a seed."""
+    """Compare rows by their scores of images where those were gathered, else by one score a seed.
+
+    A single score without images says nothing of how far from it other data would be, even where nothing was trained.
+    """
     scores = found.rows if found else [np.array([r.final[column] for r in row]) for row in rows]
     return paired.compare(
         [
-            paired.ScoredRow(of_row, [r.seed for r in row], row[0].trained, math.nan if found else error_of(column, row))
+            paired.ScoredRow(of_row, [r.seed for r in row], row[0].trained or not found, math.nan if found else error_of(column, row))
             for row, of_row in zip(rows, scores, strict=True)
         ],
         higher_is_better=bool(rows[0][0].cards[column]["higher_is_better"]),
@@ -107,5 +110,6 @@ def average_over_shared_images(rows: Sequence[Trials]) -> tuple[list[list[TrialR
                     finals[id(record)][column] = found.mean(scores, shared)
         culprits = ", ".join(row[0].label for row, stack in zip(holders, found.rows, strict=True) if not np.isfinite(stack).all())
         why = f"means over {shared.sum()} of {len(shared)} images: the others have no finite score in {culprits}"
+        why = f"no image has a finite score in {culprits}" if shared.all() else why
         kept[column] = SharedImages(frozenset(image for image, is_shared in zip(found.images, shared, strict=True) if is_shared), why)
     return [[dataclasses.replace(r, final=finals[id(r)]) for r in row] for row in rows], kept

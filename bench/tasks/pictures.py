@@ -12,7 +12,7 @@ from pathlib import Path
 from torch import Tensor
 from typing_extensions import override
 
-from bench.judging.profiles import EVERY, require_size
+from bench.judging.profiles import require_size
 from bench.metric import ImageMetric
 from bench.tasks._metrics import usable
 from bench.tasks._restored_files import RestoredFiles
@@ -39,12 +39,11 @@ class Pictures(RestoredFiles):
     @functools.cached_property
     @override
     def _metrics(self) -> tuple[dict[str, ImageMetric], dict[str, str]]:
-        """Where all conventions are asked for, those that need larger pictures are left out, with that reason."""
+        """Those that need larger pictures than the smallest are left out, with that reason."""
         smallest = min(self._truth, key=lambda name: min(size_of_picture(self._truth[name])))
 
         def tried(metric: ImageMetric) -> ImageMetric:
-            if self.profile == EVERY:
-                require_size(metric, self._observe(smallest).truth)
+            require_size(metric, self._observe(smallest).truth, smallest)
             return metric
 
         return usable(self.metric_specs(), ImageMetric, "pictures", configure=tried)

@@ -88,3 +88,23 @@ def _compare_sizes(true: Mapping[str, Path], found: Mapping[str, Path], size_of:
         more = f", and {len(wrong) - 1} more differ" if len(wrong) > 1 else ""
         told = f"{found[name]} is {here[0]} x {here[1]} pixels, the true picture {name} is {there[0]} x {there[1]}"
         raise UsageError(one_line(f"{told}{more}: make them one size"))
+
+
+def remarks_on(places: Sequence[Path]) -> list[str]:
+    """What reading these folders or files of pictures leaves out: alpha, and colour of more than 8 bits; a line for each that has it."""
+    remarks = []
+    for place in places:
+        headers = [_header(file) for file in ([place] if place.is_file() else named_files(place).values())]
+        for told, count in (("alpha is dropped", sum(alpha for alpha, _ in headers)), ("has 16 bits", sum(deep for _, deep in headers))):
+            if count:
+                remarks.append(one_line(f"{place}: {told} ({count} of {len(headers)} pictures)"))
+    return remarks
+
+
+def _header(path: Path) -> tuple[bool, bool]:
+    """Whether a picture has alpha, and whether it has more than 8 bits."""
+    try:
+        with Image.open(path) as image:
+            return image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info, image.mode.startswith("I")
+    except Exception:  # told when it is read
+        return False, False

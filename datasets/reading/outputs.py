@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
@@ -46,8 +47,9 @@ def named_files(folder: Path, match: str = "{}", endings: Collection[str] = froz
     found: dict[str, Path] = {}
     for file in files:
         if hit := re.fullmatch(f"{before}(.+){after}", file.relative_to(folder).with_suffix("").as_posix(), re.DOTALL):
-            refuse_second(found, hit[1], file)
-            found[hit[1]] = file
+            name = unicodedata.normalize("NFC", hit[1])  # other systems write accents apart
+            refuse_second(found, name, file)
+            found[name] = file
     if not found:
         raise UsageError(one_line(f"none of the {len(files)} files in {folder} is called {match}, such as {files[0].name}"))
     return found
@@ -79,7 +81,8 @@ class Outputs:
         """The restored picture of a name, C x H x W. Raises UsageError where it has no file, or one that cannot be read."""
         if self.path.is_file():
             return self.read(self.path, name)
-        if (file := self._files.get(name) or self._files.get(stem_of(name))) is None:
+        composed = unicodedata.normalize("NFC", name)
+        if (file := self._files.get(composed) or self._files.get(stem_of(composed))) is None:
             tile = "; it is a tile: give --set tile=0 where the files are whole pictures" if "@" in name else ""
             wanted = self.match.format(stem_of(name))
             raise UsageError(one_line(f"{self.path} has no file {wanted} for the picture {name}: it has {few_of(self._files)}{tile}"))

@@ -147,6 +147,8 @@ def _of_array(array: NDArray[np.generic], path: Path, shape: tuple[int, ...], mo
     if array.dtype == np.uint8 and len(shape) == 3:
         return torch.from_numpy(x.astype(np.float32) / np.float32(255))
     values = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))
-    if len(shape) == 3 and values.isfinite().all() and not (values.min() >= 0 and values.max() <= 1):
+    if not values.isfinite().all():
+        raise UsageError(f"{path} holds values that are not finite (NaN or infinity): nothing can be said of such samples")
+    if len(shape) == 3 and not (values.min() >= 0 and values.max() <= 1):
         raise UsageError(f"{path} has values from {values.min():.3g} to {values.max():.3g}: write 8 bits (uint8) or floats in [0, 1]")
     return values

@@ -53,6 +53,12 @@ class Outputs(Method[OutputsTask]):
         """N x C x H x W in [0, 1], read by the names of the batch.
 
         Raises:
-            UsageError: a picture has no file, or its file cannot be read.
+            RuntimeError: a picture has no file, or its file cannot be read: this row has failed, the others go on.
         """
+        try:
+            return self._stack(batch)
+        except UsageError as error:
+            raise RuntimeError(str(error)) from error
+
+    def _stack(self, batch: Batch) -> Tensor:
         return torch.stack([self._read(name) for name in batch.names or [""] * len(batch)]).to(batch.observed.device)

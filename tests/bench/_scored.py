@@ -20,10 +20,9 @@ def table_of(out):
 
 
 def records_of(out):
-    """Label -> record, of the one suite that was scored."""
-    (suite,) = {file.stem for file in out.glob("score_*.toml")}
-    store = Store(suite, out)
-    return {record.label: record for record in store.read(store.trials())}
+    """Label -> record, of all that was scored."""
+    stores = [Store(file.stem, out) for file in out.glob("score_*.toml")]
+    return {record.label: record for store in stores for record in store.read(store.trials())}
 
 
 def write_json(path, content):

@@ -3,6 +3,7 @@
 import io
 import math
 import pickle
+import unicodedata
 import zipfile
 
 import numpy as np
@@ -167,7 +168,8 @@ def test_sizes_that_differ_are_named(tmp_path):
         (["{mine}", "--truth", "{truth}", "--profile", "gopro"], "unknown profile 'gopro'; known: default, "),
         (["{mine}", "--truth", "{truth}", "--metrics", "psmr"], "unknown metric 'psmr'"),
         (["{mine}", "--truth", "{truth}", "--task", "mesh"], "unknown --task 'mesh'; known: pictures, samples"),
-        (["{mine}", "{mine}", "--truth", "{truth}"], "two sets of results would be called"),
+        (["{mine}", "{mine}", "--truth", "{truth}"], "mine is given twice"),
+        (["{mine}", "--real", "nosuch/dir"], "--real nosuch/dir: no such folder or file, and no data set of that name"),
         (["{mine}", "--truth", "{truth}", "--name", "a", "b"], "2 names for 1 sets"),
         (["{broken}", "--truth", "{truth}"], "cannot read the image"),
         (["{truth}/a.png", "--truth", "{truth}"], "is a folder"),
@@ -198,6 +200,53 @@ def test_gray_truth_is_compared_in_one_channel(tmp_path):
         read_picture(tmp_path / "colour.png", 1)
     Image.fromarray(x.astype(np.uint16) * 257).save(tmp_path / "deep.png")
     assert float(read_picture(tmp_path / "deep.png", 1).sub(read_picture(tmp_path / "a.png", 1)).abs().max()) < 1e-7
+
+
+def test_what_cannot_be_computed_does_not_rank(tmp_path, out, capsys, monkeypatch):
+    monkeypatch.setenv("GANBENCH_DATA", str(tmp_path))
+    monkeypatch.setenv("GANBENCH_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    truth, mine = pictures(tmp_path / "truth", "a"), pictures(tmp_path / "mine", "a", level=103)
+    assert score(mine, "--truth", truth, "--metrics", "lpips,psnr", out=out) == 0
+    assert "lpips: unavailable: weights" in capsys.readouterr().out.replace("\n", " ")
+    assert "psnr" in table_of(out)
+
+
+def test_a_picture_that_is_too_small_for_a_metric_costs_that_metric(tmp_path, out, capsys):
+    truth, mine = (pictures(tmp_path / name, "tiny", size=(1, 1), level=level) for name, level in (("truth", 90), ("mine", 95)))
+    assert score(mine, "--truth", truth, "--metrics", "ssim", "psnr", out=out) == 0
+    assert "ssim: unavailable: tiny: images of 1x1" in capsys.readouterr().out.replace("\n", " ")
+    assert table_of(out)["psnr"].tolist() == [pytest.approx(20 * math.log10(255 / 5), abs=1e-9)]
+
+
+def test_other_settings_make_another_table(tmp_path, out):
+    truth, mine = pictures(tmp_path / "truth", "a"), pictures(tmp_path / "mine", "a", level=103)
+    assert [score(mine, "--truth", truth, "--metrics", *names, out=out) for names in (["psnr"], ["psnr", "l1"])] == [0, 0]
+    assert len(list(out.glob("score_truth_*/report/index.html"))) == 2
+
+
+def test_alpha_and_depth_are_said(tmp_path, out, capsys):
+    truth, mine = pictures(tmp_path / "truth", "a"), pictures(tmp_path / "mine", "a")
+    Image.open(mine / "a.png").convert("RGBA").save(mine / "a.png")
+    assert score(mine, "--truth", truth, "--metrics", "psnr", out=out) == 0
+    said = capsys.readouterr().out.replace("\n", " ")
+    assert "mine: alpha is dropped (1 of 1 pictures)" in said
+    assert "no image has a finite score in mine" in said
+
+
+def test_accents_match_however_they_are_written(tmp_path):
+    folder = pictures(tmp_path, unicodedata.normalize("NFD", "é"))
+    assert set(named_files(folder)) == {"é"}
+    assert Outputs(folder, "{}", lambda file, name: read_picture(file, 3))(unicodedata.normalize("NFD", "é.png")).shape == (3, 24, 32)
+
+
+def test_a_row_without_files_fails_and_the_others_go_on(tmp_path, out, capsys):
+    folder = pictures(tmp_path / "other", "z")
+    words = ["--suite", "denoise", "--tier", "smoke", "--out", str(out), "--set", "metrics=('psnr',)"]
+    assert runner.main([*words, "--methods", f"outputs[path='{folder}',name=mine]", "identity"]) == 1
+    said = capsys.readouterr().out
+    assert "has no file" in said
+    assert "identity" in said.partition("PSNR")[2]
 
 
 # -- sets of samples
@@ -257,6 +306,7 @@ class _Bomb:
         (lambda p: np.save(p, np.zeros((4, 1, 8, 8), np.uint8)), "4 x 1 x 8 x 8 of uint8, the real samples are n x 1 x 16 x 16"),
         (lambda p: np.save(p, np.full((4, 1, 16, 16), -1.0)), "values from -1 to -1: write 8 bits"),
         (lambda p: np.save(p, np.full((4, 1, 16, 16), "a")), "the real samples are"),
+        (lambda p: np.save(p, np.full((4, 1, 16, 16), np.nan)), "not finite"),
     ],
 )
 def test_hostile_arrays(tmp_path, capsys, make, complaint):
