@@ -78,7 +78,8 @@ def same(out, undisturbed):
     cause="kill -9 while it starts, trains, judges, writes a record or writes to the store",
     expected="finished results all there, none twice, weights, curves and scores bit for bit those of a run left alone",
 )
-@pytest.mark.parametrize(("kills", "seeds"), [(3, 2), pytest.param(100, 60, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("kills", "seeds"), [(5, 2), (100, 60)])
 def test_killed_at_random_moments(start, undisturbed, tmp_path, record_property, kills, seeds):
     rng, out, hit = random.Random(kills), tmp_path / "killed", []
     while len(hit) < kills:

@@ -295,7 +295,7 @@ def test_a_changed_judge_judges_again(continued, monkeypatch):
 def test_options_that_only_judge_are_options_and_leave_a_task_that_trains(suite):
     from bench import registry
 
-    for trial in expand.expand(read.load_suite(suite), "smoke")[:40]:
+    for trial in {str(trial.task): trial for trial in expand.expand(read.load_suite(suite), "smoke")}.values():
         if suite == "released" and trial.task.options.get("test"):
             continue  # on data that are not everywhere
         task = registry.find("task", trial.task.name)
