@@ -90,8 +90,7 @@ def results(suite: str, *, tier: str | None = None, out: str | Path = "runs", tr
 
     known = load_suite(suite)
     with _process_left_as_it_was(), tempfile.TemporaryDirectory() as scratch:
-        uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
-        records = Store(known.name, Path(out), uri).leaderboard_records(tier, Path(scratch))
+        records = Store(known.name, Path(out), tracking_uri).leaderboard_records(tier, Path(scratch))
     return Results(known.title, records, {table.name: table.sort for table in known.tables})
 
 
@@ -165,8 +164,11 @@ def _listed(given: str | Sequence[str] | Mapping[str, object]) -> list[str]:
 
 
 def _data_root(given: str | Path | None) -> Path | None:
+    """The folder of data sets, as given or as GANBENCH_DATA names it. Raises UsageError where it is no folder."""
+    from bench.commands.options import data_root_of
+
     found = given or os.environ.get("GANBENCH_DATA")
-    return Path(found) if found else None
+    return data_root_of(Path(found)) if found else None
 
 
 @contextlib.contextmanager

@@ -37,10 +37,10 @@ def score(options: ScoreOptions) -> int:
     """
     for plugin in options.plugins:
         registry.load_plugin(plugin)
-    request = request_of(options)
+    request, console = request_of(options), open_console()
     for remark in request.remarks:
-        open_console().print(f"note: {remark}")
-    file = _write_suite(request, _ranking_column(request, options), options.out)
+        console.print(f"note: {remark}")
+    file = _write_suite(request, _columns(request, options), options.out)
     run = RunOptions(
         suite=str(file),
         tier=_TIER,
@@ -50,10 +50,9 @@ def score(options: ScoreOptions) -> int:
         data_root=options.data_root,
         plugins=options.plugins,
     )
-    code = run_suite(run)
+    code = run_suite(run, console)
     with tempfile.TemporaryDirectory() as scratch:
         records = Store(file.stem, options.out, options.tracking_uri).leaderboard_records(_TIER, Path(scratch))
-    console = open_console()
     for table in _write_per_image(records, options.out / file.stem / "report"):
         console.print(f"per image {table}", soft_wrap=True)
     if len(labels := dict.fromkeys(record.label for record in records)) > 1:
@@ -66,21 +65,21 @@ def score(options: ScoreOptions) -> int:
     return code
 
 
-def _ranking_column(request: Request, options: ScoreOptions) -> str:
-    """The column that ranks: the first that can be computed here."""
+def _columns(request: Request, options: ScoreOptions) -> list[str]:
+    """The headline of the request, of what can be computed here: the first column ranks."""
     known = open_task(str(request.task), data_root_of(options.data_root), resolve_device(options.device)).cards()
-    return request.sort if request.sort in known else next(iter(known))
+    return [column for column in request.headline if column in known] or list(known)
 
 
-def _write_suite(request: Request, sort: str, out: Path) -> Path:
+def _write_suite(request: Request, columns: Sequence[str], out: Path) -> Path:
     """The suite of what is compared with one truth in one way: its rows are those of this call, its table has the earlier ones, too."""
     key = hashlib.sha256(f"{request.truth.resolve()} {request.task}".encode("utf-8", "surrogatepass")).hexdigest()[:6]
     slug = re.sub(r"[^A-Za-z0-9]+", "_", request.truth.stem).strip("_")[:40] or "truth"
     lines = [
         f"title = {json.dumps(one_line(request.title)[:200])}",
         f"task = {json.dumps(str(request.task))}",
-        f"sort = {json.dumps(sort)}",
-        f"headline = {json.dumps(list(dict.fromkeys([*request.headline, sort])) if request.headline else [])}",
+        f"sort = {json.dumps(columns[0])}",
+        f"headline = {json.dumps(columns)}",
         f"methods = {json.dumps([str(row) for row in request.rows])}",
         f"[tiers.{_TIER}]\nevaluations = 1",
     ]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping
 
-from bench.commands.score_requests import Request, metrics_of, named_results, request_pictures, request_samples
+from bench.commands.score_requests import Request, metrics_of, request_pictures, request_rows, request_samples, task_beside, truth_of
 from bench.commands.use_arguments import ScoreOptions
 from bench.errors import UsageError
 from bench.spec import Spec, parse
@@ -51,26 +50,24 @@ def _request_saliency(options: ScoreOptions) -> Request:
     without = match_pictures(options.results, truth, options.match, options.allow_missing)
     of_masks = options.truth is None
     metrics = metrics_of(options) or (_OF_MASKS if of_masks else _OF_DENSITIES)
-    task = _task_beside(truth, metrics, without) | {"holds": "masks" if of_masks else "densities"}
-    besides = {"fixations": options.fixations} | ({} if of_masks else {"masks": options.masks})
-    task |= {name: str(path.resolve()) for name, path in besides.items() if path is not None}
-    return _request_rows(options, "saliency maps", truth, Spec("maps", task), metrics[:3])
+    masks = None if of_masks else options.masks
+    task = task_beside(truth, metrics, without, fixations=options.fixations, masks=masks)
+    task["holds"] = "masks" if of_masks else "densities"
+    return request_rows(options, "saliency maps", truth, Spec("maps", task), metrics[:3])
 
 
 def _request_ct(options: ScoreOptions) -> Request:
     """CT slices beside those of the full dose."""
-    truth = _truth_of(options, "slices")
+    truth = truth_of(options, "slices")
     without = match_pictures(options.results, truth, options.match, options.allow_missing, HU_ENDINGS, size_of_slice)
     metrics = metrics_of(options) or _OF_SLICES
-    task = _task_beside(truth, metrics, without)
-    if options.observed is not None:
-        task["observed"] = str(options.observed.resolve())
-    return _request_rows(options, "CT slices", truth, Spec("slices", task), metrics[:2])
+    task = task_beside(truth, metrics, without, observed=options.observed)
+    return request_rows(options, "CT slices", truth, Spec("slices", task), metrics[:2])
 
 
 def _request_detection(options: ScoreOptions) -> Request:
     """Boxes beside annotated ones."""
-    truth, metric = _truth_of(options, "boxes"), _only_metric(options, "box_agreement")
+    truth, metric = truth_of(options, "boxes"), _only_metric(options, "box_agreement")
     annotated = read_truth(truth, options.images)
     for path in options.results:
         read = open_found(path, options.match, annotated)
@@ -79,12 +76,12 @@ def _request_detection(options: ScoreOptions) -> Request:
     task = {"truth": str(truth.resolve()), "metric": metric}
     if options.images is not None:
         task["images"] = str(options.images.resolve())
-    return _request_rows(options, "boxes", truth, Spec("boxes", task), ("map", "ap50", "f1"))
+    return request_rows(options, "boxes", truth, Spec("boxes", task), ("map", "ap50", "f1"))
 
 
 def _request_segmentation(options: ScoreOptions) -> Request:
     """Label maps beside true ones."""
-    truth = _truth_of(options, "labels")
+    truth = truth_of(options, "labels")
     metric = parse(_only_metric(options, "label_agreement"))
     given = {name: value for name in ("classes", "ignore") if (value := getattr(options, name)) is not None}
     if twice := [name for name in given if name in metric.options]:
@@ -92,7 +89,7 @@ def _request_segmentation(options: ScoreOptions) -> Request:
     spec = Spec(metric.name, {**metric.options, **given})
     without = match_pictures(options.results, truth, options.match, options.allow_missing, LABEL_ENDINGS)
     task = {"truth": str(truth.resolve()), "metric": str(spec)} | ({"without": tuple(without)} if without else {})
-    return _request_rows(options, "label maps", truth, Spec("labels", task), ("iou", "pixel_accuracy", "class_accuracy"))
+    return request_rows(options, "label maps", truth, Spec("labels", task), ("iou", "pixel_accuracy", "class_accuracy"))
 
 
 KINDS: Mapping[str, Callable[[ScoreOptions], Request]] = {
@@ -106,26 +103,7 @@ KINDS: Mapping[str, Callable[[ScoreOptions], Request]] = {
 """What can be scored: --task -> how it is asked for."""
 
 
-def _truth_of(options: ScoreOptions, what: str) -> Path:
-    if options.truth is None:
-        raise UsageError(f"say where the true {what} are: --truth FOLDER")
-    return options.truth
-
-
 def _only_metric(options: ScoreOptions, usual: str) -> str:
     if len(options.metrics) > 1:
         raise UsageError(f"{options.metrics[1]}: one metric gives all columns here, {usual}[...]")
     return options.metrics[0] if options.metrics else usual
-
-
-def _task_beside(truth: Path, metrics: Sequence[str], without: Sequence[str]) -> dict[str, object]:
-    """The options of a task whose truth is files."""
-    task: dict[str, object] = {"truth": str(truth.resolve()), "metrics": tuple(metrics)}
-    return task | ({"without": tuple(without)} if without else {})
-
-
-def _request_rows(options: ScoreOptions, what: str, truth: Path, task: Spec, headline: Sequence[str]) -> Request:
-    """A row for each set of results."""
-    rows = [Spec("outputs", {"path": str(p.resolve()), "match": options.match, "name": n}) for p, n in named_results(options)]
-    title = f"Scored: {what} beside {truth}"
-    return Request(title, truth, task, headline[0], headline, rows)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bench import registry
 from bench.cards import Card
-from bench.errors import Unavailable, UsageError
+from bench.errors import Unavailable, UnusableOutput, UsageError
 from bench.inference.arrays import Pictures, to_batch
 from bench.judging.profiles import EVERY, require_size, specs_of
 from bench.metric import ImageMetric
@@ -100,7 +100,7 @@ def score_files(restored: Path, truth: Path, metrics: tuple[str, ...], profile: 
     method = registry.find("method", "outputs")(task, path=str(restored), match=match)
     try:
         found = task.score(method, lambda done, total: None)
-    except RuntimeError as error:  # a file that cannot be read
+    except UnusableOutput as error:
         raise UsageError(str(error)) from error
     names = next(iter(found.per_image.values()))[0]
     return _scored({column: values for column, (_, values) in found.per_image.items()}, task.cards(), names, task.notes())

@@ -18,11 +18,10 @@ from PIL import Image
 from bench.errors import UsageError
 from bench.text import one_line
 from datasets.reading.folders import ENDINGS, NOT_READ, PICTURES, files_in, once, unread_pictures
-from datasets.reading.pixels import decode
+from datasets.reading.pixels import GRAY, decode, has_alpha
 
 Levels = NDArray[np.uint8] | NDArray[np.uint16]
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_GRAY = {"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"}
 _SAMPLES = 258  # TIFF's tag BitsPerSample
 
 
@@ -98,7 +97,7 @@ def read_picture(path: Path) -> Picture:
     """
     found = decode(path)
     image = found.image
-    notes = ["its alpha is dropped"] if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info else []
+    notes = ["its alpha is dropped"] if has_alpha(image) else []
     if (gray := found.gray) is not None:
         levels = (gray.astype(np.float64) * 65535).round().astype(np.uint16)[..., None]
         return Picture(levels, tuple(notes))
@@ -112,7 +111,7 @@ def read_picture(path: Path) -> Picture:
 def _eight_bits(image: Image.Image) -> NDArray[np.uint8]:
     """H x W x 1 of gray pictures, H x W x 3 of all others."""
     straight = image.convert("RGBA") if "transparency" in image.info else image  # a palette's transparency is dropped like any alpha
-    array = np.asarray(straight.convert("L" if image.mode in _GRAY else "RGB"))
+    array = np.asarray(straight.convert("L" if image.mode in GRAY else "RGB"))
     return array.reshape(*array.shape[:2], -1)
 
 

@@ -7,10 +7,10 @@ from typing import Any
 from torch import Tensor
 
 from bench.errors import UsageError
-from bench.evaluation import evaluation_mode
 from bench.inference.arrays import Pictures, like, to_batch
 from bench.inference.load import Loaded
 from bench.inference.restorer import Restorer
+from bench.inference.samples import draw
 
 
 class Model:
@@ -34,9 +34,11 @@ class Model:
         return like(observed, Restorer(self._loaded, seed=seed).restore_whole(to_batch(observed)))
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
-        """N samples, n x shape; pictures in [0, 1]. Raises UsageError where the method does not sample."""
+        """N samples, n x shape, those of `runner.py apply` under that seed; pictures in [0, 1].
+
+        Raises:
+            UsageError: the method draws no samples, or values that are no numbers.
+        """
         if not hasattr(self.method, "sample"):
             raise UsageError(f"{self.origin.label} draws no samples")
-        with evaluation_mode(self.method, seed):
-            x: Tensor = self.method.sample(n).cpu()
-        return x
+        return draw(self._loaded, n, seed)

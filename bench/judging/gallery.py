@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from bench.detector import Detections
 from bench.evaluation import EvaluationSet
 from bench.judging.detection import DetectionEvaluation
+from bench.judging.png import write_png
 from bench.method import Method
 from bench.operators.images import clip
 
@@ -47,7 +47,8 @@ def write_items(folder: Path, items: Sequence[dict[str, Any]], show: Callable[[T
         width = item["target"].shape[-1]
         for which in [which for which in _WHICH if which in item]:
             file = f"{number:02d}_{which}.png"
-            _write_png(show(item[which]), folder / file, _LONGEST * item[which].shape[-1] // width)
+            longest = _LONGEST * item[which].shape[-1] // width
+            write_png(show(item[which])[:, :longest, :longest], folder / file)
             item[which] = file
         (folder / f"{number:02d}.json").write_text(json.dumps(item), encoding="utf-8")
 
@@ -82,8 +83,3 @@ def _boxes(judge: DetectionEvaluation, image: Tensor) -> list[list[float]]:
     found: Detections = judge.detector(image[None])[0].above(judge.metric.confidence)
     rows = zip(found.boxes.tolist(), found.labels.tolist(), found.scores.tolist(), strict=True)
     return [[*box, label, score] for box, label, score in rows]
-
-
-def _write_png(image: Tensor, path: Path, longest: int) -> None:
-    shown = image[:, :longest, :longest].clamp(0, 1).expand(3, -1, -1).cpu()  # noise may leave [0, 1]
-    Image.fromarray((shown * 255).round().byte().permute(1, 2, 0).numpy()).save(path)

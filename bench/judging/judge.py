@@ -76,8 +76,7 @@ class Judge:
     def _judge(self, gallery: Path) -> None:
         method = build(self.trial, self.task)
         self._load(method, LAST)
-        outputs = self.folder.judged(self.judgement.id) / "outputs"
-        scores = self._score(method, SavesOutputs(method, outputs) if self.save_outputs else method)
+        scores = self._score_and_save(method) if self.save_outputs else self._score(method, method)
         self.judgement.final = self.judgement.best = scores.values
         self.judgement.summary |= scores.summary
         self.judgement.per_image = pd.DataFrame(scores.rows(), columns=list(PER_IMAGE))
@@ -100,6 +99,12 @@ class Judge:
         if name in self.training.weights:
             tree = checkpoint.load(weights_file(self.folder, name))
             method.load_state(checkpoint.to(tree["method"], self.task.device))
+
+    def _score_and_save(self, method: Method) -> Scores:
+        saving = SavesOutputs(method, self.folder.judged(self.judgement.id) / "outputs")
+        scores = self._score(method, saving)
+        saving.close()
+        return scores
 
     def _score(self, method: Method, judged: Method | SavesOutputs) -> Scores:
         def progress(done: int, total: int) -> None:

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
+from bench.judging.png import write_png
 from bench.method import Batch, Method
 from bench.operators.images import clip
 
 
 class SavesOutputs:
-    """A method that also writes what it returns: pictures as PNG of 8 bits, NAME.png; sets of samples as `samples.npy` (float32)."""
+    """A method that also keeps what it returns: pictures as PNG of 8 bits, NAME.png; samples, once all are drawn, as `samples.npy`."""
 
     def __init__(self, method: Method, folder: Path) -> None:
         self._method: Any = method
@@ -32,18 +32,17 @@ class SavesOutputs:
         for name, picture in zip(batch.names, clip(x_hat).nan_to_num(), strict=True):
             file = self._folder.joinpath(*(part for part in PurePosixPath(f"{name}.png").parts if part not in ("/", "..")))
             file.parent.mkdir(parents=True, exist_ok=True)
-            _write_png(picture, file)
+            write_png(picture, file)
         return x_hat
 
     def sample(self, n: int) -> Tensor:
         """As the method does."""
         x: Tensor = self._method.sample(n)
-        self._samples.append(x.cpu())
-        self._folder.mkdir(parents=True, exist_ok=True)
-        np.save(self._folder / "samples.npy", torch.cat(self._samples).float().numpy())
+        self._samples.append(x.float().cpu())
         return x
 
-
-def _write_png(picture: Tensor, file: Path) -> None:
-    levels = (picture * 255).round().byte().cpu()
-    Image.fromarray((levels[0] if len(levels) == 1 else levels.permute(1, 2, 0)).numpy()).save(file)
+    def close(self) -> None:
+        """Write the samples, where any were drawn."""
+        if self._samples:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            np.save(self._folder / "samples.npy", torch.cat(self._samples).numpy())

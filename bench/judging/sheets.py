@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor
 
+from bench.judging.png import write_png
 from bench.method import Method
 from bench.task import mix
 
@@ -23,10 +23,10 @@ def write_item(folder: Path, name: str, made: Tensor, real: Tensor | None = None
     """Add an item of kind "samples": a sheet of a method and, where there is one, that of real data (3 x H x W, [0, 1])."""
     number = len(list(folder.glob("*.json")))
     item = {"name": name, "kind": "samples", "restored": f"{number:02d}_sheet.png"}
-    _write_png(made, folder / item["restored"])
+    write_png(made, folder / item["restored"])
     if real is not None:
         item["target"] = f"{number:02d}_real.png"
-        _write_png(real, folder / item["target"])
+        write_png(real, folder / item["target"])
     (folder / f"{number:02d}.json").write_text(json.dumps(item), encoding="utf-8")
 
 
@@ -85,7 +85,3 @@ def pixel_centres(side: int, centre: Tensor, half: float) -> Tensor:
     """The points in the middle of the pixels of such a frame, row by row from the top: side^2 x 2."""
     ticks = ((torch.arange(side, dtype=torch.float64) + 0.5) / side * 2 - 1) * half
     return torch.cartesian_prod(-ticks, ticks).flip(1) + centre
-
-
-def _write_png(image: Tensor, path: Path) -> None:
-    Image.fromarray((image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()).save(path)

@@ -14,13 +14,9 @@ from bench.cards import Card
 from bench.detector import Detections
 from bench.errors import UsageError
 from bench.metric import Metric, MetricColumn
+from bench.metrics._columns import cards_of, share
 from bench.operators import box_matching
 from bench.spec import param
-
-
-def share(definition: str, title: str = "", bounds: tuple[float, float] = (0.0, 1.0)) -> MetricColumn:
-    """A column that is a pure number, better where it is higher."""
-    return MetricColumn(higher_is_better=True, unit="", definition=definition, title=title, bounds=bounds)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,17 +69,7 @@ class BoxMetric(Metric):
 
     def cards(self) -> dict[str, Card]:
         """Column -> card: the same protocol for all, each with its own meaning."""
-        shared = self.card()
-        return {
-            name: dataclasses.replace(
-                shared,
-                metric=f"{self._name}:{name}",
-                definition=f"{column.definition}. {shared.definition}",
-                bounds=column.bounds,
-                title=column.title,
-            )
-            for name, column in self.columns.items()
-        }
+        return cards_of(self, self.columns)
 
     @override
     def protocol(self) -> dict[str, Any]:

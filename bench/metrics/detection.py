@@ -13,7 +13,8 @@ from bench import registry
 from bench.detector import Detections, Detector
 from bench.errors import UsageError
 from bench.metric import MetricColumn
-from bench.metrics._boxes import BoxMetric, share
+from bench.metrics._boxes import BoxMetric
+from bench.metrics._columns import share
 from bench.spec import param
 
 

@@ -13,11 +13,8 @@ from bench.cards import Card
 from bench.errors import UsageError
 from bench.metric import Metric, MetricColumn
 from bench.metrics import _confusion
+from bench.metrics._columns import cards_of, share
 from bench.spec import param
-
-
-def _share(definition: str, title: str) -> MetricColumn:
-    return MetricColumn(higher_is_better=True, unit="", definition=definition, bounds=(0.0, 1.0), title=title)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,9 +32,9 @@ class LabelAgreement(Metric):
         "out of means (Long et al. 2015, Sec. 5)"
     )
     columns: ClassVar[Mapping[str, MetricColumn]] = {
-        "pixel_accuracy": _share("share of pixels that are labelled as the truth says", "pixel acc."),
-        "class_accuracy": _share("mean over classes of the share of their pixels that are labelled so", "class acc."),
-        "iou": _share("mean over classes of intersection over union", "mIoU"),
+        "pixel_accuracy": share("share of pixels that are labelled as the truth says", "pixel acc."),
+        "class_accuracy": share("mean over classes of the share of their pixels that are labelled so", "class acc."),
+        "iou": share("mean over classes of intersection over union", "mIoU"),
     }
 
     classes: int = param(0, "how many there are, 0 to classes - 1; 0: as many as the truth shows")
@@ -86,10 +83,4 @@ class LabelAgreement(Metric):
 
     def cards(self) -> dict[str, Card]:
         """Column -> card: the same protocol for all, each with its own meaning."""
-        shared = self.card()
-        return {
-            name: dataclasses.replace(
-                shared, metric=f"{self._name}:{name}", definition=f"{column.definition}, {shared.definition}", title=column.title
-            )
-            for name, column in self.columns.items()
-        }
+        return cards_of(self, self.columns)

@@ -17,7 +17,8 @@ from bench.metric import ImageMetric
 from bench.tasks._metrics import usable
 from bench.tasks._restored_files import RestoredFiles
 from datasets.reading.matching import size_of_picture
-from datasets.reading.outputs import is_gray, read_picture
+from datasets.reading.outputs import read_picture
+from datasets.reading.pixels import header_of
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -30,7 +31,7 @@ class Pictures(RestoredFiles):
     @override
     def _read_output(self, file: Path, name: str) -> Tensor:
         """In as many channels as the truth has."""
-        return read_picture(file, 1 if is_gray(self._truth[name]) else 3)
+        return read_picture(file, 1 if header_of(self._truth[name]).gray else 3)
 
     @override
     def _read_input(self, file: Path, name: str) -> Tensor:

@@ -5,26 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
-from PIL import Image
-
 from bench.errors import UsageError
 from bench.text import one_line
 from datasets.reading.folders import PICTURES
 from datasets.reading.outputs import few_of, named_files
-from datasets.reading.pixels import check_file
+from datasets.reading.pixels import header_of
 
 Size = tuple[int, ...]
 
 
 def size_of_picture(path: Path) -> Size:
     """Width and height as it is meant to be seen, by its header. Raises UsageError where it cannot be read."""
-    try:
-        check_file(path)
-        with Image.open(path) as image:
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-            return (image.height, image.width) if turned else image.size
-    except Exception as error:  # damaged files make the decoders raise nearly anything
-        raise UsageError(one_line(f"cannot read the image {path}: {error}; replace it")) from error
+    return header_of(path).size
 
 
 def match_pictures(
@@ -91,20 +83,11 @@ def _compare_sizes(true: Mapping[str, Path], found: Mapping[str, Path], size_of:
 
 
 def remarks_on(places: Sequence[Path]) -> list[str]:
-    """What reading these folders or files of pictures leaves out: alpha, and colour of more than 8 bits; a line for each that has it."""
+    """What reading these folders or files of pictures leaves out: alpha, and what has more than 8 bits; a line for each that has it."""
     remarks = []
     for place in places:
-        headers = [_header(file) for file in ([place] if place.is_file() else named_files(place).values())]
-        for told, count in (("alpha is dropped", sum(alpha for alpha, _ in headers)), ("has 16 bits", sum(deep for _, deep in headers))):
+        headers = [header_of(file) for file in ([place] if place.is_file() else named_files(place).values())]
+        for told, count in (("alpha is dropped", sum(h.alpha for h in headers)), ("has 16 bits", sum(h.deep for h in headers))):
             if count:
                 remarks.append(one_line(f"{place}: {told} ({count} of {len(headers)} pictures)"))
     return remarks
-
-
-def _header(path: Path) -> tuple[bool, bool]:
-    """Whether a picture has alpha, and whether it has more than 8 bits."""
-    try:
-        with Image.open(path) as image:
-            return image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info, image.mode.startswith("I")
-    except Exception:  # told when it is read
-        return False, False

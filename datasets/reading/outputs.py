@@ -15,9 +15,10 @@ from torch import Tensor
 
 from bench.errors import UsageError
 from bench.text import one_line
+from datasets.reading.dicom import HU_ENDINGS
 from datasets.reading.folders import PICTURES, files_in, once, with_endings
 from datasets.reading.names import refuse_second
-from datasets.reading.pixels import decode
+from datasets.reading.pixels import GRAY, decode
 
 _NAMED = 5  # of the names that are listed
 
@@ -25,7 +26,7 @@ _NAMED = 5  # of the names that are listed
 def stem_of(name: str) -> str:
     """The name of a picture, or a path below a folder, without the ending of a picture."""
     path = Path(name)
-    return path.with_suffix("").as_posix() if path.suffix.lower() in PICTURES | {".npy", ".dcm", ".ima"} else name
+    return path.with_suffix("").as_posix() if path.suffix.lower() in PICTURES | HU_ENDINGS else name
 
 
 def named_files(folder: Path, match: str = "{}", endings: Collection[str] = frozenset(PICTURES)) -> dict[str, Path]:
@@ -110,7 +111,7 @@ def read_picture(path: Path, channels: int) -> Tensor:
     if (deep := decoded.gray) is not None:
         x = torch.from_numpy(deep)[None]
     else:
-        mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
+        mode = "L" if image.mode in GRAY else "RGB"
         x = torch.from_numpy(np.array(image.convert(mode), dtype=np.float32) / 255.0)
         x = x[None] if x.dim() == 2 else x.permute(2, 0, 1)
     if channels == 1 and len(x) == 3:
@@ -118,8 +119,3 @@ def read_picture(path: Path, channels: int) -> Tensor:
             raise UsageError(one_line(f"{path} has colour, the picture that it belongs to has not"))
         x = x[:1]
     return x.expand(channels, -1, -1).contiguous()
-
-
-def is_gray(path: Path) -> bool:
-    """Whether a picture is stored without colour. Raises UsageError where it cannot be read."""
-    return decode(path).image.mode in ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L")

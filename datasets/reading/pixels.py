@@ -15,7 +15,22 @@ from torch import Tensor
 from bench.errors import UsageError
 from bench.text import one_line
 
+_ORIENTATION = 0x0112  # EXIF's tag
+GRAY = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"})
+"""Modes of Pillow without colour."""
+
 _BITS = 258  # TIFF's tag BitsPerSample
+
+
+class Header(NamedTuple):
+    """What is known of an image without decoding it: width and height as it is meant to be seen, whether it has no colour, alpha,
+    and gray of more than 8 bits.
+    """
+
+    size: tuple[int, int]
+    gray: bool
+    alpha: bool
+    deep: bool
 
 
 class Decoded(NamedTuple):
@@ -63,6 +78,27 @@ def decode(path: Path, advice: str = "; replace it") -> Decoded:
     except Exception as error:  # damaged files make the decoders raise nearly anything
         reason = "not an image in a known format" if isinstance(error, UnidentifiedImageError) else error
         raise UsageError(one_line(f"cannot read the image {path}: {reason}{advice}")) from error
+
+
+def header_of(path: Path) -> Header:
+    """What the header of an image file says; nothing is decoded.
+
+    Raises:
+        UsageError: it cannot be read; the message names it.
+    """
+    try:
+        check_file(path)
+        with Image.open(path) as image:
+            turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+            size = (image.height, image.width) if turned else image.size
+            return Header(size, image.mode in GRAY, has_alpha(image), image.mode.startswith("I"))
+    except Exception as error:  # damaged files make the decoders raise nearly anything
+        raise UsageError(one_line(f"cannot read the image {path}: {error}; replace it")) from error
+
+
+def has_alpha(image: Image.Image) -> bool:
+    """Whether an image has transparency, in a band or in its palette."""
+    return bool({"A", "a"} & {*image.getbands()}) or "transparency" in image.info
 
 
 def check_file(path: Path) -> None:

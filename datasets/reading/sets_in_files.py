@@ -17,6 +17,7 @@ from bench.errors import UsageError
 from bench.text import one_line
 from datasets.reading.folders import ENDINGS, PICTURES
 from datasets.reading.outputs import few_of, named_files
+from datasets.reading.pixels import GRAY
 
 _LARGEST = 8 << 30  # bytes of an array
 _T = TypeVar("_T")
@@ -57,7 +58,7 @@ def sample_shape(path: Path) -> tuple[int, int, int]:
     source, where = next(opened)
     try:
         with Image.open(source) as image:
-            return 1 if image.mode in ("1", "L", "LA") else 3, image.height, image.width
+            return 1 if image.mode in GRAY else 3, image.height, image.width
     except Exception as error:  # damaged files make the decoders raise nearly anything
         raise UsageError(one_line(f"cannot read the image {where}: {error}; replace it")) from error
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from bench.errors import UsageError
+from bench.errors import UnusableOutput, UsageError
 from bench.method import Batch, Method, param
 from bench.offers import Capability, OutputsTask
 
@@ -53,12 +53,10 @@ class Outputs(Method[OutputsTask]):
         """N x C x H x W in [0, 1], read by the names of the batch.
 
         Raises:
-            RuntimeError: a picture has no file, or its file cannot be read: this row has failed, the others go on.
+            UnusableOutput: a picture has no file, or its file cannot be read.
         """
         try:
-            return self._stack(batch)
+            found = [self._read(name) for name in batch.names or [""] * len(batch)]
         except UsageError as error:
-            raise RuntimeError(str(error)) from error
-
-    def _stack(self, batch: Batch) -> Tensor:
-        return torch.stack([self._read(name) for name in batch.names or [""] * len(batch)]).to(batch.observed.device)
+            raise UnusableOutput(str(error)) from error
+        return torch.stack(found).to(batch.observed.device)

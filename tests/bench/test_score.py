@@ -9,6 +9,7 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
+from _scored import records_of, score, table_of
 from PIL import Image
 
 import runner
@@ -28,15 +29,6 @@ def pictures(folder, *names, level=100, size=(32, 24), seed=0):
         (file := folder / (name if "." in name else f"{name}.png")).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray((base + level).astype(np.uint8)).save(file)
     return folder
-
-
-def score(*words, out):
-    return runner.main(["score", *map(str, words), "--out", str(out)])
-
-
-def table_of(out):
-    (file,) = out.glob("score_*/report/per_image.csv")
-    return pd.read_csv(file)
 
 
 def test_closed_form_of_a_constant_error(tmp_path, out, capsys):
@@ -284,12 +276,10 @@ def test_samples_beside_real_ones(sets, tmp_path, out):
     np.save(tmp_path / "real.npy", np.random.default_rng(1).integers(0, 256, (12, 1, 16, 16), dtype=np.uint8))
     words = ["--real", tmp_path / "real.npy", "--metrics", "sliced_wasserstein", "prdc"]
     assert score(sets[0], sets[1], sets[2], *words, out=out) == 0
-    (suite,) = out.glob("score_real_*.toml")
-    store = Store(suite.stem, out)
-    records = store.read(store.trials())
-    assert {r.label for r in records} == {"folder", "all", "x"}
-    assert len({tuple(sorted(r.final.items())) for r in records}) == 1
-    assert "references=12" in records[0].task
+    records = records_of(out)
+    assert records.keys() == {"folder", "all", "x"}
+    assert len({tuple(sorted(r.final.items())) for r in records.values()}) == 1
+    assert {card["protocol"]["real"] for r in records.values() for card in (r.cards["sliced_wasserstein"],)} == {12}
 
 
 class _Bomb:

@@ -13,6 +13,7 @@ import torch
 from _scored import records_of, refusal, score, table_of, write_json
 from PIL import Image
 
+import runner
 from bench import registry
 from bench.detector import Detections
 from datasets.reading.boxes import open_found, read_truth
@@ -84,6 +85,20 @@ def test_the_truth_found_again_is_perfect(tmp_path, out, capsys):
     }  # fmt: skip
     assert list(table_of(out)["image"]) == ["deep/p1", "deep/p2", "deep/p5"]
     assert "rest on 3 annotated objects" in capsys.readouterr().out
+
+
+def test_average_precision_of_one_set_each_decides_nothing(tmp_path, out, capsys):
+    """Nobody knows how far from it other pictures would be; the difference stands there without a verdict."""
+    truth = annotated(tmp_path)
+    good, bad = (write_json(tmp_path / f"{name}.json", found) for name, found in (("good", results(truth)), ("bad", [])))
+    assert score(good, bad, "--truth", truth, *DETECTION, out=out) == 0
+    said = capsys.readouterr().out.replace("\n", " ")
+    assert "ap50, map: no verdict: one seed a row" in said
+    (suite,) = out.glob("score_*.toml")
+    assert runner.main(["compare", "good", "bad", "--suite", str(suite), "--out", str(out)]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.split()}
+    assert "no verdict" in lines["ap50"]
+    assert "is better" not in lines["map"]
 
 
 def test_scores_of_boxes_by_hand(tmp_path, out):
