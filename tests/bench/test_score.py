@@ -151,6 +151,17 @@ def test_sizes_that_differ_are_named(tmp_path):
         match_pictures([mine], truth, "{}", allow_missing=False)
 
 
+def test_sizes_are_those_that_are_seen(tmp_path, out):
+    """A camera that was held upright writes a lying picture and a tag."""
+    truth, mine = pictures(tmp_path / "truth", "a", size=(24, 32)), pictures(tmp_path / "mine", "a", size=(24, 32))
+    lying = Image.open(truth / "a.png").transpose(Image.Transpose.ROTATE_90)
+    tag = Image.Exif()
+    tag[0x0112] = 6
+    lying.save(mine / "a.png", exif=tag)
+    assert score(mine, "--truth", truth, "--metrics", "psnr", out=out) == 0
+    assert table_of(out)["psnr"].tolist() == [math.inf]
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [

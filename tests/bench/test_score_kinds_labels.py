@@ -12,6 +12,8 @@ from PIL import Image
 import runner
 from bench import registry
 from bench.errors import UsageError
+from bench.metrics import _confusion
+from bench.statistics import intervals, paired
 from datasets.reading.labels import read_labels
 
 DATA = os.environ.get("GANBENCH_DATA")
@@ -148,3 +150,33 @@ def test_what_is_no_picture_is_not_saved_again(tmp_path, out):
     (suite,) = out.glob("score_*.toml")
     assert runner.main(["--suite", str(suite), "--tier", "quick", "--out", str(out), "--save-outputs"]) == 0
     assert not list(out.rglob("outputs/*.png"))
+
+
+def tallies(rng, shown):
+    """Of pictures that show so many pixels of each class (N x K), each class read as well as chance has it, else as the next one."""
+    right = rng.binomial(shown, rng.beta(8, 3, shown.shape))
+    counts = np.zeros((*shown.shape, shown.shape[1]))
+    classes = np.arange(shown.shape[1])
+    counts[:, classes, classes] = right
+    counts[:, classes, (classes + 1) % len(classes)] = shown - right
+    return torch.stack([_confusion.tally(torch.from_numpy(c)) for c in counts])
+
+
+def test_intervals_cover_and_verdicts_err_as_printed():
+    """Over pictures of few classes each, of which a set shows any share: the values of pictures are those of ratios of sums."""
+    rng = np.random.default_rng(0)
+
+    def shown(n):
+        return np.round(2000 * rng.dirichlet([0.5] * 4, n)).astype(int)
+
+    whole = tallies(rng, shown(6000))
+    truth, covered, wrong = _confusion.shares(whole.sum(0)).numpy(), np.zeros(3), np.zeros(3)
+    for _ in range(300):
+        pixels = shown(20)
+        one, other = (_confusion.shares_of_pictures(tallies(rng, pixels)).numpy() for _ in range(2))
+        for c in range(3):
+            interval = intervals.interval([one[:, c].mean()], [one[:, c]])
+            covered[c] += interval.low <= truth[c] <= interval.high
+            wrong[c] += paired.compare([paired.ScoredRow(x[None, :, c], trained=False) for x in (one, other)]).better.any()
+    assert (covered / 300 > 0.93).all()
+    assert (wrong / 300 < 0.09).all()
