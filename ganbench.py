@@ -35,9 +35,9 @@ __all__ = ["Unavailable", "UsageError", "load", "metric", "results", "run", "sco
 
 
 def run(
-    suite: str, *, tier: str = "quick", methods: Sequence[str] = (), seeds: str | None = None, set: Sequence[str] = (),
-    out: str | Path = "runs", data_root: str | Path | None = None, device: str = "auto", tracking_uri: str | None = None,
-    verbose: bool = False,
+    suite: str, *, tier: str = "quick", methods: str | Sequence[str] = (), seeds: str | None = None,
+    set: str | Sequence[str] | Mapping[str, object] = (), out: str | Path = "runs", data_root: str | Path | None = None,
+    device: str = "auto", tracking_uri: str | None = None, verbose: bool = False,
 ) -> Results:  # fmt: skip
     """Train and judge what is not on record yet, as `runner.py --suite` does; the report is written, too.
 

@@ -8,8 +8,9 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from bench.errors import UsageError
 from bench.store.record import TrialRecord
-from reports.leaderboard import leaderboard
+from reports.render import tables_of
 from reports.table import Leaderboard
 from reports.wording import bracket, tier_sentence
 
@@ -57,27 +58,22 @@ class Results:
     @functools.cached_property
     def tables(self) -> list[Leaderboard]:
         """The leaderboards, one a table, with intervals, tie letters and ranks."""
-        workloads = list(dict.fromkeys(r.workload for r in self.records))
-        return [leaderboard([r for r in self.records if r.workload == w], sort=self.sort.get(w, "")) for w in workloads]
+        return tables_of(self.records, sort=self.sort)
 
     def leaderboard(self, table: str = "") -> pd.DataFrame:
         """One table as it is printed: rank, label, and the mean of every score with its interval and its letters; best first.
 
-        Raises:
-            KeyError: no such table.
-        """
-        import pandas as pd
+        Args:
+            table: its name; empty: the first.
 
-        found = {t.workload: t for t in self.tables}
-        board = found[table] if table or "" in found else self.tables[0]
-        lines = []
-        for row in board.rows:
-            shown = [(column, row.cells[column.key]) for column in board.scores if column.key in row.cells]
-            cells = {
-                " ".join(filter(None, (c.title, c.unit))): " ".join(filter(None, (c.text(x.value), bracket(x, c), x.tie))) for c, x in shown
-            }
-            lines.append({"#": row.rank, "method": row.label, **cells, "note": row.note})
-        return pd.DataFrame(lines)
+        Raises:
+            UsageError: no such table, or none at all.
+        """
+        found = [t for t in self.tables if table in ("", t.name, t.workload)]
+        if not found:
+            known = ", ".join(t.name for t in self.tables)
+            raise UsageError(f"unknown table {table!r}; known: {known}" if known else "there are no tables: no row is on record")
+        return _frame(found[0])
 
     def _joined(self, frame: str) -> pd.DataFrame:
         import pandas as pd
@@ -93,13 +89,27 @@ class Results:
     def __repr__(self) -> str:
         parts = [self.title]
         for board in self.tables:
-            parts += [*([board.workload] if board.workload else []), self.leaderboard(board.workload).to_string(index=False)]
+            parts += [*([board.name] if board.workload else []), _frame(board).to_string(index=False)]
         return "\n".join(parts)
 
     def _repr_html_(self) -> str:
         parts = [f"<h4>{html.escape(self.title)}</h4>"]
         for board in self.tables:
-            parts += [f"<p>{html.escape(board.workload)}</p>"] if board.workload else []
-            parts.append(self.leaderboard(board.workload).to_html(index=False, escape=True))
+            parts += [f"<p>{html.escape(board.name)}</p>"] if board.workload else []
+            parts.append(_frame(board).to_html(index=False, escape=True))
             parts += [f"<p><small>{html.escape(line)}</small></p>" for line in (tier_sentence(board), *board.footnotes)]
         return "\n".join(parts)
+
+
+def _frame(board: Leaderboard) -> pd.DataFrame:
+    """A table as it is printed, best row first."""
+    import pandas as pd
+
+    lines = []
+    for row in board.rows:
+        shown = [(column, row.cells[column.key]) for column in board.scores if column.key in row.cells]
+        cells = {
+            " ".join(filter(None, (c.title, c.unit))): " ".join(filter(None, (c.text(x.value), bracket(x, c), x.tie))) for c, x in shown
+        }
+        lines.append({"#": row.rank, "method": row.label, **cells, "note": row.note})
+    return pd.DataFrame(lines)

@@ -34,6 +34,8 @@ def test_run_results_load(out, capfd, monkeypatch):
     assert "identity" in shown
     assert "Tier smoke." in shown
     assert [*board.leaderboard().columns[:2]] == ["#", "method"]
+    with pytest.raises(ganbench.UsageError, match="unknown table 'x'; known: deblur"):
+        board.leaderboard("x")
     assert ganbench.results("deblur", out=out).rows.equals(board.rows)
 
     unet = ganbench.load(board.rows.set_index("label")["trial"]["unet[steps=2]"][:8], out=out)

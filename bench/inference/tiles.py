@@ -238,10 +238,5 @@ def _rise(shared: int, tiling: Tiling, scale: int) -> Tensor:
     return torch.cat([torch.zeros(margin), (torch.arange(inner) + 0.5) / max(inner, 1), torch.ones(margin)])
 
 
-def tiles_of(height: int, width: int, tiling: Tiling) -> int:
-    """How many times a method is called for a picture."""
-    return len(spans(height, tiling)) * len(spans(width, tiling)) if tiling.cuts(height, width) else 1
-
-
 def _aligned(n: int) -> int:
     return -(-n // ALIGN) * ALIGN

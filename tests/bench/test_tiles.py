@@ -67,7 +67,7 @@ def test_tiles_are_equal_to_the_whole(name, reach):
         assert (made - restorer._run(x)[0]).abs().max() < 1e-5
     if tiling.cuts(330, 301):
         assert max(max(sides) for sides in asked) <= tiling.tile < 330
-        assert len(asked) == tiles.tiles_of(330, 301, tiling)
+        assert len(asked) == len(tiles.spans(330, tiling)) * len(tiles.spans(301, tiling))
 
 
 def test_a_margin_that_is_too_small_leaves_traces_and_is_told():
