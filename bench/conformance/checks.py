@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from bench import registry
+from bench.conformance._tools import place
 from bench.conformance.toys import TOYS
 from bench.errors import UsageError
 from bench.evaluation import evaluation_mode
@@ -46,13 +47,16 @@ def toy_of(method: type[Method]) -> Task:
 
 
 def make(name: str, seed: int = 0, **options: Any) -> Method:
-    """A method, by its name or spec, at toy size on its toy task."""
+    """A method, by its name or spec, at toy size on its toy task, where checks are made."""
     asked = parse(name)
     cls = registry.find("method", asked.name)
     small = {**cls.toy, **({"steps": _STEPS, "batch_size": 2} if _is_trained(cls) else {}), **asked.options, **options}
     spec = check_method(Spec(asked.name, small))
+    task = toy_of(cls)
+    task.open(None, place())
     torch.manual_seed(mix(seed))
-    return cls(toy_of(cls), **spec.options)  # type: ignore[no-any-return]
+    with place():
+        return cls(task, **spec.options)  # type: ignore[no-any-return]
 
 
 def train(method: Method, folder: Path, *, seed: int = 0, evaluations: int = 1, stop_at: int | None = None) -> Training:
@@ -209,11 +213,11 @@ def _trained(name: str, seed: int = 0, evaluations: int = 1) -> list[Any]:
 
 def _undisturbed(name: str) -> list[Any]:
     """What several checks compare with: trained once a method."""
-    return _once(name, registry.find("method", parse(name).name))
+    return _once(name, registry.find("method", parse(name).name), place())
 
 
 @functools.lru_cache(maxsize=2)
-def _once(name: str, cls: type[Method]) -> list[Any]:
+def _once(name: str, cls: type[Method], device: torch.device) -> list[Any]:
     return _trained(name)
 
 
