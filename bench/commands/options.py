@@ -31,8 +31,8 @@ def settings_of(options: RunOptions) -> Settings:
     if options.ranks > 1 and options.checkpoints:
         raise UsageError("--ranks and --checkpoints exclude each other: ranks share an --out on storage that all nodes see")
     return Settings(
-        out=options.out, device=resolve_device(options.device), data_root=data_root_of(options.data_root),
-        deterministic=options.deterministic,
+        out=options.out, device=resolve_device(options.device, elsewhere=options.ray is not None),
+        data_root=data_root_of(options.data_root), deterministic=options.deterministic,
         max_seconds=_require_positive("--max-seconds", options.max_seconds), threads=options.threads,
         plugins=tuple(p.resolve() for p in options.plugins),
         on_oom=_require_choice("--on-oom", options.on_oom, OnOOM), ranks=options.ranks, strict_environment=options.strict_environment,
@@ -42,8 +42,12 @@ def settings_of(options: RunOptions) -> Settings:
     )  # fmt: skip
 
 
-def resolve_device(name: str) -> torch.device:
+def resolve_device(name: str, elsewhere: bool = False) -> torch.device:
     """`auto`, `cpu`, `cuda`, `cuda:1` or `mps` -> a device that is here.
+
+    Args:
+        name: of the device.
+        elsewhere: whether trials run on other machines, which have what this one may lack.
 
     Raises:
         UsageError: no such device; the message says what there is.
@@ -55,7 +59,7 @@ def resolve_device(name: str) -> torch.device:
     except RuntimeError:
         raise UsageError(f"unknown device {name!r}; give auto, cpu, cuda, cuda:N or mps") from None
     count = torch.cuda.device_count()
-    if device.type == "cuda" and (device.index or 0) >= count:
+    if device.type == "cuda" and (device.index or 0) >= count and not elsewhere:
         raise UsageError(
             f"no device {name}: {f'there are cuda:0 to cuda:{count - 1}' if count else 'torch finds no CUDA GPU; use --device cpu'}"
         )

@@ -118,7 +118,7 @@ class Toy2D(Generation):
         """The watched metrics. Keeps a frame for the film of the gallery."""
         values = super().validate(method)
         if self.shape == (2,):
-            with fixed_latents():
+            with fixed_latents(self.device):
                 self._films.setdefault(method, []).append(self._film.frame(self.draw_from(method, _POINTS)))
         return values
 

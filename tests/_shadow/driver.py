@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 import types
 from typing import TYPE_CHECKING, Any
@@ -94,23 +95,24 @@ def _install_random(gpu: Device, stack: contextlib.ExitStack) -> None:
         gpu.opened.add(i := _ordinal(gpu, device))
         gpu.rng[i] = state.clone()
 
+    def reseed(index: int, value: int) -> None:
+        with gpu.quiet(), torch._C.DisableTorchFunction():
+            gpu.rng[index] = generators.REAL().manual_seed(int(value) + index).get_state()
+
     def seed_all(value: int) -> None:
-        with gpu.quiet(), torch._C.DisableTorchFunction():
-            for i in gpu.rng:
-                gpu.rng[i] = generators.REAL().manual_seed(int(value) + i).get_state()
+        for i in gpu.rng:
+            reseed(i, value)
 
-    def seed(value: int) -> None:
-        with gpu.quiet(), torch._C.DisableTorchFunction():
-            gpu.rng[gpu.current] = generators.REAL().manual_seed(int(value) + gpu.current).get_state()
-
+    defaults = tuple(types.SimpleNamespace(manual_seed=functools.partial(reseed, i)) for i in gpu.rng)
     fakes = {
-        "manual_seed": seed,
+        "manual_seed": lambda value: reseed(gpu.current, value),
         "manual_seed_all": seed_all,
         "get_rng_state": get,
         "set_rng_state": put,
         "get_rng_state_all": lambda: [get(i) for i in gpu.rng],
         "set_rng_state_all": lambda states: [put(s, i) for i, s in enumerate(states)],
     }
+    _swap(stack, torch.cuda, "default_generators", defaults)
     for name, fake in fakes.items():
         for owner in (torch.cuda, torch.cuda.random):
             _swap(stack, owner, name, fake)

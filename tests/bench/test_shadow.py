@@ -7,13 +7,12 @@ import pytest
 import torch
 from _shadow import Device, is_on_device
 
-from bench import evaluation
 from bench.conformance import checks
 from bench.conformance._tools import checked_on
 from bench.evaluation import evaluation_mode
+from bench.operators import chance
 from bench.store import checkpoint
 from bench.task import Stream
-from bench.training import loop
 
 
 @pytest.fixture
@@ -133,19 +132,19 @@ def test_the_unspoilt_code_passes(tmp_path):
 def test_latents_drawn_on_the_cpu_are_seen(tmp_path, monkeypatch):
     from methods.two_player import TwoPlayer
 
-    monkeypatch.setattr(TwoPlayer, "latents", lambda self, n: torch.randn(n, self.task.z_dim, device="cpu"))
+    monkeypatch.setattr(TwoPlayer, "z", lambda self, n: torch.randn(n, self.task.z_dim, device="cpu"))
     with pytest.raises(RuntimeError, match="at least two devices"):
         resumed(tmp_path, "gan")
 
 
 def test_random_state_that_is_not_saved_is_seen(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "device_rng_state", lambda device: [])
+    monkeypatch.setattr(chance, "state", lambda device: [])
     whole, again, _ = resumed(tmp_path)
     assert whole != again
 
 
 def test_evaluation_that_forks_the_cpu_alone_is_seen(tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluation, "forked_devices", lambda device: [])
+    monkeypatch.setattr(chance, "gpus", lambda device: [])
     with checked_on("cuda"), Device(), tempfile.TemporaryDirectory() as other:
         assert trained(tmp_path) != trained(other, evaluations=4)
 
