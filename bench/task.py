@@ -207,7 +207,7 @@ class Stream(Iterator[Any]):
         """Nothing more is asked for; nothing to do where batches are made when asked for."""
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=1024)  # 64 numbers each: streams side by side must not push one another out
 def _seeds(seed: int, block: int) -> list[int]:
     """Those of the batches of a block."""
     return [mix(seed, i) for i in range(block * _BLOCK, (block + 1) * _BLOCK)]
