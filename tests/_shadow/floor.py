@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from _shadow.marks import devices_of, put_on_device, tensors_in
-from _shadow.operations import COPIES, INDEXING, NEED_ONE_DEVICE, NO_LAUNCH, NONDETERMINISTIC, WAITS
+from _shadow.operations import COPIES, INDEXING, NEED_ONE_DEVICE, NO_LAUNCH, NONDETERMINISTIC, NONDETERMINISTIC_WITH_WEIGHTS, WAITS
 
 if TYPE_CHECKING:
     from _shadow.device import Device
@@ -122,7 +122,8 @@ class Floor(TorchDispatchMode):
             self.gpu.note("d2h wait", name, source.nbytes)
 
     def _count(self, name: str, func: Any, given: list[Tensor], made: list[Tensor]) -> None:
-        if name in NONDETERMINISTIC or f"{name}.{func._overloadname}" in NONDETERMINISTIC:
+        weighted = name in NONDETERMINISTIC_WITH_WEIGHTS and len(given) > 1
+        if weighted or name in NONDETERMINISTIC or f"{name}.{func._overloadname}" in NONDETERMINISTIC:
             from _shadow.device import place
 
             self.gpu.nondeterministic[name, place()] += 1

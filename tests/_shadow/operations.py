@@ -64,8 +64,13 @@ NEED_ONE_DEVICE = {  # also for numbers, which other operations take from the CP
 }
 NONDETERMINISTIC = {  # what torch.use_deterministic_algorithms refuses on CUDA, from its documentation
     "_adaptive_avg_pool2d_backward",
+    "_adaptive_avg_pool3d_backward",
     "avg_pool3d_backward",
     "adaptive_max_pool2d_backward",
+    "fractional_max_pool2d_backward",
+    "fractional_max_pool3d_backward",
+    "max_unpool2d",
+    "max_unpool3d",
     "upsample_bilinear2d_backward",
     "upsample_bicubic2d_backward",
     "upsample_linear1d_backward",
@@ -83,5 +88,8 @@ NONDETERMINISTIC = {  # what torch.use_deterministic_algorithms refuses on CUDA,
     "grid_sampler_3d_backward",
     "median.dim",
     "nanmedian.dim",
-    "bincount.weights",
+    "_ctc_loss_backward",
+    "scatter_reduce",
+    "scatter_reduce_",
 }
+NONDETERMINISTIC_WITH_WEIGHTS = {"bincount"}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from _shadow import Device, is_on_device
+from _shadow import Device, is_on_device, operations
 
 from bench.conformance import checks
 from bench.conformance._tools import checked_on
@@ -93,7 +93,18 @@ def test_what_is_refused_twice_or_on_a_gpu_alone_is_seen(gpu):
     x = torch.ones(1, 1, 5, 5, device="cuda", requires_grad=True)
     torch.nn.functional.pad(x, [1] * 4, mode="reflect").sum().backward()
     x.detach().median(-1)
+    bins = torch.zeros(3, dtype=torch.long, device="cuda")
+    bins.bincount()
     assert {name for name, _ in gpu.nondeterministic} == {"reflection_pad2d_backward", "median"}
+    bins.bincount(torch.ones(3, device="cuda"))
+    assert ("bincount", 1) in [(name, n) for (name, _), n in gpu.nondeterministic.items()]
+
+
+@pytest.mark.parametrize("names", [names for names in vars(operations).values() if isinstance(names, set)])
+def test_operations_are_known_by_names_that_torch_has(names):
+    for name, _, overload in (name.partition(".") for name in names):
+        assert hasattr(torch.ops.aten, name), name
+        assert not overload or overload in getattr(torch.ops.aten, name).overloads(), overload
 
 
 def test_memory_can_run_out_and_kernels_can_fail(gpu):

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from _shadow import Device
 from torch import nn
 
 from bench import registry
@@ -89,6 +90,35 @@ def test_1_4_is_algorithm_1(rtol):
     assert opt.param_groups[0]["switched"] == switched
     assert (switched > 2) == bool(rtol)
     assert (found - expected).abs().max() < 1e-11
+
+
+@pytest.mark.parametrize(
+    ("spec", "switches"), [("swats", 0), ("swats[rtol=0.003]", 1), ("swats[rtol=1e9]", 1), ("swats[rtol=0.01,scope=tensor]", 2)]
+)
+def test_a_gpu_decides_as_the_host_does(spec, switches):
+    """With a rate that is halved on the way and a step without a gradient."""
+    torch.manual_seed(0)
+    curvatures, noise = torch.logspace(-1, 1, 6, dtype=F64), torch.randn(300, 6, dtype=F64)
+    found = []
+    for device in ("cpu", "cuda"):
+        with Device() as gpu:
+            params = [nn.Parameter(torch.ones(n, dtype=F64).to(device)) for n in (1, 2, 3)]
+            opt = registry.make("optimizer", spec)(params)
+            for k in range(300):
+                g = (curvatures * torch.cat([p.detach().cpu() for p in params]) + noise[k]) * (k != 9)
+                for p, part in zip(params, g.split([1, 2, 3]), strict=True):
+                    p.grad = part.to(device)
+                gpu.reset()
+                opt.step()
+                assert gpu.waits == 0
+                if k == 150:
+                    for group in opt.param_groups:
+                        group["lr"] /= 2
+            found.append((torch.cat([p.detach().cpu() for p in params]), opt.extra_metrics()))
+    (host, told), (device, said) = found
+    assert torch.allclose(host, device, rtol=1e-9, atol=1e-12)
+    assert said == pytest.approx(told, rel=1e-6)
+    assert sum(value > 0 for name, value in told.items() if name.startswith("switched")) == switches
 
 
 def test_a_step_across_the_gradient_is_no_estimate():
