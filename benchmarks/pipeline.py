@@ -36,10 +36,10 @@ def main(batches: int) -> None:
         print("| batch of 8 crops | ms | share of an update of unet |\n|---|---:|---:|")
         print(f"| an update of unet, without its batch | {1e3 * update:.0f} | |")
         plain = _task(folder)
-        plain._crops.decoded._room = 0  # nothing is kept
+        plain._crops.sources._room = 0  # nothing is kept
         _tell("every picture decoded when it is drawn", _seconds(Stream(plain, 0, BATCH), batches), update)
-        for index in range(len(task._crops.pictures)):
-            task._crops.decoded.read(index)
+        for index in range(len(task._crops.sources)):
+            task._crops.sources[index]
         _tell("decoded once", _seconds(Stream(task, 0, BATCH), batches), update)
         print(f"\nA device of {1e3 * DEVICE:.0f} ms an update, {max(1, (os.cpu_count() or 1) - 1)} thread(s):")
         for name, one in (("decoded once", task), ("every picture decoded when it is drawn", plain)):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from bench import registry
 from bench.conformance._tools import Checks, pictures, place
+from bench.operators import chance
 
 _CRITICS = {
     "one score a picture": lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(784, 1), nn.Flatten(0)),
@@ -18,7 +19,7 @@ _CRITICS = {
 
 def _game(name: str, critic: str) -> tuple[Any, nn.Module, Tensor, Tensor]:
     """A loss, a critic, real pictures and fakes that want a gradient."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(chance.gpus(place())):
         torch.manual_seed(0)
         with place():
             D = _CRITICS[critic]()
@@ -35,7 +36,7 @@ def _check_scalar(who: str, value: Any) -> Tensor:
 
 def _critic_loss(name: str, loss: Any, D: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     """The same random numbers every time."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(chance.gpus(place())):
         torch.manual_seed(0)
         return _check_scalar(f"{name}.critic", loss.critic(D, real, fake.detach()))
 

@@ -22,6 +22,7 @@ from bench.conformance.toys import TOYS
 from bench.errors import UsageError
 from bench.evaluation import evaluation_mode
 from bench.method import Method
+from bench.operators import chance
 from bench.spec import Spec, parse
 from bench.store import checkpoint
 from bench.suites.components import check_method
@@ -54,7 +55,7 @@ def make(name: str, seed: int = 0, **options: Any) -> Method:
     spec = check_method(Spec(asked.name, small))
     task = toy_of(cls)
     task.open(None, place())
-    torch.manual_seed(mix(seed))
+    chance.seed(mix(seed), place())
     with place():
         return cls(task, **spec.options)  # type: ignore[no-any-return]
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from bench import registry
 from bench.conformance._tools import Checks, place, same
+from bench.operators import chance
 
 
 def _network() -> nn.Module:
@@ -47,7 +48,7 @@ def _initialised(name: str, seed: int, fill: float | None = None) -> tuple[nn.Mo
 
 def check_fills(name: str) -> None:
     """Every weight has a finite value of its own making; or the network stays as it was built."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(chance.gpus(place())):
         network, _ = _initialised(name, 0, fill=math.nan)
         left = [where for where, weight in _weights(network).items() if not weight.isfinite().all()]
         assert len(left) in (0, len(_weights(network))), f"{name} leaves {left[0]} uninitialised"
@@ -57,7 +58,7 @@ def check_fills(name: str) -> None:
 
 def check_deterministic(name: str) -> None:
     """The same seed gives the same bits, another one others, unless nothing is changed."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(chance.gpus(place())):
         (network, first), (_, again), (_, other) = (_initialised(name, seed) for seed in (0, 0, 1))
         torch.manual_seed(0)
         built = [p.detach().clone() for p in _network().parameters()]
@@ -75,7 +76,7 @@ def check_fit(name: str) -> None:
     init: Any = registry.make("init", name)
     if not hasattr(init, "fit"):
         return
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(chance.gpus(place())):
         torch.manual_seed(0)
         network, x = _network(), torch.rand(4, 3, 4, 4, device=place())
         init(network)

@@ -18,6 +18,7 @@ from bench.conformance.toys import ToyRestoration
 from bench.errors import Unavailable, UsageError
 from bench.method import Method
 from bench.metric import CostMetric, ImageMetric, LabelMetric, Metric, SaliencyMetric, SampleMetric
+from bench.operators import chance
 
 _SIDE = 192  # pixels: five scales of MS-SSIM need more than 160
 _SAMPLES = 64
@@ -216,7 +217,7 @@ def check_cost(name: str) -> None:
     metric, task = registry.make("metric", name), ToyRestoration()
     metric.require()
     task.open(None, place())
-    with torch.random.fork_rng(), place():
+    with torch.random.fork_rng(chance.gpus(place())), place():
         method = _Gain(task)
     before = [p.detach().clone() for p in method.net.parameters()]
     with leaves_no_trace(name):

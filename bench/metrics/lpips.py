@@ -64,7 +64,7 @@ def _network(net: str, device: str, sha256: str) -> nn.Module:
     """The package's network; a random backbone is built first and then filled, so that nothing is downloaded or unpickled."""
     import lpips
 
-    with warnings.catch_warnings(), torch.random.fork_rng():
+    with warnings.catch_warnings(), torch.random.fork_rng([]), torch.device("cpu"):
         warnings.simplefilter("ignore")  # lpips uses torchvision's old keyword `pretrained`
         network: nn.Module = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
     with weights.explain_misfit(_BACKBONES[net]):

@@ -17,6 +17,7 @@ from bench.store.ledger import Ledger
 from bench.store.records import place_of, tags_of_trial
 from bench.suites.trial import Trial
 from bench.training.build import build, open_task
+from bench.training.outcome import DEVICE_LOST
 
 Tags = Mapping[str, str]
 Entry = tuple[int, Trial, Identity]  # a trial with its place among those asked for
@@ -60,13 +61,20 @@ class Planner:
         return kept if kept.trial_id in self.known.trials and not self.fresh else asked
 
     def jobs(self, trials: Sequence[Trial], identities: Sequence[Identity]) -> list[Job]:
-        """The jobs that are missing, in the order of the trials; those that share a training make one."""
+        """The jobs that are missing, in the order of the trials, but last those that took the GPU from the process; those that share a
+        training make one.
+        """
         groups: dict[str, dict[str, int]] = {}
         for index, identity in enumerate(identities):
             groups.setdefault(identity.training_id, {}).setdefault(identity.trial_id, index)
         latest = {place_of(tags): trial_id for trial_id, tags in self.known.trials.items()}
         jobs = [self._plan_job([(i, trials[i], identities[i]) for i in group.values()], latest) for group in groups.values()]
-        return [job for job in jobs if job is not None]
+        return sorted((job for job in jobs if job is not None), key=self._took_device)
+
+    def _took_device(self, job: Job) -> bool:
+        """Whether it ended so when it was last tried: it would end the run again before the others have had their turn."""
+        known = [self.known.runs.get(job.training_id, {}), *(self.known.trials.get(i.trial_id, {}) for i in job.identities)]
+        return any(DEVICE_LOST in tags for tags in known)
 
     def _plan_job(self, group: Sequence[Entry], latest: Mapping[tuple[str, ...], str]) -> Job | None:
         training_id = group[0][2].training_id

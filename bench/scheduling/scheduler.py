@@ -65,7 +65,7 @@ def run_serially(
         if lost := [record for record in records if DEVICE_LOST in record.tags]:
             raise UsageError(
                 f"{lost[0].title}, seed {lost[0].seed}, ended with {lost[0].reason}: after that this process cannot use the GPU any more. "
-                "What was finished is on record; the same command tries this trial again and goes on with the others"
+                "What was finished is on record; the same command goes on with the others and tries this trial again at the end"
             )
 
 

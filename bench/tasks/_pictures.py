@@ -11,7 +11,7 @@ from torch import Tensor
 from bench.dataset import Picture, PictureSet
 from bench.errors import UsageError
 from bench.operators.transfer import send
-from bench.tasks._decoded import MOST, Decoded
+from bench.tasks._decoded import MOST, Decoded, InMemory, Source
 
 _PRELOAD = 512  # pictures of a training set that live on the device whole
 
@@ -61,17 +61,17 @@ class Crops:
     """
 
     def __init__(self, pictures: PictureSet, size: int, device: torch.device, held: bool = False) -> None:
-        self.pictures, self.size, self.device = pictures, size, device
-        self.cache, self.skipped = None, list[str]()
-        if len(pictures) > _PRELOAD:
-            self.decoded = Decoded(pictures, most=0 if held else MOST)
+        self.pictures, self.size, self.skipped = pictures, size, list[str]()
+        self.reads_files = len(pictures) > _PRELOAD
+        if self.reads_files:
+            self.sources: Sequence[Source] | Decoded = Decoded(pictures, most=0 if held else MOST)
             return
-        found = [_to(picture, device) for picture in pictures]
-        small = [_smaller(picture.name, picture.target.shape[-2:], size) for picture in found]
+        found = [InMemory(_to(picture, device)) for picture in pictures]
+        small = [_smaller(image, size) for image in found]
         self.skipped = [f"{line}, so it is left out" for line in small if line]
-        self.cache = [picture for picture, line in zip(found, small, strict=True) if not line]
-        if not self.cache:
-            most = max(min(picture.target.shape[-2:]) for picture in found)
+        self.sources = [image for image, line in zip(found, small, strict=True) if not line]
+        if not self.sources:
+            most = max(min(image.sides) for image in found)
             raise UsageError(f"all {len(pictures)} training pictures are smaller than crop={size}: give --set crop={most} or less")
 
     def draw(self, u: Sequence[float]) -> tuple[Tensor, Tensor | None]:
@@ -80,20 +80,16 @@ class Crops:
         Raises:
             ValueError: the picture of a large set is smaller than the crop.
         """
-        index, size = int(u[0] * len(self.cache or self.pictures)), self.size
-        picture = self.cache[index] if self.cache else self.decoded.read(index)
-        height, width = self.decoded.size(index) if picture is None else picture.target.shape[-2:]
-        if line := _smaller(self.pictures.names[index], (height, width), size) if not self.cache else "":
+        size = self.size
+        image = self.sources[int(u[0] * len(self.sources))]
+        if line := _smaller(image, size):
             raise ValueError(f"{line}: give a smaller crop, or take it out of the data set")
-        top, left = int(u[1] * (height - size + 1)), int(u[2] * (width - size + 1))
-        if picture is None:
-            target, observed = self.decoded.cut(index, top, left, size)
-        else:
-            window = (..., slice(top, top + size), slice(left, left + size))
-            target, observed = picture.target[window], None if picture.observed is None else picture.observed[window]
-        if u[3] < 0.5:
-            target, observed = target.flip(-1), None if observed is None else observed.flip(-1)
-        return target, observed
+        height, width = image.sides
+        crop = image.cut(int(u[1] * (height - size + 1)), int(u[2] * (width - size + 1)), size)
+        if u[3] >= 0.5:
+            return crop
+        target, observed = crop
+        return target.flip(-1), None if observed is None else observed.flip(-1)
 
 
 def together(crops: Sequence[Tensor], device: torch.device) -> Tensor:
@@ -103,10 +99,10 @@ def together(crops: Sequence[Tensor], device: torch.device) -> Tensor:
     return torch.stack([send(crop, device) for crop in crops])
 
 
-def _smaller(name: str, sides: Sequence[int], size: int) -> str:
+def _smaller(image: Source, size: int) -> str:
     """That a picture is smaller than a crop; empty where it is not."""
-    height, width = sides
-    return f"the training picture {name} is {width} x {height}, smaller than crop={size}" if min(height, width) < size else ""
+    height, width = image.sides
+    return f"the training picture {image.name} is {width} x {height}, smaller than crop={size}" if min(height, width) < size else ""
 
 
 def _to(picture: Picture, device: torch.device) -> Picture:

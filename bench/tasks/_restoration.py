@@ -59,7 +59,7 @@ class Restoration(Comparison, PictureTask):
     @property
     @override
     def reads_files(self) -> bool:
-        return self._crops.cache is None
+        return self._crops.reads_files
 
     @override
     def batch(self, n: int, rng: torch.Generator) -> Batch:

@@ -106,7 +106,7 @@ class Deblur(Restoration):
     @property
     @override
     def reads_files(self) -> bool:
-        return super().reads_files or (self.scene_share > 0 and self._scene_crops.cache is None)
+        return super().reads_files or (self.scene_share > 0 and self._scene_crops.reads_files)
 
     @override
     def batch(self, n: int, rng: torch.Generator) -> Batch:

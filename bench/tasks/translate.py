@@ -113,7 +113,7 @@ class Translate(Restoration):
     @property
     @override
     def reads_files(self) -> bool:
-        return any(crops.cache is None for crops in ([self._crops] if self.paired else map(self._domain_crops, "AB")))
+        return any(crops.reads_files for crops in ([self._crops] if self.paired else map(self._domain_crops, "AB")))
 
     @override
     def batch(self, n: int, rng: torch.Generator) -> Batch:

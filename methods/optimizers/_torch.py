@@ -35,7 +35,7 @@ class _Widened(Kept):
         super().load_state_dict(state_dict)
         for group in self.param_groups:
             if not (group.get("fused") or group.get("capturable")):
-                for p in group["params"]:
+                for p in self.state.keys() & set(group["params"]):
                     self.state[p] |= {name: x.cpu() for name, x in self.state[p].items() if isinstance(x, Tensor) and x.dim() == 0}
 
     @torch.no_grad()

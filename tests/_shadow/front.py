@@ -66,7 +66,7 @@ class Front(TorchFunctionMode):
         given = tensors_in((args, kwargs)) if args or kwargs else []
         inherited = next((i for i in map(index_of, given) if i is not None), None)
         making = device if named else (inherited if given else self.gpu.making)
-        self._check_generator(kwargs.get("generator"), making, named or bool(given))
+        self._check_generator(kwargs.get("generator"), making)
         before = self.gpu.making, self.gpu.target
         self.gpu.making = making
         if named:
@@ -87,16 +87,10 @@ class Front(TorchFunctionMode):
         self.gpu.check_ordinal(index)
         return (kwargs if index is None else {**kwargs, "device": "cpu"}), True, index
 
-    def _check_generator(self, generator: Any, making: int | None, known: bool) -> None:
+    def _check_generator(self, generator: Any, making: int | None) -> None:
         """As torch: numbers are drawn by a generator of the device that they are made on."""
-        if generator is None:
-            return
-        of_gpu = isinstance(generator, ShadowGenerator)
-        if known and of_gpu != (making is not None):
-            kinds = ("cpu", "cuda") if of_gpu else ("cuda", "cpu")
-            raise self.gpu.refuse(RuntimeError(_WRONG_GENERATOR.format(*kinds)))
-        if not known and of_gpu != (self.gpu.making is not None):
-            kinds = ("cpu", "cuda") if of_gpu else ("cuda", "cpu")
+        if generator is not None and isinstance(generator, ShadowGenerator) != (making is not None):
+            kinds = ("cuda", "cpu") if making is not None else ("cpu", "cuda")
             raise self.gpu.refuse(RuntimeError(_WRONG_GENERATOR.format(*kinds)))
 
     def _from_host(self, func: Any, args: Any, kwargs: Any) -> Any:

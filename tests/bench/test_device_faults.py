@@ -71,7 +71,7 @@ def test_a_library_without_memory_is_memory_that_ran_out(tmp_path, message):
         raise RuntimeError("another")
 
 
-def test_after_an_error_that_takes_the_gpu_along_the_run_ends_and_the_same_command_goes_on(tiny, monkeypatch):
+def test_after_an_error_that_takes_the_gpu_along_the_run_ends_and_the_same_command_goes_on(tiny, monkeypatch, tmp_path):
     from methods.restoration.unet import UNet
 
     methods = ["unet", "identity", "median"]
@@ -79,9 +79,14 @@ def test_after_an_error_that_takes_the_gpu_along_the_run_ends_and_the_same_comma
         patch.setattr(UNet, "train", lambda self, data: (_ for _ in ()).throw(RuntimeError(ASSERT)))
         with pytest.raises(UsageError, match="unet, seed 0, ended with RuntimeError: CUDA error: device-side assert triggered: after that"):
             tiny.run(methods=methods)
+        with pytest.raises(UsageError, match="unet, seed 0, ended with"):  # again, after the others
+            tiny.run(methods=methods)
+        assert {record.label: record.outcome for record in tiny.store.leaderboard_records("smoke", tmp_path)} == {
+            "unet": "failed", "identity": "finished", "median": "finished",
+        }  # fmt: skip
     records, watched = tiny.run(methods=methods)
     assert [record.outcome for record in records] == ["finished"] * 3
-    assert [label for label, _ in watched.jobs] == ["unet", "identity", "median"]
+    assert [label for label, _ in watched.jobs] == ["unet"]
 
 
 def test_other_errors_leave_the_gpu_in_use():

@@ -65,7 +65,7 @@ def test_training_pairs_are_crops_of_one_scan_a_slice(task):
     assert a.observed.shape == a.target.shape == (6, 1, 24, 24)
     assert torch.equal(a.observed, b.observed)
     assert not torch.equal(a.observed, other.observed)
-    whole = torch.stack([p.observed for p in task._crops.cache])
+    whole = torch.stack([source.picture.observed for source in task._crops.sources])
     windows = torch.cat([w.unfold(2, 24, 1).unfold(3, 24, 1).reshape(-1, 24, 24) for w in (whole, whole.flip(-1))])
     for crop in a.observed:  # two draws of a slice show the same noise
         assert (windows == crop).all((1, 2)).any()
