@@ -11,6 +11,7 @@ from PIL import Image
 
 from bench import registry
 from bench.dataset import Picture, PictureSet
+from bench.running import train
 from bench.task import Stream
 from bench.tasks import _decoded, _pictures
 from bench.tasks._decoded import Decoded
@@ -51,9 +52,10 @@ def test_crops_of_a_large_set_are_those_of_a_small_one_and_each_picture_is_read_
     crops = Crops(counted.set(), 16, CPU)
     for _ in range(3):
         for u in U:
-            for ours, theirs in zip(crops.draw(u), small.draw(u), strict=True):
-                assert (ours is None) == (theirs is None) == (not paired) or torch.equal(ours, theirs)
-                assert ours is None or ours.dtype == torch.float32
+            (target, observed), (true_target, true_observed) = crops.draw(u), small.draw(u)
+            torch.testing.assert_close(target, true_target, rtol=0, atol=0)
+            assert (observed is not None) == paired
+            assert not paired or torch.equal(observed, true_observed)
     assert counted.reads == [1] * 6
 
 
@@ -139,6 +141,24 @@ def test_no_thread_is_left(ahead):
     ahead.close()
     assert not any(thread.name.startswith("read-ahead") for thread in threading.enumerate())
     ahead.close()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_training_closes_its_stream_however_it_ends(tiny, monkeypatch, fails):
+    from methods.restoration.unet import UNet
+
+    closed = []
+
+    class Watched(Stream):
+        def close(self):
+            closed.append(self.drawn)
+
+    monkeypatch.setattr(train, "stream_of", lambda task, seed, size, threads: Watched(task, seed, size))
+    if fails:
+        monkeypatch.setattr(UNet, "train", lambda self, data: (next(data) for _ in "a" if 1 / 0))
+    ((record,), _) = tiny.run(methods=["unet"])
+    assert record.outcome == ("failed" if fails else "finished")
+    assert closed == [0 if fails else 4]
 
 
 # -- on a GPU
