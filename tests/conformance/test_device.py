@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from _shadow import Device, is_on_device
+from _shadow import Device
 from conformance.test_contracts import files, folder, specs  # noqa: F401
 
 from bench import registry
@@ -39,22 +39,35 @@ def gpu():
     assert not device.nondeterministic
 
 
+def watch_updates(method, device):
+    """What the host waits for in each update of the method's training, once it has been trained."""
+    updates, train = [], method.train
+
+    def watched(data):
+        device.reset()
+        for logs in train(data):
+            updates.append([event for event in device.events if event[0].endswith("wait")])
+            yield logs
+            device.reset()
+
+    method.train = watched
+    return updates
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_trains_without_a_wait_and_goes_on_from_a_checkpoint(name):
     with gpu() as device, tempfile.TemporaryDirectory() as cut:
         method = checks.make(name)
-        stream = Stream(method.task, 0, getattr(method.hp, "batch_size", 1))
-        method.prepare(stream)
-        updates = method.train(stream)
-        next(updates, None)  # constants are put on the device in the first
-        device.reset()
-        logs = list(updates)
-        assert device.waits == 0, f"{name} waits for the device: {device.events}"
-        assert all(is_on_device(x) for entry in logs for x in entry.values() if isinstance(x, torch.Tensor) and x.dim())
+        updates = watch_updates(method, device)
+        with tempfile.TemporaryDirectory() as folder:
+            checks.train(method, Path(folder))
+        waits = [event for events in updates[1:] for event in events]  # constants are put on the device in the first update
+        assert not waits, f"{name} waits for the device: {waits}"
         with evaluation_mode(method):
             method.task.validate(method)
-        if not (whole := checks._undisturbed(name)):
+        if not updates:
             return
+        whole = checks.fingerprint(method)
         checks.train(checks.make(name), Path(cut), stop_at=2, evaluations=checks._STEPS)
         resumed = checks.make(name, seed=99)
         checks.train(resumed, Path(cut), evaluations=checks._STEPS)
