@@ -68,7 +68,8 @@ def test_nothing_switched_on_leaves_bits_and_ids(tiny):
     assert ids(Compute("fp32")).training == plain
     changed = [ids(c).training_id for c in (BF16, Compute(channels_last=True), Compute(compile=True))]
     assert len({*changed, ids(Compute()).training_id}) == 4
-    assert Compute("tf32").facts(CUDA) == {} and Compute("fp32").facts(CUDA) == {"precision": "fp32"}
+    assert Compute("tf32").facts(CUDA) == {}
+    assert Compute("fp32").facts(CUDA) == {"precision": "fp32"}
 
 
 def test_names_and_copies_are_those_of_plain_networks(monkeypatch):
@@ -97,7 +98,8 @@ def test_networks_give_float32_and_parts_of_them_too():
     with evaluation_mode(method):
         assert torch.equal(method.D(x), exact.eval()(x))
     exact.train()
-    assert seen and not any(seen)  # what runs outside of the network is not under autocast
+    assert seen
+    assert not any(seen)  # what runs outside of the network is not under autocast
 
 
 def test_penalties_are_float32():
@@ -118,7 +120,8 @@ def test_penalties_are_float32():
 def test_channels_last_moves_rounding_alone(name):
     (ours, method), (truth, _) = (losses(name, compute, 2) for compute in (Compute(channels_last=True), Compute()))
     weights = [p for network in method.networks().values() for p in network.parameters() if p.dim() == 4 and min(p.shape[1:]) > 1]
-    assert weights and all(p.is_contiguous(memory_format=torch.channels_last) for p in weights)
+    assert weights
+    assert all(p.is_contiguous(memory_format=torch.channels_last) for p in weights)
     for a, b in zip(ours, truth, strict=True):
         assert [*map(float, a.values())] == pytest.approx([*map(float, b.values())], rel=1e-3, abs=1e-4)
 
@@ -148,7 +151,8 @@ def test_what_ran_is_on_the_record():
     assert Compute().notes(CPU) == {}
     assert Compute().notes(CUDA)["precision"].startswith("tf32 (TF32 in convolutions, else float32); judged in float32")
     notes = Compute("bf16", channels_last=True, compile=True).notes(CPU)
-    assert notes.keys() == {"precision", "channels_last", "compile"} and "bfloat16 inside networks" in notes["precision"]
+    assert notes.keys() == {"precision", "channels_last", "compile"}
+    assert "bfloat16 inside networks" in notes["precision"]
 
 
 @pytest.mark.parametrize(
