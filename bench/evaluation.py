@@ -16,6 +16,7 @@ from bench.errors import UsageError
 from bench.method import Batch, Method
 from bench.operators import chance
 from bench.operators.images import clip
+from bench.precision import full_precision, tf32
 from bench.task import mix
 
 _PIXELS = 2**18  # of a batch that is evaluated at once: 16 tiles of 128 x 128
@@ -26,12 +27,14 @@ _CHANCE_SEED = 1984  # of the random numbers that methods draw to restore
 def evaluation_mode(method: Method, seed: int = 0) -> Iterator[None]:
     """Networks in eval mode, no gradients, random numbers (of CPU and device) forked and started from `seed`; all of it undone at the end.
 
+    Arithmetic is float32 without TF32, and nothing is compiled, whatever training computes in.
+
     Args:
         method: every network that is an attribute of it is switched, frozen ones too.
         seed: of the random numbers that evaluation draws.
     """
     modes = [(m, m.training) for network in method.modules().values() for m in network.modules()]
-    with torch.random.fork_rng(chance.gpus(method.device)), torch.no_grad():
+    with torch.random.fork_rng(chance.gpus(method.device)), torch.no_grad(), full_precision(), tf32(False):
         chance.seed(mix(seed, 1), method.device)
         for module, _ in modes:
             module.training = False

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from bench.precision import full_precision
+
 Critic = Callable[[Tensor], Tensor]
 
 
@@ -21,7 +23,8 @@ def gradient_norm(D: Critic, x: Tensor) -> Tensor:
         N norms over all of a sample's entries: sqrt(sum of squares + 1e-12).
     """
     x = x.detach().requires_grad_()
-    score = D(x).reshape(len(x), -1).mean(1)
+    with full_precision():
+        score = D(x).reshape(len(x), -1).mean(1)
     (gradient,) = torch.autograd.grad(score.sum(), x, create_graph=True)
     return (gradient.flatten(1).square().sum(1) + 1e-12).sqrt()
 
@@ -67,7 +70,8 @@ def js_penalty(D: Critic, real: Tensor, fake: Tensor) -> Tensor:
     """
 
     def weighted(x: Tensor, sign: int) -> Tensor:
-        score = D(x).reshape(len(x), -1).mean(1)
+        with full_precision():
+            score = D(x).reshape(len(x), -1).mean(1)
         return ((sign * score).sigmoid() * gradient_norm(D, x)).square().mean()
 
     return weighted(real, -1) + weighted(fake, 1)

@@ -61,6 +61,16 @@ class RunOptions:
     out: Out = Path("runs")
     tracking_uri: Uri = None
     deterministic: Annotated[bool, typer.Option("--deterministic", help="The same bits on CUDA too; slower.")] = False
+    precision: Annotated[
+        str | None, typer.Option(help="Of networks in training: fp32, tf32 (default on CUDA: convolutions) or bf16; judging is float32.")
+    ] = None
+    channels_last: Annotated[
+        bool | None,
+        typer.Option("--channels-last/--no-channels-last", help="Train with pictures as N x H x W x C in memory.", show_default=False),
+    ] = None
+    compile: Annotated[
+        bool | None, typer.Option("--compile/--no-compile", help="Train with networks compiled by torch.compile.", show_default=False)
+    ] = None
     fresh: Annotated[bool, typer.Option("--fresh", help="Train again what is on record.")] = False
     max_seconds: Annotated[float | None, typer.Option(help="Cap on the training time of one trial; recorded.")] = None
     on_oom: Annotated[

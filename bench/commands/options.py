@@ -12,7 +12,8 @@ from bench.errors import UsageError
 from bench.judging.judge import KeepWeights
 from bench.running.settings import Settings
 from bench.store import checkpoint_mirror
-from bench.suites.schema import TIERS, TierName
+from bench.suites.schema import TIERS, Tier, TierName
+from bench.training.compute import PRECISIONS, Compute
 from bench.training.out_of_memory import OnOOM
 
 
@@ -40,6 +41,23 @@ def settings_of(options: RunOptions) -> Settings:
         keep_weights=_require_choice("--keep-weights", options.keep_weights, KeepWeights),
         checkpoints=None if options.checkpoints is None else checkpoint_mirror.normalise_url(options.checkpoints),
     )  # fmt: skip
+
+
+def compute_of(options: RunOptions, tier: Tier, device: torch.device) -> Compute:
+    """How networks compute in training: as the command line says, else as the tier does.
+
+    Raises:
+        UsageError: the device cannot do it.
+    """
+    precision = options.precision if options.precision is not None else tier.precision
+    known = next((p for p in PRECISIONS if p == precision), None)
+    if known != precision:
+        raise UsageError(f"unknown precision {precision!r}; known: {', '.join(PRECISIONS)}")
+    channels_last = tier.channels_last if options.channels_last is None else options.channels_last
+    compiles = tier.compile if options.compile is None else options.compile
+    compute = Compute(known, channels_last, compiles)
+    compute.check(device)
+    return compute
 
 
 def resolve_device(name: str, elsewhere: bool = False) -> torch.device:

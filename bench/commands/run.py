@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import os
 import sys
@@ -12,7 +13,7 @@ from rich.console import Console
 
 from bench.commands import check_claims
 from bench.commands.arguments import RunOptions
-from bench.commands.options import data_root_of, seeds_of, settings_of, tier_of
+from bench.commands.options import compute_of, data_root_of, seeds_of, settings_of, tier_of
 from bench.commands.progress import SuiteDisplay
 from bench.commands.report import published_tables, write_report
 from bench.errors import Unavailable, UsageError
@@ -33,7 +34,7 @@ from bench.training.loop import Interrupted
 _MANY = 10_000  # trials that are run without asking
 _NOT_OF_CLAIMS = (
     "seeds", "overrides", "max_seconds", "deterministic", "plugins", "workers", "ray", "threads", "on_oom", "ranks", "checkpoints",
-    "keep_weights", "strict_environment",
+    "keep_weights", "strict_environment", "precision", "channels_last", "compile",
 )  # fmt: skip
 
 
@@ -57,6 +58,8 @@ def run_suite(options: RunOptions, console: Console | None = None) -> int:
     settings.prepare()
     suite = read.load_suite(options.suite)
     tier = tier_of(options.tier, settings.device)
+    if tier in suite.tiers:  # else told below
+        settings = dataclasses.replace(settings, compute=compute_of(options, suite.tiers[tier], settings.device))
     console = console or open_console()
     rows = _leave_out_missing(_plan_rows(options, suite, tier), settings, console)
     tier_config = suite.tiers[tier]

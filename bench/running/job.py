@@ -162,7 +162,9 @@ def run_follower_rank(job: Job, settings: Settings) -> None:
     """Train beside the process that runs the job, on a share of its batches."""
     task = _open_training_task(job, settings)
     method = build(job.trial, task)
-    data_parallel.follow(method, Stream(task, job.trial.seed, getattr(method.hp, "batch_size", 1)))
+    settings.compute.apply(method)
+    with settings.compute.running(settings.device):
+        data_parallel.follow(method, Stream(task, job.trial.seed, getattr(method.hp, "batch_size", 1)))
 
 
 def record_failure(job: Job, settings: Settings, reason: str) -> list[TrialRecord]:
@@ -215,6 +217,7 @@ def new_training(job: Job, settings: Settings) -> Training:
     tags = {"oracle": "PSF"} if "psf" in method.needs else {}
     if origin := method.origin or ("weights trained elsewhere" if hp.get("weights") else ""):
         tags["origin"] = origin
+    tags |= settings.compute.notes(settings.device) if "steps" in hp else {}
     if settings.at_once > 1:
         tags["at_once"] = f"its times were taken while up to {settings.at_once} trials ran at once"
     return Training(

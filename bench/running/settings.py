@@ -13,7 +13,8 @@ import torch
 from bench import registry
 from bench.judging.judge import KeepWeights
 from bench.store.code_hash import code_hash
-from bench.training import accumulation, data_parallel, out_of_memory
+from bench.training import accumulation, compute, data_parallel, out_of_memory
+from bench.training.compute import Compute
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Settings:
     keep_weights: KeepWeights = "both"  # of every training: `both` the last and the best, the `last` alone, or `none`
     save_outputs: bool = False  # whether all that is restored or drawn while judging is kept
     strict_environment: bool = False  # whether versions and machine decide a result, too
+    compute: Compute = dataclasses.field(default_factory=Compute)  # how networks compute in training
     on_oom: out_of_memory.OnOOM = "fail"  # or begin again on micro-batches of half the size, see `bench.training.accumulation`
 
     @property
@@ -49,6 +51,8 @@ class Settings:
             facts |= {"on_oom": self.on_oom, "code.accumulation": code_hash(accumulation)}
         if self.ranks > 1:
             facts |= {"ranks": self.ranks, "code.parallel": code_hash(data_parallel)}
+        if computes := self.compute.facts(self.device):
+            facts |= {**computes, "code.compute": code_hash(compute)}
         return facts
 
     def prepare(self) -> None:

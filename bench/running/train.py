@@ -22,7 +22,7 @@ from bench.store.run_dir import RunDir
 from bench.store.stored import CURVES, Training
 from bench.suites.trial import Trial
 from bench.task import Task
-from bench.training import accumulation, data_parallel, out_of_memory
+from bench.training import accumulation, compute, data_parallel, out_of_memory
 from bench.training.build import build
 from bench.training.loop import Plan
 from bench.training.loop import Training as Loop
@@ -62,13 +62,24 @@ class Attempt:
                 self._train()
             except checkpoint.CorruptCheckpoint:
                 self._reset_checkpoints()
+                self.record.tags["restarted"] = "its checkpoint was damaged, so training began afresh"
                 self._train()
+            except Exception as error:
+                if not self.settings.compute.compile or not (why := compute.why_eager(error)):
+                    raise
+                self._train_eagerly(why)
+
+    def _train_eagerly(self, why: str) -> None:
+        """Train afresh without compilation."""
+        self._reset_checkpoints()
+        self.record.tags["compile"] = f"not compiled, trained eagerly: {why}"
+        eager = dataclasses.replace(self.settings.compute, compile=False)
+        dataclasses.replace(self, settings=dataclasses.replace(self.settings, compute=eager))._train()
 
     def _reset_checkpoints(self) -> None:
-        """Delete the checkpoints, of which one is damaged: training begins afresh and ends with the same bits."""
+        """Delete the checkpoints: training begins afresh."""
         for file in self.folder.path.rglob("*.safetensors*"):
             file.unlink()
-        self.record.tags["restarted"] = "its checkpoint was damaged, so training began afresh"
 
     def _train(self) -> None:
         """Build and train; where memory runs out and `on_oom` says so, again from the first update on smaller micro-batches."""
@@ -105,12 +116,16 @@ class Attempt:
 
     def _build(self, size: int, micro_batches: int) -> Method:
         if micro_batches == 1:
-            return build(self.trial, self.task)
+            return self._computing(build(self.trial, self.task))
         self.record.tags["on_oom"] = (
             f"batch of {size * micro_batches} as {micro_batches} x {size}: out of GPU memory; batch statistics are those of {size}"
         )
         spec = Spec(self.trial.spec.name, {**self.trial.spec.options, "batch_size": size})
-        accumulation.accumulate(method := build(dataclasses.replace(self.trial, spec=spec), self.task), micro_batches)
+        accumulation.accumulate(method := self._computing(build(dataclasses.replace(self.trial, spec=spec), self.task)), micro_batches)
+        return method
+
+    def _computing(self, method: Method) -> Method:
+        self.settings.compute.apply(method)
         return method
 
     def _validate(self, method: Method) -> dict[str, float]:
@@ -126,7 +141,8 @@ class Attempt:
         if self.settings.ranks > 1:
             data_parallel.lead(method)
         try:
-            loop.run(self.stopped)
+            with self.settings.compute.running(self.settings.device):
+                loop.run(self.stopped)
         finally:
             self.record.curves = pd.DataFrame(loop.points, columns=list(CURVES))
             self.record.summary |= {"steps": float(method.t), **loop.summary(), **method.extra_metrics()}

@@ -125,6 +125,9 @@ class Tier(_Strict):
     sensitivity: Sensitivity | None = None
     workloads: dict[str, Override] = {}  # by name
     seeds: Seeds = [0]
+    precision: Literal["fp32", "tf32", "bf16"] | None = None  # of networks in training; None: what the device does by itself
+    channels_last: bool = False
+    compile: bool = False
     gpus: Positive | None = (
         None  # that a trial takes where Ray hands them out: small networks share one; None: measured, see `bench.scheduling.gpu_share`
     )

@@ -17,6 +17,7 @@ from bench.errors import Unavailable, UsageError
 from bench.evaluation import evaluation_mode
 from bench.method import Logs, Method
 from bench.operators import chance
+from bench.precision import full_precision
 from bench.store import checkpoint
 from bench.store.stored import Point
 from bench.task import Stream
@@ -78,7 +79,8 @@ class Training:
         """
         if not self._resume():
             self.method.prepare(self.stream)
-            self.method.data_dependent_init(self.stream)
+            with full_precision():
+                self.method.data_dependent_init(self.stream)
             self._validate()
         if self.spent > self.plan.max_seconds:  # it was stopped while it was judged
             self.capped = True

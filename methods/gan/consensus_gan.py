@@ -23,6 +23,7 @@ from typing_extensions import override
 from bench import registry
 from bench.method import Logs, Samples, param
 from bench.offers import GenerationTask
+from bench.precision import full_precision
 from methods.losses.contracts import AdversarialLoss
 from methods.two_player import GANHP, TwoPlayer
 
@@ -55,6 +56,12 @@ class ConsensusGAN(TwoPlayer):
         """-g."""
         return self.adversarial.generator(self.D, y, batch.x)
 
+    @full_precision()
+    def _game(self, batch: Samples) -> tuple[Tensor, Tensor]:
+        """-f and -g on the same fakes, to be differentiated twice."""
+        y = self.fake(len(batch))
+        return self.critic_loss_on(batch, y), self.generator_loss_on(batch, y)
+
     def energy(self, critic: Tensor, generator: Tensor) -> tuple[list[Tensor], Tensor]:
         """Both players' gradients, which are -v, the critic's first; and L. With graphs."""
         v = [*torch.autograd.grad(critic, list(self.D.parameters()), create_graph=True)]
@@ -64,8 +71,7 @@ class ConsensusGAN(TwoPlayer):
     @override
     def losses(self, batch: Samples) -> tuple[Tensor, Tensor]:
         """-f + gamma L and -g + gamma L, of which `step` takes the gradients."""
-        y = self.fake(len(batch))
-        critic, generator = self.critic_loss_on(batch, y), self.generator_loss_on(batch, y)
+        critic, generator = self._game(batch)
         pull = self.hp.gamma * self.energy(critic, generator)[1]
         return critic + pull, generator + pull
 
@@ -86,8 +92,7 @@ class ConsensusGAN(TwoPlayer):
         while self.t < self.hp.steps:
             self.anneal()
             batch = next(data)
-            y = self.fake(len(batch))
-            critic, generator = self.critic_loss_on(batch, y), self.generator_loss_on(batch, y)
+            critic, generator = self._game(batch)
             energy = self.step(critic, generator)
             self.adversarial.constrain(self.D)
             self.t += 1

@@ -23,6 +23,7 @@ from typing_extensions import override
 from bench import registry
 from bench.method import Logs, Samples, param
 from bench.offers import GenerationTask
+from bench.precision import full_precision
 from methods.losses.contracts import AdversarialLoss
 from methods.procedures import alternate
 from methods.two_player import GANHP, TwoPlayer
@@ -59,7 +60,9 @@ class GradientRegularizedGAN(TwoPlayer):
     @override
     def generator_loss(self, batch: Samples) -> Tensor:
         """V + eta |dV / d theta_D|^2."""
-        v = -self.adversarial.critic(self.D, batch.x, self.fake(len(batch)))
+        y = self.fake(len(batch))
+        with full_precision():
+            v = -self.adversarial.critic(self.D, batch.x, y)
         gradients = torch.autograd.grad(v, list(self.D.parameters()), create_graph=True)
         return v + self.hp.eta * torch.stack([g.square().sum() for g in gradients]).sum()
 

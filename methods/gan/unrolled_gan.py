@@ -30,6 +30,7 @@ from bench import registry
 from bench.errors import UsageError
 from bench.method import Logs, Samples, param
 from bench.offers import GenerationTask
+from bench.precision import full_precision
 from methods.losses.contracts import AdversarialLoss
 from methods.procedures import descend
 from methods.two_player import GANHP, TwoPlayer
@@ -108,7 +109,8 @@ class UnrolledGAN(TwoPlayer):
         names, shapes = zip(*((name, p.shape) for name, p in self.D.named_parameters()), strict=True)
         parts = w.split([shape.numel() for shape in shapes])
         weights = {name: part.view(shape) for name, part, shape in zip(names, parts, shapes, strict=True)}
-        return self.adversarial.critic(partial(torch.func.functional_call, self.D, weights), x, y)
+        with full_precision():
+            return self.adversarial.critic(partial(torch.func.functional_call, self.D, weights), x, y)
 
 
 _State = Mapping[str, Any]
