@@ -43,6 +43,7 @@ def swats(
 
 
 class _SWATS(Rule):
+    capturable = False  # it reads its criterion back
     buffers = ("m", "v")  # m is the velocity u after the switch
 
     def extra_metrics(self) -> dict[str, float]:

@@ -1,0 +1,129 @@
+"""A number that remembers what code asks of it: so it is known at which other numbers the code would go the same way."""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from bench.training._place import place
+
+Number = int | float
+
+
+@dataclasses.dataclass
+class Path:
+    """What an update asked of its number and was told.
+
+    Attributes:
+        questions: each with its answer; of the number of an update -> of the answer.
+        used: where in the code the number itself became a part of what is computed; empty where it did nowhere.
+    """
+
+    questions: list[tuple[Callable[[int], Any], Any]] = dataclasses.field(default_factory=list)
+    used: str = ""
+
+    def holds(self, t: int) -> bool:
+        """Whether update `t` would be told the same."""
+        try:
+            return all(ask(t) == answer for ask, answer in self.questions)
+        except ArithmeticError:
+            return False
+
+
+class Watched:
+    """The number of an update, or what was computed from it.
+
+    Comparisons answer as the number would, and are noted. Whatever else looks at the value (`float`, an index, an operation on tensors)
+    is noted as its use.
+    """
+
+    __slots__ = ("_of", "_path", "value")
+
+    def __init__(self, value: Number, path: Path, of: Callable[[int], Number] = lambda t: t) -> None:
+        self.value, self._path, self._of = value, path, of
+
+    @classmethod
+    def __torch_function__(cls, function: Any, kinds: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+        """An operation on tensors takes the value."""
+        return function(*map(use_all, args), **{key: use_all(value) for key, value in (kwargs or {}).items()})
+
+    def use(self) -> Number:
+        """The value, for good."""
+        self._path.used = self._path.used or place()
+        return self.value
+
+    def answer(self, ask: Callable[..., Any], *others: Any) -> Any:
+        """What a question about the value is told, noted."""
+        values, of = [other.value if isinstance(other, Watched) else other for other in others], _functions(self, others)
+        told = ask(self.value, *values)
+        self._path.questions.append((lambda t: ask(*(f(t) for f in of)), told))
+        return told
+
+    def derive(self, compute: Callable[..., Any], *others: Any) -> Any:
+        """What is computed from the value, watched too."""
+        if any(isinstance(other, Tensor) or not isinstance(other, (int, float, Watched)) for other in others):
+            return NotImplemented
+        of = _functions(self, others)
+        values = [other.value if isinstance(other, Watched) else other for other in others]
+        return Watched(compute(self.value, *values), self._path, lambda t: compute(*(f(t) for f in of)))
+
+    def __hash__(self) -> int:
+        return hash(self.use())
+
+    def __bool__(self) -> bool:
+        return bool(self.answer(bool))
+
+    def __str__(self) -> str:
+        return str(self.use())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.use(), spec)
+
+    def __int__(self) -> int:
+        return int(self.use())
+
+    def __index__(self) -> int:
+        return operator.index(self.use())
+
+    def __float__(self) -> float:
+        return float(self.use())
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return self.derive(lambda value: round(value, digits))
+
+
+def use_all(tree: Any) -> Any:
+    """Lists, tuples and dicts with the values of what is watched in them; the tree itself where nothing is."""
+    if isinstance(tree, Watched):
+        return tree.use()
+    if type(tree) in (list, tuple):
+        new: Any = type(tree)(map(use_all, tree))
+    elif type(tree) is dict:
+        new = {key: use_all(value) for key, value in tree.items()}
+    else:
+        return tree
+    entries = zip(new, tree, strict=True) if type(tree) is not dict else zip(new.values(), tree.values(), strict=True)
+    return new if any(a is not b for a, b in entries) else tree
+
+
+def _functions(first: Watched, others: tuple[Any, ...]) -> list[Callable[[int], Any]]:
+    """Of the number of an update -> of each operand."""
+    return [x._of if isinstance(x, Watched) else (lambda t, x=x: x) for x in (first, *others)]
+
+
+def _add_operators() -> None:
+    for name in ("lt", "le", "gt", "ge", "eq", "ne"):
+        setattr(Watched, f"__{name}__", lambda self, other, ask=getattr(operator, name): self.answer(ask, other))
+    for name in ("neg", "pos", "abs"):
+        setattr(Watched, f"__{name}__", lambda self, compute=getattr(operator, name): self.derive(compute))
+    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
+        compute = getattr(operator, name)
+        setattr(Watched, f"__{name}__", lambda self, other, compute=compute: self.derive(compute, other))
+        setattr(Watched, f"__r{name}__", lambda self, other, compute=compute: self.derive(lambda a, b: compute(b, a), other))
+
+
+_add_operators()

@@ -1,0 +1,85 @@
+"""A CUDA graph without CUDA: records the calls of an update and makes them again on the same memory with the same numbers, without Python."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+class CallRecorder:
+    """Records on any device that runs eagerly; see `bench.training._cuda_graph.Recorder`.
+
+    Attributes:
+        recorded: how many updates were recorded.
+        made_again: calls that were replayed.
+    """
+
+    def __init__(self) -> None:
+        self.recorded = self.made_again = 0
+
+    def running(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def record(self, update: Callable[[], Any]) -> tuple[Any, Callable[[], None]]:
+        """Recording does nothing: memory that was there before is put back, and what the update made is unreadable until it is replayed."""
+        self.recorded += 1
+        chance, calls = torch.get_rng_state(), _Calls()
+        try:
+            with calls:
+                result = update()
+        finally:
+            calls.undo()
+            torch.set_rng_state(chance)
+        return result, lambda: self._replay(calls)
+
+    def _replay(self, calls: _Calls) -> None:
+        self.made_again += len(calls.made)
+        calls.make_again()
+
+
+class _Calls(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: list[tuple[Any, tuple[Any, ...], dict[str, Any], list[Tensor]]] = []
+        self.fresh: dict[int, Tensor] = {}  # memory of this update
+        self.before: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}  # other memory, and what was in it
+
+    def __torch_dispatch__(self, func: Any, kinds: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func.namespace == "profiler":
+            return func(*args, **kwargs)
+        for x in _tensors((args, kwargs)):
+            memory = x.untyped_storage()
+            if memory._cdata not in self.fresh and memory._cdata not in self.before:
+                self.before[memory._cdata] = memory, memory.clone()
+        given = {x.untyped_storage()._cdata for x in _tensors((args, kwargs))}
+        results = func(*args, **kwargs)
+        news = [x for x in _tensors(results) if x.untyped_storage()._cdata not in given]
+        self.fresh |= {x.untyped_storage()._cdata: x for x in news}
+        if news or func._schema.is_mutable or "norm" in func._schema.name:  # the others are views; norms write to running means
+            self.made.append((func, args, kwargs, _tensors(results)))
+        return results
+
+    def undo(self) -> None:
+        for memory, content in self.before.values():
+            memory.copy_(content)
+        for x in self.fresh.values():
+            if x.is_floating_point():
+                x.detach().fill_(float("nan"))
+
+    @torch.no_grad()
+    def make_again(self) -> None:
+        for func, args, kwargs, results in self.made:
+            for old, new in zip(results, _tensors(func(*args, **kwargs)), strict=True):
+                if old.untyped_storage()._cdata != new.untyped_storage()._cdata:
+                    old.copy_(new)
+
+
+def _tensors(tree: Any) -> Iterator[Tensor] | list[Tensor]:
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
