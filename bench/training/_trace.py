@@ -15,7 +15,8 @@ from torch.utils._pytree import tree_leaves
 from bench.training._place import place
 
 _COPIES = {"copy_", "_to_copy", "_foreach_copy_"}
-_METADATA = {"detach", "alias", "lift_fresh"}
+_METADATA = {"alias", "lift_fresh"}
+_UNSEEN = {torch.ops.aten.detach.default}  # which autograd calls or not, as other modes are there or not
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Trace(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, kinds: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None) -> Any:
         """Note a call and make it."""
         kwargs = kwargs or {}
-        if self._paused or func.namespace == "profiler":
+        if self._paused or func.namespace == "profiler" or func in _UNSEEN:
             return func(*args, **kwargs)
         name, given = str(func).removeprefix("aten."), [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
         number = len(self.calls)

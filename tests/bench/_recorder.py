@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 
 class CallRecorder:
@@ -61,9 +61,9 @@ class _Calls(TorchDispatchMode):
         given = {x.untyped_storage()._cdata for x in _tensors((args, kwargs))}
         results = func(*args, **kwargs)
         news = [x for x in _tensors(results) if x.untyped_storage()._cdata not in given]
-        self.fresh |= {x.untyped_storage()._cdata: x for x in news}
+        self.fresh |= {x.untyped_storage()._cdata: _alias(x) for x in news}
         if news or func._schema.is_mutable or "norm" in func._schema.name:  # the others are views; norms write to running means
-            self.made.append((func, args, kwargs, _tensors(results)))
+            self.made.append((func, *tree_map_only(Tensor, _alias, (args, kwargs, _tensors(results)))))
         return results
 
     def undo(self) -> None:
@@ -71,7 +71,7 @@ class _Calls(TorchDispatchMode):
             memory.copy_(content)
         for x in self.fresh.values():
             if x.is_floating_point():
-                x.detach().fill_(float("nan"))
+                x.fill_(float("nan"))
 
     @torch.no_grad()
     def make_again(self) -> None:
@@ -81,5 +81,10 @@ class _Calls(TorchDispatchMode):
                     old.copy_(new)
 
 
-def _tensors(tree: Any) -> Iterator[Tensor] | list[Tensor]:
+def _alias(x: Tensor) -> Tensor:
+    """The same memory: autograd copies a gradient whose tensor somebody else holds."""
+    return x.detach()
+
+
+def _tensors(tree: Any) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
