@@ -10,7 +10,7 @@ from bench.store.record import TrialRecord
 from bench.store.remarks import UNKNOWN, environment_differences
 
 _GROUPS = {  # kind of difference -> how its parts' names begin (see `bench.store.identity`)
-    "settings": ("method", "hp.", "task", "tier", "evaluations", "max_seconds", "deterministic", "seed"),
+    "settings": ("method", "hp.", "task", "tier", "evaluations", "max_seconds", "deterministic", "cuda_graphs", "seed"),
     "cards": ("card.",),
     "data": ("data.",),
     "code": ("code.", "file."),

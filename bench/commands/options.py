@@ -30,9 +30,14 @@ def settings_of(options: RunOptions) -> Settings:
         raise UsageError("--ranks and --on-oom exclude each other: more ranks make the share of each smaller")
     if options.ranks > 1 and options.checkpoints:
         raise UsageError("--ranks and --checkpoints exclude each other: ranks share an --out on storage that all nodes see")
+    device = resolve_device(options.device)
+    if options.cuda_graphs and device.type != "cuda":
+        raise UsageError(f"--cuda-graphs records what is launched on a CUDA GPU, and the device is {device.type}: leave it out")
+    if options.cuda_graphs and options.ranks > 1:
+        raise UsageError("--cuda-graphs and --ranks exclude each other: ranks exchange messages in every update")
     return Settings(
-        out=options.out, device=resolve_device(options.device), data_root=data_root_of(options.data_root),
-        deterministic=options.deterministic,
+        out=options.out, device=device, data_root=data_root_of(options.data_root),
+        deterministic=options.deterministic, cuda_graphs=options.cuda_graphs,
         max_seconds=_require_positive("--max-seconds", options.max_seconds), threads=options.threads,
         plugins=tuple(p.resolve() for p in options.plugins),
         on_oom=_require_choice("--on-oom", options.on_oom, OnOOM), ranks=options.ranks, strict_environment=options.strict_environment,

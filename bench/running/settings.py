@@ -13,7 +13,7 @@ import torch
 from bench import registry
 from bench.judging.judge import KeepWeights
 from bench.store.code_hash import code_hash
-from bench.training import accumulation, data_parallel, out_of_memory
+from bench.training import accumulation, data_parallel, graphs, out_of_memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Settings:
     keep_weights: KeepWeights = "both"  # of every training: `both` the last and the best, the `last` alone, or `none`
     save_outputs: bool = False  # whether all that is restored or drawn while judging is kept
     strict_environment: bool = False  # whether versions and machine decide a result, too
+    cuda_graphs: bool = False  # whether updates are recorded once and replayed where they can be, see `bench.training.graphs`
     on_oom: out_of_memory.OnOOM = "fail"  # or begin again on micro-batches of half the size, see `bench.training.accumulation`
 
     def result_affecting(self) -> dict[str, Any]:
@@ -41,6 +42,8 @@ class Settings:
         facts = {"device": self.device.type, "max_seconds": self.max_seconds, "deterministic": self.deterministic}
         if self.on_oom != "fail":
             facts |= {"on_oom": self.on_oom, "code.accumulation": code_hash(accumulation)}
+        if self.cuda_graphs:
+            facts |= {"cuda_graphs": True, "code.graphs": code_hash(graphs)}
         if self.ranks > 1:
             facts |= {"ranks": self.ranks, "code.parallel": code_hash(data_parallel)}
         return facts

@@ -21,7 +21,7 @@ from bench.store.run_dir import RunDir
 from bench.store.stored import CURVES, Training
 from bench.suites.trial import Trial
 from bench.task import Stream, Task
-from bench.training import accumulation, data_parallel, out_of_memory
+from bench.training import accumulation, data_parallel, graphs, out_of_memory
 from bench.training.build import build
 from bench.training.loop import Plan
 from bench.training.loop import Training as Loop
@@ -84,9 +84,14 @@ class Attempt:
         is_row = self.trial.role == "row"  # of the others nothing is judged but in validation
         if is_row:
             self.record.summary |= gradient_noise.measure(method, self.trial.seed, "start")
-        loop = Loop(method, Stream(self.task, self.trial.seed, size), lambda: self._validate(method), self._plan(folder), self.progress)
+        stream = Stream(self.task, self.trial.seed, size)
+        replayed = graphs.Graphs(method, stream) if self.settings.cuda_graphs and hasattr(method.hp, "steps") else None
+        updates = replayed and replayed.updates
+        loop = Loop(method, stream, lambda: self._validate(method), self._plan(folder), self.progress, updates)
         if loop.steps:
             self._run_loop(loop, method)
+        if replayed and (note := replayed.note()):
+            self.record.tags["cuda_graphs"] = note
         if is_row:
             with out_of_memory.evaluation_memory_guard():
                 self._conclude(loop, method)

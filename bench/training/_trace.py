@@ -92,7 +92,7 @@ class Trace(TorchDispatchMode):
     def _key(self, argument: Any) -> Any:
         """An argument in comparable form."""
         if isinstance(argument, Tensor):
-            if argument.device.type != self.device.type and argument.dim() == 0:
+            if argument.dim() == 0 and not lies_on(argument, self.device):
                 return "number", argument.dtype, repr(argument.item())
             memory = argument.untyped_storage()
             if (address := memory._cdata) not in self._names:
@@ -117,12 +117,17 @@ class Trace(TorchDispatchMode):
             return "makes something whose size depends on values"
         if any(isinstance(x, torch.Generator) for x in arguments):
             return "draws from a generator of its own"
-        devices = {x.device.type for x in [*given, *results]}
-        if name == "lift_fresh" and devices == {self.device.type} or name in _COPIES and len(devices) > 1:
+        there = [lies_on(x, self.device) for x in results]
+        if name == "lift_fresh" and all(there) or name in _COPIES and len({*there, *(lies_on(x, self.device) for x in given)}) > 1:
             return "copies between host and device"
-        if name not in _METADATA and any(x.device.type != self.device.type for x in results):
+        if name not in _METADATA and not all(there):
             return "computes on the host"
         return ""
+
+
+def lies_on(x: Tensor, device: torch.device) -> bool:
+    """Whether a tensor is on a kind of device."""
+    return x.device.type == device.type
 
 
 def _difference(mine: Call, theirs: Call) -> str:

@@ -2,16 +2,54 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from bench.training._place import place
 
 Number = int | float
+_WITH_TENSORS = {
+    "add", "sub", "mul", "div", "true_divide", "__radd__", "__rsub__", "rsub", "__rmul__", "__rdiv__", "__rtruediv__",
+    "add_", "sub_", "mul_", "div_", "__iadd__", "__isub__", "__imul__", "__idiv__", "__itruediv__",
+}  # fmt: skip
+
+
+class Inputs:
+    """Numbers that follow from the update's and are multiplied with tensors or added to them: each lies in memory of its own.
+
+    They are taken in the same order in every update of one program.
+    """
+
+    def __init__(self) -> None:
+        self.places: list[tuple[Tensor, Callable[[int], Number]]] = []
+        self._taken = 0
+        self._quietly: Callable[[], contextlib.AbstractContextManager[None]] | None = None
+
+    def begin(self, quietly: Callable[[], contextlib.AbstractContextManager[None]] | None) -> None:
+        """Start an update: a watched one, which writes its numbers `quietly`, or a recorded one, whose numbers are written before (None)."""
+        self._taken, self._quietly = 0, quietly
+
+    def take(self, like: Tensor, value: Number, of: Callable[[int], Number]) -> Tensor:
+        """The next number as a tensor without dimensions, of the kind and on the device of `like`."""
+        place, self._taken = self._taken, self._taken + 1
+        if self._quietly is not None:
+            with self._quietly():
+                known = self.places[place][0] if place < len(self.places) else None
+                if known is None or (known.dtype, known.device) != (like.dtype, like.device):
+                    known = torch.empty((), dtype=like.dtype, device=like.device)
+                self.places[place:] = [(known.fill_(value), of)] + self.places[place + 1 :]
+        return self.places[place][0]
+
+    def fill(self, t: int) -> None:
+        """The numbers of update `t`."""
+        for place, of in self.places:
+            place.fill_(of(t))
 
 
 @dataclasses.dataclass
@@ -19,10 +57,12 @@ class Path:
     """What an update asked of its number and was told.
 
     Attributes:
+        inputs: what it computed from the number for tensors.
         questions: each with its answer; of the number of an update -> of the answer.
-        used: where in the code the number itself became a part of what is computed; empty where it did nowhere.
+        used: where in the code the number itself became a part of what is computed in another way; empty where it did nowhere.
     """
 
+    inputs: Inputs = dataclasses.field(default_factory=Inputs)
     questions: list[tuple[Callable[[int], Any], Any]] = dataclasses.field(default_factory=list)
     used: str = ""
 
@@ -48,7 +88,10 @@ class Watched:
 
     @classmethod
     def __torch_function__(cls, function: Any, kinds: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None) -> Any:
-        """An operation on tensors takes the value."""
+        """Arithmetic with a tensor takes the value from memory, any other operation on tensors takes the value itself."""
+        tensor = next((x for x in args if isinstance(x, Tensor)), None)
+        if tensor is not None and tensor.is_floating_point() and not kwargs and function.__name__ in _WITH_TENSORS:
+            return function(*(x._path.inputs.take(tensor, x.value, x._of) if isinstance(x, Watched) else x for x in args))
         return function(*map(use_all, args), **{key: use_all(value) for key, value in (kwargs or {}).items()})
 
     def use(self) -> Number:

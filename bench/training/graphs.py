@@ -106,9 +106,10 @@ class Graphs:
     # -- an update that is watched
     def _watch(self, program: _Program) -> Logs | None:
         """An update as ever, and what it was."""
-        method, path, t = self.method, Path(), self.method.t
+        method, path, t = self.method, Path(program.path.inputs), self.method.t
         before, trace = _python_state.python_state(method), Trace(method.device)
         self.feed.trace, self.feed.drawn = trace, 0
+        path.inputs.begin(trace.paused)
         method.t = Watched(t, path)  # type: ignore[assignment]
         try:
             with self.recorder.running(), self._annealing.watched(t, trace), trace:
@@ -158,6 +159,8 @@ class Graphs:
         try:
             program.buffers = [_batches.buffers_like(batch) for batch in batches]
             self.feed.waiting, self.feed.drawn = list(program.buffers), 0
+            program.path.inputs.begin(None)
+            self.method.t = Watched(t, Path(program.path.inputs))  # type: ignore[assignment]
             with self.recorder.running(), self._annealing.recorded():
                 program.logs, program.replay = self.recorder.record(lambda: self._once(program))
         except Exception as error:
@@ -206,6 +209,7 @@ class Graphs:
         with self.recorder.running():
             if program.anneals:
                 self._annealing.plain()
+            program.path.inputs.fill(self.method.t)
             _batches.fill(program.buffers, batches)
             program.replay()
             logs = {key: value.clone() if isinstance(value, Tensor) else value for key, value in program.logs.items()}

@@ -20,7 +20,6 @@ from bench.store import checkpoint
 from bench.store.stored import Point
 from bench.task import Stream
 from bench.training import history
-from bench.training.graphs import Graphs
 from bench.training.progress import Progress
 from bench.training.time_limit import time_limit
 
@@ -54,7 +53,7 @@ class Plan:
 
 
 class Training:
-    """One method in training. `run` trains from where the last checkpoint left off; with `graphs`, by CUDA graphs where it can."""
+    """One method in training. `run` trains from where the last checkpoint left off; `updates` makes them in the place of `train`."""
 
     def __init__(
         self,
@@ -63,9 +62,10 @@ class Training:
         validate: Callable[[], dict[str, float]],
         plan: Plan,
         progress: Progress,
-        graphs: Graphs | None = None,
+        updates: Callable[[], Iterator[Logs]] | None = None,
     ) -> None:
-        self.method, self.stream, self.validate, self.plan, self.progress, self.graphs = method, stream, validate, plan, progress, graphs
+        self.method, self.stream, self.validate, self.plan, self.progress = method, stream, validate, plan, progress
+        self.updates = updates or (lambda: iter(method.train(stream)))
         self.steps: int = getattr(method.hp, "steps", 0)
         self.window = min(max(self.steps // 200, 1), 50)  # updates averaged into one point of a curve
         self.milestones = {math.ceil(k * self.steps / plan.evaluations) for k in range(1, plan.evaluations + 1)}
@@ -117,7 +117,7 @@ class Training:
             TimeoutError: it gave no update in time.
         """
         who, limit = f"{type(self.method).__name__}.train", self.plan.max_seconds + _GRACE
-        updates = iter(self.method.train(self.stream)) if self.graphs is None else self.graphs.updates()
+        updates = self.updates()
         while True:
             before = self.method.t
             with self._report_divergence(), time_limit(limit, f"{who} gave no update within --max-seconds and a minute more"):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
@@ -29,13 +32,16 @@ class CallRecorder:
     def record(self, update: Callable[[], Any]) -> tuple[Any, Callable[[], None]]:
         """Recording does nothing: memory that was there before is put back, and what the update made is unreadable until it is replayed."""
         self.recorded += 1
-        chance, calls = torch.get_rng_state(), _Calls()
+        calls, chance = _Calls(), torch.get_rng_state()
+        chance_there = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
         try:
             with calls:
                 result = update()
         finally:
             calls.undo()
             torch.set_rng_state(chance)
+            if chance_there is not None:
+                torch.cuda.set_rng_state(chance_there)
         return result, lambda: self._replay(calls)
 
     def _replay(self, calls: _Calls) -> None:
@@ -88,3 +94,22 @@ def _alias(x: Tensor) -> Tensor:
 
 def _tensors(tree: Any) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
+
+
+@contextlib.contextmanager
+def as_on_a_gpu() -> Iterator[None]:
+    """Torch decides as it does on a GPU: its optimizers can be captured, and one-hot codes are not looked at."""
+    with pytest.MonkeyPatch.context() as patch, _NotOnTheHost():
+        for rule in ("adadelta", "adam", "nadam", "radam", "rmsprop"):
+            patch.setattr(importlib.import_module(f"torch.optim.{rule}"), "_get_capturable_supported_devices", lambda **_: ["cpu"])
+        patch.setattr("torch.nn.functional.one_hot", _one_hot)
+        yield
+
+
+class _NotOnTheHost(TorchFunctionMode):
+    def __torch_function__(self, func: Any, kinds: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return False if func == torch.Tensor.is_cpu.__get__ else func(*args, **(kwargs or {}))
+
+
+def _one_hot(labels: Tensor, classes: int) -> Tensor:
+    return torch.zeros(*labels.shape, classes, dtype=labels.dtype).scatter_(-1, labels.unsqueeze(-1), 1)

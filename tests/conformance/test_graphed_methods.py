@@ -1,0 +1,81 @@
+"""Every trained method under `--cuda-graphs`: replayed updates give the bits of eager ones, or it says why it has none."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench import registry
+from bench.conformance import checks
+from bench.task import Stream
+from bench.training import _capturable
+from bench.training.graphs import Graphs
+from bench.training.loop import Plan, Training
+from bench.training.progress import Progress
+
+sys.path.append(str(Path(__file__).parents[1] / "bench"))
+from _recorder import CallRecorder, as_on_a_gpu
+
+STEPS = 10  # two stages: each watched two or three times, recorded once, replayed
+METHODS = [name for name in registry.names("method") if "steps" in registry.settings(registry.find("method", name))]
+EAGER = {
+    "colour_transfer": "reads other memory in each update",
+    "cyclegan": "reads a number back from a tensor",  # whether a picture of the pool is exchanged
+    "espcn": "copies between host and device",
+    "label_smoothing_gan": "copies between host and device",
+    "mean_image": "reads other memory in each update",
+    "srcnn": "copies between host and device",
+}
+"""Those that cannot be replayed, and why; docs/performance.md has the same table."""
+
+
+def _train(name, folder, graphed, **options):
+    method = checks.make(name, steps=STEPS, **options)
+    stream = Stream(method.task, 0, getattr(method.hp, "batch_size", 1))
+    graphs = Graphs(method, stream, CallRecorder()) if graphed else None
+    if not graphed:
+        _capturable.make_capturable(method)
+    folder.mkdir()
+    plan = Plan(folder, 3, higher_is_better=False)
+    training = Training(method, stream, lambda: method.task.validate(method), plan, Progress(), graphs and graphs.updates)
+    torch.manual_seed(1)
+    training.run(lambda: False)
+    return training, graphs
+
+
+def _result(training):
+    curves = [(key, step, images, value) for key, step, images, _, value in training.points]
+    return checks.fingerprint(training.method), curves, training.stream.drawn, torch.get_rng_state().tolist()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_replayed_updates_are_the_eager_ones_bit_for_bit(name, tmp_path):
+    with as_on_a_gpu():
+        eager = _result(_train(name, tmp_path / "eager", graphed=False)[0])
+        training, graphs = _train(name, tmp_path / "graphed", graphed=True)
+    assert _result(training) == eager
+    if name in EAGER:
+        assert not graphs.replayed
+        assert EAGER[name] in graphs.note()
+    else:
+        assert graphs.replayed >= 4, graphs.note()
+        assert graphs.note() == "updates are replayed from CUDA graphs"
+
+
+@pytest.mark.parametrize("rule", [name for name in registry.names("optimizer") if name not in ("adagrad", "swats")])
+def test_every_update_rule_is_replayed(rule, tmp_path):
+    options = {"optimizer": rule, "schedule": "cosine"}
+    with as_on_a_gpu():
+        eager = _result(_train("descent", tmp_path / "eager", graphed=False, **options)[0])
+        training, graphs = _train("descent", tmp_path / "graphed", graphed=True, **options)
+    assert graphs.replayed >= 6, graphs.note()
+    assert _result(training) == eager
+
+
+@pytest.mark.parametrize(("rule", "reason"), [("adagrad", "reads a number back"), ("swats", "changes")])
+def test_a_rule_that_asks_the_host_runs_eagerly(rule, reason, tmp_path):
+    with as_on_a_gpu():
+        _, graphs = _train("descent", tmp_path / "graphed", graphed=True, optimizer=rule)
+    assert not graphs.replayed
+    assert reason in graphs.note()
