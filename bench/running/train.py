@@ -87,7 +87,7 @@ class Attempt:
         stream = Stream(self.task, self.trial.seed, size)
         replayed = graphs.Graphs(method, stream) if self.settings.cuda_graphs and hasattr(method.hp, "steps") else None
         updates = replayed and replayed.updates
-        loop = Loop(method, stream, lambda: self._validate(method), self._plan(folder), self.progress, updates)
+        loop = Loop(method, stream, lambda: self._validate(method, replayed), self._plan(folder), self.progress, updates)
         if loop.steps:
             self._run_loop(loop, method)
         if replayed and (note := replayed.note()):
@@ -115,9 +115,12 @@ class Attempt:
         accumulation.accumulate(method := build(dataclasses.replace(self.trial, spec=spec), self.task), micro_batches)
         return method
 
-    def _validate(self, method: Method) -> dict[str, float]:
+    def _validate(self, method: Method, replayed: graphs.Graphs | None) -> dict[str, float]:
         with out_of_memory.evaluation_memory_guard():
-            return self.task.validate(method)
+            scores = self.task.validate(method)
+        if replayed:
+            replayed.recheck()
+        return scores
 
     def _plan(self, folder: Path) -> Plan:
         better, settings = self.task.ranked_by().higher_is_better, self.settings

@@ -19,10 +19,16 @@ State = Mapping[str, Any]
 
 
 def python_state(method: Method) -> State:
-    """Path -> number, text, length or kind of everything on `method`; of tensors dtype and shape alone. Random numbers of Python and NumPy too."""
-    found: dict[str, Any] = dict(_walk("self", {k: v for k, v in vars(method).items() if k not in _FIXED}, set()))
-    numpy = np.random.get_state()
-    return found | {"Python's random numbers": hash(random.getstate()), "NumPy's random numbers": hash((numpy[1].tobytes(), numpy[2]))}  # type: ignore[union-attr]
+    """Path -> number, text, length or kind of everything on `method`, of tensors dtype and shape; Python's and NumPy's random numbers."""
+    found = {path: _comparable(value) for path, value in _walk("self", _attributes(method), set())}
+    numpy: Any = np.random.get_state()
+    return found | {"Python's random state": hash(random.getstate()), "NumPy's random state": hash((numpy[1].tobytes(), numpy[2]))}
+
+
+def memory(method: Method) -> dict[str, int]:
+    """Path -> address of the storage of every tensor on `method`, gradients left out."""
+    found = _walk("self", _attributes(method), set())
+    return {path: value.untyped_storage()._cdata for path, value in found if isinstance(value, Tensor)}
 
 
 def difference(before: State, after: State) -> str:
@@ -36,27 +42,33 @@ def difference(before: State, after: State) -> str:
 
 
 def _walk(path: str, value: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Tensor):
-        yield path, (value.dtype, tuple(value.shape), value.requires_grad)
-    elif isinstance(value, _PLAIN):
-        yield path, repr(value) if isinstance(value, float) else value  # NaN is to equal NaN
+    """(path, tensor or plain value or length or kind) of a value and all that it holds, each object once."""
+    if isinstance(value, (Tensor, *_PLAIN)):
+        yield path, value
     elif id(value) not in seen and not (callable(value) and not isinstance(value, nn.Module)):
         seen.add(id(value))
-        yield from _walk_container(path, value, seen)
+        if isinstance(value, (Mapping, list, tuple, deque)):
+            yield path, len(value)
+        else:
+            yield path, sorted(map(repr, value)) if isinstance(value, (set, frozenset)) else type(value)
+        for name, entry in _entries(value):
+            yield from _walk(path + name, entry, seen)
 
 
-def _walk_container(path: str, value: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        yield path, len(value)
-        for i, (key, entry) in enumerate(value.items()):
-            name = key if isinstance(key, str) else f"{type(key).__name__} {i if isinstance(key, Tensor) else key!r}"
-            yield from _walk(f"{path}.{name}", entry, seen)
-    elif isinstance(value, (list, tuple, deque)):
-        yield path, len(value)
-        for i, entry in enumerate(value):
-            yield from _walk(f"{path}[{i}]", entry, seen)
-    elif isinstance(value, (set, frozenset)):
-        yield path, sorted(map(repr, value))
+def _entries(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, (list, tuple, deque)):
+        yield from ((f"[{i}]", entry) for i, entry in enumerate(value))
+    elif isinstance(value, Mapping):  # the state of an optimizer has tensors for keys
+        yield from ((f".{i if isinstance(key, Tensor) else key}", entry) for i, (key, entry) in enumerate(value.items()))
     else:
-        yield path, type(value)
-        yield from _walk_container(path, dict(getattr(value, "__dict__", {})), seen)
+        yield from ((f".{key}", entry) for key, entry in getattr(value, "__dict__", {}).items())
+
+
+def _comparable(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.dtype, tuple(value.shape), value.requires_grad
+    return repr(value) if isinstance(value, float) else value  # NaN is to equal NaN
+
+
+def _attributes(method: Method) -> dict[str, Any]:
+    return {name: value for name, value in vars(method).items() if name not in _FIXED}

@@ -78,6 +78,10 @@ class Trace(TorchDispatchMode):
             self.obstacle = f"{obstacle} ({name}, {place()})"
         return made
 
+    def keeps(self, address: int) -> bool:
+        """Whether the update reads or writes a storage that was there before."""
+        return address in self._kept
+
     def difference(self, other: Trace) -> str:
         """What differs in a later update, in a line; empty where nothing does."""
         for mine, theirs in zip(self.calls, other.calls):

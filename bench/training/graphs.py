@@ -39,6 +39,7 @@ class _Program:
         obstacle: why it runs as ever; empty where it may be recorded.
         watched: how many updates were watched; `alike`: the last two were the same, `trace` and `numbers` (that were logged).
         draws: batches of an update.
+        memory: path -> address of the tensors on the method that what was recorded reads or writes.
         anneals: whether it sets learning rates.
     """
 
@@ -50,6 +51,7 @@ class _Program:
     numbers: Any = None
     draws: int = 0
     anneals: bool = False
+    memory: dict[str, int] = dataclasses.field(default_factory=dict)
     buffers: list[Any] = dataclasses.field(default_factory=list)
     logs: dict[str, Tensor | float] = dataclasses.field(default_factory=dict)
     replay: Callable[[], None] | None = None
@@ -78,6 +80,11 @@ class Graphs:
                 yield logs
         finally:
             self._train.close()
+
+    def recheck(self) -> None:
+        """Forget what was recorded on memory that the method has left, as evaluation might make it; what follows is recorded anew."""
+        memory = _python_state.memory(self.method)
+        self.programs = [p for p in self.programs if all(memory.get(path) == address for path, address in p.memory.items())]
 
     def note(self) -> str:
         """What became of it, for the record."""
@@ -169,6 +176,8 @@ class Graphs:
             self.feed.waiting = batches
             return self._run()
         self.method.t = t
+        assert program.trace is not None
+        program.memory = {path: x for path, x in _python_state.memory(self.method).items() if program.trace.keeps(x)}
         return self._replay_on(program, batches)
 
     def _once(self, program: _Program) -> dict[str, Tensor | float]:

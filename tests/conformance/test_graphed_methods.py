@@ -13,11 +13,12 @@ from bench.training import _capturable
 from bench.training.graphs import Graphs
 from bench.training.loop import Plan, Training
 from bench.training.progress import Progress
+from methods.optimizers import _torch
 
 sys.path.append(str(Path(__file__).parents[1] / "bench"))
 from _recorder import CallRecorder, as_on_a_gpu
 
-STEPS = 10  # two stages: each watched two or three times, recorded once, replayed
+STEPS = {False: 6, True: 10}  # an update is watched two or three times, recorded, and replayed: so is each of two stages
 METHODS = [name for name in registry.names("method") if "steps" in registry.settings(registry.find("method", name))]
 EAGER = {
     "colour_transfer": "reads other memory in each update",
@@ -31,7 +32,8 @@ EAGER = {
 
 
 def _train(name, folder, graphed, **options):
-    method = checks.make(name, steps=STEPS, **options)
+    staged = bool({"pretrain", "gan_share"} & registry.settings(registry.find("method", name)).keys())
+    method = checks.make(name, steps=STEPS[staged], **options)
     stream = Stream(method.task, 0, getattr(method.hp, "batch_size", 1))
     graphs = Graphs(method, stream, CallRecorder()) if graphed else None
     if not graphed:
@@ -59,7 +61,7 @@ def test_replayed_updates_are_the_eager_ones_bit_for_bit(name, tmp_path):
         assert not graphs.replayed
         assert EAGER[name] in graphs.note()
     else:
-        assert graphs.replayed >= 4, graphs.note()
+        assert graphs.replayed >= 3, graphs.note()
         assert graphs.note() == "updates are replayed from CUDA graphs"
 
 
@@ -69,12 +71,13 @@ def test_every_update_rule_is_replayed(rule, tmp_path):
     with as_on_a_gpu():
         eager = _result(_train("descent", tmp_path / "eager", graphed=False, **options)[0])
         training, graphs = _train("descent", tmp_path / "graphed", graphed=True, **options)
-    assert graphs.replayed >= 6, graphs.note()
+    assert graphs.replayed >= 3, graphs.note()
     assert _result(training) == eager
 
 
 @pytest.mark.parametrize(("rule", "reason"), [("adagrad", "reads a number back"), ("swats", "changes")])
-def test_a_rule_that_asks_the_host_runs_eagerly(rule, reason, tmp_path):
+def test_a_rule_that_asks_the_host_runs_eagerly(rule, reason, tmp_path, monkeypatch):
+    monkeypatch.setitem(_torch._FUSED, torch.optim.Adagrad, set())  # as on a GPU
     with as_on_a_gpu():
         _, graphs = _train("descent", tmp_path / "graphed", graphed=True, optimizer=rule)
     assert not graphs.replayed
