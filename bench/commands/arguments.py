@@ -62,7 +62,7 @@ class RunOptions:
     tracking_uri: Uri = None
     deterministic: Annotated[bool, typer.Option("--deterministic", help="The same bits on CUDA too; slower.")] = False
     cuda_graphs: Annotated[
-        bool, typer.Option("--cuda-graphs", help="Launch each update as one CUDA graph where it can be recorded: for small networks; recorded.")
+        bool, typer.Option("--cuda-graphs", help="Launch each update as one CUDA graph where it can be recorded: for small networks.")
     ] = False
     fresh: Annotated[bool, typer.Option("--fresh", help="Train again what is on record.")] = False
     max_seconds: Annotated[float | None, typer.Option(help="Cap on the training time of one trial; recorded.")] = None

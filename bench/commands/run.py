@@ -32,8 +32,8 @@ from bench.training.loop import Interrupted
 
 _MANY = 10_000  # trials that are run without asking
 _NOT_OF_CLAIMS = (
-    "seeds", "overrides", "max_seconds", "deterministic", "cuda_graphs", "plugins", "workers", "ray", "threads", "on_oom", "ranks", "checkpoints",
-    "keep_weights", "strict_environment",
+    "seeds", "overrides", "max_seconds", "deterministic", "cuda_graphs", "plugins", "workers", "ray", "threads", "on_oom", "ranks",
+    "checkpoints", "keep_weights", "strict_environment",
 )  # fmt: skip
 
 

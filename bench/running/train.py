@@ -86,7 +86,7 @@ class Attempt:
             self.record.summary |= gradient_noise.measure(method, self.trial.seed, "start")
         stream = Stream(self.task, self.trial.seed, size)
         replayed = graphs.Graphs(method, stream) if self.settings.cuda_graphs and hasattr(method.hp, "steps") else None
-        updates = replayed and replayed.updates
+        updates = replayed.updates if replayed else None
         loop = Loop(method, stream, lambda: self._validate(method, replayed), self._plan(folder), self.progress, updates)
         if loop.steps:
             self._run_loop(loop, method)

@@ -56,7 +56,7 @@ def buffers_like(batch: Any) -> Any:
 
 def fits(batch: Any, buffers: Any) -> bool:
     """Whether a batch differs from that in the buffers by the values of its tensors alone."""
-    return _frame(batch) == _frame(buffers)
+    return bool(_frame(batch) == _frame(buffers))
 
 
 def fill(buffers: Sequence[Any], batches: Sequence[Any]) -> None:

@@ -28,4 +28,4 @@ def make_torch_capturable(opt: Optimizer) -> None:
         if "capturable" in group:
             group["capturable"] = True
         group["lr"] = torch.tensor(float(group["lr"]), device=group["params"][0].device)
-    opt._warned_capturable_if_run_uncaptured = True  # type: ignore[attr-defined]  # the first updates run eagerly, on purpose
+    opt._warned_capturable_if_run_uncaptured = True  # the first updates run eagerly, on purpose

@@ -27,7 +27,7 @@ class CudaRecorder:
     """`torch.cuda.CUDAGraph`s. Every update runs on one stream beside the current one, as autograd's nodes belong to a stream."""
 
     def __init__(self, device: torch.device) -> None:
-        self.device, self.stream = device, torch.cuda.Stream(device)
+        self.device, self.stream = device, torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:

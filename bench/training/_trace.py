@@ -28,7 +28,7 @@ class Call:
     place: str = dataclasses.field(compare=False)
 
 
-class Trace(TorchDispatchMode):
+class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes every call of an update, those of autograd among them.
 
     Memory is named by where it comes from: a batch, a call of this update, or neither (`kept`: weights, buffers, an optimizer's state),
@@ -40,7 +40,7 @@ class Trace(TorchDispatchMode):
     """
 
     def __init__(self, device: torch.device) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.device, self.obstacle = device, ""
         self.calls: list[Call] = []
         self._names: dict[int, tuple[Any, ...]] = {}  # address of a storage -> where its memory comes from
@@ -122,7 +122,8 @@ class Trace(TorchDispatchMode):
         if any(isinstance(x, torch.Generator) for x in arguments):
             return "draws from a generator of its own"
         there = [lies_on(x, self.device) for x in results]
-        if name == "lift_fresh" and all(there) or name in _COPIES and len({*there, *(lies_on(x, self.device) for x in given)}) > 1:
+        crosses = name in _COPIES and len({*there, *(lies_on(x, self.device) for x in given)}) > 1
+        if crosses or (name == "lift_fresh" and all(there)):
             return "copies between host and device"
         if name not in _METADATA and not all(there):
             return "computes on the host"

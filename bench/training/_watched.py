@@ -27,29 +27,29 @@ class Inputs:
     """
 
     def __init__(self) -> None:
-        self.places: list[tuple[Tensor, Callable[[int], Number]]] = []
+        self.slots: list[tuple[Tensor, Callable[[int], Number]]] = []
         self._taken = 0
         self._quietly: Callable[[], contextlib.AbstractContextManager[None]] | None = None
 
     def begin(self, quietly: Callable[[], contextlib.AbstractContextManager[None]] | None) -> None:
-        """Start an update: a watched one, which writes its numbers `quietly`, or a recorded one, whose numbers are written before (None)."""
+        """Start an update: one that is watched writes its numbers, `quietly`; one that is recorded does not (None)."""
         self._taken, self._quietly = 0, quietly
 
     def take(self, like: Tensor, value: Number, of: Callable[[int], Number]) -> Tensor:
         """The next number as a tensor without dimensions, of the kind and on the device of `like`."""
-        place, self._taken = self._taken, self._taken + 1
+        nth, self._taken = self._taken, self._taken + 1
         if self._quietly is not None:
             with self._quietly():
-                known = self.places[place][0] if place < len(self.places) else None
+                known = self.slots[nth][0] if nth < len(self.slots) else None
                 if known is None or (known.dtype, known.device) != (like.dtype, like.device):
                     known = torch.empty((), dtype=like.dtype, device=like.device)
-                self.places[place:] = [(known.fill_(value), of)] + self.places[place + 1 :]
-        return self.places[place][0]
+                self.slots[nth:] = [(known.fill_(value), of), *self.slots[nth + 1 :]]
+        return self.slots[nth][0]
 
     def fill(self, t: int) -> None:
         """The numbers of update `t`."""
-        for place, of in self.places:
-            place.fill_(of(t))
+        for slot, of in self.slots:
+            slot.fill_(of(t))
 
 
 @dataclasses.dataclass
@@ -130,7 +130,7 @@ class Watched:
         return int(self.use())
 
     def __index__(self) -> int:
-        return operator.index(self.use())
+        return operator.index(self.use())  # type: ignore[arg-type]
 
     def __float__(self) -> float:
         return float(self.use())
@@ -158,15 +158,24 @@ def _functions(first: Watched, others: tuple[Any, ...]) -> list[Callable[[int], 
     return [x._of if isinstance(x, Watched) else (lambda t, x=x: x) for x in (first, *others)]
 
 
-def _add_operators() -> None:
-    for name in ("lt", "le", "gt", "ge", "eq", "ne"):
-        setattr(Watched, f"__{name}__", lambda self, other, ask=getattr(operator, name): self.answer(ask, other))
-    for name in ("neg", "pos", "abs"):
-        setattr(Watched, f"__{name}__", lambda self, compute=getattr(operator, name): self.derive(compute))
-    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
-        compute = getattr(operator, name)
-        setattr(Watched, f"__{name}__", lambda self, other, compute=compute: self.derive(compute, other))
-        setattr(Watched, f"__r{name}__", lambda self, other, compute=compute: self.derive(lambda a, b: compute(b, a), other))
+def _question(ask: Callable[[Any, Any], Any]) -> Callable[[Watched, Any], Any]:
+    return lambda self, other: self.answer(ask, other)
 
 
-_add_operators()
+def _operation(compute: Callable[..., Any]) -> Callable[..., Any]:
+    def operation(self: Watched, *others: Any) -> Any:
+        return self.derive(compute, *others)
+
+    return operation
+
+
+def _reflected(compute: Callable[..., Any]) -> Callable[[Watched, Any], Any]:
+    return lambda self, other: self.derive(lambda a, b: compute(b, a), other)
+
+
+for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
+    setattr(Watched, f"__{_name}__", _question(getattr(operator, _name)))
+for _name in ("neg", "pos", "abs", "add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
+    setattr(Watched, f"__{_name}__", _operation(getattr(operator, _name)))
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
+    setattr(Watched, f"__r{_name}__", _reflected(getattr(operator, _name)))

@@ -13,48 +13,20 @@ stream and the random numbers of the device are as if it had run.
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from torch import Tensor
 
 from bench.method import Logs, Method
 from bench.training import _batches, _capturable, _python_state
+from bench.training._annealing import Annealing
 from bench.training._cuda_graph import CudaRecorder, Recorder
+from bench.training._program import Program
 from bench.training._trace import Trace
 from bench.training._watched import Path, Watched, use_all
 
-_PATIENCE = 4  # updates of one kind that are watched until two are alike
 _KINDS = 8  # of updates
-
-
-@dataclasses.dataclass
-class _Program:
-    """One kind of update.
-
-    Attributes:
-        path: what it asks of the number of the update.
-        obstacle: why it runs as ever; empty where it may be recorded.
-        watched: how many updates were watched; `alike`: the last two were the same, `trace` and `numbers` (that were logged).
-        draws: batches of an update.
-        memory: path -> address of the tensors on the method that what was recorded reads or writes.
-        anneals: whether it sets learning rates.
-    """
-
-    path: Path
-    obstacle: str = ""
-    watched: int = 0
-    alike: bool = False
-    trace: Trace | None = None
-    numbers: Any = None
-    draws: int = 0
-    anneals: bool = False
-    memory: dict[str, int] = dataclasses.field(default_factory=dict)
-    buffers: list[Any] = dataclasses.field(default_factory=list)
-    logs: dict[str, Tensor | float] = dataclasses.field(default_factory=dict)
-    replay: Callable[[], None] | None = None
 
 
 class Graphs:
@@ -67,9 +39,9 @@ class Graphs:
     def __init__(self, method: Method, stream: Iterator[Any], recorder: Recorder | None = None) -> None:
         self.method, self.feed = method, _batches.Feed(stream)
         self.recorder = CudaRecorder(method.device) if recorder is None else recorder
-        self.programs: list[_Program] = []
+        self.programs: list[Program] = []
         self.replayed = 0
-        self._annealing = _Annealing(method)
+        self._annealing = Annealing(method)
         _capturable.make_capturable(method)
 
     def updates(self) -> Generator[Logs, None, None]:
@@ -97,13 +69,13 @@ class Graphs:
     def _update(self) -> Logs | None:
         """The next update, in the way that is open to it; None after the last."""
         program = next((p for p in self.programs if p.path.holds(self.method.t)), None)
-        if program is None and len(self.programs) >= _KINDS or program is not None and program.obstacle:
+        if program is None:
+            return self._watch(Program(Path())) if len(self.programs) < _KINDS else self._run()
+        if program.obstacle:
             return self._run()
-        if program is not None and program.replay is not None:
+        if program.replay is not None:
             return self._replay(program)
-        if program is not None and program.alike:
-            return self._record(program)
-        return self._watch(program or _Program(Path()))
+        return self._record(program) if program.alike else self._watch(program)
 
     def _run(self) -> Logs | None:
         """An update as ever."""
@@ -111,7 +83,7 @@ class Graphs:
             return next(self._train, None)
 
     # -- an update that is watched
-    def _watch(self, program: _Program) -> Logs | None:
+    def _watch(self, program: Program) -> Logs | None:
         """An update as ever, and what it was."""
         method, path, t = self.method, Path(program.path.inputs), self.method.t
         before, trace = _python_state.python_state(method), Trace(method.device)
@@ -126,41 +98,27 @@ class Graphs:
             self._settle()
         if logs is None:
             return None
-        logs, difference = use_all(dict(logs)), _python_state.difference(before, _python_state.python_state(method))
+        logs = dict(use_all(dict(logs)))
+        difference = _python_state.difference(before, _python_state.python_state(method))
         if method.t != t + 1:
             trace.obstacle = f"its updates count by {method.t - t} in self.t"
-        self._judge(program, path, trace, logs, difference)
+        trace.obstacle = trace.obstacle or self._annealing.obstacle
+        if not program.watched:
+            self.programs.append(program)
+        program.take_in(path, trace, logs, difference)
+        program.draws, program.anneals = self.feed.drawn, self._annealing.called
         return logs
 
     def _settle(self) -> None:
         """Leave no watched number on the method."""
         method = self.method
-        method.t = method.t.value if isinstance(method.t, Watched) else method.t  # type: ignore[assignment]
+        method.t = method.t.value if isinstance(method.t, Watched) else method.t
         for name, value in list(vars(method).items()):
             if (plain := use_all(value)) is not value:
                 setattr(method, name, plain)
 
-    def _judge(self, program: _Program, path: Path, trace: Trace, logs: Logs, difference: str) -> None:
-        """Take in what was seen of an update."""
-        if not program.watched:
-            self.programs.append(program)
-        numbers = {key: value for key, value in logs.items() if not isinstance(value, Tensor)}
-        if not difference and program.trace is not None:
-            difference = program.trace.difference(trace)
-            if not difference and repr(program.numbers) != repr(numbers):
-                difference = f"it logs numbers that Python computes: {', '.join(numbers)}"
-        program.path.questions += path.questions
-        program.alike = program.trace is not None and not difference
-        program.trace, program.numbers, program.watched = trace, numbers, program.watched + 1
-        program.draws, program.anneals = self.feed.drawn, self._annealing.called
-        program.obstacle = trace.obstacle or self._annealing.obstacle
-        if path.used:
-            program.obstacle = f"its updates depend on their number ({path.used})"
-        if program.watched >= _PATIENCE and not program.alike:
-            program.obstacle = program.obstacle or difference
-
     # -- an update that is recorded
-    def _record(self, program: _Program) -> Logs | None:
+    def _record(self, program: Program) -> Logs | None:
         """Record an update, and make it."""
         batches, t = self._draw(program), self.method.t
         try:
@@ -180,7 +138,7 @@ class Graphs:
         program.memory = {path: x for path, x in _python_state.memory(self.method).items() if program.trace.keeps(x)}
         return self._replay_on(program, batches)
 
-    def _once(self, program: _Program) -> dict[str, Tensor | float]:
+    def _once(self, program: Program) -> dict[str, Tensor | float]:
         """The update that is recorded.
 
         Raises:
@@ -205,7 +163,7 @@ class Graphs:
             module.zero_grad()  # what was recorded left gradients in memory that is gone
 
     # -- an update that is replayed
-    def _replay(self, program: _Program) -> Logs | None:
+    def _replay(self, program: Program) -> Logs | None:
         """An update by its graph, or as ever where a batch has another shape."""
         batches = self._draw(program)
         if all(map(_batches.fits, batches, program.buffers)):
@@ -213,7 +171,7 @@ class Graphs:
         self.feed.waiting = batches
         return self._run()
 
-    def _replay_on(self, program: _Program, batches: list[Any]) -> Logs:
+    def _replay_on(self, program: Program, batches: list[Any]) -> Logs:
         assert program.replay is not None
         with self.recorder.running():
             if program.anneals:
@@ -226,54 +184,8 @@ class Graphs:
         self.replayed += 1
         return logs
 
-    def _draw(self, program: _Program) -> list[Any]:
+    def _draw(self, program: Program) -> list[Any]:
         return [next(self.feed.stream) for _ in range(program.draws)]
 
     def _start(self) -> Generator[Logs, None, None]:
         return (logs for logs in self.method.train(self.feed))
-
-
-class _Annealing:
-    """Stands in for `method.anneal`: rates are set before an update is replayed, and are no part of what is recorded.
-
-    Attributes:
-        plain: the method's own.
-        called: whether the last watched update called it.
-        obstacle: why it cannot be called before the update instead.
-    """
-
-    def __init__(self, method: Method) -> None:
-        self.method, self.plain, self.called, self.obstacle = method, method.anneal, False, ""
-        self._call: Callable[[], None] = self.plain
-        method.anneal = self  # type: ignore[method-assign]
-
-    def __call__(self) -> None:
-        self._call()
-
-    @contextlib.contextmanager
-    def watched(self, t: int, trace: Trace) -> Iterator[None]:
-        """Made out of what is traced, at update `t`."""
-        self.called, self.obstacle = False, ""
-
-        def anneal() -> None:
-            watched, self.called = self.method.t, True
-            if watched.value != t:  # type: ignore[attr-defined]
-                self.obstacle = "it sets learning rates after it counted the update"
-            self.method.t = watched.value  # type: ignore[attr-defined]
-            with trace.paused():
-                self.plain()
-            self.method.t = watched
-
-        yield from self._instead(anneal)
-
-    @contextlib.contextmanager
-    def recorded(self) -> Iterator[None]:
-        """Nothing."""
-        yield from self._instead(lambda: None)
-
-    def _instead(self, call: Callable[[], None]) -> Iterator[None]:
-        self._call = call
-        try:
-            yield
-        finally:
-            self._call = self.plain

@@ -1,4 +1,4 @@
-"""A CUDA graph without CUDA: records the calls of an update and makes them again on the same memory with the same numbers, without Python."""
+"""A CUDA graph without CUDA: the calls of an update, made again on the same memory with the same numbers."""
 
 from __future__ import annotations
 

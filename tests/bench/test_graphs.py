@@ -135,7 +135,7 @@ def test_arithmetic_with_a_tensor_reads_the_number_from_memory():
     assert (x / (t + 1)).tolist() == torch.tensor([0.2, 0.4]).tolist()
     assert (2 - x * t).tolist() == [-2.0, -6.0]
     path.inputs.fill(6)
-    assert [place.item() for place, _ in path.inputs.places] == [0.25, 7.0, 6.0]
+    assert [slot.item() for slot, _ in path.inputs.slots] == [0.25, 7.0, 6.0]
     assert not path.used
 
 
