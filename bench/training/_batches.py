@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -59,15 +59,11 @@ def fits(batch: Any, buffers: Any) -> bool:
     return bool(_frame(batch) == _frame(buffers))
 
 
-def fill(buffers: Sequence[Any], batches: Sequence[Any]) -> None:
-    """Copy batches into their buffers."""
-    pairs = [(to, x) for buffer, batch in zip(buffers, batches, strict=True) for to, x in zip(*map(_tensors, (buffer, batch)), strict=True)]
-    for to, x in pairs:
-        to.copy_(x, non_blocking=True)
-
-
-def _tensors(batch: Any) -> list[Tensor]:
-    return list(tensors_of(batch).values())
+def fill(buffers: Sequence[Any], batches: Sequence[Any], read: Collection[tuple[int, str]]) -> None:
+    """Copy of batches into their buffers what is read of them: (number of the batch, name of the tensor)."""
+    if read:
+        places, values = ([tensors_of(these[i])[name] for i, name in read] for these in (buffers, batches))
+        torch._foreach_copy_(places, values, non_blocking=True)
 
 
 def _frame(batch: Any) -> Any:

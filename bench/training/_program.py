@@ -24,6 +24,7 @@ class Program:
         obstacle: why it runs as ever; empty where it may be recorded.
         watched: how many updates were watched; `alike`: the last two were the same, `trace` and `numbers` (that were logged).
         draws: batches of an update.
+        read: what of them it reads: (number of the batch, name of the tensor).
         memory: path -> address of the tensors on the method that what was recorded reads or writes.
         anneals: whether it sets learning rates.
     """
@@ -37,6 +38,7 @@ class Program:
     draws: int = 0
     anneals: bool = False
     memory: dict[str, int] = dataclasses.field(default_factory=dict)
+    read: list[tuple[Any, ...]] = dataclasses.field(default_factory=list)
     buffers: list[Any] = dataclasses.field(default_factory=list)
     logs: dict[str, Tensor | float] = dataclasses.field(default_factory=dict)
     replay: Callable[[], None] | None = None

@@ -36,6 +36,7 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     Attributes:
         calls: in order.
+        read: what of batches is read, as it was named.
         obstacle: the first thing that no graph can hold, with its place; empty where there is none.
     """
 
@@ -43,6 +44,7 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.device, self.obstacle = device, ""
         self.calls: list[Call] = []
+        self.read: dict[tuple[Any, ...], None] = {}
         self._names: dict[int, tuple[Any, ...]] = {}  # address of a storage -> where its memory comes from
         self._kept: dict[int, torch.UntypedStorage] = {}
         self._paused = False
@@ -101,8 +103,11 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
             memory = argument.untyped_storage()
             if (address := memory._cdata) not in self._names:
                 self._kept[address] = memory
+            name = self._names.get(address, ("kept", address))
+            if name[0] == "batch":
+                self.read[name[1:]] = None
             return (
-                "tensor", *self._names.get(address, ("kept", address)), argument.dtype, tuple(argument.shape), argument.stride(),
+                "tensor", *name, argument.dtype, tuple(argument.shape), argument.stride(),
                 argument.storage_offset(),
             )  # fmt: skip
         if isinstance(argument, (list, tuple)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -155,7 +156,11 @@ def use_all(tree: Any) -> Any:
 
 def _functions(first: Watched, others: tuple[Any, ...]) -> list[Callable[[int], Any]]:
     """Of the number of an update -> of each operand."""
-    return [x._of if isinstance(x, Watched) else (lambda t, x=x: x) for x in (first, *others)]
+    return [x._of if isinstance(x, Watched) else functools.partial(_constant, x) for x in (first, *others)]
+
+
+def _constant(x: Any, t: int) -> Any:
+    return x
 
 
 def _question(ask: Callable[[Any, Any], Any]) -> Callable[[Watched, Any], Any]:
@@ -169,8 +174,11 @@ def _operation(compute: Callable[..., Any]) -> Callable[..., Any]:
     return operation
 
 
-def _reflected(compute: Callable[..., Any]) -> Callable[[Watched, Any], Any]:
-    return lambda self, other: self.derive(lambda a, b: compute(b, a), other)
+def _reflected(compute: Callable[[Any, Any], Any]) -> Callable[[Watched, Any], Any]:
+    def swapped(a: Any, b: Any) -> Any:
+        return compute(b, a)
+
+    return lambda self, other: self.derive(swapped, other)
 
 
 for _name in ("lt", "le", "gt", "ge", "eq", "ne"):

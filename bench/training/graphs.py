@@ -153,6 +153,7 @@ class Graphs:
         assert program.trace is not None
         if difference := program.trace.difference(trace):
             raise RuntimeError(difference)
+        program.read = list(trace.read)
         return dict(logs)
 
     def _begin_again(self, t: int) -> None:
@@ -177,7 +178,7 @@ class Graphs:
             if program.anneals:
                 self._annealing.plain()
             program.path.inputs.fill(self.method.t)
-            _batches.fill(program.buffers, batches)
+            _batches.fill(program.buffers, batches, program.read)
             program.replay()
             logs = {key: value.clone() if isinstance(value, Tensor) else value for key, value in program.logs.items()}
         self.method.t += 1

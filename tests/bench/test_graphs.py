@@ -10,9 +10,14 @@ from _recorder import CallRecorder, as_on_a_gpu
 from torch import nn
 
 from bench import registry
+from bench.commands.arguments import RunOptions
+from bench.commands.options import settings_of
 from bench.conformance import checks
 from bench.conformance.toys import ToyMinimisation
+from bench.errors import UsageError
 from bench.method import Method, TrainHP
+from bench.running.identify import identify
+from bench.store import identity
 from bench.task import Stream
 from bench.training import _capturable
 from bench.training._cuda_graph import CudaRecorder
@@ -429,3 +434,74 @@ def test_replayed_updates_on_a_gpu_are_the_eager_ones(name, tmp_path):
     torch.testing.assert_close(replayed, weights, rtol=1e-3, atol=1e-4)
     for a, b in zip(logs, others, strict=True):
         assert a == pytest.approx(b, rel=1e-3, abs=1e-4)
+
+
+# -- the option
+@pytest.fixture
+def recorded(tiny, plugin, monkeypatch):
+    """The tiny suite under --cuda-graphs, recorded by calls; a method that can be, and one that cannot."""
+    monkeypatch.setattr("bench.training.graphs.CudaRecorder", lambda device: CallRecorder())
+    plugin("counting", COUNTING)
+    tiny.settings = dataclasses.replace(tiny.settings, cuda_graphs=True)
+    return tiny
+
+
+COUNTING = '''
+"""Counts. Departures: none."""
+import dataclasses
+
+import torch
+
+from bench.method import Method, TrainHP
+
+
+class Counting(Method):
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class HP(TrainHP):
+        counts: bool = False
+
+    def build(self, task):
+        self.gain, self.count = torch.nn.Linear(1, 1), 0
+        self.opt = self.optimizer(self.gain)
+
+    def train(self, data):
+        while self.t < self.hp.steps:
+            loss = (next(data).observed.mean() * self.gain.weight).square().sum()
+            self.opt.zero_grad()
+            loss.backward()
+            self.opt.step()
+            self.count += self.hp.counts
+            self.t += 1
+            yield {"loss": loss.detach()}
+
+    def restore(self, batch):
+        return batch.observed
+'''
+
+
+def test_a_record_says_what_became_of_graphs(recorded):
+    records, _ = recorded.run(methods=["counting[steps=6]", "counting[steps=6,counts=true]"])
+    assert [record.outcome for record in records] == ["finished", "finished"]
+    assert [record.tags["cuda_graphs"] for record in records] == [
+        "updates are replayed from CUDA graphs", "updates run without CUDA graphs: self.count changes",
+    ]  # fmt: skip
+
+
+def test_it_is_another_training_only_where_it_is_asked_for(tiny):
+    trial = tiny.trials()[1]
+    plain, graphed = (identify(trial, dataclasses.replace(tiny.settings, cuda_graphs=on)).training for on in (False, True))
+    assert graphed.keys() - plain.keys() == {"cuda_graphs", "code.graphs"}
+    assert plain.items() <= graphed.items()
+    assert identity.protocol_of(plain) == identity.protocol_of(graphed)
+
+
+def test_a_cpu_is_refused():
+    with pytest.raises(UsageError, match="--cuda-graphs records what is launched on a CUDA GPU, and the device is cpu: leave it out"):
+        settings_of(RunOptions(suite="toy2d", device="cpu", cuda_graphs=True))
+
+
+def test_ranks_are_refused(monkeypatch):
+    monkeypatch.setattr("bench.commands.options.resolve_device", torch.device)
+    with pytest.raises(UsageError, match="--cuda-graphs and --ranks exclude each other"):
+        settings_of(RunOptions(suite="toy2d", device="cuda", cuda_graphs=True, ranks=2, workers=2))
+    assert settings_of(RunOptions(suite="toy2d", device="cuda", cuda_graphs=True)).cuda_graphs
