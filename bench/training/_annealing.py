@@ -22,7 +22,15 @@ class Annealing:
     def __init__(self, method: Method) -> None:
         self.method, self.plain, self.called, self.obstacle = method, method.anneal, False, ""
         self._call: Callable[[], None] = self.plain
-        method.anneal = self  # type: ignore[method-assign]
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """The method calls this."""
+        self.method.anneal = self  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            del self.method.anneal  # that of its class again, and the two no longer hold one another
 
     def __call__(self) -> None:
         self._call()

@@ -34,9 +34,11 @@ class CudaRecorder:
         """After all that was asked of the current stream, and before all that will be."""
         current = torch.cuda.current_stream(self.device)
         self.stream.wait_stream(current)
-        with torch.cuda.stream(self.stream):
-            yield
-        current.wait_stream(self.stream)
+        try:
+            with torch.cuda.stream(self.stream):
+                yield
+        finally:
+            current.wait_stream(self.stream)
 
     def record(self, update: Callable[[], Any]) -> tuple[Any, Callable[[], None]]:
         """See `Recorder`. Other threads, which may read data ahead, go on meanwhile."""

@@ -60,8 +60,7 @@ class Program:
         self.path.questions += path.questions
         self.alike = self.trace is not None and not difference
         self.trace, self.numbers, self.watched = trace, numbers, self.watched + 1
-        self.obstacle = trace.obstacle
-        if path.used:
-            self.obstacle = f"its updates depend on their number ({path.used})"
+        if self.watched > 1:  # the first may make what the others find
+            self.obstacle = f"its updates depend on their number ({path.used})" if path.used else trace.obstacle
         if self.watched >= _PATIENCE and not self.alike:
             self.obstacle = self.obstacle or difference

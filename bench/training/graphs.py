@@ -46,12 +46,13 @@ class Graphs:
 
     def updates(self) -> Generator[Logs, None, None]:
         """What `method.train` yields."""
-        self._train = self._start()
-        try:
-            while (logs := self._update()) is not None:
-                yield logs
-        finally:
-            self._train.close()
+        with self._annealing.installed():
+            self._train = self._start()
+            try:
+                while (logs := self._update()) is not None:
+                    yield logs
+            finally:
+                self._train.close()
 
     def recheck(self) -> None:
         """Forget what was recorded on memory that the method has left, as evaluation might make it; what follows is recorded anew."""

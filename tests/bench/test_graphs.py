@@ -213,6 +213,22 @@ def test_a_recording_that_fails_is_made_eagerly_on_the_same_batch(tmp_path):
     assert graphs.note() == "updates run without CUDA graphs: recording failed: operation not permitted when stream is capturing"
 
 
+def test_what_the_first_update_alone_does_is_no_obstacle(tmp_path):
+    class Prepares(_Line):
+        def loss(self, batch):
+            if not hasattr(self, "factor"):
+                self.factor = batch.new_tensor(0.5)
+            return self.factor * super().loss(batch)
+
+    assert _check_equal(lambda: _made(Prepares), tmp_path).replayed == 9
+
+
+def test_a_method_is_left_as_it_was(tmp_path):
+    _train(method := _made(_Line), tmp_path / "graphed")
+    assert method.anneal.__func__ is Method.anneal
+    assert isinstance(method.t, int)
+
+
 # -- updates that are not
 class _Counts(_Line):
     def extra(self, batch):

@@ -1,5 +1,6 @@
 """Every trained method under `--cuda-graphs`: replayed updates give the bits of eager ones, or it says why it has none."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from methods.optimizers import _torch
 sys.path.append(str(Path(__file__).parents[1] / "bench"))
 from _recorder import CallRecorder, as_on_a_gpu
 
+ROOT = Path(__file__).parents[2]
 STEPS = {False: 6, True: 10}  # an update is watched two or three times, recorded, and replayed: so is each of two stages
 METHODS = [name for name in registry.names("method") if "steps" in registry.settings(registry.find("method", name))]
 EAGER = {
@@ -63,6 +65,11 @@ def test_replayed_updates_are_the_eager_ones_bit_for_bit(name, tmp_path):
     else:
         assert graphs.replayed >= 3, graphs.note()
         assert graphs.note() == "updates are replayed from CUDA graphs"
+
+
+def test_the_page_names_those_that_run_eagerly():
+    table = re.findall(r"^\| (`[^|]+) \| ", (ROOT / "docs" / "performance.md").read_text(), re.MULTILINE)
+    assert sorted(name for row in table for name in re.findall(r"`(\w+)`", row)) == sorted(EAGER)
 
 
 @pytest.mark.parametrize("rule", [name for name in registry.names("optimizer") if name not in ("adagrad", "swats")])
