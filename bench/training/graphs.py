@@ -19,6 +19,7 @@ from typing import Any
 from torch import Tensor
 
 from bench.method import Logs, Method
+from bench.text import first_line
 from bench.training import _batches, _capturable, _python_state
 from bench.training._annealing import Annealing
 from bench.training._cuda_graph import CudaRecorder, Recorder
@@ -129,11 +130,13 @@ class Graphs:
             self.method.t = Watched(t, Path(program.path.inputs))  # type: ignore[assignment]
             with self.recorder.running(), self._annealing.recorded():
                 program.logs, program.replay = self.recorder.record(lambda: self._once(program))
-        except Exception as error:
-            program.obstacle = f"recording failed: {str(error).partition(chr(10))[0]}"
+        except RuntimeError as error:  # CUDA's, of memory among them
+            program.obstacle = f"recording failed: {first_line(error)}"
             self._begin_again(t)
             self.feed.waiting = batches
             return self._run()
+        finally:
+            self._settle()
         self.method.t = t
         assert program.trace is not None
         program.memory = {path: x for path, x in _python_state.memory(self.method).items() if program.trace.keeps(x)}
@@ -148,14 +151,14 @@ class Graphs:
         self.feed.trace = trace = Trace(self.method.device)
         try:
             with trace:
-                logs = next(self._train)
+                logs = next(self._train, None)
         finally:
             self.feed.trace = None
         assert program.trace is not None
-        if difference := program.trace.difference(trace):
+        if difference := program.trace.difference(trace) or "it is the last" * (logs is None):
             raise RuntimeError(difference)
         program.read = list(trace.read)
-        return dict(logs)
+        return dict(logs or {})
 
     def _begin_again(self, t: int) -> None:
         """The generator anew, at the update that could not be recorded: nothing of it was computed."""

@@ -213,6 +213,17 @@ def test_a_recording_that_fails_is_made_eagerly_on_the_same_batch(tmp_path):
     assert graphs.note() == "updates run without CUDA graphs: recording failed: operation not permitted when stream is capturing"
 
 
+def test_an_end_while_an_update_is_recorded_leaves_a_plain_number(tmp_path):
+    class Late(CallRecorder):
+        def record(self, update):
+            raise TimeoutError("no update in time")
+
+    method = _made(_Line)
+    with pytest.raises(TimeoutError):
+        _train(method, tmp_path / "graphed", recorder=Late())
+    assert (type(method.t), method.t) == (int, 3)
+
+
 def test_what_the_first_update_alone_does_is_no_obstacle(tmp_path):
     class Prepares(_Line):
         def loss(self, batch):
@@ -427,7 +438,10 @@ def test_cuda_graphs_are_recorded_and_replayed_on_a_stream_of_their_own(monkeypa
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("name", ["gan", "wgan_gp", "instance_noise_gan", "r1_gan"])
+@pytest.mark.parametrize(
+    "name",
+    ["gan", "wgan", "wgan_gp", "instance_noise_gan", "historical_averaging_gan", "r1_gan", "mix_gan", "unrolled_gan", "vae", "infogan"],
+)
 def test_replayed_updates_on_a_gpu_are_the_eager_ones(name, tmp_path):
     results = []
     for graphed in (False, True):

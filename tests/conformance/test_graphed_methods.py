@@ -1,11 +1,11 @@
 """Every trained method under `--cuda-graphs`: replayed updates give the bits of eager ones, or it says why it has none."""
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from _recorder import CallRecorder, as_on_a_gpu
 
 from bench import registry
 from bench.conformance import checks
@@ -15,9 +15,6 @@ from bench.training.graphs import Graphs
 from bench.training.loop import Plan, Training
 from bench.training.progress import Progress
 from methods.optimizers import _torch
-
-sys.path.append(str(Path(__file__).parents[1] / "bench"))
-from _recorder import CallRecorder, as_on_a_gpu
 
 ROOT = Path(__file__).parents[2]
 STEPS = {False: 6, True: 10}  # an update is watched two or three times, recorded, and replayed: so is each of two stages
