@@ -77,7 +77,7 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if x.untyped_storage()._cdata not in given_memory:
                 self.name(x, "made", number, i)
         if not self.obstacle and (obstacle := self._obstacle(func, given, results, tree_leaves((args, kwargs)))):
-            self.obstacle = f"{obstacle} ({name}, {place()})"
+            self.obstacle = obstacle + _aside(name, place())
         return made
 
     def keeps(self, address: int) -> bool:
@@ -88,9 +88,9 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """What differs in a later update, in a line; empty where nothing does."""
         for mine, theirs in zip(self.calls, other.calls):
             if mine.name != theirs.name:
-                return f"one update calls {mine.name} where another calls {theirs.name} ({theirs.place})"
+                return f"one update calls {mine.name} where another calls {theirs.name}{_aside(theirs.place)}"
             if mine.arguments != theirs.arguments:
-                return f"{_difference(mine, theirs)} ({theirs.place})"
+                return _difference(mine, theirs) + _aside(theirs.place)
         if len(self.calls) != len(other.calls):
             return f"one update makes {len(self.calls)} calls, another {len(other.calls)}"
         return ""
@@ -133,6 +133,12 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if name not in _METADATA and not all(there):
             return "computes on the host"
         return ""
+
+
+def _aside(*words: str) -> str:
+    """Words in brackets; backward passes on a GPU run in a thread that has no place in the code."""
+    known = ", ".join(filter(None, words))
+    return f" ({known})" if known else ""
 
 
 def lies_on(x: Tensor, device: torch.device) -> bool:

@@ -152,6 +152,17 @@ def test_updates_are_replayed_under_a_schedule(tmp_path):
     assert graphs.note() == "updates are replayed from CUDA graphs"
 
 
+def test_what_an_update_logged_is_not_overwritten_by_the_next(tmp_path):
+    def losses(updates):
+        return [logs["loss"] for logs in list(updates)]
+
+    eager, graphed = _made(_Line), _made(_Line)
+    _capturable.make_capturable(eager)
+    graphs = Graphs(graphed, Stream(graphed.task, 0, 4), CallRecorder())
+    assert losses(graphs.updates()) == losses(eager.train(Stream(eager.task, 0, 4)))
+    assert graphs.replayed == 9
+
+
 def test_updates_of_two_kinds_are_two_programs_and_each_has_its_turn(tmp_path):
     def wgan():
         return checks.make("wgan", steps=24, warmup=5, n_long=3, n_critic=1, long_every=6, schedule="linear_decay")
