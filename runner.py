@@ -247,11 +247,13 @@ def check(
         str, typer.Argument(metavar="FILE_OR_NAME", help="A .py file, a suite's .toml file, a name, or a spec such as unet[width=8].")
     ],
     data_root: Root = None,
+    device: Annotated[str, typer.Option(help="Where methods train and parts compute: cpu, cuda, cuda:1 or mps.")] = "cpu",
 ) -> None:
     """Hold a method, a metric, a data set, a loss, any other part, or a suite, to the contract of its kind."""
+    from bench.commands.options import resolve_device
     from bench.conformance import contracts
 
-    raise typer.Exit(contracts.print_check(part, data_root))
+    raise typer.Exit(contracts.print_check(part, data_root, resolve_device(device)))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -38,9 +38,9 @@ class Detections:
         if self.boxes.shape != (n, 4) or any(t.shape != (n,) for t in (self.labels, self.scores, self.crowds)):
             shapes = [tuple(t.shape) for t in (self.boxes, self.labels, self.scores)]
             raise UsageError(f"detections need n x 4 boxes, n labels and n scores, not {shapes}")
-        order = self.scores.argsort(descending=True, stable=True)
+        order = self.scores.detach().cpu().argsort(descending=True, stable=True)
         for name, dtype in (("boxes", torch.float32), ("labels", torch.int64), ("scores", torch.float32), ("crowds", torch.bool)):
-            object.__setattr__(self, name, getattr(self, name).detach()[order].to("cpu", dtype))
+            object.__setattr__(self, name, getattr(self, name).detach().to("cpu", dtype)[order])
 
     def __len__(self) -> int:
         return len(self.scores)

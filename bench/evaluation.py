@@ -14,6 +14,7 @@ from torch import Tensor
 from bench.dataset import Picture
 from bench.errors import UsageError
 from bench.method import Batch, Method
+from bench.operators import chance
 from bench.operators.images import clip
 from bench.task import mix
 
@@ -23,16 +24,15 @@ _CHANCE_SEED = 1984  # of the random numbers that methods draw to restore
 
 @contextlib.contextmanager
 def evaluation_mode(method: Method, seed: int = 0) -> Iterator[None]:
-    """Networks in eval mode, no gradients, random numbers (CPU and CUDA) forked and started from `seed`; all of it undone at the end.
+    """Networks in eval mode, no gradients, random numbers (of CPU and device) forked and started from `seed`; all of it undone at the end.
 
     Args:
         method: every network that is an attribute of it is switched, frozen ones too.
         seed: of the random numbers that evaluation draws.
     """
     modes = [(m, m.training) for network in method.modules().values() for m in network.modules()]
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices), torch.no_grad():
-        torch.manual_seed(mix(seed, 1))
+    with torch.random.fork_rng(chance.gpus(method.device)), torch.no_grad():
+        chance.seed(mix(seed, 1), method.device)
         for module, _ in modes:
             module.training = False
         try:
@@ -90,7 +90,7 @@ def _restored(method: Any, batch: Batch, first: int) -> Tensor:
         return method.restore(batch)  # type: ignore[no-any-return]
     restored = []
     for i in range(len(batch)):
-        torch.manual_seed(mix(_CHANCE_SEED, first + i))
+        chance.seed(mix(_CHANCE_SEED, first + i), method.device)
         restored.append(method.restore(batch.pick(i)))
     return torch.cat(restored)
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import torch
 from torch import Tensor, nn
 
+from bench.operators.transfer import send
+
 if TYPE_CHECKING:
     from bench.operators.ct import Scanner
 
@@ -70,8 +72,9 @@ class Batch:
         return dataclasses.replace(self, **one, names=self.names[index : index + 1])
 
     def to(self, device: torch.device | str) -> Batch:
-        """The batch on another device."""
-        return dataclasses.replace(self, **{name: value.to(device) for name, value in self._tensors().items()})
+        """The batch on another device, without a wait (see `bench.operators.transfer`)."""
+        moved: dict[str, Any] = {name: send(value, device) for name, value in self._tensors().items()}
+        return dataclasses.replace(self, **moved)
 
     def _tensors(self) -> dict[str, Any]:
         return {f.name: value for f in dataclasses.fields(self) if isinstance(value := getattr(self, f.name), Tensor)}
@@ -89,6 +92,10 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def to(self, device: torch.device | str) -> Samples:
+        """The samples on another device, without a wait (see `bench.operators.transfer`)."""
+        return Samples(send(self.x, device), None if self.labels is None else send(self.labels, device))
 
 
 class FeatureCritic(nn.Module):

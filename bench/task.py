@@ -10,7 +10,7 @@ import functools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ from bench.offers import Capability
 
 if TYPE_CHECKING:
     from bench.method import Method
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 _BLOCK = 64  # batches whose seeds are made at once: between two updates, with cold caches, one costs ten times as much
 
@@ -61,6 +64,19 @@ class Scores:
         return [(column, name, value, self.groups.get(name) or name) for column, name, value in pairs]
 
 
+def on_cpu(read: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Decorate what reads or draws data: it finds the CPU as torch's default device, also while methods are built on another one."""
+
+    @functools.wraps(read)
+    def inside(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        if torch.get_default_device().type == "cpu":
+            return read(*args, **kwargs)
+        with torch.device("cpu"):
+            return read(*args, **kwargs)
+
+    return inside
+
+
 @dataclasses.dataclass(kw_only=True, eq=False)
 class Task:
     """Base of every task: data streams, default networks, and the evaluation of a method.
@@ -73,6 +89,12 @@ class Task:
     judging_options: ClassVar[frozenset[str]] = frozenset()  # those that decide scores of given weights, and no weights
     root: Path | None = dataclasses.field(default=None, init=False, repr=False)
     device: torch.device = dataclasses.field(default=torch.device("cpu"), init=False, repr=False)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """See to it that batches can be drawn while a method is being built (see `on_cpu`)."""
+        super().__init_subclass__(**options)
+        if "batch" in vars(cls):
+            cls.batch = on_cpu(cls.batch)  # type: ignore[method-assign]
 
     def open(self, root: Path | None, device: torch.device) -> None:
         """Attach the data root and the device. Data are read when first needed, and whatever reads them may raise as follows.

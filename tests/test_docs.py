@@ -66,6 +66,7 @@ def test_examples_pass_our_linter(examples):
     clean("ruff", "format", "--check", "--config", ROOT / "pyproject.toml", *(examples / name for name in FILES if name.endswith(".py")))
 
 
+@pytest.mark.slow
 def test_examples_pass_our_type_checker(examples):
     clean("mypy", "--strict", *(examples / name for name in PARTS + CLAIMS))
 
@@ -81,6 +82,7 @@ def test_an_example_holds_its_contract(name, examples, plugin, capsys, monkeypat
     assert {line[20:].strip() for line in verdicts} == {"holds"}
 
 
+@pytest.mark.slow
 def test_the_tests_of_the_examples_pass(examples):
     clean(
         "pytest",

@@ -30,7 +30,7 @@ def settings_of(options: RunOptions) -> Settings:
         raise UsageError("--ranks and --on-oom exclude each other: more ranks make the share of each smaller")
     if options.ranks > 1 and options.checkpoints:
         raise UsageError("--ranks and --checkpoints exclude each other: ranks share an --out on storage that all nodes see")
-    device = resolve_device(options.device)
+    device = resolve_device(options.device, elsewhere=options.ray is not None)
     if options.cuda_graphs and device.type != "cuda":
         raise UsageError(f"--cuda-graphs records what is launched on a CUDA GPU, and the device is {device.type}: leave it out")
     if options.cuda_graphs and options.ranks > 1:
@@ -47,8 +47,12 @@ def settings_of(options: RunOptions) -> Settings:
     )  # fmt: skip
 
 
-def resolve_device(name: str) -> torch.device:
+def resolve_device(name: str, elsewhere: bool = False) -> torch.device:
     """`auto`, `cpu`, `cuda`, `cuda:1` or `mps` -> a device that is here.
+
+    Args:
+        name: of the device.
+        elsewhere: whether trials run on other machines, which have what this one may lack.
 
     Raises:
         UsageError: no such device; the message says what there is.
@@ -60,7 +64,7 @@ def resolve_device(name: str) -> torch.device:
     except RuntimeError:
         raise UsageError(f"unknown device {name!r}; give auto, cpu, cuda, cuda:N or mps") from None
     count = torch.cuda.device_count()
-    if device.type == "cuda" and (device.index or 0) >= count:
+    if device.type == "cuda" and (device.index or 0) >= count and not elsewhere:
         raise UsageError(
             f"no device {name}: {f'there are cuda:0 to cuda:{count - 1}' if count else 'torch finds no CUDA GPU; use --device cpu'}"
         )

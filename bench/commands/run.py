@@ -110,7 +110,7 @@ def _leave_out_missing(rows: Sequence[Trial], settings: Settings, console: Conso
     missing: dict[str, Unavailable] = {}
     for table, row in {row.workload: row for row in reversed(rows)}.items():
         try:
-            open_task(str(row.task), settings.data_root, settings.device).fingerprint()
+            open_task(str(row.task), settings.data_root, settings.device_here).fingerprint()
         except Unavailable as error:
             missing[table] = error
     left = [row for row in rows if row.workload not in missing]
@@ -189,7 +189,7 @@ def _check_report(suite: Suite, tier: TierName, rows: Sequence[Trial], settings:
     compared = bool((tier_config.tuning and tier_config.tuning.searches) or tier_config.sensitivity or suite.references)  # on validation
     for table in (t for t in suite.tables if t.name in first):
         task = first[table.name].task
-        known = open_task(str(task), settings.data_root, settings.device).cards()
+        known = open_task(str(task), settings.data_root, settings.device_here).cards()
         change = tier_config.workloads[table.name].task if table.name in tier_config.workloads else {}
         own = {**parse(table.task).options, **tier_config.task, **change}
         where = f"suite {suite.name!r}" + (f", workload {table.name!r}," if table.name else "")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from bench import registry
-from bench.conformance._tools import Checks, pictures
+from bench.conformance._tools import Checks, pictures, place
 
 _CRITICS = {
     "one score a picture": lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(784, 1), nn.Flatten(0)),
@@ -20,7 +20,8 @@ def _game(name: str, critic: str) -> tuple[Any, nn.Module, Tensor, Tensor]:
     """A loss, a critic, real pictures and fakes that want a gradient."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        D = _CRITICS[critic]()
+        with place():
+            D = _CRITICS[critic]()
     return registry.make("adversarial", name), D, pictures(4, side=16), pictures(4, side=16, seed=1).requires_grad_()
 
 

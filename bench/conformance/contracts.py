@@ -10,8 +10,10 @@ import os
 from pathlib import Path
 from typing import cast
 
+import torch
+
 from bench import registry
-from bench.conformance._tools import Check, Checks
+from bench.conformance._tools import Check, Checks, checked_on
 from bench.errors import Unavailable, UsageError
 from bench.spec import parse
 from bench.suites import read
@@ -27,12 +29,13 @@ def checks_of(kind: str, name: str) -> Checks:
     return cast(Checks, contract.checks_of(name))
 
 
-def print_check(text: str, data_root: Path | None = None) -> int:
+def print_check(text: str, data_root: Path | None = None, device: torch.device | str = "cpu") -> int:
     """Make every check of a part and say what holds; where several kinds have the name, of each.
 
     Args:
         text: a name, a spec, or the path of a file.
         data_root: where data sets and weights are looked for, instead of `GANBENCH_DATA`.
+        device: where methods train and parts compute.
 
     Returns:
         The exit code: 1 where something fails.
@@ -46,7 +49,8 @@ def print_check(text: str, data_root: Path | None = None) -> int:
     for kind, name in _parts(text):
         console.print(f"{kind} {name}")
         for title, check in checks_of(kind, name).items():
-            verdict = _verdict(check, name)
+            with checked_on(device):
+                verdict = _verdict(check, name)
             failed += verdict.startswith("FAILS")
             console.print(f"{title:20} {verdict}")
     return int(failed > 0)

@@ -63,7 +63,7 @@ def check_classes(name: str) -> None:
     except UsageError:
         return
     assert p.dtype == torch.float64, f"{name} gives probabilities of {p.dtype}, not torch.float64"
-    assert torch.allclose(p.sum(1), torch.ones(len(x), dtype=torch.float64)), f"{name} gives probabilities that do not add up to 1"
+    assert torch.allclose(p.sum(1).cpu(), torch.ones(len(x), dtype=torch.float64)), f"{name} gives probabilities that do not add up to 1"
 
 
 def check_fingerprint(name: str) -> None:

@@ -9,11 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from bench import registry
-from bench.conformance._tools import Checks, same
+from bench.conformance._tools import Checks, place, same
 
 
 def _network() -> nn.Module:
     """A layer of every kind that networks here are made of, the last one frozen."""
+    with place():
+        return _layers()
+
+
+def _layers() -> nn.Module:
     frozen = nn.Linear(16, 2).requires_grad_(False)
     return nn.Sequential(
         nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(),
@@ -72,7 +77,7 @@ def check_fit(name: str) -> None:
         return
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network, x = _network(), torch.rand(4, 3, 4, 4)
+        network, x = _network(), torch.rand(4, 3, 4, 4, device=place())
         init(network)
         init.fit([network], lambda: network(x))
     assert all(p.isfinite().all() for p in network.parameters()), f"{name}.fit sets a parameter that is not finite"

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bench import registry
 from bench.cards import Card
-from bench.conformance._tools import Checks, generator, leaves_no_trace, pictures
+from bench.conformance._tools import Checks, generator, leaves_no_trace, pictures, place
 from bench.conformance.toys import ToyRestoration
 from bench.errors import Unavailable, UsageError
 from bench.method import Method
@@ -60,12 +60,12 @@ class _Judged:
 
 def _images(metric: Metric) -> _Judged:
     x = pictures(3, side=_SIDE)
-    return _Judged((x + 0.1 * torch.randn(x.shape, generator=generator(1))).clamp(0, 1), (x,), x)
+    return _Judged((x + 0.1 * torch.randn(x.shape, generator=generator(1)).to(x)).clamp(0, 1), (x,), x)
 
 
 def _maps(metric: Any) -> _Judged:
     density = pictures(3, 1, 64)
-    marks = (torch.rand(density.shape, generator=generator(1)) < 0.1 * density).float()
+    marks = (torch.rand(density.shape, generator=generator(1)).to(density) < 0.1 * density).float()
     given = {
         "target": density,
         "mask": (density > 0.6).float(),
@@ -77,8 +77,8 @@ def _maps(metric: Any) -> _Judged:
 
 
 def _predictions(metric: Metric) -> _Judged:
-    labels = torch.tensor([0, 2, 1, 1])
-    return _Judged(torch.randn(4, 3, generator=generator()), (labels,), 100 * torch.nn.functional.one_hot(labels, 3).float())
+    labels = torch.tensor([0, 2, 1, 1]).to(place())
+    return _Judged(torch.randn(4, 3, generator=generator()).to(place()), (labels,), 100 * torch.nn.functional.one_hot(labels, 3).float())
 
 
 _GIVEN: dict[type, Callable[[Any], _Judged]] = {ImageMetric: _images, SaliencyMetric: _maps, LabelMetric: _predictions}
@@ -156,7 +156,7 @@ def _sets(name: str) -> tuple[Any, Tensor, Tensor]:
     metric = registry.make("metric", name)
     metric.require()
     n = max(_SAMPLES, metric.min_samples)
-    points = torch.randn(2 * n, 2, generator=generator())
+    points = torch.randn(2 * n, 2, generator=generator()).to(place())
     for fake, real in ((pictures(n, 1, 16, 1), pictures(n, 1, 16)), (pictures(n, 3, 16, 1), pictures(n, 3, 16)), (points[:n], points[n:])):
         try:
             metric(fake, real)
@@ -215,7 +215,8 @@ def check_cost(name: str) -> None:
     """A number for the use of a method, which stays as it was."""
     metric, task = registry.make("metric", name), ToyRestoration()
     metric.require()
-    with torch.random.fork_rng():
+    task.open(None, place())
+    with torch.random.fork_rng(), place():
         method = _Gain(task)
     before = [p.detach().clone() for p in method.net.parameters()]
     with leaves_no_trace(name):

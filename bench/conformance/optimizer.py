@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bench import registry
-from bench.conformance._tools import Checks, generator, leaves_no_trace
+from bench.conformance._tools import Checks, generator, leaves_no_trace, place
 
 _SHAPES = ((3, 4), (5,))
 
@@ -18,7 +18,7 @@ class _Bowl:
 
     def __init__(self, name: str) -> None:
         rng = generator()
-        self.w = [torch.nn.Parameter(torch.randn(shape, generator=rng)) for shape in _SHAPES]
+        self.w = [torch.nn.Parameter(torch.randn(shape, generator=rng).to(place())) for shape in _SHAPES]
         self.opt: torch.optim.Optimizer = registry.make("optimizer", name)(self.w)
         assert isinstance(self.opt, torch.optim.Optimizer), f"{name} returned {type(self.opt).__name__}, not a torch.optim.Optimizer"
 
@@ -32,7 +32,7 @@ class _Bowl:
         for i in range(first, last):
             rng = generator(i)
             for w in self.w:
-                w.grad = w.detach() + 0.1 * torch.randn(w.shape, generator=rng)
+                w.grad = w.detach() + 0.1 * torch.randn(w.shape, generator=rng).to(w)
             self.opt.step()
         return [w.detach().clone() for w in self.w]
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from bench import registry
 from bench.conformance import checks
-from bench.conformance._tools import Checks, generator, leaves_no_trace, same
+from bench.conformance._tools import Checks, generator, leaves_no_trace, place, same
 from bench.conformance.toy_methods import TOY_METHODS
 from bench.errors import Unavailable, UsageError
 from bench.evaluation import evaluation_mode
@@ -31,16 +31,16 @@ _STEPS = 3
 
 def _pair(name: str) -> tuple[Task, Task]:
     """Two tasks of the kind, each with its data attached; opened once for all checks."""
-    return _opened(registry.find("task", parse(name).name), name, os.environ.get("GANBENCH_DATA"))
+    return _opened(registry.find("task", parse(name).name), name, os.environ.get("GANBENCH_DATA"), place())
 
 
 @functools.lru_cache(maxsize=1)
-def _opened(part: type, name: str, root: str | None) -> tuple[Task, Task]:
+def _opened(part: type, name: str, root: str | None, device: torch.device) -> tuple[Task, Task]:
     spec = parse(name)
     spec = spec if spec.options else _smallest().get(name, spec)
     one, other = (registry.make("task", spec) for _ in range(2))
     for task in (one, other):
-        task.open(Path(root) if root else None, torch.device("cpu"))
+        task.open(Path(root) if root else None, device)
     return one, other
 
 
@@ -60,7 +60,8 @@ def _method(task: Task, seed: int = 0) -> Method:
     if task.verb not in TOY_METHODS:
         raise Unavailable(f"no toy method can {task.verb}")
     torch.manual_seed(seed)
-    return TOY_METHODS[task.verb](task, steps=_STEPS, batch_size=2, optimizer="sgd[lr=1e-3]")
+    with place():
+        return TOY_METHODS[task.verb](task, steps=_STEPS, batch_size=2, optimizer="sgd[lr=1e-3]")
 
 
 def check_declared(name: str) -> None:

@@ -30,7 +30,7 @@ class _Toy(Method):
     def train(self, data: Iterator[Any]) -> Iterator[Logs]:
         """Plain descent, with some noise from torch's global random numbers that evaluation must not move."""
         while self.t < self.hp.steps:
-            loss: Any = self.loss(next(data)) * (1 + 0.1 * torch.rand(()))
+            loss: Any = self.loss(next(data)) * (1 + 0.1 * torch.rand((), device=self.device))
             self.opt.zero_grad()
             loss.backward()
             self.opt.step()
@@ -78,7 +78,7 @@ class ToySampler(_Toy):
 
     def sample(self, n: int) -> Tensor:
         """N x shape."""
-        y: Tensor = self.net(torch.randn(n, 4)).unflatten(1, self.shape)
+        y: Tensor = self.net(torch.randn(n, 4, device=self.device)).unflatten(1, self.shape)
         return y.clamp(0, 1) if len(self.shape) == 3 else y
 
 

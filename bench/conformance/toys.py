@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -14,11 +14,21 @@ from torch import nn
 from bench.method import Batch, Method, Samples
 from bench.offers import Capability, FeatureCritic
 from bench.operators import ct
+from bench.operators.transfer import send
 from bench.task import Scores, Task
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class _Toy(Task):
+    def draw(self, n: int, rng: torch.Generator) -> Any:
+        """A batch on the CPU."""
+        raise NotImplementedError
+
+    def batch(self, n: int, rng: torch.Generator) -> Any:
+        """The same on the device."""
+        drawn = self.draw(n, rng)
+        return send(drawn, self.device) if isinstance(drawn, torch.Tensor) else drawn.to(self.device)
+
     def score(self, method: Method, progress: Callable[[int, int], None]) -> Scores:
         """As in validation."""
         return Scores(self.validate(method))
@@ -39,13 +49,13 @@ class ToyRestoration(_Toy):
 
     def open_outputs(self, folder: Path, match: str) -> Callable[[str], torch.Tensor]:
         """A gray picture, whatever its name."""
-        return lambda name: torch.full((self.channels, self.crop, self.crop), 0.5)
+        return lambda name: torch.full((self.channels, self.crop, self.crop), 0.5, device=self.device)
 
     def corrupt(self, x: torch.Tensor) -> torch.Tensor:
         """Noise from torch's global random numbers."""
         return x + 0.1 * torch.randn_like(x)
 
-    def batch(self, n: int, rng: torch.Generator) -> Batch:
+    def draw(self, n: int, rng: torch.Generator) -> Batch:
         """N pictures of crop x crop."""
         from bench.operators.psf import convolve
 
@@ -70,9 +80,9 @@ class ToyEnlargement(ToyRestoration):
         """Pairs of a small and a large picture."""
         return frozenset({"scale"})
 
-    def batch(self, n: int, rng: torch.Generator) -> Batch:
+    def draw(self, n: int, rng: torch.Generator) -> Batch:
         """N pictures of crop x crop, observed as crop / scale x crop / scale."""
-        target = super().batch(n, rng).target
+        target: torch.Tensor | None = super().draw(n, rng).target
         assert target is not None
         return Batch(F.avg_pool2d(target, self.scale), target)
 
@@ -90,16 +100,17 @@ class ToyTomography(ToyRestoration):
 
     def scans(self, n: int) -> Batch:
         """N slices to tune on."""
-        return self.batch(n, torch.Generator().manual_seed(2))
+        scans: Batch = self.batch(n, torch.Generator().manual_seed(2))
+        return scans
 
     @property
     def offers(self) -> frozenset[Capability]:
         """Pairs with sinograms."""
         return frozenset({"paired", "sinogram"})
 
-    def batch(self, n: int, rng: torch.Generator) -> Batch:
+    def draw(self, n: int, rng: torch.Generator) -> Batch:
         """N slices of crop x crop."""
-        target = super().batch(n, rng).target
+        target: torch.Tensor | None = super().draw(n, rng).target
         assert target is not None
         mu = ct.attenuation(target[:, :1] / 2) * ct.inscribed_disc(self.crop)
         clean = self.scanner.project(mu)
@@ -121,9 +132,9 @@ class ToySaliency(ToyRestoration):
         """Maps and the pictures without noise."""
         return frozenset({"saliency", "clean"})
 
-    def batch(self, n: int, rng: torch.Generator) -> Batch:
+    def draw(self, n: int, rng: torch.Generator) -> Batch:
         """N pictures of crop x crop."""
-        clean = super().batch(n, rng).target
+        clean: torch.Tensor | None = super().draw(n, rng).target
         assert clean is not None
         noisy = (clean + 0.1 * torch.randn(clean.shape, generator=rng)).clamp(0, 1)
         return Batch(noisy, (clean.mean(1, keepdim=True) > 0.5).float(), sigma=0.1, clean=clean)
@@ -145,7 +156,8 @@ class ToyGeneration(_Toy):
 
     def read_samples(self, path: Path) -> torch.Tensor:
         """Sixteen pictures."""
-        return self.batch(16, torch.Generator().manual_seed(3)).x
+        samples: Samples = self.batch(16, torch.Generator().manual_seed(3))
+        return samples.x
 
     def generator(self) -> nn.Module:
         """N x 8 latents to N x 1 x 16 x 16 in [0, 1]."""
@@ -159,7 +171,7 @@ class ToyGeneration(_Toy):
 
         return conv_critic(self.shape, ndf=4, outputs=outputs)
 
-    def batch(self, n: int, rng: torch.Generator) -> Samples:
+    def draw(self, n: int, rng: torch.Generator) -> Samples:
         """N pictures with their labels."""
         labels = torch.randint(self.classes, (n,), generator=rng)
         x = torch.rand(n, *self.shape, generator=rng) / 2
@@ -188,7 +200,7 @@ class ToyMinimisation(_Toy):
         """N x 4 to N x 1."""
         return nn.Linear(4, 1)
 
-    def batch(self, n: int, rng: torch.Generator) -> torch.Tensor:
+    def draw(self, n: int, rng: torch.Generator) -> torch.Tensor:
         """N x 4."""
         return torch.randn(n, 4, generator=rng)
 

@@ -17,6 +17,7 @@ from bench.inference import tiles
 from bench.inference.files import Levels, Picture
 from bench.inference.load import Loaded
 from bench.method import Batch
+from bench.operators import chance
 from bench.operators.images import clip
 from bench.task import mix
 from bench.text import first_line
@@ -70,10 +71,10 @@ class Restorer:
             UsageError: the method cannot take it, or its result holds no numbers.
         """
         height, width, channels = picture.levels.shape
-        with evaluation_mode(self.method), torch.random.fork_rng():
+        with evaluation_mode(self.method):
             run, note = self._way(channels)
             tiling = self.tiling(channels, height, width)
-            torch.manual_seed(mix(self.seed, zlib.crc32(name.encode())))
+            chance.seed(mix(self.seed, zlib.crc32(name.encode())), self.method.device)
 
             def restore(x: Tensor) -> Tensor:
                 y = run(x)
@@ -90,9 +91,9 @@ class Restorer:
 
     def restore_whole(self, x: Tensor) -> Tensor:
         """N x C x H x W in [0, 1], of any size, each restored whole and by itself. Raises like `restore`."""
-        with evaluation_mode(self.method), torch.random.fork_rng():
+        with evaluation_mode(self.method):
             run, _ = self._way(x.shape[1])
-            torch.manual_seed(mix(self.seed))
+            chance.seed(mix(self.seed), self.method.device)
             return torch.cat([run(one[None]) for one in x])
 
     def tiling(self, channels: int, height: int, width: int) -> tiles.Tiling:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bench.judging.png import write_png
 from bench.method import Method
+from bench.operators import chance
 from bench.task import mix
 
 _SEED = 1406  # of the latents that every sheet starts from
@@ -41,10 +42,10 @@ def sheet(x: Tensor, columns: int) -> Tensor:
 
 
 @contextlib.contextmanager
-def fixed_latents() -> Iterator[None]:
+def fixed_latents(device: torch.device) -> Iterator[None]:
     """Random numbers inside start from one seed, so a method samples from the latents it sampled from before."""
-    with torch.random.fork_rng(list(range(torch.cuda.device_count()))):
-        torch.manual_seed(mix(_SEED))
+    with torch.random.fork_rng(chance.gpus(device)):
+        chance.seed(mix(_SEED), device)
         yield
 
 

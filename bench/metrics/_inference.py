@@ -17,13 +17,14 @@ from typing_extensions import override
 
 from bench.method import Batch, Method
 from bench.metric import CostMetric
+from bench.operators import chance
 from bench.spec import param
 
 
 @contextlib.contextmanager
-def without_side_effects() -> Iterator[None]:
-    """No gradients, and the random numbers (CPU and CUDA) go on afterwards as if nothing had happened."""
-    with torch.random.fork_rng(), torch.no_grad():
+def without_side_effects(method: Method) -> Iterator[None]:
+    """No gradients, and the random numbers (of CPU and device) go on afterwards as if nothing had happened."""
+    with torch.random.fork_rng(chance.gpus(method.device)), torch.no_grad():
         yield
 
 
@@ -53,7 +54,7 @@ class Timed(CostMetric):
     def seconds(self, method: Method, batch: Batch | int) -> tuple[float, Tensor]:
         """Median wall-clock seconds of one use after warm-up, and what it returned."""
         elapsed = []
-        with without_side_effects():
+        with without_side_effects(method):
             for _ in range(self.warmup + self.repeats):
                 start = perf_counter()
                 out = use(method, batch)
@@ -63,8 +64,8 @@ class Timed(CostMetric):
 
 def _hardware() -> dict[str, Any]:
     """What decides a speed besides the code: processor, threads, versions."""
-    if torch.get_default_device().type == "cuda":
-        return {"device": torch.cuda.get_device_name(), "torch": torch.__version__}
+    if (device := torch.get_default_device()).type == "cuda":
+        return {"device": torch.cuda.get_device_name(device), "torch": torch.__version__}
     return {"device": _processor(), "threads": torch.get_num_threads(), "torch": torch.__version__}
 
 

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from bench.metric import ImageMetric
 from bench.operators.images import Quantize, per_image, prepare_pair
+from bench.operators.transfer import constant
 
 _K = 0.01  # on the scale 0..255
 _WIDTHS = 30  # of the wavelets: 1, 2, ..., 30; a wavelet of width a has 10 a samples
@@ -76,6 +77,6 @@ def _gray8(x: Tensor) -> Tensor:
     """PIL's conversion to "L" in 16-bit fixed point, N x (H W), 0..255."""
     levels = x * 255
     if x.shape[1] == 3:
-        weighted = torch.einsum("c,nchw->nhw", x.new_tensor((19595.0, 38470.0, 7471.0)), levels)
+        weighted = torch.einsum("c,nchw->nhw", constant((19595.0, 38470.0, 7471.0), x), levels)
         levels = ((weighted + 0x8000) / 65536).floor()
     return levels.flatten(1)

@@ -32,7 +32,7 @@ class Flops(CostMetric):
 
     @override
     def __call__(self, method: Method, batch: Batch | int) -> float:
-        with without_side_effects(), FlopCounterMode(display=False) as counter:
+        with without_side_effects(method), FlopCounterMode(display=False) as counter:
             out = use(method, batch)
         total = counter.get_total_flops()
         return total / len(out) / 1e9 if total else math.nan

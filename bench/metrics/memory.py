@@ -14,10 +14,14 @@ from bench.method import Batch, Method
 from bench.metric import CostMetric
 from bench.metrics._inference import use, without_side_effects
 
+_ON_CUDA = "torch.cuda.max_memory_allocated during one use, less what was allocated before, plus the weights"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Memory(CostMetric):
-    """Peak memory: of one use on CUDA; on a CPU of the whole process since it began, which is an upper bound only."""
+    """Peak memory: of one use on CUDA, weights and all, without what else lies there (data sets, metric networks, other methods); on a CPU
+    of the whole process since it began, which is an upper bound only.
+    """
 
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = "MiB"
@@ -26,19 +30,25 @@ class Memory(CostMetric):
 
     @override
     def protocol(self) -> dict[str, Any]:
-        return {"measured": "torch.cuda.max_memory_allocated during one use" if _on_cuda() else "peak resident set of the process so far"}
+        on_cuda = torch.get_default_device().type == "cuda"
+        return {"measured": _ON_CUDA if on_cuda else "peak resident set of the process so far"}
 
     @override
     def __call__(self, method: Method, batch: Batch | int) -> float:
-        if _on_cuda():
-            torch.cuda.reset_peak_memory_stats()
-        with without_side_effects():
+        if method.device.type == "cuda":
+            return _of_use(method, batch) / 2**20
+        with without_side_effects(method):
             use(method, batch)
-        if _on_cuda():
-            return torch.cuda.max_memory_allocated() / 2**20
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak / (2**20 if sys.platform == "darwin" else 2**10)  # bytes on macOS, KiB elsewhere
 
 
-def _on_cuda() -> bool:
-    return torch.get_default_device().type == "cuda"
+def _of_use(method: Method, batch: Batch | int) -> int:
+    """Bytes at most on the method's own device, less what lay there before, plus its weights."""
+    before = torch.cuda.memory_allocated(method.device)
+    torch.cuda.reset_peak_memory_stats(method.device)
+    with without_side_effects(method):
+        use(method, batch)
+    networks = method.modules().values()
+    weights = {x.data_ptr(): x.nbytes for network in networks for x in (*network.parameters(), *network.buffers())}
+    return torch.cuda.max_memory_allocated(method.device) - before + sum(weights.values())

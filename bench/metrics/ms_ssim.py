@@ -12,6 +12,7 @@ from typing_extensions import override
 from bench.metric import ImageMetric
 from bench.metrics._windows import MS_WEIGHTS, gaussian, similarity
 from bench.operators.images import Border, Channel, Quantize, per_image, prepare_pair
+from bench.operators.transfer import constant
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,4 +45,4 @@ class MSSSIM(ImageMetric):
                 a, b = (torch.nn.functional.avg_pool2d(image, 2, padding=odd) for image in (a, b))
             ssim, contrast = similarity(a, b, gaussian())
             terms.append((ssim if scale == len(MS_WEIGHTS) - 1 else contrast).clamp_min(0))
-        return per_image((torch.stack(terms, -1) ** a.new_tensor(MS_WEIGHTS)).prod(-1).mean(1))
+        return per_image((torch.stack(terms, -1) ** constant(MS_WEIGHTS, a)).prod(-1).mean(1))

@@ -12,6 +12,7 @@ from typing_extensions import override
 from bench.metric import ImageMetric
 from bench.metrics._windows import C1, C2, MS_WEIGHTS, gaussian, moments
 from bench.operators.images import Border, Channel, Quantize, per_image, prepare_pair
+from bench.operators.transfer import constant
 
 # analysis low-pass filter of the biorthogonal 9/7 wavelet (Cohen, Daubechies, Feauveau 1992)
 _HALF = (0.037828455507260, -0.023849465019560, -0.110624404418440, 0.377402855612830)
@@ -68,7 +69,7 @@ def _statistics(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 def _halve(x: Tensor) -> Tensor:
     """Low-pass with a mirrored border (the edge pixel repeats), then every second pixel from the first on."""
-    taps = x.new_tensor(_LOW_PASS)
+    taps = constant(_LOW_PASS, x)
     for axis in (-1, -2):
         length = x.shape[axis]
         index = torch.arange(-4, length + 4, device=x.device)

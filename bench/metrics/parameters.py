@@ -53,7 +53,7 @@ def _used(networks: dict[str, nn.Module], method: Method, batch: Batch | int) ->
     modules = {module for network in networks.values() for module in network.modules()}
     handles = [module.register_forward_pre_hook(note) for module in modules]
     try:
-        with without_side_effects():
+        with without_side_effects(method):
             use(method, batch)
     finally:
         for handle in handles:

@@ -10,6 +10,7 @@ Kak and Slaney, "Principles of Computerized Tomographic Imaging", 1988: parallel
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -84,10 +85,10 @@ class Scanner:
         """How many samples a view has: as many as the picture has columns, in a fan as many more as the shadow of the disc is wider."""
         return size + 2 * math.ceil(size / 2 * (1 / math.sqrt(1 - (0.5 / self.source) ** 2) - 1) - 1e-9)
 
-    def project(self, mu: Tensor, views: Tensor | None = None) -> Tensor:
+    def project(self, mu: Tensor, views: slice | None = None) -> Tensor:
         """Line integrals: attenuation N x 1 x S x S in 1/mm -> sinogram N x V x D, no unit.
 
-        Bilinear samples a pixel apart, as in scikit-image's `radon`. `views` picks some by their indices; all by default.
+        Bilinear samples a pixel apart, as in scikit-image's `radon`. `views` picks some; all by default.
         """
         n, size = len(mu), mu.shape[-1]
         t = self._t(size, mu.device)[:, None]
@@ -102,7 +103,7 @@ class Scanner:
             sinogram.append(samples.sum(-1) * step)
         return torch.cat(sinogram).transpose(0, 1)
 
-    def backproject(self, sinogram: Tensor, size: int, views: Tensor | None = None) -> Tensor:
+    def backproject(self, sinogram: Tensor, size: int, views: slice | None = None) -> Tensor:
         """Smear views over the slice: the mean over views of the linearly interpolated ray through each pixel; N x V x D -> N x 1 x S x S.
 
         Up to a factor the transpose of `project` but for the interpolation (pixels look up rays instead of rays looking up pixels).
@@ -123,7 +124,7 @@ class Scanner:
         mu = self._smear(filtered, size, None, power=2) * (math.pi / self.views * size / self.field)
         return mu * inscribed_disc(size, mu.device)
 
-    def _smear(self, sinogram: Tensor, size: int, views: Tensor | None, power: int) -> Tensor:
+    def _smear(self, sinogram: Tensor, size: int, views: slice | None, power: int) -> Tensor:
         """The sum over views of the ray through each pixel, times its closeness to the source (1 on the axis) to a power."""
         n, _, d = sinogram.shape
         x = torch.arange(size, device=sinogram.device) - size // 2
@@ -143,15 +144,19 @@ class Scanner:
         d = self.detectors(size)
         return torch.arange(d, device=device) - d // 2
 
-    def _turns(self, samples: int, views: Tensor | None, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+    def _turns(self, samples: int, views: slice | None, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
         """Cosines and sines of the views, v x 1 x 1 each, as many at a time as keep `samples` a view within bounds."""
-        index = torch.arange(self.views) if views is None else views.cpu()
-        turn = math.pi if math.isinf(self.source) else 2 * math.pi
-        theta = (index.double() * (turn / self.views)).view(-1, 1, 1)
+        cos, sin = (x[views or slice(None)] for x in _turns(self.views, math.pi if math.isinf(self.source) else 2 * math.pi, device))
         together = max(1, _SAMPLES // samples)
-        for start in range(0, len(theta), together):
-            part = theta[start : start + together]
-            yield part.cos().float().to(device), part.sin().float().to(device)
+        for start in range(0, len(cos), together):
+            yield cos[start : start + together], sin[start : start + together]
+
+
+@functools.lru_cache(maxsize=32)
+def _turns(views: int, turn: float, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Cosines and sines of so many views of a turn, V x 1 x 1 each."""
+    theta = (torch.arange(views, dtype=torch.float64, device="cpu") * (turn / views)).view(-1, 1, 1)
+    return theta.cos().float().to(device), theta.sin().float().to(device)
 
 
 def _ramp(sinogram: Tensor, taper: Taper, cutoff: float) -> Tensor:

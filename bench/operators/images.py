@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bench.errors import UsageError
 from bench.operators.colour import BT601
+from bench.operators.transfer import constant
 
 # options that image metrics share, with what they mean
 Channel = Annotated[
@@ -71,7 +72,7 @@ def per_image(values: Tensor) -> Tensor:
 
 def yiq(x: Tensor) -> Tensor:
     """RGB to YIQ, N x 3 x H x W; one channel stays as it is."""
-    return x if x.shape[1] == 1 else torch.einsum("oc,nchw->nohw", x.new_tensor(RGB_TO_YIQ), x)
+    return x if x.shape[1] == 1 else torch.einsum("oc,nchw->nohw", constant(RGB_TO_YIQ, x), x)
 
 
 def halve(x: Tensor) -> Tensor:
@@ -96,7 +97,7 @@ def _luma(x: Tensor, channel: Channel) -> Tensor:
     if channel == "rgb" or x.shape[1] == 1:
         return x
     weights, offset = _LUMA[channel]
-    y = torch.einsum("c,nchw->nhw", x.new_tensor(weights), x)[:, None] + offset
+    y = torch.einsum("c,nchw->nhw", constant(tuple(weights), x), x)[:, None] + offset
     return (
         (y * 255 + 0.5 + 1e-9).floor() / 255 if channel == "y601_uint8" else y
     )  # the sum may miss a half by rounding; the next value is 4e-6 off

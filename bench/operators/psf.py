@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.errors import UsageError
+from bench.operators.transfer import send
 
 Boundary = Literal["reflect", "replicate", "circular", "constant"]
 """What lies outside the picture, by torch's names: "reflect" mirrors without repeating the edge, "constant" is black."""
@@ -40,10 +41,15 @@ def convolve(images: Tensor, psf: Tensor, boundary: Boundary = "reflect") -> Ten
     """
     n, k = _checked(images, psf)
     if k == 1:
-        return images * psf.to(images).view(-1, 1, 1, 1)
+        return images * _beside(psf, images).view(-1, 1, 1, 1)
     padded = pad(images, k // 2, boundary)
-    kernels = psf.to(images).expand(n, k, k)
+    kernels = _beside(psf, images).expand(n, k, k)
     return _direct(padded, kernels) if k <= _DIRECT_UP_TO else _by_fft(padded, kernels)
+
+
+def _beside(psf: Tensor, images: Tensor) -> Tensor:
+    """Of the pictures' type and on their device."""
+    return send(psf.to(images.dtype), images.device)
 
 
 def correlate(images: Tensor, psf: Tensor, boundary: Boundary = "reflect") -> Tensor:

@@ -25,7 +25,7 @@ def enlarge(images: Tensor, scale: int, kernel: Kernel = "cubic", border: Border
     """
     if not isinstance(images.shape[-1], int) and border == "replicate":  # a size that stands for any, as in an export
         return _by_phases(_by_phases(images, scale, kernel).mT, scale, kernel).mT
-    down, across = (weights(n, scale * n, kernel, border).to(images) for n in images.shape[-2:])
+    down, across = (weights_for(images, n, scale * n, kernel, border) for n in images.shape[-2:])
     return down @ images @ across.T
 
 
@@ -54,6 +54,20 @@ def weights(n: int, m: int, kernel: Kernel = "cubic", border: Border = "replicat
     turn = old % (2 * n)
     inside = old.clamp(0, n - 1) if border == "replicate" else torch.minimum(turn, 2 * n - 1 - turn)
     return torch.zeros(m, n, dtype=torch.float64).scatter_add_(1, inside, value / value.sum(1, keepdim=True))
+
+
+def weights_for(images: Tensor, n: int, m: int, kernel: Kernel = "cubic", border: Border = "replicate") -> Tensor:
+    """The same of the pictures' type and on their device, where it is put once."""
+    if images.device.type == "cpu":
+        return weights(n, m, kernel, border).to(images)
+    return _weights_on(images.device, images.dtype, n, m, kernel, border)
+
+
+@functools.lru_cache(maxsize=64)
+def _weights_on(device: torch.device, dtype: torch.dtype, n: int, m: int, kernel: Kernel, border: Border) -> Tensor:
+    with torch.device("cpu"):
+        matrix = weights(n, m, kernel, border)
+    return matrix.to(device, dtype)
 
 
 def _cubic(x: Tensor) -> Tensor:

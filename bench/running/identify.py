@@ -69,7 +69,7 @@ def training_task(trial: Trial) -> Spec:
 
 def training_facts(trial: Trial, settings: Settings) -> dict[str, str]:
     """Method, hyper-parameters, components, code, data of training and validation, seed, budget, settings that move weights."""
-    task = build.open_task(str(training_task(trial)), settings.data_root, settings.device)
+    task = build.open_task(str(training_task(trial)), settings.data_root, settings.device_here)
     method = registry.find("method", trial.spec.name)
     hp = method.HP(**trial.spec.options)
     facts: dict[str, Any] = {"method": trial.spec.name, "task": trial.task.name, "seed": trial.seed, "tier": trial.tier}
@@ -97,7 +97,7 @@ def judging_facts(trial: Trial, settings: Settings, training: dict[str, str]) ->
     facts: dict[str, Any] = {"training": identity.id_of(training)}
     if trial.role != "row":
         return _as_texts(facts)
-    task = build.open_task(str(trial.task), settings.data_root, settings.device)
+    task = build.open_task(str(trial.task), settings.data_root, settings.device_here)
     facts |= {f"task.{k}": v for k, v in task.options().items() if k in task.judging_options}
     facts |= {f"data.{k}": v for k, v in task.fingerprint().items() if k.rpartition("/")[2] == "test"}
     facts |= {f"card.{column}": card.hash for column, card in task.cards().items()}
@@ -132,7 +132,7 @@ def _environment_facts(settings: Settings) -> dict[str, str]:
     """Under `--strict-environment` versions and machine decide, too."""
     if not settings.strict_environment:
         return {}
-    here = environment(str(settings.device))
+    here = environment(str(settings.device_here))
     return {f"env.{name}": here[name] for name in MOVES_BITS if name in here}
 
 

@@ -221,7 +221,7 @@ def new_training(job: Job, settings: Settings) -> Training:
         id=identity.training_id, suite=trial.suite, task=str(training_task(trial)), spec=str(Spec(trial.spec.name, hp)), title=trial.title,
         seed=trial.seed, tier=trial.tier, role=trial.role, facts=identity.training, params={k: str(v) for k, v in hp.items()}, tags=tags,
         summary={"load_average": os.getloadavg()[0]} if hasattr(os, "getloadavg") else {},  # how far the times can be trusted
-        environment=environment(str(settings.device)), attempt=uuid.uuid4().hex,
+        environment=environment(str(settings.device_here)), attempt=uuid.uuid4().hex,
     )  # fmt: skip
 
 
@@ -232,7 +232,7 @@ def new_judgement(trial: Trial, identity: Identity, training: Training, task: Ta
         label=trial.label, workload=trial.workload, test=trial.test, role=trial.role, tried=dict(trial.tried), plan=trial.plan,
         costs=dict(trial.costs),
         facts=identity.judging, cards={column: card.to_json() for column, card in {**task.cards(), **costs.cards(task)}.items()},
-        environment=environment(str(settings.device)), attempt=uuid.uuid4().hex,
+        environment=environment(str(settings.device_here)), attempt=uuid.uuid4().hex,
     )  # fmt: skip
 
 

@@ -37,6 +37,12 @@ class Settings:
     cuda_graphs: bool = False  # whether updates are recorded once and replayed where they can be, see `bench.training.graphs`
     on_oom: out_of_memory.OnOOM = "fail"  # or begin again on micro-batches of half the size, see `bench.training.accumulation`
 
+    @property
+    def device_here(self) -> torch.device:
+        """The device, or the CPU on the head of a cluster that has none of its own: it looks at data, and computes nothing."""
+        absent = self.device.type == "cuda" and not torch.cuda.is_available()
+        return torch.device("cpu") if absent else self.device
+
     def result_affecting(self) -> dict[str, Any]:
         """What of this decides weights; what is rarely used counts only where it is."""
         facts = {"device": self.device.type, "max_seconds": self.max_seconds, "deterministic": self.deterministic}

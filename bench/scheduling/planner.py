@@ -152,7 +152,7 @@ def _can_run_now(trial: Trial, settings: Settings) -> bool:
     """Whether what was missing when the trial was skipped, such as a weight, has come."""
     try:
         for task in (training_task(trial), trial.task):
-            build(trial, open_task(str(task), settings.data_root, settings.device))
+            build(trial, open_task(str(task), settings.data_root, settings.device_here))
     except Unavailable:
         return False
     return True

@@ -27,6 +27,7 @@ from bench.store.run_dir import Locked
 from bench.store.stored import Point, Training
 from bench.suites.trial import Trial
 from bench.training.loop import Interrupted
+from bench.training.outcome import DEVICE_LOST
 from bench.training.progress import Progress
 
 T = TypeVar("T")
@@ -54,8 +55,18 @@ class Engine(Protocol):
 def run_serially(
     jobs: Sequence[Job], settings: Settings, stopped: Callable[[], bool], watch: Callable[[Job], Progress]
 ) -> Iterator[tuple[Job, list[TrialRecord]]]:
-    """One after another in this process."""
-    yield from run_once(jobs, lambda job: running.run(job, settings, watch(job), stopped), stopped)
+    """One after another in this process.
+
+    Raises:
+        UsageError: a trial failed in such a way that this process cannot use the GPU any more; it is on record.
+    """
+    for job, records in run_once(jobs, lambda job: running.run(job, settings, watch(job), stopped), stopped):
+        yield job, records
+        if lost := [record for record in records if DEVICE_LOST in record.tags]:
+            raise UsageError(
+                f"{lost[0].title}, seed {lost[0].seed}, ended with {lost[0].reason}: after that this process cannot use the GPU any more. "
+                "What was finished is on record, this trial as failed; the same command goes on with the others"
+            )
 
 
 def run_once(jobs: Iterable[T], run: Callable[[T], R], stopped: Callable[[], bool]) -> Iterator[tuple[T, R]]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bench.dataset import PictureSet
 from bench.errors import UsageError
-from bench.operators.resize import weights
+from bench.operators.resize import weights_for
 from bench.task import mix
 from datasets.reading.saliency import Seen
 
@@ -129,5 +129,5 @@ def resized(maps: Tensor, size: tuple[int, ...]) -> Tensor:
     """
     if tuple(maps.shape[-2:]) == tuple(size):
         return maps
-    down, across = (weights(n, m).to(maps) for n, m in zip(maps.shape[-2:], size, strict=True))
+    down, across = (weights_for(maps, n, m) for n, m in zip(maps.shape[-2:], size, strict=True))
     return (down @ maps @ across.T).clamp(0, 1)

@@ -25,6 +25,7 @@ from bench.judging.detection import DetectionEvaluation
 from bench.judging.gallery import write_gallery
 from bench.method import Batch, Method, param
 from bench.offers import Capability
+from bench.operators.transfer import send
 from bench.task import Scores, mix
 from bench.tasks._cached import cached_method
 from bench.tasks._metrics import few
@@ -108,7 +109,7 @@ class Deblur(Restoration):
         draws = torch.rand(n, 6, generator=rng).tolist()
         crops = [(self._scene_crops if u[4] < self.scene_share else self._crops).draw(u) for u in draws]
         target = torch.stack([s for s, _ in crops])
-        index = torch.tensor([int(u[5] * self.kernels) for u in draws], device=self.device)
+        index = send(torch.tensor([int(u[5] * self.kernels) for u in draws]), self.device)
         noise = torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (), generator=rng)))
         psf = self._bank[index]
         observed = self._blur.apply(target, psf, noise)

@@ -124,7 +124,7 @@ class Generate(Generation):
 
         A method's `sheets(columns)` are the figures its paper would print: a title for each, rows x columns x C x H x W in [0, 1].
         """
-        with fixed_latents():
+        with fixed_latents(self.device):
             made = self.draw_from(method, _COLUMNS * _ROWS)
             between = interpolations(method, _ROWS // 2, _COLUMNS)
             own = method.sheets(_COLUMNS) if hasattr(method, "sheets") else {}

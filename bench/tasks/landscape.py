@@ -25,6 +25,7 @@ from bench.judging.sheets import write_item
 from bench.method import Method, param
 from bench.metrics.distance import Distance
 from bench.metrics.suboptimality import Suboptimality
+from bench.operators.transfer import send
 from bench.task import Scores
 from bench.tasks._minimise import Minimise
 
@@ -53,7 +54,7 @@ class Landscape(Minimise):
     @override
     def batch(self, n: int, rng: torch.Generator) -> Tensor:
         """The noise of n examples: n x 2."""
-        return self.noise * torch.randn(n, 2, dtype=torch.float64, generator=rng).to(self.device)
+        return self.noise * send(torch.randn(n, 2, dtype=torch.float64, generator=rng), self.device)
 
     @override
     def loss(self, model: nn.Module, batch: Tensor) -> Tensor:

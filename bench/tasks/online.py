@@ -17,6 +17,7 @@ from bench.dataset import Split
 from bench.method import param
 from bench.metrics.distance import Distance
 from bench.metrics.regret import Regret
+from bench.operators.transfer import send
 from bench.task import Scores
 from bench.tasks._minimise import Minimise
 
@@ -52,7 +53,7 @@ class Online(Minimise):
     @override
     def batch(self, n: int, rng: torch.Generator) -> Tensor:
         """N numbers from [0, 1), which decide the stochastic problem."""
-        return torch.rand(n, dtype=torch.float64, generator=rng).to(self.device)
+        return send(torch.rand(n, dtype=torch.float64, generator=rng), self.device)
 
     @override
     def loss(self, model: nn.Module, batch: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from bench.evaluation import EvaluationSet, evaluation_set
 from bench.method import Batch, Method, param
 from bench.metric import ImageMetric, SaliencyMetric
 from bench.offers import Capability
+from bench.operators.transfer import send
 from bench.task import Scores, mix
 from bench.tasks._cached import cached_method
 from bench.tasks._metrics import usable
@@ -183,7 +184,7 @@ class Saliency(PictureTask):
         """A training picture and its map at `size`, 8 bits: read once, then on the device (SALICON's 10,000 at 192 x 256: 2 GB)."""
         seen = self._split("train")[index]
         assert isinstance(seen, Seen)
-        x, target = ((resized(m.to(self.device), self.size) * 255).round().byte() for m in (seen.photograph, seen.target))
+        x, target = ((resized(send(m, self.device), self.size) * 255).round().byte() for m in (seen.photograph, seen.target))
         return x, target
 
     @functools.cached_property

@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from bench.dataset import SPLITS, Split
 from bench.method import Samples, param
+from bench.operators.transfer import send
 from bench.task import mix
 from bench.tasks._cached import cached_method
 from bench.tasks._classification import Classification
@@ -56,7 +57,7 @@ class SparseLogistic(Classification):
     def batch(self, n: int, rng: torch.Generator) -> Samples:
         """N training examples, drawn with replacement."""
         train = self.examples("train")
-        index = torch.randint(len(train), (n,), generator=rng).to(self.device)
+        index = send(torch.randint(len(train), (n,), generator=rng), self.device)
         assert train.labels is not None
         return Samples(train.x[index], train.labels[index])
 

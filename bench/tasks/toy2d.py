@@ -24,7 +24,7 @@ from bench.method import Method, Samples, param
 from bench.metric import SampleMetric
 from bench.metrics.modes import Modes
 from bench.offers import FeatureCritic
-from bench.task import mix
+from bench.task import mix, on_cpu
 from bench.tasks._generation import Generation
 from datasets.reading.points import PointSource
 from methods.networks.backbones import MLPGenerator, mlp_critic
@@ -95,9 +95,7 @@ class Toy2D(Generation):
     @override
     def batch(self, n: int, rng: torch.Generator) -> Samples:
         """N new points, n x d float32, with the number of their mode or curve."""
-        drawn = self._source.draw(n, rng)
-        assert drawn.labels is not None
-        return Samples(drawn.x.to(self.device), drawn.labels.to(self.device))
+        return self._source.draw(n, rng).to(self.device)
 
     @override
     def real(self, split: Split, n: int) -> Tensor:
@@ -120,7 +118,7 @@ class Toy2D(Generation):
         """The watched metrics. Keeps a frame for the film of the gallery."""
         values = super().validate(method)
         if self.shape == (2,):
-            with fixed_latents():
+            with fixed_latents(self.device):
                 self._films.setdefault(method, []).append(self._film.frame(self.draw_from(method, _POINTS)))
         return values
 
@@ -139,6 +137,7 @@ class Toy2D(Generation):
             raise UsageError(f"the task toy2d needs a distribution of points, such as ring, not {self.data}")
         return source
 
+    @on_cpu
     def _draw(self, split: Split, n: int) -> Samples:
         return self._source.draw(n, torch.Generator().manual_seed(mix(_EVALUATION_SEED, SPLITS.index(split))))
 

@@ -10,6 +10,7 @@ import torch
 from bench import registry
 from bench.errors import Unavailable
 from bench.method import Method
+from bench.operators import chance
 from bench.suites.trial import Trial
 from bench.task import Task, mix
 
@@ -33,6 +34,6 @@ def build(trial: Trial, task: Task) -> Method:
         raise Unavailable(f"{trial.spec.name} needs {', '.join(missing)}, which the task does not offer with these data")
     if not hasattr(cls, task.verb):
         raise Unavailable(f"{trial.spec.name} cannot {task.verb}, which the task {trial.task.name} asks for")
-    torch.manual_seed(mix(trial.seed))
+    chance.seed(mix(trial.seed), task.device)
     with torch.device(task.device):
         return cls(task, **trial.spec.options)

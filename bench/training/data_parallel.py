@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from bench.method import Logs, Method
+from bench.operators import chance
 from bench.store import checkpoint
 from bench.task import Stream, mix
 
@@ -59,9 +60,8 @@ def follow(method: Method, stream: Stream) -> None:
         method.load_state(checkpoint.to(state, method.device))
         updates = method.train(_Share(stream))
         while True:
-            torch.manual_seed(
-                mix(stream.seed, _RANK_STREAM, dist.get_rank(), method.t)
-            )  # a function of the update, so that nothing needs saving
+            # a function of the update, so that nothing needs saving
+            chance.seed(mix(stream.seed, _RANK_STREAM, dist.get_rank(), method.t), method.device)
             if next(updates, None) is None or not _broadcast(None, method.device):
                 break
 

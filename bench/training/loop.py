@@ -16,10 +16,12 @@ from torch import Tensor
 from bench.errors import Unavailable, UsageError
 from bench.evaluation import evaluation_mode
 from bench.method import Logs, Method
+from bench.operators import chance
 from bench.store import checkpoint
 from bench.store.stored import Point
 from bench.task import Stream
 from bench.training import history
+from bench.training.device_errors import synchronize, warm_up
 from bench.training.progress import Progress
 from bench.training.time_limit import time_limit
 
@@ -90,6 +92,7 @@ class Training:
         if self.spent > self.plan.max_seconds:  # it was stopped while it was judged
             self.capped = True
             return
+        warm_up(self.device)
         self.tick = time.perf_counter()
         with contextlib.closing(self._updates()) as updates:
             for logs in updates:
@@ -158,10 +161,13 @@ class Training:
         return history.summary(self.history, self.plan.higher_is_better)
 
     def save(self) -> None:
-        """Write the checkpoint."""
+        """Write the checkpoint. The wait for what is queued on the device until then is training, which counts."""
+        since = time.perf_counter()
+        synchronize(self.device)
+        self.spent += time.perf_counter() - since
         tree = {
             "method": self.method.state(), "drawn": self.stream.drawn, "rng": torch.get_rng_state(), "spent": self.spent,
-            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "device_rng": chance.state(self.device),
             "points": self.points, "history": self.history, "pending": self.pending,
         }  # fmt: skip
         self._save_file("checkpoint.safetensors", tree)
@@ -173,7 +179,7 @@ class Training:
         Raises:
             CorruptCheckpoint: the file is damaged, or of another update: a killed run then went on in another way.
         """
-        tree = checkpoint.load(self.plan.folder / _BEST, self.stream.task.device)
+        tree = checkpoint.load(self.plan.folder / _BEST, self.device)
         if tree["t"] != self.best_step():
             raise checkpoint.CorruptCheckpoint(f"{_BEST} is of update {tree['t']}, not {self.best_step()}")
         self.method.load_state(tree["method"])
@@ -183,12 +189,11 @@ class Training:
         if not path.exists():
             return False
         tree = checkpoint.load(path)
-        self.method.load_state(checkpoint.to(tree["method"], self.stream.task.device))
+        self.method.load_state(checkpoint.to(tree["method"], self.device))
         self.stream.drawn, self.spent, self.pending = tree["drawn"], tree["spent"], tree["pending"]
         self.points, self.history = tree["points"], tree["history"]
         torch.set_rng_state(tree["rng"])
-        if tree["cuda_rng"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(tree["cuda_rng"])
+        chance.restore(tree["device_rng"], self.device)
         return True
 
     def _count_seconds(self) -> None:
@@ -238,6 +243,11 @@ class Training:
 
     def _record(self, values: dict[str, float]) -> None:
         self.points += [(key, self.method.t, self.images, self.spent, value) for key, value in values.items()]
+
+    @property
+    def device(self) -> torch.device:
+        """Where it trains."""
+        return self.stream.task.device
 
     @property
     def images(self) -> int:

@@ -10,6 +10,8 @@ from typing import Literal, TypeVar
 
 import torch
 
+from bench.training.device_errors import allocation_failures
+
 OnOOM = Literal["fail", "halve"]
 T = TypeVar("T")
 
@@ -28,7 +30,8 @@ def evaluation_memory_guard() -> Iterator[None]:
         EvaluationOutOfMemory: it did.
     """
     try:
-        yield
+        with allocation_failures():
+            yield
     except torch.OutOfMemoryError as error:
         advice = (
             "in evaluation, where a smaller training batch does not help: lower the task's tile or samples with --set, or give --device cpu"
@@ -50,7 +53,8 @@ def retry_with_smaller_batch(train: Callable[[int, Path], T], batch: int, folder
     size = min(tried, default=batch)
     while True:
         try:
-            return train(size, tried.get(size, folder))
+            with allocation_failures():
+                return train(size, tried.get(size, folder))
         except torch.OutOfMemoryError:
             if on_oom == "fail" or size == 1:
                 raise

@@ -15,10 +15,12 @@ from bench.store.stored import Outcome, Stored
 from bench.text import encodable
 from bench.training import out_of_memory
 from bench.training.data_parallel import RankLost
+from bench.training.device_errors import loses_device
 from bench.training.loop import Diverged, Interrupted
 from bench.training.out_of_memory import OnOOM
 
 TRACEBACK = "traceback.txt"
+DEVICE_LOST = "device_lost"  # a tag
 
 
 @contextlib.contextmanager
@@ -53,6 +55,8 @@ def outcome_of(record: Stored, folder: Path, params: Mapping[str, str], on_oom: 
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UsageError(f"no space left for {folder}: free some or give another --out, then run the same command again") from error
         _set_outcome(record, "failed", f"{type(error).__name__}: {str(error).strip()}".splitlines()[0])
+        if loses_device(error):
+            record.tags[DEVICE_LOST] = "after this error the process could not use the GPU any more"
         (folder / TRACEBACK).write_text(traceback.format_exc(), "utf-8", "backslashreplace")
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from bench.errors import UsageError
 from bench.method import param
-from bench.operators.resize import Border, weights
+from bench.operators.resize import Border, weights_for
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,8 +52,9 @@ class Bicubic:
         height, width = large.shape[-2:]
         if height % self.scale or width % self.scale:
             raise UsageError(f"a picture of {height} x {width} has no whole small version at scale {self.scale}: crop it first")
-        down, across = (weights(n, n // self.scale, "cubic", self.border).to(large.device) for n in (height, width))
-        rows = _stored(down @ (large.double() * 255))
+        levels = large.double() * 255
+        down, across = (weights_for(levels, n, n // self.scale, "cubic", self.border) for n in (height, width))
+        rows = _stored(down @ levels)
         return (_stored(rows @ across.T) / 255).to(large)
 
 

@@ -18,6 +18,7 @@ from typing_extensions import override
 from bench.dataset import DataSource, Split
 from bench.errors import UsageError
 from bench.method import Samples, param
+from bench.operators.transfer import send
 from bench.text import one_line
 from datasets.reading.files import hash_files
 from datasets.reading.pixels import decode
@@ -52,7 +53,7 @@ class SampleSet:
 
     def pick(self, index: Tensor) -> Samples:
         """The samples at `index` (n, int64), float32 in [0, 1]."""
-        index = index.to(self.x.device)
+        index = send(index, self.x.device)
         return Samples(self.x[index].float() / 255, None if self.labels is None else self.labels[index])
 
     def draw(self, n: int, rng: torch.Generator) -> Samples:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from bench.operators.deterministic import median
 from methods.classical._wavelets import analyse
 
 
@@ -16,4 +17,4 @@ def noise_level(y: Tensor, told: float) -> Tensor:
     """
     if told:
         return torch.full((len(y), 1, 1, 1), told, dtype=y.dtype, device=y.device)
-    return analyse(y)[:, :, 3].flatten(1).abs().median(1).values.view(-1, 1, 1, 1) / 0.6745
+    return median(analyse(y)[:, :, 3].flatten(1).abs()).view(-1, 1, 1, 1) / 0.6745

@@ -18,6 +18,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench.method import param
+from bench.operators.deterministic import median
 from methods.classical._tuned import Candidate, Filter, TunedHP
 
 
@@ -40,4 +41,4 @@ class Median(Filter):
     def filter(self, y: Tensor, sigma: Tensor, hp: Candidate) -> Tensor:
         """The level only decides which `size` is best."""
         mirrored = F.pad(y, [hp.size // 2] * 4, mode="reflect")
-        return mirrored.unfold(-2, hp.size, 1).unfold(-2, hp.size, 1).flatten(-2).median(-1).values
+        return median(mirrored.unfold(-2, hp.size, 1).unfold(-2, hp.size, 1).flatten(-2))

@@ -59,9 +59,9 @@ class SART(Reconstruction):
         return ct.picture(mu)
 
 
-def _order(count: int, iterations: int, together: int) -> Iterator[Tensor]:
+def _order(count: int, iterations: int, together: int) -> Iterator[slice]:
     """Groups of evenly spaced views, in steps of the golden ratio."""
     groups = -(-count // together)
     step = next(s for s in range(max(1, round(0.382 * groups)), 2 * groups + 1) if math.gcd(s, groups) == 1)
     for i in range(iterations * groups):
-        yield torch.arange(i * step % groups, count, groups)
+        yield slice(i * step % groups, count, groups)

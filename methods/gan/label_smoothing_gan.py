@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 from typing_extensions import override
@@ -40,7 +41,7 @@ class LabelSmoothingGAN(TwoPlayer):
     def critic_loss(self, batch: Samples) -> Tensor:
         """-E [alpha log D(x) + (1 - alpha) log(1 - D(x))] - E log(1 - D(G(z)))."""
         real, fake = self.D(batch.x), self.D(self.fake(len(batch)).detach())
-        return F.binary_cross_entropy_with_logits(real, real.new_tensor(self.hp.alpha).expand_as(real)) + F.softplus(fake).mean()
+        return F.binary_cross_entropy_with_logits(real, torch.full_like(real, self.hp.alpha)) + F.softplus(fake).mean()
 
     @override
     def generator_loss(self, batch: Samples) -> Tensor:

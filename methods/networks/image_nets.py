@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
+from bench.operators.deterministic import reflect
+
 Norm = Callable[[int], nn.Module]
 
 NORMS: dict[str, Norm] = {
@@ -48,13 +50,13 @@ class ResNetGenerator(nn.Module):
 
         wide, wider, widest = ngf, 2 * ngf, 4 * ngf
         self.net = nn.Sequential(
-            *unit(nn.Conv2d(channels, wide, 7, padding=3, padding_mode="reflect"), wide),
+            *unit(MirroredConv2d(channels, wide, 7), wide),
             *unit(downsample(wide, wider), wider),
             *unit(downsample(wider, widest), widest),
             *(_ResBlock(widest, norm, dropout, mc_dropout, single_conv) for _ in range(blocks)),
             *unit(upsample(widest, wider), wider),
             *unit(upsample(wider, wide), wide),
-            nn.Conv2d(wide, channels, 7, padding=3, padding_mode="reflect"),
+            MirroredConv2d(wide, channels, 7),
             nn.Tanh(),
         )
 
@@ -64,14 +66,25 @@ class ResNetGenerator(nn.Module):
         return (x + y).clamp(-1, 1) if self.residual else y
 
 
+class MirroredConv2d(nn.Conv2d):
+    """A convolution that keeps the size (odd kernels): the picture goes on as its mirror image."""
+
+    def __init__(self, channels: int, width: int, kernel: int) -> None:
+        super().__init__(channels, width, kernel, padding=kernel // 2, padding_mode="reflect")
+
+    @override
+    def forward(self, input: Tensor) -> Tensor:
+        return F.conv2d(reflect(input, self.kernel_size[0] // 2), self.weight, self.bias)
+
+
 class _ResBlock(nn.Module):
     """x + conv-norm-relu-dropout-conv-norm(x). `single_conv`: what DeblurGAN's repository builds since March 2019, its second conv lost."""
 
     def __init__(self, width: int, norm: Norm, dropout: float, mc_dropout: bool, single_conv: bool) -> None:
         super().__init__()
-        first = [nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect"), norm(width)]
+        first = [MirroredConv2d(width, width, 3), norm(width)]
         noise = [nn.ReLU(), Dropout(dropout, mc_dropout)] if dropout or not single_conv else []
-        second = [] if single_conv else [nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect"), norm(width)]
+        second = [] if single_conv else [MirroredConv2d(width, width, 3), norm(width)]
         self.net = nn.Sequential(*first, *noise, *second)
 
     @override

@@ -29,6 +29,15 @@ class _Widened(Kept):
 
     _step: Callable[..., Any]  # that of the rule
 
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As `Kept`; numbers that the rule keeps on the CPU come back there, wherever they were saved: it reads them in every step."""
+        super().load_state_dict(state_dict)
+        for group in self.param_groups:
+            if not (group.get("fused") or group.get("capturable")):
+                for p in group["params"]:
+                    self.state[p] |= {name: x.cpu() for name, x in self.state[p].items() if isinstance(x, Tensor) and x.dim() == 0}
+
     @torch.no_grad()
     @override
     def step(self, closure: Callable[[], Any] | None = None) -> Any:

@@ -47,6 +47,7 @@ def test_the_published_detector_sees_what_is_annotated(detector, photographs):
     assert score.map < score.ap50
 
 
+@pytest.mark.slow
 def test_blur_blinds_and_richardson_lucy_heals(detector, photographs):
     """At half size (about 320 x 240, the detector's own scale)."""
     pictures = [photographs[i] for i in range(64)]

@@ -607,6 +607,7 @@ def tables(out):
     cause="two processes, no database yet",
     expected="both exit 0 and print the same table; every trial trained once and closed once",
 )
+@pytest.mark.slow
 def test_two_runners_at_once(start, tmp_path):
     out, tally = tmp_path / "both", tmp_path / "tally"
     both = [start(out, TALLY=str(tally)) for _ in range(2)]
@@ -624,6 +625,7 @@ def test_two_runners_at_once(start, tmp_path):
     cause="kill -9 of the runner that trains while a second one waits for its trial",
     expected="the second goes on from the checkpoint and exits 0; one closed run, the same bits",
 )
+@pytest.mark.slow
 def test_a_runner_takes_over(start, tmp_path):
     out, tally = tmp_path / "over", tmp_path / "tally"
     words = ["--methods", "tally", "--seeds", 1, "--set", "steps=150"]

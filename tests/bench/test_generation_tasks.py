@@ -134,7 +134,7 @@ def test_a_sample_that_is_infinite_is_not_clipped_to_white(bad):
 
 
 def test_a_collapsed_generator_is_seen():
-    task = task_of("toy2d")
+    task = task_of("toy2d[samples=500]")
     one = Draws(lambda n: torch.tensor([2.0, 0.0]).expand(n, 2))
     values = task.score(one, quietly).values
     assert values["modes"] == 1
@@ -172,7 +172,15 @@ def samplers(source, n, rng):
     }
 
 
-@pytest.mark.parametrize(("data", "samples_"), [("ring[std=0.1]", 1000), ("ring", 1000), ("grid[std=0.1]", 1500), ("grid", 1500)])
+@pytest.mark.parametrize(
+    ("data", "samples_"),
+    [
+        ("ring[std=0.1]", 1000),
+        pytest.param("ring", 1000, marks=pytest.mark.slow),
+        pytest.param("grid[std=0.1]", 1500, marks=pytest.mark.slow),
+        pytest.param("grid", 1500, marks=pytest.mark.slow),
+    ],
+)
 def test_points_are_ranked_by_what_sees_every_failure(data, samples_):
     """Each sampler scores far from the truth, though all but two have every mode; a share of faults costs about its share."""
     task = task_of(f"toy2d[data={data},samples={samples_},metrics=('c2st_1nn','modes')]")
@@ -199,8 +207,8 @@ def test_the_suites_of_points_rank_by_the_column_that_chooses_the_best_step():
 
 def test_a_share_of_good_points_decides_between_methods_that_have_every_mode():
     """The case that a count of modes could not decide: shares of .067 and of .898 of good points, eight modes each."""
-    task = task_of("toy2d[data=ring[std=0.1]]")
-    x, rng = task.real("train", 2500), torch.Generator().manual_seed(2)
+    task = task_of("toy2d[data=ring[std=0.1],samples=1000]")
+    x, rng = task.real("train", 1000), torch.Generator().manual_seed(2)
     values = {}
     for name, wide in (("vae", 1.15), ("gan", 0.11)):
         blurred = x + wide * torch.randn(x.shape, generator=rng)

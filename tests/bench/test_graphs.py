@@ -542,7 +542,7 @@ def test_a_cpu_is_refused():
 
 
 def test_ranks_are_refused(monkeypatch):
-    monkeypatch.setattr("bench.commands.options.resolve_device", torch.device)
+    monkeypatch.setattr("bench.commands.options.resolve_device", lambda name, elsewhere: torch.device(name))
     with pytest.raises(UsageError, match="--cuda-graphs and --ranks exclude each other"):
         settings_of(RunOptions(suite="toy2d", device="cuda", cuda_graphs=True, ranks=2, workers=2))
     assert settings_of(RunOptions(suite="toy2d", device="cuda", cuda_graphs=True)).cuda_graphs

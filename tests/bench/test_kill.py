@@ -108,7 +108,8 @@ def test_killed_at_random_moments(start, undisturbed, tmp_path, record_property,
     cause="SIGINT (Ctrl-C) or SIGTERM (a scheduler) while it trains",
     expected="it saves, says so and exits with 130; the same command goes on to the same bits",
 )
-@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_asked_to_stop(start, undisturbed, tmp_path, number):
     out = tmp_path / "stopped"
     process = start(out, "--seeds", 2)

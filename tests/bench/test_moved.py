@@ -48,7 +48,7 @@ MOVES = {
 }
 
 
-@pytest.mark.parametrize("how", MOVES)
+@pytest.mark.parametrize("how", ["moved", "archived", *(pytest.param(how, marks=pytest.mark.slow) for how in [*MOVES][1:3])])
 def test_everything_works_elsewhere(made, tmp_path, capsys, how):
     bench, (_, unet) = made
     before, there = table(bench, bench.out), tmp_path / "else?where"

@@ -51,7 +51,7 @@ def _covers(draw, truth, n, reps=4000):
     return np.mean([i.low <= truth <= i.high for i in found])
 
 
-@pytest.mark.parametrize("n", [2, 3, 5, 10, 20, 50])
+@pytest.mark.parametrize("n", [2, 5, 20, *(pytest.param(n, marks=pytest.mark.slow) for n in (3, 10, 50))])
 def test_interval_over_few_images_covers_normal_and_lognormal_scores(n):
     """A percentile bootstrap covers .51, .75, .84, .90, .93, .94 of normal scores here."""
     assert _covers(lambda rng, shape: rng.normal(0, 1, shape), 0.0, n) >= 0.94

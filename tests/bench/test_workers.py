@@ -17,13 +17,19 @@ from _shared import START, UNDAUNTED, finish, results, same, start
 from bench.store.mlflow_store import Store
 
 
+def test_two_workers_give_the_bits_of_one_process(words, alone, tmp_path):
+    code, _, complaints = finish(start(*words, "--methods", "identity", "unet", "--seeds", 1, "--out", tmp_path / "many", "--workers", 2))
+    assert (code, complaints) == (0, "")
+    assert results(tmp_path / "many") == alone("--seeds", 1)
+
+
 @pytest.mark.fault(
     "process: a worker of two dies",
     cause="a method kills its own process once",
     expected="it goes on in another process; the others have the bits of a serial run",
 )
-def test_two_workers_give_the_bits_of_one_process(words, alone, tmp_path):
-    """A trial whose process dies once goes on in another."""
+@pytest.mark.slow
+def test_a_trial_whose_process_dies_once_goes_on(words, alone, tmp_path):
     grave = tmp_path / "grave"
     methods = ["--methods", "identity", "unet", f'mortal[grave="{grave}"]']
     code, _, complaints = finish(start(*words, *methods, "--seeds", 1, "--out", tmp_path / "many", "--workers", 2))

@@ -8,7 +8,7 @@ from bench.conformance import checks
 METHODS = registry.names("method")
 
 
+@pytest.mark.parametrize("check", checks.CHECKS)  # changes first: the checks of a method compare with one training
 @pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("check", checks.CHECKS)
 def test_contract(check, name):
     checks.CHECKS[check](name)

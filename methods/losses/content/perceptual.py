@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from bench.external import weights
 from bench.operators.colour import IMAGENET_MEAN, IMAGENET_STD
+from bench.operators.transfer import constant
 from bench.spec import param
 
 _LAYERS = {"vgg19": 14, "vgg16": 15, "squeezenet": 4, "random_vgg19": 14}  # torchvision's indices in `features`
@@ -51,7 +52,7 @@ class Perceptual:
         if self.net == "squeezenet":
             x = (x + 1) / 2
         elif self.normalize:
-            mean, std = (x.new_tensor(v).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
+            mean, std = (constant(v, x).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
             x = ((x + 1) / 2 - mean) / std
         y: Tensor = self._features.to(x.device)(x)
         return y

@@ -1,0 +1,87 @@
+"""What ATen operations do on a GPU, by their names.
+
+A wait is what makes the host wait for the device: the value or the size of a result is wanted. A copy that is not non-blocking from pinned
+memory waits as well: torch synchronises the stream after every other one.
+"""
+
+COPIES = {"copy_", "_to_copy", "_foreach_copy_", "_copy_from", "_copy_from_and_resize"}
+INDEXING = {"index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index", "_unsafe_index_put"}
+NO_LAUNCH = {  # metadata and allocations
+    "empty",
+    "empty_like",
+    "empty_strided",
+    "new_empty",
+    "new_empty_strided",
+    "detach",
+    "detach_",
+    "alias",
+    "is_same_size",
+    "lift",
+    "lift_fresh",
+    "_unsafe_view",
+    "resize_",
+    "set_",
+    "is_pinned",
+    "sym_size",
+    "sym_stride",
+    "_local_scalar_dense",
+    "is_nonzero",
+    "_reshape_alias",
+}
+WAITS = {
+    "_local_scalar_dense",
+    "nonzero",
+    "masked_select",
+    "_unique2",
+    "_unique",
+    "unique_dim",
+    "unique_consecutive",
+    "bincount",
+    "equal",
+    "is_nonzero",
+    "repeat_interleave",
+    "linalg_eig",
+    "linalg_eigvals",
+    "_linalg_eigvals",
+    "argwhere",
+    "_linalg_check_errors",
+    "histc",
+    "allclose",
+}
+NEED_ONE_DEVICE = {  # also for numbers, which other operations take from the CPU
+    "cat",
+    "stack",
+    "index_select",
+    "gather",
+    "scatter",
+    "mm",
+    "addmm",
+    "bmm",
+    "convolution",
+    "embedding",
+    "searchsorted",
+    "bucketize",
+}
+NONDETERMINISTIC = {  # what torch.use_deterministic_algorithms refuses on CUDA, from its documentation
+    "_adaptive_avg_pool2d_backward",
+    "avg_pool3d_backward",
+    "adaptive_max_pool2d_backward",
+    "upsample_bilinear2d_backward",
+    "upsample_bicubic2d_backward",
+    "upsample_linear1d_backward",
+    "upsample_trilinear3d_backward",
+    "_upsample_bilinear2d_aa_backward",
+    "_upsample_bicubic2d_aa_backward",
+    "reflection_pad1d_backward",
+    "reflection_pad2d_backward",
+    "reflection_pad3d_backward",
+    "nll_loss2d_forward",
+    "nll_loss2d_backward",
+    "put_",
+    "histc",
+    "grid_sampler_2d_backward",
+    "grid_sampler_3d_backward",
+    "median.dim",
+    "nanmedian.dim",
+    "bincount.weights",
+}
