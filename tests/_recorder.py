@@ -14,6 +14,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from methods.optimizers import _torch
+
 
 class CallRecorder:
     """Records on any device that runs eagerly; see `bench.training._cuda_graph.Recorder`.
@@ -98,10 +100,11 @@ def _tensors(tree: Any) -> list[Tensor]:
 
 @contextlib.contextmanager
 def as_on_a_gpu() -> Iterator[None]:
-    """Torch decides as it does on a GPU: its optimizers can be captured, and one-hot codes are not looked at."""
+    """Torch decides as it does on a GPU: its optimizers can be captured or are not fused, and one-hot codes are not looked at."""
     with pytest.MonkeyPatch.context() as patch, _NotOnTheHost():
         for rule in ("adadelta", "adam", "nadam", "radam", "rmsprop"):
             patch.setattr(importlib.import_module(f"torch.optim.{rule}"), "_get_capturable_supported_devices", lambda **_: ["cpu"])
+        patch.setitem(_torch._FUSED, torch.optim.Adagrad, set())
         patch.setattr("torch.nn.functional.one_hot", _one_hot)
         yield
 
