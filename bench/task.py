@@ -145,6 +145,11 @@ class Task:
         """
         return {}
 
+    @property
+    def reads_files(self) -> bool:
+        """Whether batches are read from files, so that it pays to make them ahead of need; several threads then call `batch` at once."""
+        return False
+
     def batch(self, n: int, rng: torch.Generator) -> Any:
         """A training batch on the device: a `Batch`, `Samples`, or what the task's loss takes. A function of `rng` alone.
 
@@ -188,13 +193,21 @@ class Stream(Iterator[Any]):
         self.task, self.seed, self.batch_size, self.drawn = task, seed, batch_size, drawn
 
     def __next__(self) -> Any:
-        block, place = divmod(self.drawn, _BLOCK)
-        rng = torch.Generator().manual_seed(_seeds(self.seed, block)[place])
+        batch = self.make(self.drawn)
         self.drawn += 1
+        return batch
+
+    def make(self, number: int) -> Any:
+        """The batch of that number."""
+        block, place = divmod(number, _BLOCK)
+        rng = torch.Generator().manual_seed(_seeds(self.seed, block)[place])
         return self.task.batch(self.batch_size, rng)
 
+    def close(self) -> None:
+        """Nothing more is asked for; nothing to do where batches are made when asked for."""
 
-@functools.lru_cache(maxsize=16)
+
+@functools.lru_cache(maxsize=1024)  # 64 numbers each: streams side by side must not push one another out
 def _seeds(seed: int, block: int) -> list[int]:
     """Those of the batches of a block."""
     return [mix(seed, i) for i in range(block * _BLOCK, (block + 1) * _BLOCK)]

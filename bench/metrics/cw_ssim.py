@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import Any, ClassVar
 
@@ -54,7 +55,7 @@ def _score(x: Tensor, y: Tensor) -> Tensor:
     products, magnitudes, energies = x.new_zeros(3, length)
     for width in range(1, _WIDTHS + 1):
         size = min(10 * width, length)
-        full = torch.fft.irfft(spectra * torch.fft.rfft(_ricker(size, width).to(x), _BLOCK), _BLOCK)[..., longest - 1 :]
+        full = torch.fft.irfft(spectra * _transfer(size, width, x.device), _BLOCK)[..., longest - 1 :]
         start = (size - 1) // 2  # centred, as scipy's mode="same"
         u, v = full.flatten(1)[:, start : start + length]
         products += u * v
@@ -66,9 +67,16 @@ def _score(x: Tensor, y: Tensor) -> Tensor:
     return score
 
 
+@functools.lru_cache(maxsize=4 * _WIDTHS)
+def _transfer(size: int, width: int, device: torch.device) -> Tensor:
+    """The transform of `_ricker` over a block. Not to be written to."""
+    spectrum: Tensor = torch.fft.rfft(_ricker(size, width).to(device), _BLOCK)
+    return spectrum
+
+
 def _ricker(size: int, width: int) -> Tensor:
     """The mexican hat, unit energy: 2 / (sqrt(3 a) pi^(1/4)) (1 - t^2/a^2) exp(-t^2 / 2a^2), `size` samples about the middle."""
-    z = ((torch.arange(size, dtype=torch.float64) - (size - 1) / 2) / width).square()
+    z = ((torch.arange(size, dtype=torch.float64, device="cpu") - (size - 1) / 2) / width).square()
     hat: Tensor = 2 / (math.sqrt(3 * width) * math.pi**0.25) * (1 - z) * torch.exp(-z / 2)
     return hat
 

@@ -42,7 +42,7 @@ class SSIM(ImageMetric):
 
     @override
     def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
-        taps = gaussian() if self.window == "gauss11" else torch.full((7,), 1 / 7, dtype=torch.float64)
+        taps = gaussian() if self.window == "gauss11" else torch.full((7,), 1 / 7, dtype=torch.float64, device="cpu")
         a, b = prepare_pair(x_hat, x, channel=self.channel, border=self.border, quantize=self.quantize, smallest=len(taps))
         if self.boundary != "valid":
             half = len(taps) // 2

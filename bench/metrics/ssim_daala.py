@@ -52,6 +52,6 @@ def _kernel(height: int) -> Tensor:
     """Taps that sum to 256; float64 holds their products exactly."""
     sigma = height * 1.5 / 256
     half = math.floor(sigma * math.sqrt(-2 * math.log(math.sqrt(math.pi / 2) * sigma / 256)))
-    t = torch.arange(1, half + 1, dtype=torch.float64)
+    t = torch.arange(1, half + 1, dtype=torch.float64, device="cpu")
     side = (256 * torch.exp(-t.square() / (2 * sigma**2)) / (sigma * math.sqrt(2 * math.pi))).round()
     return torch.cat([side.flip(0), 256 - 2 * side.sum()[None], side])

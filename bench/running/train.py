@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shutil
 from collections.abc import Callable
@@ -20,13 +21,14 @@ from bench.store import checkpoint
 from bench.store.run_dir import RunDir
 from bench.store.stored import CURVES, Training
 from bench.suites.trial import Trial
-from bench.task import Stream, Task
+from bench.task import Task
 from bench.training import accumulation, data_parallel, graphs, out_of_memory
 from bench.training.build import build
 from bench.training.loop import Plan
 from bench.training.loop import Training as Loop
 from bench.training.outcome import outcome_of
 from bench.training.progress import Progress
+from bench.training.read_ahead import stream_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,14 +86,14 @@ class Attempt:
         is_row = self.trial.role == "row"  # of the others nothing is judged but in validation
         if is_row:
             self.record.summary |= gradient_noise.measure(method, self.trial.seed, "start")
-        stream = Stream(self.task, self.trial.seed, size)
-        replayed = graphs.Graphs(method, stream) if self.settings.cuda_graphs and hasattr(method.hp, "steps") else None
-        updates = replayed.updates if replayed else None
-        loop = Loop(method, stream, lambda: self._validate(method, replayed), self._plan(folder), self.progress, updates)
-        if loop.steps:
-            self._run_loop(loop, method)
-        if replayed and (note := replayed.note()):
-            self.record.tags["cuda_graphs"] = note
+        with contextlib.closing(stream_of(self.task, self.trial.seed, size, self.settings.threads)) as stream:
+            replayed = graphs.Graphs(method, stream) if self.settings.cuda_graphs and hasattr(method.hp, "steps") else None
+            updates = replayed.updates if replayed else None
+            loop = Loop(method, stream, lambda: self._validate(method, replayed), self._plan(folder), self.progress, updates)
+            if loop.steps:
+                self._run_loop(loop, method)
+        if replayed:
+            self.record.tags["cuda_graphs"] = replayed.note()
         if is_row:
             with out_of_memory.evaluation_memory_guard():
                 self._conclude(loop, method)

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from bench.dataset import Picture, PictureSet
 from bench.errors import UsageError
+from bench.operators.transfer import send
+from bench.tasks._decoded import MOST, Decoded
 
 _PRELOAD = 512  # pictures of a training set that live on the device whole
 
@@ -44,50 +46,67 @@ def evenly(count: int, most: int) -> list[int]:
 
 
 class Crops:
-    """Random crops of training pictures, mirrored at random: small sets live on the device whole, large ones are read as they are drawn.
+    """Random crops of training pictures, mirrored at random: small sets live on the device whole, of large ones crops are read from a disk.
 
     Of a small set, pictures that are smaller than the crop are left out; `skipped` has a line for each.
+
+    Args:
+        pictures: the set.
+        size: of the crops, pixels.
+        device: where small sets live.
+        held: whether `pictures` holds what it has made in memory, so that it need not be kept on a disk.
 
     Raises:
         UsageError: all pictures of a small set are smaller.
     """
 
-    def __init__(self, pictures: PictureSet, size: int, device: torch.device) -> None:
+    def __init__(self, pictures: PictureSet, size: int, device: torch.device, held: bool = False) -> None:
         self.pictures, self.size, self.device = pictures, size, device
         self.cache, self.skipped = None, list[str]()
-        if len(pictures) <= _PRELOAD:
-            found = [_to(picture, device) for picture in pictures]
-            small = [_smaller(picture, size) for picture in found]
-            self.skipped = [f"{line}, so it is left out" for line in small if line]
-            self.cache = [picture for picture, line in zip(found, small, strict=True) if not line]
-            if not self.cache:
-                most = max(min(picture.target.shape[-2:]) for picture in found)
-                raise UsageError(f"all {len(pictures)} training pictures are smaller than crop={size}: give --set crop={most} or less")
+        if len(pictures) > _PRELOAD:
+            self.decoded = Decoded(pictures, most=0 if held else MOST)
+            return
+        found = [_to(picture, device) for picture in pictures]
+        small = [_smaller(picture.name, picture.target.shape[-2:], size) for picture in found]
+        self.skipped = [f"{line}, so it is left out" for line in small if line]
+        self.cache = [picture for picture, line in zip(found, small, strict=True) if not line]
+        if not self.cache:
+            most = max(min(picture.target.shape[-2:]) for picture in found)
+            raise UsageError(f"all {len(pictures)} training pictures are smaller than crop={size}: give --set crop={most} or less")
 
     def draw(self, u: Sequence[float]) -> tuple[Tensor, Tensor | None]:
-        """One crop from four numbers in [0, 1): target 3 x size x size, and the observed one where the set brings it.
+        """One crop from four numbers in [0, 1): target C x size x size, and the observed one where the set brings it; where the set lies.
 
         Raises:
             ValueError: the picture of a large set is smaller than the crop.
         """
-        index = int(u[0] * len(self.cache or self.pictures))
-        picture = self.cache[index] if self.cache else _to(self.pictures[index], self.device)
-        if line := _smaller(picture, self.size):
+        index, size = int(u[0] * len(self.cache or self.pictures)), self.size
+        picture = self.cache[index] if self.cache else self.decoded.read(index)
+        height, width = self.decoded.size(index) if picture is None else picture.target.shape[-2:]
+        if line := _smaller(self.pictures.names[index], (height, width), size) if not self.cache else "":
             raise ValueError(f"{line}: give a smaller crop, or take it out of the data set")
-        (height, width), size = picture.target.shape[-2:], self.size
         top, left = int(u[1] * (height - size + 1)), int(u[2] * (width - size + 1))
+        if picture is None:
+            target, observed = self.decoded.cut(index, top, left, size)
+        else:
+            window = (..., slice(top, top + size), slice(left, left + size))
+            target, observed = picture.target[window], None if picture.observed is None else picture.observed[window]
+        if u[3] < 0.5:
+            target, observed = target.flip(-1), None if observed is None else observed.flip(-1)
+        return target, observed
 
-        def cut(image: Tensor) -> Tensor:
-            window = image[:, top : top + size, left : left + size]
-            return window.flip(-1) if u[3] < 0.5 else window
 
-        return cut(picture.target), None if picture.observed is None else cut(picture.observed)
+def together(crops: Sequence[Tensor], device: torch.device) -> Tensor:
+    """Crops of one shape as a batch on the device; those that lie on the host are copied there at once."""
+    if all(crop.device.type == "cpu" for crop in crops):
+        return send(torch.stack(list(crops)), device)
+    return torch.stack([send(crop, device) for crop in crops])
 
 
-def _smaller(picture: Picture, size: int) -> str:
+def _smaller(name: str, sides: Sequence[int], size: int) -> str:
     """That a picture is smaller than a crop; empty where it is not."""
-    height, width = picture.target.shape[-2:]
-    return f"the training picture {picture.name} is {width} x {height}, smaller than crop={size}" if min(height, width) < size else ""
+    height, width = sides
+    return f"the training picture {name} is {width} x {height}, smaller than crop={size}" if min(height, width) < size else ""
 
 
 def _to(picture: Picture, device: torch.device) -> Picture:

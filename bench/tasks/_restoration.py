@@ -20,7 +20,7 @@ from bench.task import mix
 from bench.tasks._cached import cached_method
 from bench.tasks._comparison import Comparison
 from bench.tasks._picture_task import EVALUATION_SEED, PictureTask
-from bench.tasks._pictures import Crops, evenly, tiles
+from bench.tasks._pictures import Crops, evenly, tiles, together
 from bench.tasks._splits import open_or_instead, refuse_empty
 
 
@@ -56,11 +56,16 @@ class Restoration(Comparison, PictureTask):
         return frozenset({"paired", "unpaired", "files"})
 
     # -- training
+    @property
+    @override
+    def reads_files(self) -> bool:
+        return self._crops.cache is None
+
     @override
     def batch(self, n: int, rng: torch.Generator) -> Batch:
         """N random crops and what is observed of them."""
         draws = torch.rand(n, 4, generator=rng).tolist()
-        x = torch.stack([self._crops.draw(u)[0] for u in draws])
+        x = together([self._crops.draw(u)[0] for u in draws], self.device)
         return self.degrade(x, torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (), generator=rng))))
 
     # -- judging
@@ -96,8 +101,8 @@ class Restoration(Comparison, PictureTask):
     def _crops(self) -> Crops:
         return self._crops_of(self._split("train"))
 
-    def _crops_of(self, pictures: PictureSet) -> Crops:
-        crops = Crops(pictures, self.crop, self.device)
+    def _crops_of(self, pictures: PictureSet, held: bool = False) -> Crops:
+        crops = Crops(pictures, self.crop, self.device, held)
         self._left_out.extend(crops.skipped)
         return crops
 

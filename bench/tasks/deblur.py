@@ -30,7 +30,7 @@ from bench.task import Scores, mix
 from bench.tasks._cached import cached_method
 from bench.tasks._metrics import few
 from bench.tasks._picture_task import EVALUATION_SEED
-from bench.tasks._pictures import Crops
+from bench.tasks._pictures import Crops, together
 from bench.tasks._restoration import Restoration
 from datasets.degrade.motion_blur import MotionBlur
 from datasets.reading.shaken import Shaken
@@ -103,19 +103,24 @@ class Deblur(Restoration):
         return super().notes() | (few(count, "test scenes", "precision, recall and F1") if count else {})
 
     # -- training
+    @property
+    @override
+    def reads_files(self) -> bool:
+        return super().reads_files or (self.scene_share > 0 and self._scene_crops.cache is None)
+
     @override
     def batch(self, n: int, rng: torch.Generator) -> Batch:
         """N random crops, each blurred by a random kernel of the bank, or as it came: target and observed, n x 3 x crop x crop."""
         draws = torch.rand(n, 6, generator=rng).tolist()
         crops = [(self._scene_crops if u[4] < self.scene_share else self._crops).draw(u) for u in draws]
-        target = torch.stack([s for s, _ in crops])
+        target = together([s for s, _ in crops], self.device)
         index = send(torch.tensor([int(u[5] * self.kernels) for u in draws]), self.device)
         noise = torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (), generator=rng)))
         psf = self._bank[index]
         observed = self._blur.apply(target, psf, noise)
         if all(given is None for _, given in crops):
             return Batch(observed, target, psf, self._blur.noise)
-        return Batch(torch.stack([o if given is None else given for o, (_, given) in zip(observed, crops, strict=True)]), target)
+        return Batch(together([o if given is None else given for o, (_, given) in zip(observed, crops, strict=True)], self.device), target)
 
     # -- judging
     @override

@@ -26,6 +26,7 @@ from bench.spec import Spec, parse
 from bench.task import Scores, mix
 from bench.tasks._cached import cached_method
 from bench.tasks._picture_task import EVALUATION_SEED
+from bench.tasks._pictures import together
 from bench.tasks._restoration import Restoration
 
 Level = float | tuple[float, float] | Literal["blind"]
@@ -81,9 +82,9 @@ class Denoise(Restoration):
     def batch(self, n: int, rng: torch.Generator) -> Batch:
         crops = [self._crops.draw(u) for u in torch.rand(n, 4, generator=rng).tolist()]
         noise = torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (), generator=rng)))
-        x = torch.stack([clean for clean, _ in crops])
+        x = together([clean for clean, _ in crops], self.device)
         own = [noisy for _, noisy in crops if noisy is not None]
-        return Batch(self._seen(torch.stack(own)), self._seen(x)) if own else self._noisy(x, self._noise(self.train_sigma), noise)
+        return Batch(self._seen(together(own, self.device)), self._seen(x)) if own else self._noisy(x, self._noise(self.train_sigma), noise)
 
     # -- judging
     @override

@@ -25,7 +25,7 @@ from bench.offers import Capability
 from bench.operators import ct
 from bench.task import mix
 from bench.tasks._picture_task import EVALUATION_SEED
-from bench.tasks._pictures import Crops
+from bench.tasks._pictures import Crops, together
 from bench.tasks._restoration import Restoration
 from datasets.degrade.low_dose import LowDose
 from datasets.reading.dicom import HU_ENDINGS, read_hu
@@ -103,7 +103,7 @@ class LDCT(Restoration):
     def batch(self, n: int, rng: torch.Generator) -> Batch:
         """N random crops of the training pairs."""
         pairs = [self._crops.draw(u) for u in torch.rand(n, 4, generator=rng).tolist()]
-        return Batch(torch.stack([low for _, low in pairs if low is not None]), torch.stack([x for x, _ in pairs]))
+        return Batch(together([low for _, low in pairs if low is not None], self.device), together([x for x, _ in pairs], self.device))
 
     # -- judging
     @override
@@ -140,7 +140,7 @@ class LDCT(Restoration):
             assert batch.target is not None
             return Picture(name=slices.names[index], target=batch.target[0], observed=batch.observed[0])
 
-        return self._crops_of(PictureSet(slices.names, load, slices.fingerprint))
+        return self._crops_of(PictureSet(slices.names, load, slices.fingerprint), held=True)
 
     @override
     def _evaluation_set(self, pictures: list[Picture], part: int) -> EvaluationSet:

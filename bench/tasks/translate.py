@@ -29,7 +29,7 @@ from bench.spec import Spec, parse
 from bench.task import Scores
 from bench.tasks._cached import cached_method
 from bench.tasks._metrics import usable
-from bench.tasks._pictures import Crops, cut
+from bench.tasks._pictures import Crops, cut, together
 from bench.tasks._restoration import Restoration
 from bench.tasks._splits import open_split, refuse_empty
 
@@ -110,11 +110,16 @@ class Translate(Restoration):
         return super().notes() | {f"unavailable.{spec}": reason for spec, reason in (self._set_metrics[1] | self._readers[1]).items()}
 
     # -- training
+    @property
+    @override
+    def reads_files(self) -> bool:
+        return any(crops.cache is None for crops in ([self._crops] if self.paired else map(self._domain_crops, "AB")))
+
     @override
     def batch(self, n: int, rng: torch.Generator) -> Batch:
         """N random crops of A and of B: of the same pictures where they are pairs."""
         draws = torch.rand(n, 8, generator=rng).tolist()
-        a, b = (torch.stack(side) for side in zip(*map(self._draw, draws), strict=True))
+        a, b = (together(side, self.device) for side in zip(*map(self._draw, draws), strict=True))
         return self._directed(a, b)
 
     def _draw(self, u: Sequence[float]) -> tuple[Tensor, Tensor]:
