@@ -9,7 +9,6 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench.detector import Segmenter
-from bench.operators.transfer import constant
 from bench.spec import param
 
 Colour = tuple[int, int, int]
@@ -41,6 +40,6 @@ class Palette(Segmenter):
     @override
     def __call__(self, images: Tensor) -> Tensor:
         """Label by the nearest colour, of equally near ones the first."""
-        colours = constant(self.colours, images) / 255  # K x 3
+        colours = images.new_tensor(self.colours).div_(255)  # K x 3
         distances = colours.square().sum(1).view(-1, 1, 1) - 2 * torch.einsum("nchw,kc->nkhw", images, colours)  # less |image|^2
         return distances.argmin(1)

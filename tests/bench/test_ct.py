@@ -109,11 +109,11 @@ def test_the_ramp_removes_the_mean_and_hann_keeps_half_way():
 def test_batches_views_and_chunks_change_nothing(source, monkeypatch):
     scanner, x = ct.Scanner(views=18, source=source), smooth(3, 32)
     sinogram = scanner.project(x)
-    some = torch.tensor([3, 0, 11])
+    some = slice(3, 12, 4)
     torch.testing.assert_close(scanner.project(x[1:2], some), sinogram[1:2, some])
     back, fbp = scanner.backproject(sinogram, 32), scanner.fbp(sinogram, 32)
     torch.testing.assert_close(scanner.backproject(sinogram[:1, some], 32, some), torch.stack([
-        scanner.backproject(sinogram[:1, [i]], 32, torch.tensor([i])) for i in some.tolist()]).mean(0))  # fmt: skip
+        scanner.backproject(sinogram[:1, [i]], 32, slice(i, i + 1)) for i in (3, 7, 11)]).mean(0))  # fmt: skip
     monkeypatch.setattr(ct, "_SAMPLES", 1)
     torch.testing.assert_close(scanner.project(x), sinogram)
     torch.testing.assert_close(scanner.backproject(sinogram, 32), back)

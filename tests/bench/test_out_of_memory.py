@@ -5,6 +5,7 @@ import dataclasses
 import gc
 import io
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -271,6 +272,9 @@ def test_the_row_says_so_everywhere(hungry, tmp_path):
     assert f"<li>{mark} (seed 0)</li>" in page
 
 
+ON_CPU = SimpleNamespace(device=torch.device("cpu"))
+
+
 # -- the gradient
 class _Linear(Method):
     """Least squares by any update rule."""
@@ -365,7 +369,7 @@ def test_each_player_accumulates_for_itself():
 
 
 def test_evaluating_and_rehearsing_leave_no_gradient_behind():
-    plain, disturbed = (_Linear(None, steps=3, optimizer="adam") for _ in range(2))
+    plain, disturbed = (_Linear(ON_CPU, steps=3, optimizer="adam") for _ in range(2))
     for method in (plain, disturbed):
         accumulate(method, 3)
     disturbed._dry_run(batches(1, 3))
@@ -384,7 +388,7 @@ def test_evaluating_and_rehearsing_leave_no_gradient_behind():
     ],
 )
 def test_what_cannot_accumulate_is_refused_in_one_line(train, says):
-    method = _Linear(None, steps=2)
+    method = _Linear(ON_CPU, steps=2)
     method.turn = 0
 
     def updates(data):

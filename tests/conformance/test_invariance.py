@@ -37,6 +37,8 @@ SIZES = [  # of everything that is judged piece by piece: in use, and here
 class Pool:
     """A method that gives the samples of a pool in order: random numbers that are drawn in other portions would be others."""
 
+    device = torch.device("cpu")
+
     def __init__(self, task):
         self.x, self.given = torch.rand(task.samples, *task.shape, generator=torch.Generator().manual_seed(7)), 0
 
