@@ -38,7 +38,7 @@ def run(
     suite: str, *, tier: str = "quick", methods: str | Sequence[str] = (), seeds: str | None = None,
     set: str | Sequence[str] | Mapping[str, object] = (), out: str | Path = "runs", data_root: str | Path | None = None,
     device: str = "auto", precision: str | None = None, channels_last: bool | None = None, compile: bool | None = None,
-    tracking_uri: str | None = None, verbose: bool = False,
+    cuda_graphs: bool | None = None, tracking_uri: str | None = None, verbose: bool = False,
 ) -> Results:  # fmt: skip
     """Train and judge what is not on record yet, as `runner.py --suite` does; the report is written, too.
 
@@ -54,6 +54,7 @@ def run(
         precision: of networks in training: fp32, tf32 or bf16; None: as the tier or the device has it. Judging is float32.
         channels_last: whether training lays pictures out as N x H x W x C in memory; None: as the tier has it.
         compile: whether networks are compiled for training; None: as the tier has it.
+        cuda_graphs: whether updates are launched as CUDA graphs where they can be; None: as the tier has it.
         tracking_uri: the MLflow store (default: MLFLOW_TRACKING_URI, else OUT/mlflow.db).
         verbose: whether to print what the command prints.
 
@@ -74,7 +75,7 @@ def run(
     options = RunOptions(
         suite=suite, tier=tier, methods=_listed(methods), seeds=seeds, overrides=_listed(set), out=Path(out),
         data_root=_data_root(data_root), device=device, tracking_uri=tracking_uri, precision=precision, channels_last=channels_last,
-        compile=compile,
+        compile=compile, cuda_graphs=cuda_graphs,
     )  # fmt: skip
     with _process_left_as_it_was():
         code = run_suite(options, open_console() if verbose else Console(quiet=True))

@@ -123,7 +123,11 @@ class Method(Generic[AnyTask]):
         factor = self._schedule(self.t / max(self.hp.steps, 1))
         for opt in self._of_type(torch.optim.Optimizer).values():
             for group in opt.param_groups:
-                group["lr"] = group["base_lr"] * factor
+                rate = group["base_lr"] * factor
+                if isinstance(group["lr"], Tensor):  # a graph of the update reads it there
+                    group["lr"].fill_(rate)
+                else:
+                    group["lr"] = rate
 
     def data_dependent_init(self, data: Iterator[Any]) -> None:
         """Run an initialiser that needs data (one with `fit`, such as lsuv) on the activations of a first update, which is then undone."""

@@ -84,6 +84,14 @@ class Bench:
         return run
 
 
+def pytest_collection_modifyitems(items):
+    """Without a GPU nothing that needs one runs."""
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
 def pytest_collection_finish():
     """What the tests have imported by now stays: collections of cycles need not look at it again and again."""
     gc.collect()

@@ -71,6 +71,14 @@ class RunOptions:
     compile: Annotated[
         bool | None, typer.Option("--compile/--no-compile", help="Train with networks compiled by torch.compile.", show_default=False)
     ] = None
+    cuda_graphs: Annotated[
+        bool | None,
+        typer.Option(
+            "--cuda-graphs/--no-cuda-graphs",
+            help="Launch each update as one CUDA graph where it can be recorded: for small networks.",
+            show_default=False,
+        ),
+    ] = None
     fresh: Annotated[bool, typer.Option("--fresh", help="Train again what is on record.")] = False
     max_seconds: Annotated[float | None, typer.Option(help="Cap on the training time of one trial; recorded.")] = None
     on_oom: Annotated[

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from bench.cards import differences as of_cards
 from bench.store.record import TrialRecord
 from bench.store.remarks import UNKNOWN, environment_differences
+from bench.training.compute import Compute
 
+_COMPUTES = tuple(field.name for field in dataclasses.fields(Compute))
 _GROUPS = {  # kind of difference -> how its parts' names begin (see `bench.store.identity`)
-    "settings": ("method", "hp.", "task", "tier", "evaluations", "max_seconds", "deterministic", "seed"),
+    "settings": ("method", "hp.", "task", "tier", "evaluations", "max_seconds", "deterministic", "seed", *_COMPUTES),
     "cards": ("card.",),
     "data": ("data.",),
     "code": ("code.", "file."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,7 +14,7 @@ from bench.judging.judge import KeepWeights
 from bench.running.settings import Settings
 from bench.store import checkpoint_mirror
 from bench.suites.schema import TIERS, Tier, TierName
-from bench.training.compute import PRECISIONS, Compute
+from bench.training.compute import Compute, Precision
 from bench.training.out_of_memory import OnOOM
 
 
@@ -47,16 +48,13 @@ def compute_of(options: RunOptions, tier: Tier, device: torch.device) -> Compute
     """How networks compute in training: as the command line says, else as the tier does.
 
     Raises:
-        UsageError: the device cannot do it.
+        UsageError: the device, or so many ranks, cannot do it.
     """
-    precision = options.precision if options.precision is not None else tier.precision
-    known = next((p for p in PRECISIONS if p == precision), None)
-    if known != precision:
-        raise UsageError(f"unknown precision {precision!r}; known: {', '.join(PRECISIONS)}")
-    channels_last = tier.channels_last if options.channels_last is None else options.channels_last
-    compiles = tier.compile if options.compile is None else options.compile
-    compute = Compute(known, channels_last, compiles)
-    compute.check(device)
+    if options.precision is not None:
+        _require_choice("--precision", options.precision, Precision)
+    names = [field.name for field in dataclasses.fields(Compute)]
+    compute = Compute(**{name: getattr(tier, name) if (given := getattr(options, name)) is None else given for name in names})
+    compute.check(device, options.ranks)
     return compute
 
 

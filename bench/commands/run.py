@@ -34,7 +34,7 @@ from bench.training.loop import Interrupted
 _MANY = 10_000  # trials that are run without asking
 _NOT_OF_CLAIMS = (
     "seeds", "overrides", "max_seconds", "deterministic", "plugins", "workers", "ray", "threads", "on_oom", "ranks", "checkpoints",
-    "keep_weights", "strict_environment", "precision", "channels_last", "compile",
+    "keep_weights", "strict_environment", "precision", "channels_last", "compile", "cuda_graphs",
 )  # fmt: skip
 
 

@@ -161,8 +161,7 @@ def _judge_and_record(
 def run_follower_rank(job: Job, settings: Settings) -> None:
     """Train beside the process that runs the job, on a share of its batches."""
     task = _open_training_task(job, settings)
-    method = build(job.trial, task)
-    settings.compute.apply(method)
+    method = settings.compute.apply(build(job.trial, task))
     with settings.compute.running(settings.device):
         data_parallel.follow(method, Stream(task, job.trial.seed, getattr(method.hp, "batch_size", 1)))
 

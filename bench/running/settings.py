@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from bench import registry
+from bench.graphs import updates
 from bench.judging.judge import KeepWeights
 from bench.store.code_hash import code_hash
 from bench.training import accumulation, compute, data_parallel, out_of_memory
@@ -53,6 +54,8 @@ class Settings:
             facts |= {"ranks": self.ranks, "code.parallel": code_hash(data_parallel)}
         if computes := self.compute.facts(self.device):
             facts |= {**computes, "code.compute": code_hash(compute)}
+        if self.compute.cuda_graphs:
+            facts["code.graphs"] = code_hash(updates)
         return facts
 
     def prepare(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import pandas as pd
 from bench.analysis import gradient_noise
 from bench.evaluation import evaluation_mode
 from bench.external.weights import digest
+from bench.graphs.updates import GraphedUpdates
 from bench.judging.judge import BEST, LAST, weights_file
 from bench.method import Method
 from bench.running.settings import Settings
@@ -22,8 +24,9 @@ from bench.store.run_dir import RunDir
 from bench.store.stored import CURVES, Training
 from bench.suites.trial import Trial
 from bench.task import Task
-from bench.training import accumulation, compute, data_parallel, out_of_memory
+from bench.training import accumulation, data_parallel, out_of_memory
 from bench.training.build import build
+from bench.training.compute import why_eager
 from bench.training.loop import Plan
 from bench.training.loop import Training as Loop
 from bench.training.outcome import outcome_of
@@ -65,7 +68,7 @@ class Attempt:
                 self.record.tags["restarted"] = "its checkpoint was damaged, so training began afresh"
                 self._train()
             except Exception as error:
-                if not self.settings.compute.compile or not (why := compute.why_eager(error)):
+                if not self.settings.compute.compile or not (why := why_eager(error)):
                     raise
                 self._train_eagerly(why)
 
@@ -98,9 +101,13 @@ class Attempt:
         if is_row:
             self.record.summary |= gradient_noise.measure(method, self.trial.seed, "start")
         with contextlib.closing(stream_of(self.task, self.trial.seed, size, self.settings.threads)) as stream:
-            loop = Loop(method, stream, lambda: self._validate(method), self._plan(folder), self.progress)
+            graphed = self.settings.compute.graphed(method, stream)
+            validate = functools.partial(self._validate, method, graphed)
+            loop = Loop(method, stream, validate, self._plan(folder), self.progress, graphed.updates if graphed else None)
             if loop.steps:
                 self._run_loop(loop, method)
+        if graphed:
+            self.record.tags["cuda_graphs"] = graphed.note()
         if is_row:
             with out_of_memory.evaluation_memory_guard():
                 self._conclude(loop, method)
@@ -115,22 +122,22 @@ class Attempt:
             self.task.portray_training(method, gallery)
 
     def _build(self, size: int, micro_batches: int) -> Method:
+        compute = self.settings.compute
         if micro_batches == 1:
-            return self._computing(build(self.trial, self.task))
+            return compute.apply(build(self.trial, self.task))
         self.record.tags["on_oom"] = (
             f"batch of {size * micro_batches} as {micro_batches} x {size}: out of GPU memory; batch statistics are those of {size}"
         )
         spec = Spec(self.trial.spec.name, {**self.trial.spec.options, "batch_size": size})
-        accumulation.accumulate(method := self._computing(build(dataclasses.replace(self.trial, spec=spec), self.task)), micro_batches)
+        accumulation.accumulate(method := compute.apply(build(dataclasses.replace(self.trial, spec=spec), self.task)), micro_batches)
         return method
 
-    def _computing(self, method: Method) -> Method:
-        self.settings.compute.apply(method)
-        return method
-
-    def _validate(self, method: Method) -> dict[str, float]:
+    def _validate(self, method: Method, graphed: GraphedUpdates | None) -> dict[str, float]:
         with out_of_memory.evaluation_memory_guard():
-            return self.task.validate(method)
+            scores = self.task.validate(method)
+        if graphed:
+            graphed.recheck()
+        return scores
 
     def _plan(self, folder: Path) -> Plan:
         better, settings = self.task.ranked_by().higher_is_better, self.settings

@@ -17,7 +17,7 @@ from bench.training.build import build, open_task
 from bench.training.loop import Interrupted, Plan, Training
 from bench.training.progress import Progress
 
-_UPDATES = 3  # by then every optimiser has its state
+_UPDATES = 4  # by then every optimiser has its state, and a graph of updates is recorded
 _SPARE = 1.25  # a trial may come to need more: pictures to judge are larger, memory is cut into pieces
 _CONTEXT = 600.0  # MiB that CUDA itself takes in every process
 
@@ -41,11 +41,13 @@ def share(used: float, total: float) -> float:
 def _train_a_little(trial: Trial, settings: Settings, scratch: Path) -> None:
     """Train a little, as the trial would."""
     task = open_task(str(trial.task), settings.data_root, settings.device)
-    method = build(trial, task)
+    method = settings.compute.apply(build(trial, task))
     stream = Stream(task, trial.seed, getattr(method.hp, "batch_size", 1))
-    run = Training(method, stream, lambda: task.validate(method), Plan(scratch, trial.evaluations, higher_is_better=True), Progress())
+    graphed = settings.compute.graphed(method, stream)
+    plan = Plan(scratch, trial.evaluations, higher_is_better=True)
+    run = Training(method, stream, lambda: task.validate(method), plan, Progress(), graphed.updates if graphed else None)
     if run.steps:
-        with contextlib.suppress(Interrupted):
+        with contextlib.suppress(Interrupted), settings.compute.running(settings.device):
             run.run(lambda: method.t >= _UPDATES)
     else:
         with evaluation_mode(method):

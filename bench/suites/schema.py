@@ -128,6 +128,7 @@ class Tier(_Strict):
     precision: Literal["fp32", "tf32", "bf16"] | None = None  # of networks in training; None: what the device does by itself
     channels_last: bool = False
     compile: bool = False
+    cuda_graphs: bool = False
     gpus: Positive | None = (
         None  # that a trial takes where Ray hands them out: small networks share one; None: measured, see `bench.scheduling.gpu_share`
     )

@@ -11,17 +11,17 @@ import copy
 import dataclasses
 import shutil
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from bench.errors import UsageError
+from bench.graphs.updates import GraphedUpdates
 from bench.method import Method
 from bench.precision import is_full_precision, tf32
 
 Precision = Literal["fp32", "tf32", "bf16"]
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 _MEANS = {
     "fp32": "float32, TF32 off",
     "tf32": "TF32 in convolutions, else float32",
@@ -35,40 +35,51 @@ class Compute:
     """How the networks of a training compute. Whatever is added here must be in `facts`: it decides weights.
 
     Attributes:
-        precision: see `PRECISIONS`; None: tf32 on CUDA, as torch does by itself, fp32 elsewhere.
+        precision: None: tf32 on CUDA, as torch does by itself, fp32 elsewhere.
         channels_last: whether networks of pictures lay them out as N x H x W x C in memory.
         compile: whether torch.compile compiles networks.
+        cuda_graphs: whether updates are recorded once and replayed where they can be, see `bench.graphs.updates`.
     """
 
     precision: Precision | None = None
     channels_last: bool = False
     compile: bool = False
+    cuda_graphs: bool = False
 
     def precision_on(self, device: torch.device) -> Precision:
         """The precision on a kind of device."""
         return self.precision or _default(device)
 
-    def check(self, device: torch.device) -> None:
-        """Refuse what the device cannot do.
+    def check(self, device: torch.device, ranks: int = 1) -> None:
+        """Refuse what the device, or so many ranks, cannot do.
 
         Raises:
             UsageError: the message says what to give instead.
         """
-        if self.precision not in (None, *PRECISIONS):
-            raise UsageError(f"unknown precision {self.precision!r}; known: {', '.join(PRECISIONS)}")
         if self.precision == "tf32" and device.type != "cuda":
             raise UsageError(f"--precision tf32: {device.type} has no TF32, only NVIDIA GPUs have; give fp32 or bf16")
         if self.precision == "bf16" and not torch.amp.is_autocast_available(device.type):
             raise UsageError(f"--precision bf16: torch has no autocast on {device.type}; give fp32")
         if self.compile and device.type == "cpu" and not any(map(shutil.which, ("g++", "clang++", "c++"))):
             raise UsageError("--compile: torch compiles for a CPU with g++, which is not here; install it or leave --compile out")
+        if self.cuda_graphs and device.type != "cuda":
+            raise UsageError(f"--cuda-graphs records what is launched on a CUDA GPU, and the device is {device.type}: leave it out")
+        if self.cuda_graphs and self.compile:
+            raise UsageError(
+                "--cuda-graphs and --compile exclude each other: updates are watched operation by operation before one is recorded"
+            )
+        if ranks > 1 and (self.cuda_graphs or self.compile):
+            option = "--cuda-graphs" if self.cuda_graphs else "--compile"
+            raise UsageError(
+                f"{option} and --ranks exclude each other: ranks exchange gradients in every update, and all must make it alike"
+            )
 
     def facts(self, device: torch.device) -> dict[str, Any]:
         """What of this decides weights; what is as usual on the device counts not."""
         facts: dict[str, Any] = {}
         if self.precision_on(device) != _default(device):
             facts["precision"] = self.precision
-        return facts | {name: True for name in ("channels_last", "compile") if getattr(self, name)}
+        return facts | {name: True for name in ("channels_last", "compile", "cuda_graphs") if getattr(self, name)}
 
     def notes(self, device: torch.device) -> dict[str, str]:
         """Tags for the record: what is not float32 in plain order on the CPU."""
@@ -82,8 +93,8 @@ class Compute:
             notes["compile"] = "networks compiled by torch.compile, but for penalties; judged eagerly"
         return notes
 
-    def apply(self, method: Method) -> None:
-        """Make the networks of a method compute so; their parameters, buffers and names in `state_dict` stay."""
+    def apply(self, method: Method) -> Method:
+        """The method with networks that compute so; their parameters, buffers and names in `state_dict` stay."""
         for network in method.networks().values():
             if self.channels_last and any(p.dim() == 4 for p in network.parameters()):
                 network.to(memory_format=torch.channels_last)
@@ -94,6 +105,11 @@ class Compute:
                         _wrap(module, _Autocast)
             if self.compile:
                 _wrap(network, _Compiled)
+        return method
+
+    def graphed(self, method: Method, stream: Iterator[Any]) -> GraphedUpdates | None:
+        """The updates of a method that are replayed where they can be; None where that is not asked for, or nothing is trained."""
+        return GraphedUpdates(method, stream) if self.cuda_graphs and hasattr(method.hp, "steps") else None
 
     @contextlib.contextmanager
     def running(self, device: torch.device) -> Iterator[None]:

@@ -56,10 +56,19 @@ class Plan:
 
 
 class Training:
-    """One method in training. `run` trains from where the last checkpoint left off."""
+    """One method in training. `run` trains from where the last checkpoint left off; `updates` makes them in the place of `train`."""
 
-    def __init__(self, method: Method, stream: Stream, validate: Callable[[], dict[str, float]], plan: Plan, progress: Progress) -> None:
+    def __init__(
+        self,
+        method: Method,
+        stream: Stream,
+        validate: Callable[[], dict[str, float]],
+        plan: Plan,
+        progress: Progress,
+        updates: Callable[[], Iterator[Logs]] | None = None,
+    ) -> None:
         self.method, self.stream, self.validate, self.plan, self.progress = method, stream, validate, plan, progress
+        self.updates = updates or (lambda: iter(method.train(stream)))
         self.steps: int = getattr(method.hp, "steps", 0)
         self.window = min(max(self.steps // 200, 1), 50)  # updates averaged into one point of a curve
         self.milestones = {math.ceil(k * self.steps / plan.evaluations) for k in range(1, plan.evaluations + 1)}
@@ -113,7 +122,7 @@ class Training:
             TimeoutError: it gave no update in time.
         """
         who, limit = f"{type(self.method).__name__}.train", self.plan.max_seconds + _GRACE
-        updates = iter(self.method.train(self.stream))
+        updates = self.updates()
         while True:
             before = self.method.t
             with self._report_divergence(), time_limit(limit, f"{who} gave no update within --max-seconds and a minute more"):

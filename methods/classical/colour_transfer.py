@@ -49,7 +49,7 @@ class ColourTransfer(Method[RestorationTask]):
         """Running means of the first and second moments."""
         while self.t < self.hp.steps:
             change = (_moments(next(data)) - self.moments) / (self.t + 2)  # `prepare` saw the first
-            self.moments = self.moments + change
+            self.moments += change
             self.t += 1
             yield {"change": change.abs().mean()}
 

@@ -42,7 +42,7 @@ class MeanImage(Method[RestorationTask]):
         while self.t < self.hp.steps:
             new, self.scale = _look(next(data))
             change = (new - self.mean) / (self.t + 2)  # `prepare` saw the first
-            self.mean = self.mean + change
+            self.mean += change
             self.t += 1
             yield {"change": change.abs().mean()}
 

@@ -38,7 +38,13 @@ class Bounded(Rule):
         average_squares(s["v"], g, b2)
         rates = root(self.squares(s), group["eps"])
         torch._foreach_reciprocal_(rates)
-        torch._foreach_mul_(rates, lr * math.sqrt(1 - b2**t) / (1 - b1**t))
-        torch._foreach_clamp_min_(rates, final * (1 - 1 / (gamma * t + 1)))
-        torch._foreach_clamp_max_(rates, final * (1 + 1 / (gamma * t)))
+        lower, upper = final * (1 - 1 / (gamma * t + 1)), final * (1 + 1 / (gamma * t))
+        if isinstance(t, Tensor):
+            torch._foreach_mul_(rates, (lr * (1 - b2**t).sqrt() / (1 - b1**t)).to(lr.dtype))
+            for rate in rates:
+                rate.clamp_(lower.to(rate.dtype), upper.to(rate.dtype))
+        else:
+            torch._foreach_mul_(rates, lr * math.sqrt(1 - b2**t) / (1 - b1**t))
+            torch._foreach_clamp_min_(rates, lower)
+            torch._foreach_clamp_max_(rates, upper)
         torch._foreach_addcmul_(w, rates, s["m"], -1)

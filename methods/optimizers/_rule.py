@@ -30,6 +30,7 @@ class Rule(Kept):
     """
 
     buffers: ClassVar[tuple[str, ...]] = ()
+    capturable: ClassVar[bool] = True  # whether `update` takes "lr" and "t" as tensors too
     decoupled: ClassVar[bool] = False  # whether `update` applies the weight decay; it is added to g otherwise
 
     def __init__(self, params: Iterable[Any], options: Mapping[str, Any]) -> None:
@@ -69,6 +70,13 @@ class Rule(Kept):
                 self.update(w, g, s, group)
         return loss
 
+    def make_capturable(self) -> None:
+        """Keep "lr" and "t" of every group as tensors beside its parameters, so that each step is the same program; where the rule can."""
+        for group in self.param_groups if self.capturable else ():
+            first = group["params"][0]
+            group["lr"] = torch.tensor(float(group["lr"]), dtype=wide(first), device=first.device)
+            group["t"] = torch.tensor(float(group["t"]), dtype=torch.float64, device=first.device)
+
     def _buffers(self, w: Sequence[Tensor]) -> Buffers:
         states = [self.state[p] for p in w]
         for p, state in zip(w, states, strict=True):
@@ -102,6 +110,23 @@ def root(v: list[Tensor], eps: float) -> list[Tensor]:
     roots = list(torch._foreach_sqrt(v))
     torch._foreach_add_(roots, eps)
     return roots
+
+
+def subtract(w: list[Tensor], steps: list[Tensor], lr: float | Tensor) -> None:
+    """In place: w = w - lr steps; a rate that is a tensor is multiplied into `steps`."""
+    if isinstance(lr, Tensor):
+        torch._foreach_mul_(steps, lr)
+        torch._foreach_sub_(w, steps)
+    else:
+        torch._foreach_add_(w, steps, alpha=-lr)
+
+
+def subtract_quotient(w: list[Tensor], x: list[Tensor], y: list[Tensor], lr: float | Tensor) -> None:
+    """In place: w = w - lr x / y."""
+    if isinstance(lr, Tensor):
+        subtract(w, list(torch._foreach_div(x, y)), lr)
+    else:
+        torch._foreach_addcdiv_(w, x, y, -lr)
 
 
 def look_ahead(w: list[Tensor], steps: list[Tensor], ahead: list[Tensor]) -> None:

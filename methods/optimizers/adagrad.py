@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from methods.optimizers._kept import wide
 from methods.optimizers._options import LearningRate, WeightDecay
+from methods.optimizers._rule import root, subtract_quotient
 from methods.optimizers._torch import from_torch
 
 
@@ -40,3 +41,22 @@ class _Adagrad(torch.optim.Adagrad):
     def _start(self, groups: Sequence[dict[str, Any]]) -> None:
         for p in (p for group in groups for p in group["params"]):
             self.state[p] = {"step": torch.zeros((), device="cpu"), "sum": torch.zeros_like(p, dtype=wide(p))}
+
+    def make_capturable(self) -> None:
+        """Keep rates and counts of steps beside the parameters, and step there: torch's step reads its count on the host."""
+        for group in self.param_groups:
+            group |= {"capturable": True, "lr": torch.tensor(float(group["lr"]), device=group["params"][0].device)}
+            for p in group["params"]:
+                self.state[p]["step"] = self.state[p]["step"].to(p.device)
+        self._step = self._step_on_device
+
+    def _step_on_device(self) -> None:
+        for group in self.param_groups:
+            w = [p for p in group["params"] if p.grad is not None]
+            counts, sums = ([self.state[p][name] for p in w] for name in ("step", "sum"))
+            g = [p.grad for p in w]
+            if w:
+                torch._foreach_add_(counts, 1)
+                g = list(torch._foreach_add(g, w, alpha=group["weight_decay"])) if group["weight_decay"] else g
+                torch._foreach_addcmul_(sums, g, g)
+                subtract_quotient(w, g, root(sums, group["eps"]), group["lr"])

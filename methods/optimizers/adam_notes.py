@@ -8,7 +8,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from methods.optimizers._options import Betas, Epsilon, LearningRate, WeightDecay
-from methods.optimizers._rule import Buffers, Rule, average, average_squares, root
+from methods.optimizers._rule import Buffers, Rule, average, average_squares, root, subtract_quotient
 
 
 def adam_notes(
@@ -29,4 +29,4 @@ class _Adam(Rule):
     def update(self, w: list[Tensor], g: list[Tensor], s: Buffers, group: dict[str, Any]) -> None:
         average(s["m"], g, group["betas"][0])
         average_squares(s["v"], g, group["betas"][1])
-        torch._foreach_addcdiv_(w, s["m"], root(s["v"], group["eps"]), -group["lr"])
+        subtract_quotient(w, s["m"], root(s["v"], group["eps"]), group["lr"])

@@ -8,7 +8,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from methods.optimizers._options import Betas, Epsilon, LearningRate, WeightDecay
-from methods.optimizers._rule import Buffers, Rule, average, average_squares, root
+from methods.optimizers._rule import Buffers, Rule, average, average_squares, root, subtract_quotient
 
 
 def amsgrad(
@@ -30,4 +30,4 @@ class _AMSGrad(Rule):
         average(s["m"], g, group["betas"][0])
         average_squares(s["v"], g, group["betas"][1])
         torch._foreach_maximum_(s["largest"], s["v"])
-        torch._foreach_addcdiv_(w, s["m"], root(s["largest"], group["eps"]), -group["lr"])
+        subtract_quotient(w, s["m"], root(s["largest"], group["eps"]), group["lr"])

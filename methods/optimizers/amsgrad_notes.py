@@ -8,7 +8,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from methods.optimizers._options import Betas, Epsilon, LearningRate, WeightDecay
-from methods.optimizers._rule import Buffers, Rule, average, root
+from methods.optimizers._rule import Buffers, Rule, average, root, subtract_quotient
 
 
 def amsgrad_notes(
@@ -31,4 +31,4 @@ class _AMSGrad(Rule):
         new = list(torch._foreach_mul(s["v"], group["betas"][1]))
         torch._foreach_addcmul_(new, g, g, 1 - group["betas"][1])
         torch._foreach_maximum_(s["v"], new)
-        torch._foreach_addcdiv_(w, s["m"], root(s["v"], group["eps"]), -group["lr"])
+        subtract_quotient(w, s["m"], root(s["v"], group["eps"]), group["lr"])

@@ -11,7 +11,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from methods.optimizers._options import DecoupledWeightDecay, LearningRate
-from methods.optimizers._rule import Buffers, Rule, average
+from methods.optimizers._rule import Buffers, Rule, average, subtract
 
 
 def lion(
@@ -37,5 +37,5 @@ class _Lion(Rule):
         steps = list(torch._foreach_lerp(s["m"], g, 1 - group["betas"][0]))
         torch._foreach_sign_(steps)
         torch._foreach_add_(steps, w, alpha=group["weight_decay"])
-        torch._foreach_add_(w, steps, alpha=-group["lr"])
+        subtract(w, steps, group["lr"])
         average(s["m"], g, group["betas"][1])

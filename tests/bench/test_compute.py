@@ -15,6 +15,7 @@ from bench.errors import Unavailable, UsageError
 from bench.evaluation import evaluation_mode
 from bench.precision import full_precision, tf32
 from bench.running.identify import identify
+from bench.store import identity
 from bench.suites.schema import Tier
 from bench.task import Stream
 from bench.training.compute import Compute, why_eager
@@ -60,7 +61,7 @@ def test_nothing_switched_on_leaves_bits_and_ids(tiny):
     ]
     trial = tiny.trials()[-1]
     plain = identify(trial, tiny.settings).training
-    assert not {"precision", "channels_last", "compile", "code.compute"} & plain.keys()
+    assert not {*(field.name for field in dataclasses.fields(Compute)), "code.compute"} & plain.keys()
 
     def ids(compute):
         return identify(trial, dataclasses.replace(tiny.settings, compute=compute))
@@ -68,6 +69,7 @@ def test_nothing_switched_on_leaves_bits_and_ids(tiny):
     assert ids(Compute("fp32")).training == plain
     changed = [ids(c).training_id for c in (BF16, Compute(channels_last=True), Compute(compile=True))]
     assert len({*changed, ids(Compute()).training_id}) == 4
+    assert identity.protocol_of(ids(BF16).training) == identity.protocol_of(plain)  # rows of one table
     assert Compute("tf32").facts(CUDA) == {}
     assert Compute("fp32").facts(CUDA) == {"precision": "fp32"}
 
@@ -156,16 +158,20 @@ def test_what_ran_is_on_the_record():
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "device", "says"),
     [
-        ({"precision": "fp16"}, "unknown precision 'fp16'; known: fp32, tf32, bf16"),
-        ({"precision": ""}, "unknown precision"),
-        ({"precision": "tf32"}, "cpu has no TF32"),
+        ({"precision": "fp16"}, CPU, "--precision 'fp16': give fp32, tf32 or bf16"),
+        ({"precision": ""}, CPU, "--precision '': give"),
+        ({"precision": "tf32"}, CPU, "cpu has no TF32"),
+        ({"cuda_graphs": True}, CPU, "--cuda-graphs records what is launched on a CUDA GPU, and the device is cpu: leave it out"),
+        ({"cuda_graphs": True, "compile": True}, CUDA, "--cuda-graphs and --compile exclude each other"),
+        ({"cuda_graphs": True, "ranks": 2}, CUDA, "--cuda-graphs and --ranks exclude each other"),
+        ({"compile": True, "ranks": 2}, CUDA, "--compile and --ranks exclude each other"),
     ],
 )
-def test_what_cannot_be_is_one_line(options, says):
+def test_what_cannot_be_is_one_line(options, device, says):
     with pytest.raises(UsageError, match=says):
-        compute_of(RunOptions(**options), Tier(), CPU)
+        compute_of(RunOptions(**options), Tier(), device)
 
 
 def test_a_missing_compiler_is_one_line(monkeypatch):
@@ -178,6 +184,7 @@ def test_the_command_line_goes_before_the_tier():
     tier = Tier(precision="bf16", channels_last=True)
     assert compute_of(RunOptions(), tier, CPU) == Compute("bf16", channels_last=True)
     assert compute_of(RunOptions(precision="fp32", channels_last=False), tier, CPU) == Compute("fp32")
+    assert compute_of(RunOptions(cuda_graphs=True), tier, CUDA) == Compute("bf16", channels_last=True, cuda_graphs=True)
 
 
 def test_a_trial_in_bfloat16_is_recorded(tiny):

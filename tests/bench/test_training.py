@@ -387,7 +387,6 @@ def test_a_capped_run_that_was_stopped_while_it_was_judged_is_not_trained_on(tmp
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_a_window_that_was_cut_is_closed_on_the_gpu(tmp_path):
     def logs(t, loss):
         return {"loss": loss.cuda(), "given": float(t)}

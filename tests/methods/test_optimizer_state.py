@@ -203,7 +203,6 @@ def test_looking_ahead_feels_the_clipping_of_a_critic(name):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("spec", [*NAMES, "swats[rtol=1e9]"])
 def test_the_gpu_takes_the_same_steps(spec):
     ends = []
