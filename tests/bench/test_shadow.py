@@ -1,10 +1,12 @@
 """The shadow device sees what goes wrong on a GPU: mixing, waits, copies, random numbers; and faults that are planted in methods."""
 
 import tempfile
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
+from _gpu import GpuHere
 from _shadow import Device, is_on_device, operations
 
 from bench.conformance import checks
@@ -190,3 +192,16 @@ def test_evaluation_leaves_training_alone_on_the_device():
         with evaluation_mode(method):
             torch.rand(3, device="cuda")
         assert torch.equal(device.rng[0], before)
+
+
+def test_waits_for_the_gpu_of_this_machine_are_what_torch_warns_of(monkeypatch):
+    modes = []
+    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", modes.append)
+    with GpuHere() as here:
+        warnings.warn("called a synchronizing CUDA operation", stacklevel=1)
+        warnings.warn("something else", stacklevel=1)
+        assert here.waits == 1
+        assert here.events[0][2].startswith(__file__)
+        here.reset()
+        assert here.waits == 0
+    assert modes == ["warn", "default"]

@@ -1,11 +1,16 @@
-"""Every part on a GPU that is not there: nothing mixes devices, and training never waits for the device between two points of a curve."""
+"""Every part on a GPU: nothing mixes devices, and training never waits for the device between two points of a curve.
+
+On one that is not there; on that of this machine, where it has one, by `pytest -m gpu`.
+"""
 
 import contextlib
+import functools
 import tempfile
 from pathlib import Path
 
 import pytest
 import torch
+from _gpu import GpuHere
 from _shadow import Device
 from conformance.test_contracts import files, folder, specs  # noqa: F401
 
@@ -27,16 +32,22 @@ POINTS = {  # on a ring and on a grid: each row that has another method or optio
 
 
 @contextlib.contextmanager
-def gpu():
+def _checked_on(kind):
     """A device on which nothing was refused at the end, and nothing done that is not the same twice."""
     torch.use_deterministic_algorithms(True)
     try:
-        with checked_on("cuda"), Device() as device:
+        with checked_on("cuda"), kind() as device:
             yield device
     finally:
         torch.use_deterministic_algorithms(False)
     assert not device.faults
     assert not device.nondeterministic
+
+
+@pytest.fixture(params=[Device, pytest.param(GpuHere, marks=pytest.mark.gpu)], ids=["shadow", "here"])
+def gpu(request):
+    """Enters the device."""
+    return functools.partial(_checked_on, request.param)
 
 
 def watch_updates(method, device):
@@ -55,7 +66,7 @@ def watch_updates(method, device):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_method_trains_without_a_wait_and_goes_on_from_a_checkpoint(name):
+def test_a_method_trains_without_a_wait_and_goes_on_from_a_checkpoint(gpu, name):
     with gpu() as device, tempfile.TemporaryDirectory() as cut:
         method = checks.make(name)
         updates = watch_updates(method, device)
@@ -74,8 +85,16 @@ def test_a_method_trains_without_a_wait_and_goes_on_from_a_checkpoint(name):
         assert checks.fingerprint(resumed) == whole, f"{name}: evaluated at every update and resumed on a GPU it ends elsewhere"
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_holds_its_contract_on_a_gpu(name):
+    with _checked_on(GpuHere):
+        for check in checks.CHECKS.values():
+            check(name)
+
+
 @pytest.mark.parametrize("trial", list(POINTS.values()), ids=list(POINTS))
-def test_a_generator_trains_on_points_without_a_wait(trial):
+def test_a_generator_trains_on_points_without_a_wait(gpu, trial):
     """They are drawn on the CPU and may be asked for while a method is being built on the device."""
     with gpu() as device:
         task = registry.make("task", trial.task)
@@ -93,7 +112,7 @@ def test_a_generator_trains_on_points_without_a_wait(trial):
 
 
 @pytest.mark.parametrize(("kind", "spec"), [part for part in specs() if part[0] not in ("dataset", "suite", "task", "schedule")])
-def test_a_part_holds_its_contract_on_a_gpu(kind, spec):
+def test_a_part_holds_its_contract_on_a_gpu(gpu, kind, spec):
     with gpu():
         for check in contracts.checks_of(kind, spec).values():
             with contextlib.suppress(Unavailable):
@@ -101,7 +120,7 @@ def test_a_part_holds_its_contract_on_a_gpu(kind, spec):
 
 
 @pytest.mark.parametrize("spec", [spec for kind, spec in specs() if kind == "task"])
-def test_a_task_draws_batches_without_a_wait_and_judges(spec, folder, files):  # noqa: F811
+def test_a_task_draws_batches_without_a_wait_and_judges(gpu, spec, folder, files):  # noqa: F811
     spec = spec.replace("FOLDER", str(folder)).replace("FILES", str(files))
     with gpu() as device:
         task, _ = contract_of_tasks._pair(spec)
@@ -121,7 +140,7 @@ def test_a_task_draws_batches_without_a_wait_and_judges(spec, folder, files):  #
 
 
 @pytest.mark.parametrize("rule", [*registry.names("optimizer"), "swats[rtol=1e9]"])  # the last switches after two steps
-def test_a_rule_steps_without_a_wait_also_after_a_checkpoint(rule):
+def test_a_rule_steps_without_a_wait_also_after_a_checkpoint(gpu, rule):
     with gpu() as device:
         w = [torch.nn.Parameter(torch.ones(n, device="cuda")) for n in (3, 4, 5)]
 
