@@ -5,6 +5,7 @@ import dataclasses
 
 import pytest
 import torch
+from conftest import SUITE
 from torch import nn
 
 from bench import registry
@@ -16,6 +17,7 @@ from bench.evaluation import evaluation_mode
 from bench.precision import full_precision, tf32
 from bench.running.identify import identify
 from bench.store import identity
+from bench.suites import read
 from bench.suites.schema import Tier
 from bench.task import Stream
 from bench.training.compute import Compute, why_eager
@@ -224,3 +226,35 @@ def test_compiled_networks_train_and_their_penalties_run_eagerly(monkeypatch):
     assert len(compiled) == 1
     gradient_penalty(method.D, x, x)
     assert len(compiled) == 1
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch, while it compiles
+@pytest.mark.slow  # compiling takes most of a minute
+@pytest.mark.parametrize("name", ["dncnn", "wgan_gp"])
+def test_what_torch_compiles_is_near_eager_and_resumes_to_the_same_bits(name, tmp_path):
+    def trained(compute, folder, **until):
+        method = compute.apply(checks.make(name))
+        checks.train(method, tmp_path / folder, **until)
+        return method
+
+    def weights(method):
+        return torch.cat([p.detach().flatten() for network in method.networks().values() for p in network.parameters()])
+
+    compiled = Compute(compile=True)
+    for folder in ("eager", "whole", "cut"):
+        (tmp_path / folder).mkdir()
+    eager, whole = trained(Compute(), "eager"), trained(compiled, "whole")
+    trained(compiled, "cut", stop_at=2)
+    assert checks.fingerprint(trained(compiled, "cut")) == checks.fingerprint(whole)
+    torch.testing.assert_close(weights(whole), weights(eager), rtol=1e-3, atol=1e-4)
+
+
+def test_a_suite_says_how_its_tier_computes(tmp_path):
+    (file := tmp_path / "of_mine.toml").write_text(
+        SUITE.replace("evaluations = 2", 'evaluations = 2\nprecision = "bf16"\nchannels_last = true')
+    )
+    tier = read.load_suite(str(file)).tiers["smoke"]
+    assert compute_of(RunOptions(), tier, CPU) == Compute("bf16", channels_last=True)
+    file.write_text(SUITE.replace("evaluations = 2", 'precision = "fp16"'))
+    with pytest.raises(UsageError, match=r"tiers\.smoke\.precision"):
+        read.load_suite(str(file))
