@@ -78,6 +78,7 @@ def test_gradients_of_two_halves_are_those_of_the_whole(tmp_path):
     assert first["drawn"] == second["drawn"] == stream.drawn
 
 
+@pytest.mark.slow
 def test_players_of_a_game_stay_together_and_a_trial_that_was_stopped_goes_on(tmp_path):
     (tmp_path / "through").mkdir()
     (tmp_path / "stopped").mkdir()
@@ -88,6 +89,7 @@ def test_players_of_a_game_stay_together_and_a_trial_that_was_stopped_goes_on(tm
         assert all(torch.equal(value, other[key]) for key, value in states[0].items())
 
 
+@pytest.mark.slow
 def test_an_initialiser_that_looks_at_data_rehearses_on_all_ranks(tmp_path):
     """They train twice then, and still average once an update."""
     first, second = on_two_ranks(tmp_path, ("dcgan", ToyGeneration, {"init": "lsuv"}))

@@ -197,6 +197,7 @@ def test_what_is_no_saliency_is_refused():
 
 
 @real
+@pytest.mark.slow
 def test_published_predictions_through_the_task():
     task = _open(Path(DATA), data="sod[pictures=pred_DSS]", whole=True, metrics=("mae",))
     scores = _score(task, "brightness")

@@ -134,6 +134,7 @@ def test_broken_maps_fail_in_a_line(scene, out, capsys, tmp_path):
 
 
 @real
+@pytest.mark.slow
 def test_published_predictions_have_the_published_error(out):
     folder = Path(DATA) / "sod_saliency"
     words = ["--masks", folder / "gt", "--task", "saliency", "--metrics", "mae", "f_beta"]
