@@ -13,7 +13,7 @@ from bench.errors import UsageError
 from bench.operators.transfer import send
 from bench.tasks._decoded import MOST, Decoded, InMemory, Source
 
-_PRELOAD = 512  # pictures of a training set that live on the device whole
+PRELOAD = 512  # pictures of a training set that live on the device whole
 
 
 def tiles(picture: Picture, size: int, least_contrast: float = 0.0) -> Iterator[Picture]:
@@ -62,7 +62,7 @@ class Crops:
 
     def __init__(self, pictures: PictureSet, size: int, device: torch.device, held: bool = False) -> None:
         self.pictures, self.size, self.skipped = pictures, size, list[str]()
-        self.reads_files = len(pictures) > _PRELOAD
+        self.reads_files = len(pictures) > PRELOAD
         if self.reads_files:
             self.sources: Sequence[Source] | Decoded = Decoded(pictures, most=0 if held else MOST)
             return

@@ -28,6 +28,7 @@ from bench.task import Scores, mix
 from bench.tasks._cached import cached_method
 from bench.tasks._metrics import usable
 from bench.tasks._picture_task import EVALUATION_SEED, PictureTask
+from bench.tasks._pictures import PRELOAD
 from bench.tasks._splits import open_or_instead, refuse_empty
 from bench.tasks._truth import Truth, named, resized
 from datasets.reading.saliency import Seen
@@ -94,6 +95,12 @@ class Saliency(PictureTask):
         return super().notes() | ({"without_truth": "; ".join(lines)} if lines else {})
 
     # -- training
+    @property
+    @override
+    def reads_files(self) -> bool:
+        """Until each picture of a large set was seen once."""
+        return len(self._split("train")) > PRELOAD
+
     @override
     def batch(self, n: int, rng: torch.Generator) -> Batch:
         """N random training pictures, mirrored at random, shrunk to `size`, with their maps."""

@@ -46,7 +46,7 @@ _DECIDED = ("gamma", "average", "estimate", "switched", "rate", "rate_lr")
 
 
 class _SWATS(Rule):
-    capturable = False  # it reads its criterion back
+    capturable = False  # its bias corrections are computed from a count of steps in Python
     buffers = ("m", "v")  # m is the velocity u after the switch
 
     def extra_metrics(self) -> dict[str, float]:

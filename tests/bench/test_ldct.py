@@ -129,7 +129,7 @@ def test_the_gallery_shows_the_window(task, tmp_path):
 
 
 def test_training_scans_are_made_once_in_large_sets_too(monkeypatch):
-    monkeypatch.setattr(_pictures, "_PRELOAD", 2)
+    monkeypatch.setattr(_pictures, "PRELOAD", 2)
     task, made = opened(), []
     monkeypatch.setattr(LowDose, "scan", lambda dose, x, rng, scan=LowDose.scan: made.append(1) or scan(dose, x, rng))
     for seed in range(8):

@@ -1,5 +1,6 @@
 """Large sets: every picture is decoded once, and batches wait before they are asked for; they are the same batches."""
 
+import contextlib
 import itertools
 import threading
 
@@ -13,7 +14,7 @@ from bench import registry
 from bench.dataset import Picture, PictureSet
 from bench.running import train
 from bench.task import Stream
-from bench.tasks import _decoded, _pictures
+from bench.tasks import _decoded, _pictures, saliency
 from bench.tasks._decoded import Decoded
 from bench.tasks._pictures import Crops
 from bench.training.read_ahead import ReadAhead, stream_of
@@ -41,13 +42,13 @@ class Counted:
 
 @pytest.fixture
 def large(monkeypatch):
-    monkeypatch.setattr(_pictures, "_PRELOAD", 1)
+    monkeypatch.setattr(_pictures, "PRELOAD", 1)
 
 
 @pytest.mark.parametrize(("levels", "paired"), [(255, True), (255, False), (65535, True)])
 def test_crops_of_a_large_set_are_those_of_a_small_one_and_each_picture_is_read_once(monkeypatch, levels, paired):
     small = Crops(Counted(levels, paired).set(), 16, CPU)
-    monkeypatch.setattr(_pictures, "_PRELOAD", 1)
+    monkeypatch.setattr(_pictures, "PRELOAD", 1)
     counted = Counted(levels, paired)
     crops = Crops(counted.set(), 16, CPU)
     for _ in range(3):
@@ -193,3 +194,19 @@ def test_files_are_read_ahead_on_a_gpu_alone_and_a_batch_is_one_copy(folder, lar
 def test_what_is_in_memory_is_not_read_ahead(folder):
     with Device():
         assert type(stream_of(task_of(folder, "cuda"), 0, 4)) is Stream
+
+
+def test_pictures_with_maps_are_read_ahead_too(monkeypatch):
+    monkeypatch.setattr(saliency, "PRELOAD", 1)
+    spec = 'saliency[data="popout[train=4,validation=1,test=2]",height=48,width=64]'
+    with Device():
+        task = registry.make("task", spec)
+        task.open(None, torch.device("cuda"))
+        assert isinstance(stream_of(task, 0, 2), ReadAhead)
+    made, plain = (registry.make("task", spec) for _ in range(2))
+    made.open(None, CPU)
+    plain.open(None, CPU)
+    with contextlib.closing(ReadAhead(made, 0, 2, threads=3)) as stream:
+        for ours, theirs in itertools.islice(zip(stream, Stream(plain, 0, 2), strict=False), 4):
+            assert torch.equal(ours.observed, theirs.observed)
+            assert torch.equal(ours.target, theirs.target)

@@ -204,7 +204,7 @@ def test_small_training_pictures_are_left_out_and_named():
 
 
 def test_of_a_large_set_a_small_picture_fails_the_trial_that_draws_it(monkeypatch):
-    monkeypatch.setattr(_pictures, "_PRELOAD", 1)
+    monkeypatch.setattr(_pictures, "PRELOAD", 1)
     crops = Crops(pictures_of(40, 16), 32, CPU)
     crops.draw([0.0, 0.5, 0.5, 0.5])
     with pytest.raises(ValueError, match="the training picture p16 is 16 x 16, smaller than crop=32: give a smaller crop") as caught:
@@ -236,7 +236,7 @@ def test_a_run_goes_on_without_the_small_picture_and_says_so(tiny, mixed, capsys
 
 
 def test_where_it_is_found_in_training_the_other_methods_go_on(tiny, mixed, monkeypatch, capsys):
-    monkeypatch.setattr(_pictures, "_PRELOAD", 1)
+    monkeypatch.setattr(_pictures, "PRELOAD", 1)
     assert run(tiny, mixed, "--methods", "unet", "identity") in (0, 1)
     records = {record.label: record for record in tiny.ledger.read(tiny.ledger.trials())}
     assert records["identity"].outcome == "finished"
