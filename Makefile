@@ -22,8 +22,7 @@ smoke:            ## the main job in about a minute
 
 bench:            ## speed, as ratios measured in one run
 	python benchmarks/motion_blur.py
-	python benchmarks/metrics.py
+	python -m benchmarks.metrics
 	python benchmarks/harness.py
 	python benchmarks/gan_step.py
-	python benchmarks/fid.py
 	python benchmarks/geometry_score.py

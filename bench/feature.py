@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+import functools
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.utils.weak import WeakTensorKeyDictionary
 from typing_extensions import override
 
 from bench.errors import UsageError
+from bench.remember import made_of, remember
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -95,18 +96,23 @@ class ClassifierFeatures(Features):
                 f"features {self.name!r} want pictures, N x 1 or 3 x H x W, not {tuple(x.shape)}; points are compared with net=pixels"
             )
         self.require()
-        known = _remembered.setdefault(x, {})
-        key = self, self.fingerprint(), 0 if x.is_inference() else x._version  # changed in place: other features
-        if key not in known:
-            network = self.network(x.device)
-            with torch.no_grad():
-                parts = [network(self.prepare(round_to_8_bits(batch))) for batch in torch.split(x, _BATCH)]
-            known[key] = torch.cat([f for f, _ in parts]), torch.cat([y for _, y in parts])
-        return known[key]  # type: ignore[no-any-return]
+        return remember(x, _Outputs(self, self.fingerprint()), lambda: self._compute(x))
+
+    def _compute(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        network = self.network(x.device)
+        with torch.no_grad():
+            parts = [network(self.prepare(round_to_8_bits(batch))) for batch in torch.split(x, _BATCH)]
+        return torch.cat([f for f, _ in parts]), torch.cat([y for _, y in parts])
 
 
 _BATCH = 128
-_remembered: Any = WeakTensorKeyDictionary()  # samples -> {(network, hash, version): (features, logits)}
+
+
+class _Outputs(NamedTuple):
+    """Of what is remembered, features and logits."""
+
+    network: ClassifierFeatures
+    fingerprint: str
 
 
 def subset(x: Tensor, rows: Tensor) -> Tensor:
@@ -117,9 +123,14 @@ def subset(x: Tensor, rows: Tensor) -> Tensor:
         rows: N booleans.
     """
     part = x[rows]
-    for (network, fingerprint, _), outputs in _remembered.get(x, {}).items():
-        _remembered.setdefault(part, {})[network, fingerprint, 0] = tuple(of_all[rows] for of_all in outputs)
+    for key, outputs in made_of(x).items():
+        if isinstance(key, _Outputs):
+            remember(part, key, functools.partial(_chosen, outputs, rows))
     return part
+
+
+def _chosen(outputs: tuple[Tensor, Tensor], rows: Tensor) -> tuple[Tensor, Tensor]:
+    return outputs[0][rows], outputs[1][rows]
 
 
 def round_to_8_bits(x: Tensor) -> Tensor:

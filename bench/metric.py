@@ -236,12 +236,15 @@ class SaliencyMetric(Metric):
             wanted, given = ", ".join(self.reads), ", ".join(map(str, shapes))
             raise UsageError(f"{type(self).__name__} wants a map and {wanted}, all N x 1 x H x W, not {given}")
         whole = torch.stack([m.isfinite().flatten(1).all(1) for m in (saliency, *truth)]).all(0)
-        for name, marks in zip(self.reads, truth, strict=True):
-            if name in {"fixations", "others"} and not (marks[whole] > 0).flatten(1).any(1).all():
+        maps = [m[:, 0] for m in (saliency, *truth)]
+        if not whole.all():
+            maps = [m[whole] for m in maps]
+        for name, marks in zip(self.reads, maps[1:], strict=True):
+            if name in {"fixations", "others"} and not (marks > 0).flatten(1).any(1).all():
                 raise UsageError(f"{type(self).__name__}: a picture has no {name}")
         values = torch.full((len(saliency),), math.nan, dtype=torch.float64)
-        if whole.any():
-            values[whole.cpu()] = per_image(self.score(*(m[whole, 0].double() for m in (saliency, *truth))))
+        if len(maps[0]):
+            values[whole.cpu()] = per_image(self.score(*(m.double() for m in maps)))
         return values
 
     def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -94,6 +95,7 @@ def page(
     )
 
 
+@functools.cache
 def _environment() -> jinja2.Environment:
     """The templates, with every name escaped, and the functions that they call."""
     import jinja2

@@ -62,18 +62,18 @@ def test_a_complaint_can_always_be_printed(monkeypatch, encoding):
     assert err.buffer.getvalue().decode(encoding).startswith("error: nothing is called ")
 
 
-def test_a_place_of_ascii_alone(ran, tmp_path):
+def test_a_place_of_ascii_alone(ran, tmp_path, out):
     """Neither streams nor files have another encoding by default; a trial fails in words that ASCII lacks."""
     (tmp_path / "broken.py").write_text(BROKEN, encoding="utf-8")
-    words = ["--suite", ran[0].file, "--tier", "smoke", "--plugin", tmp_path / "broken.py", "--out", tmp_path / "out"]
+    words = ["--suite", ran[0].file, "--tier", "smoke", "--plugin", tmp_path / "broken.py", "--out", out]
     words += ["--methods", "identity", "broken"]
     place = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     command = [sys.executable, "runner.py", *map(str, words)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, env=os.environ | place)
     assert (done.returncode, done.stderr) == (1, b"")
     assert b"1 of 2 trials failed, the first of them broken, seed 0: RuntimeError: gr??er als ?, ??" in done.stdout
-    heads = [json.loads(file.read_bytes()) for file in (tmp_path / "out").glob("tiny/trials/*/judgements/*/record.json")]
+    heads = [json.loads(file.read_bytes()) for file in out.glob("tiny/trials/*/judgements/*/record.json")]
     assert {h["label"]: h["id"] for h in heads}["identity"] == ran[1][0].trial_id
-    (traceback,) = (tmp_path / "out").glob("tiny/trials/*/judgements/*/traceback.txt")
+    (traceback,) = out.glob("tiny/trials/*/judgements/*/traceback.txt")
     assert "größer als β, 日本" in traceback.read_text(encoding="utf-8")
-    assert "größer als β, 日本" in (tmp_path / "out" / "tiny" / "report" / "leaderboard.md").read_text(encoding="utf-8")
+    assert "größer als β, 日本" in (out / "tiny" / "report" / "leaderboard.md").read_text(encoding="utf-8")

@@ -14,7 +14,9 @@ def class_score(log_p: Tensor) -> Tensor:
 def information(log_p: Tensor) -> Tensor:
     """E_x KL(p(y|x) || p(y)), nats."""
     p = log_p.exp()
-    return (torch.xlogy(p, p) - torch.xlogy(p, p.mean(0))).sum(1).mean()
+    mean = p.mean(0)
+    negative_entropy = (p * log_p.clamp(min=-1e3)).sum(1).mean()  # where log p is -inf, p is 0 and counts nothing
+    return (negative_entropy - torch.xlogy(mean, mean).sum()).clamp(min=0)
 
 
 def divergence(p: Tensor, q: Tensor) -> Tensor:

@@ -11,6 +11,9 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench.metrics._samples import FeatureMetric
+from bench.remember import remember
+
+Moments = tuple[Tensor, Tensor]
 
 
 def frechet(a: Tensor, b: Tensor) -> Tensor:
@@ -19,13 +22,17 @@ def frechet(a: Tensor, b: Tensor) -> Tensor:
     With S = F'F the last trace is the nuclear norm of F_a F_b' (the singular values of F_a F_b' are the roots of the eigenvalues of S_a
     S_b): no root of a matrix is taken, a singular covariance costs no digits, and a set is exactly 0 from itself.
     """
-    means, factors = zip(*map(_moments, (a, b)))
-    trace = torch.linalg.svdvals(factors[0] @ factors[1].T).sum()
-    distance: Tensor = (means[0] - means[1]).square().sum() + factors[0].square().sum() + factors[1].square().sum() - 2 * trace
-    return distance.clamp(min=0)
+    return distance(moments(a), moments(b))
 
 
-def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
+def distance(a: Moments, b: Moments) -> Tensor:
+    """`frechet` from moments of both."""
+    trace = torch.linalg.svdvals(a[1] @ b[1].T).sum()
+    squared: Tensor = (a[0] - b[0]).square().sum() + a[1].square().sum() + b[1].square().sum() - 2 * trace
+    return squared.clamp(min=0)
+
+
+def moments(x: Tensor) -> Moments:
     """Mean, d, and a factor F of the covariance, min(n, d) x d."""
     mean = x.mean(0)
     centred = (x - mean) / (len(x) - 1) ** 0.5
@@ -46,4 +53,5 @@ class FrechetMetric(FeatureMetric):
 
     @override
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:
-        return {self._name: frechet(*self.features(fake, real))}
+        a, b = self.features(fake, real)
+        return {self._name: distance(moments(a), remember(real, (self, "moments"), lambda: moments(b)))}

@@ -21,6 +21,14 @@ def stretch(maps: Tensor) -> Tensor:
     return torch.where(high > low, (flat - low) / (high - low), 1.0)
 
 
+def rise(maps: Tensor) -> Tensor:
+    """What each map rises above its minimum, scaled to sum 1, as `to_distribution` of `stretch`. N x H x W -> N x P."""
+    flat = maps.flatten(1)
+    above = flat - flat.amin(1, keepdim=True)
+    total = above.sum(1, keepdim=True)
+    return torch.where(total > 0, above.div_(total), 1 / flat.shape[1])
+
+
 def to_distribution(maps: Tensor) -> Tensor:
     """Each map scaled to sum 1; a map of zeros stays one. N x ... -> N x P."""
     flat = maps.flatten(1)
@@ -28,12 +36,12 @@ def to_distribution(maps: Tensor) -> Tensor:
     return torch.where(total != 0, flat / total, 0.0)
 
 
-def standardise(maps: Tensor) -> Tensor:
-    """Each map with mean 0 and deviation 1 (sample); a constant one becomes zeros (MATLAB's NaN). N x H x W -> N x P."""
+def centre(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """Each map less its mean, N x H x W -> N x P, and the root of the sum of squares of that, N; a constant map becomes zeros."""
     flat = maps.flatten(1)
-    centred = flat - flat.mean(1, keepdim=True)
-    spread = flat.std(1, keepdim=True)
-    return torch.where(flat.amax(1, keepdim=True) > flat.amin(1, keepdim=True), centred / spread, 0.0)
+    low, high = torch.aminmax(flat, dim=1)
+    centred = (flat - flat.mean(1, keepdim=True)).mul_((high > low)[:, None])  # a mean of equal numbers may differ from them by rounding
+    return centred, torch.linalg.vector_norm(centred, dim=1)
 
 
 def values_at(maps: Tensor, marks: Tensor) -> Iterator[Tensor]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench.metric import SaliencyMetric
-from bench.metrics._saliency import standardise
+from bench.metrics._saliency import centre
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,6 @@ class CC(SaliencyMetric):
 
     @override
     def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
-        a, b = standardise(saliency), standardise(truth[0])
-        flat = ~(a.any(1) | b.any(1))
-        return torch.where(flat, 1.0, (a * b).sum(1) / (a.shape[1] - 1))
+        (a, norm_a), (b, norm_b) = centre(saliency), centre(truth[0])
+        norms = norm_a * norm_b
+        return torch.where(norms > 0, torch.linalg.vecdot(a, b) / norms, ((norm_a == 0) & (norm_b == 0)).double())

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
 from bench.cards import Card
 from bench.metric import SampleMetric
+from bench.remember import remember
 from bench.spec import param
 
 if TYPE_CHECKING:
@@ -67,12 +68,15 @@ class GeometryScore(SampleMetric):
 
         size = min(len(fake), len(real))
         options = Options(landmarks=self.landmarks, gamma=self._gamma(size), i_max=self.i_max)
-        means = []
-        for samples, seed in zip((fake, real), SeedSequence(self.seed).spawn(2)):
+        seeds = SeedSequence(self.seed).spawn(2)
+
+        def mean(samples: Tensor, seed: SeedSequence) -> Any:
             points = samples[:size].flatten(1).double().cpu().numpy()
-            means.append(living_times(points, options, seed.spawn(self.repeats), self.workers).mean(0))
+            return living_times(points, options, seed.spawn(self.repeats), self.workers).mean(0)
+
+        means = mean(fake, seeds[0]), remember(real, (self, size), lambda: mean(real, seeds[1]))
         score = float(np.square(means[0] - means[1]).sum())
-        holes_fake, holes_real = (float(mean @ np.arange(self.i_max)) for mean in means)
+        holes_fake, holes_real = (float(times @ np.arange(self.i_max)) for times in means)
         remarks = {"geometry_score/x1000": 1e3 * score, "geometry_score/holes_fake": holes_fake, "geometry_score/holes_real": holes_real}
         return {"geometry_score": score, **remarks}
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench.metric import SaliencyMetric
-from bench.metrics._saliency import EPS, stretch, to_distribution, values_at
+from bench.metrics._saliency import EPS, rise, values_at
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,5 +35,5 @@ class InformationGain(SaliencyMetric):
     @override
     def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
         fixations, baseline = truth
-        gain = (EPS + to_distribution(stretch(saliency))).log2() - (EPS + to_distribution(stretch(baseline))).log2()
+        gain = (EPS + rise(saliency)).log2() - (EPS + rise(baseline)).log2()
         return torch.stack([values.mean() for values in values_at(gain, fixations)])

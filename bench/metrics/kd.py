@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 from torch import Tensor
 from typing_extensions import override
 
-from bench.metrics._kernel import polynomial_mmd
+from bench.metrics._kernel import cubic, cubic_diagonal, mean_between, mean_within
 from bench.metrics._samples import FeatureMetric
+from bench.remember import remember
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,4 +32,6 @@ class KD(FeatureMetric):
 
     @override
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:
-        return {"kd": polynomial_mmd(*self.features(fake, real))}
+        a, b = self.features(fake, real)
+        among_real = remember(real, self, lambda: mean_within(cubic, b, cubic_diagonal(b)))
+        return {"kd": mean_within(cubic, a, cubic_diagonal(a)) + among_real - 2 * mean_between(cubic, a, b)}

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from bench.metrics._kernel import unbiased_mmd
 from bench.metrics._samples import FeatureMetric, Net, drop_self, squared_distances
+from bench.remember import remember
 
 _MEDIAN_OF = 2000
 
@@ -39,11 +39,24 @@ class MMD(FeatureMetric):
     @override
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:
         a, b = self.features(fake, real)
-        some = b[:_MEDIAN_OF]
-        apart = torch.cat([drop_self(rows, d).flatten() for rows, d in squared_distances(some, some)])
-        width = apart[apart.isfinite()].sqrt().quantile(0.5)
+        width, among_real = remember(real, self, lambda: _among(b))
+        return {"mmd": _mean_within(a, width) + among_real - 2 * _mean_between(a, b, width), "mmd/bandwidth": width}
 
-        def total(x: Tensor, y: Tensor) -> Tensor:
-            return torch.stack([torch.where(d > 0, (d / (-2 * width**2)).exp(), 1.0).sum() for _, d in squared_distances(x, y)]).sum()
 
-        return {"mmd": unbiased_mmd(a, b, total, lambda x: x.new_ones(len(x))), "mmd/bandwidth": width}
+def _among(x: Tensor) -> tuple[Tensor, Tensor]:
+    """The bandwidth, and the mean kernel over pairs, of real samples."""
+    some = x[:_MEDIAN_OF]
+    apart = torch.cat([drop_self(rows, d).flatten() for rows, d in squared_distances(some, some)])
+    width = apart[apart.isfinite()].sqrt().quantile(0.5)
+    return width, _mean_within(x, width)
+
+
+def _mean_within(x: Tensor, width: Tensor) -> Tensor:
+    """Over pairs of different rows; a row with itself has the kernel 1."""
+    return (_mean_between(x, x, width) * len(x) - 1) / (len(x) - 1)
+
+
+def _mean_between(a: Tensor, b: Tensor, width: Tensor) -> Tensor:
+    """Mean of exp(-|x - y|^2 / 2s^2) over all pairs."""
+    sums = [torch.where(d > 0, (d / (-2 * width**2)).exp(), 1.0).sum() for _, d in squared_distances(a, b)]
+    return torch.stack(sums).sum() / (len(a) * len(b))

@@ -10,6 +10,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench.metrics._samples import FeatureMetric, Net, drop_self, squared_distances
+from bench.remember import remember
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,13 +39,17 @@ class NearestNeighbour(FeatureMetric):
     @override
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:
         distance, index = self.nearest(fake, real)
-        b = self.features(real[:1], real)[1]
-        own = torch.cat([drop_self(rows, d).amin(1) for rows, d in squared_distances(b, b)]).sqrt()
+        own = remember(real, self, lambda: self._own(real))
         return {
             "nearest_neighbour": (distance > own[index]).double().mean(),
             "nearest_neighbour/fake": distance.median(),
             "nearest_neighbour/real": own.median(),
         }
+
+    def _own(self, real: Tensor) -> Tensor:
+        """Distance of each real sample to the nearest other one."""
+        b = self.features(real[:1], real)[1]
+        return torch.cat([drop_self(rows, d).amin(1) for rows, d in squared_distances(b, b)]).sqrt()
 
     def nearest(self, fake: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
         """Distance to, and row of, the nearest real sample of each fake: n float64, n int64."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench.metric import SaliencyMetric
-from bench.metrics._saliency import standardise, values_at
+from bench.metrics._saliency import centre, values_at
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,4 +27,6 @@ class NSS(SaliencyMetric):
 
     @override
     def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
-        return torch.stack([values.mean() for values in values_at(standardise(saliency), truth[0])])
+        centred, norm = centre(saliency)
+        gazed = torch.stack([values.mean() for values in values_at(centred, truth[0])])
+        return torch.where(norm > 0, gazed / norm * (centred.shape[1] - 1) ** 0.5, 0.0)  # a constant map (MATLAB's NaN) tells nothing

@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from bench.metric import MetricColumn
 from bench.metrics._samples import FeatureMetric, drop_self, squared_distances
+from bench.remember import remember
 from bench.spec import param
 
 
@@ -56,7 +57,7 @@ class PRDC(FeatureMetric):
     @override
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor | float]:
         a, b = self.features(fake, real)
-        (real_pr, real_dc), (fake_pr, _) = self._radii(b), self._radii(a)
+        (real_pr, real_dc), (fake_pr, _) = remember(real, self, lambda: self._radii(b)), self._radii(a)
         precise, recalled, inside = [], torch.zeros_like(real_pr), torch.zeros_like(real_pr)
         for rows, d in squared_distances(a, b):  # d: fakes x reals
             precise.append((d <= real_pr).any(1))

@@ -13,7 +13,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench.metric import SaliencyMetric
-from bench.metrics._saliency import stretch, to_distribution
+from bench.metrics._saliency import rise
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,4 +27,4 @@ class SIM(SaliencyMetric):
 
     @override
     def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
-        return torch.minimum(to_distribution(stretch(saliency)), to_distribution(stretch(truth[0]))).sum(1)
+        return torch.minimum(rise(saliency), rise(truth[0])).sum(1)

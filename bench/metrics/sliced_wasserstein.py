@@ -12,6 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench.metrics._samples import FeatureMetric, Net
+from bench.remember import remember
 from bench.spec import param
 
 
@@ -43,7 +44,9 @@ class SlicedWasserstein(FeatureMetric):
         rng = torch.Generator().manual_seed(self.seed)
         axes = torch.randn(self.directions, a.shape[1], generator=rng, dtype=torch.float64)
         axes = (axes / axes.norm(dim=1, keepdim=True)).to(a.device)
-        powers = [_wasserstein(_ascending(some @ a.T), _ascending(some @ b.T), self.order) for some in torch.split(axes, 64)]
+        along = remember(real, self, lambda: _ascending(axes @ b.T))
+        blocks = zip(torch.split(axes, 64), torch.split(along, 64), strict=True)
+        powers = [_wasserstein(_ascending(some @ a.T), of_real, self.order) for some, of_real in blocks]
         return {"sliced_wasserstein": torch.cat(powers).mean() ** (1 / self.order)}
 
 

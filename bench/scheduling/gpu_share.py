@@ -17,7 +17,7 @@ from bench.training.build import build, open_task
 from bench.training.loop import Interrupted, Plan, Training
 from bench.training.progress import Progress
 
-_UPDATES = 4  # by then every optimiser has its state, and a graph of updates is recorded
+_UPDATES = 4  # by then every optimiser has its state, and an update is recorded as a graph
 _SPARE = 1.25  # a trial may come to need more: pictures to judge are larger, memory is cut into pieces
 _CONTEXT = 600.0  # MiB that CUDA itself takes in every process
 

@@ -15,6 +15,7 @@ from bench.errors import Unavailable, UsageError
 from bench.external import weights
 from bench.features import digits_cnn
 from bench.metrics._histogram import evenness
+from bench.remember import _made
 
 
 def feature(spec):
@@ -143,15 +144,13 @@ def test_samples_pass_the_network_once(monkeypatch):
 
 
 def test_features_are_forgotten_with_their_samples():
-    from bench.feature import _remembered
-
-    x = pictures(3)
-    before = len(_remembered)
+    gc.collect()
+    x, before = pictures(3), len(_made)
     feature("digits_cnn")(x)
-    assert len(_remembered) == before + 1
+    assert len(_made) == before + 1
     del x
     gc.collect()
-    assert len(_remembered) == before
+    assert len(_made) == before
 
 
 def test_samples_made_without_grad_mode():

@@ -369,6 +369,7 @@ def test_results_come_in_the_order_in_which_they_ended(tiny):
     cause="two thirds of its bytes are cut off",
     expected="refused in one line, exit 2; runner.py rebuild makes it anew, and every table is the same to the byte",
 )
+@pytest.mark.slow
 def test_a_truncated_database_is_refused_and_rebuilt(tiny):
     words, path = ["--suite", str(tiny.file), "--tier", "smoke", "--out", str(tiny.out)], tiny.out / "mlflow.db"
     report = ["report", "--suite", str(tiny.file), "--out", str(tiny.out)]
@@ -394,6 +395,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "store: its writer dies in the middle of a write",
     cause="a process ends within a transaction of which a part is in the file already",

@@ -27,9 +27,9 @@ def gpu(monkeypatch):
 
 
 def test_the_first_updates_are_measured(tiny, gpu):
-    (unet,) = tiny.trials(methods=["unet"])
+    (unet,) = tiny.trials(methods=["unet[steps=6]"])
     assert gpu_share.measure(unet, tiny.settings) == gpu_share.share(1000, 80 * 1024) == 0.03  # (1000 * 1.25 + 600) / 81920 = 0.0226
-    assert gpu.updates == [1, 2, 3]  # of four
+    assert gpu.updates == [1, 2, 3, 4]  # of six
     assert gpu.cleared == 1
     assert not list(tiny.out.glob("tiny/**/*"))
 

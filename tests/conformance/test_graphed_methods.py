@@ -59,7 +59,8 @@ def test_replayed_updates_are_the_eager_ones_bit_for_bit(name, tmp_path):
 
 
 def test_the_page_names_those_that_run_eagerly():
-    table = re.findall(r"^\| (`[^|]+) \| ", (ROOT / "docs" / "performance.md").read_text(), re.MULTILINE)
+    page = (ROOT / "docs" / "performance.md").read_text()
+    table = re.findall(r"^\| (`[^|]+) \| ", page.partition("**What is not**")[2].partition("**What changes.**")[0], re.MULTILINE)
     assert sorted(name for row in table for name in re.findall(r"`(\w+)`", row)) == sorted(EAGER)
 
 

@@ -18,7 +18,7 @@ from bench.metric import SampleMetric
 from bench.metrics._class_score import class_score
 from bench.metrics._frechet import frechet
 from bench.metrics._histogram import evenness
-from bench.metrics._kernel import polynomial_mmd
+from bench.metrics._kernel import cubic, cubic_diagonal, mean_between, mean_within, weighted_sums
 
 NAMES = [name for name in registry.names("metric") if issubclass(registry.find("metric", name), SampleMetric)]
 OURS = [
@@ -121,7 +121,33 @@ def test_kernel_distance_agrees_with_torch_fidelity():
     theirs = kernel_mmd(
         a.numpy(), b.numpy(), kid_kernel="poly", kid_kernel_poly_degree=3, kid_kernel_poly_gamma=None, kid_kernel_poly_coef0=1
     )
-    assert float(polynomial_mmd(a, b)) == pytest.approx(theirs, rel=1e-10)
+    among = sum(mean_within(cubic, x, cubic_diagonal(x)) for x in (a, b))
+    assert float(among - 2 * mean_between(cubic, a, b)) == pytest.approx(theirs, rel=1e-10)
+    kd = registry.make("metric", "kd[net=pixels]")
+    assert [kd(a.float(), b.float())["kd"] for _ in range(2)] == [pytest.approx(theirs, rel=1e-6)] * 2
+
+
+@pytest.mark.parametrize("n", [5, 300, 600])  # within a block, across two, across three
+def test_sums_of_a_kernel_in_blocks(n):
+    a, b = normal(n, 3), normal(40, 3, 1)
+    of_a, of_b = normal(n, 2, 2), normal(40, 2, 3)
+    torch.testing.assert_close(weighted_sums(cubic, a, b, of_a, of_b), torch.einsum("ik,ij,jk->k", of_a, cubic(a, b), of_b))
+    torch.testing.assert_close(weighted_sums(cubic, a, a, of_a, of_a), torch.einsum("ik,ij,jk->k", of_a, cubic(a, a), of_a))
+
+
+@pytest.mark.parametrize("subsets", [2, 30])  # each by itself, all from one table
+def test_kid_over_few_subsets_and_over_many(subsets, monkeypatch):
+    a, b = normal(60, 24).float(), normal(50, 24, 1, shift=0.4).float()
+    metric = registry.make("metric", f"kid[subsets={subsets},size=20]")
+    monkeypatch.setattr(type(metric), "features", lambda self, fake, real: (fake.double(), real.double()))
+    rng, values = np.random.RandomState(2020), []
+    for _ in range(subsets):
+        x, y = (of[rng.choice(len(of), 20, replace=False)].double() for of in (a, b))
+        within = [(cubic(z, z).sum() - cubic(z, z).trace()) / (20 * 19) for z in (x, y)]
+        values.append(float(sum(within) - 2 * cubic(x, y).mean()))
+    for _ in range(2):  # what is remembered of the real samples gives the same
+        assert metric.compare(a, b)["kid"] == pytest.approx(np.mean(values), rel=1e-10)
+        assert metric.compare(a, b)["kid/std"] == pytest.approx(np.std(values), rel=1e-8)
 
 
 @pytest.mark.oracle("metric", "mmd")
