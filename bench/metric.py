@@ -13,7 +13,7 @@ from torch import Tensor
 from bench.cards import Card
 from bench.errors import UsageError
 from bench.feature import subset
-from bench.operators.images import per_image
+from bench.operators.images import in_pieces
 from bench.statistics.intervals import SHARES
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Metric:
 
 
 class ImageMetric(Metric):
-    """A full-reference score of restored images, one value an image."""
+    """A full-reference score of restored images, one value an image. A subclass defines `score`."""
 
     ceiling: ClassVar[float] = math.inf  # scores above it count as this much in a mean over validation pictures
 
@@ -78,8 +78,16 @@ class ImageMetric(Metric):
             N float64 values on the CPU, in the order of the batch.
 
         Raises:
-            UsageError: shapes differ, or the images are too small for the metric's window.
+            UsageError: shapes differ, are not N x 1|3 x H x W, or the images are too small for the metric's window.
         """
+        if x_hat.shape != x.shape or x.ndim != 4 or x.shape[1] not in (1, 3):
+            raise UsageError(
+                f"a metric wants two N x C x H x W batches of one shape with 1 or 3 channels, not {tuple(x_hat.shape)} and {tuple(x.shape)}"
+            )
+        return in_pieces(self.score, x_hat, x)
+
+    def score(self, x_hat: Tensor, x: Tensor) -> Tensor:
+        """One value an image, N, from batches of one shape, on their device. Raises as a call."""
         raise NotImplementedError
 
 
@@ -235,16 +243,17 @@ class SaliencyMetric(Metric):
         if len(truth) != len(self.reads) or len({*shapes}) > 1 or saliency.ndim != 4 or saliency.shape[1] != 1:
             wanted, given = ", ".join(self.reads), ", ".join(map(str, shapes))
             raise UsageError(f"{type(self).__name__} wants a map and {wanted}, all N x 1 x H x W, not {given}")
-        whole = torch.stack([m.isfinite().flatten(1).all(1) for m in (saliency, *truth)]).all(0)
         maps = [m[:, 0] for m in (saliency, *truth)]
+        lows, highs = (torch.stack([extreme(m.flatten(1), 1) for m in maps]) for extreme in (torch.amin, torch.amax))
+        whole = (lows.isfinite() & highs.isfinite()).all(0)
         if not whole.all():
-            maps = [m[whole] for m in maps]
-        for name, marks in zip(self.reads, maps[1:], strict=True):
-            if name in {"fixations", "others"} and not (marks > 0).flatten(1).any(1).all():
+            maps, highs = [m[whole] for m in maps], highs[:, whole]
+        for name, most in zip(self.reads, highs[1:], strict=True):
+            if name in {"fixations", "others"} and not (most > 0).all():
                 raise UsageError(f"{type(self).__name__}: a picture has no {name}")
         values = torch.full((len(saliency),), math.nan, dtype=torch.float64)
         if len(maps[0]):
-            values[whole.cpu()] = per_image(self.score(*(m.double() for m in maps)))
+            values[whole.cpu()] = in_pieces(lambda *some: self.score(*(m.double() for m in some)), *maps)
         return values
 
     def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:

@@ -33,15 +33,17 @@ def to_distribution(maps: Tensor) -> Tensor:
     """Each map scaled to sum 1; a map of zeros stays one. N x ... -> N x P."""
     flat = maps.flatten(1)
     total = flat.sum(1, keepdim=True)
-    return torch.where(total != 0, flat / total, 0.0)
+    return flat / torch.where(total != 0, total, 1.0)
 
 
 def centre(maps: Tensor) -> tuple[Tensor, Tensor]:
-    """Each map less its mean, N x H x W -> N x P, and the root of the sum of squares of that, N; a constant map becomes zeros."""
+    """Each map less its mean, N x H x W -> N x P, and the root of the sum of squares of that, N: 0 of a constant map."""
     flat = maps.flatten(1)
-    low, high = torch.aminmax(flat, dim=1)
-    centred = (flat - flat.mean(1, keepdim=True)).mul_((high > low)[:, None])  # a mean of equal numbers may differ from them by rounding
-    return centred, torch.linalg.vector_norm(centred, dim=1)
+    mean = flat.mean(1, keepdim=True)
+    centred = flat - mean
+    norm = torch.linalg.vector_norm(centred, dim=1)
+    rounding = 1e-12 * mean[:, 0].abs() * flat.shape[1] ** 0.5  # by which the mean of equal numbers may differ from them
+    return centred, torch.where(norm > rounding, norm, 0.0)
 
 
 def values_at(maps: Tensor, marks: Tensor) -> Iterator[Tensor]:

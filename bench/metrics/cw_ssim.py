@@ -12,7 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench.metric import ImageMetric
-from bench.operators.images import Quantize, per_image, prepare_pair
+from bench.operators.images import Quantize, prepare_pair
 from bench.operators.transfer import constant
 
 _K = 0.01  # on the scale 0..255
@@ -41,9 +41,9 @@ class CWSSIM(ImageMetric):
         return {"k": _K, "data_range": 255.0, "widths": _WIDTHS, "pyssim": "up to 0.7, by scipy.signal.cwt (0.7.1 takes PyWavelets' mexh)"}
 
     @override
-    def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
+    def score(self, x_hat: Tensor, x: Tensor) -> Tensor:
         a, b = prepare_pair(x_hat, x, quantize=self.quantize)
-        return per_image(torch.stack([_score(p, q) for p, q in zip(_gray8(a), _gray8(b), strict=True)]))  # one by one: 30 transforms each
+        return torch.stack([_score(p, q) for p, q in zip(_gray8(a), _gray8(b), strict=True)])  # one by one: 30 transforms each
 
 
 def _score(x: Tensor, y: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench.metric import ImageMetric
-from bench.operators.images import Quantize, halve, per_image, prepare_pair, yiq
+from bench.operators.images import Quantize, halve, prepare_pair, yiq
 
 _T = 170 / 255**2  # the paper's 170 on 0..255
 
@@ -33,11 +33,11 @@ class GMSD(ImageMetric):
         return {"odd_sides": "a zero below and to the right of both axes before they are halved"}
 
     @override
-    def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
+    def score(self, x_hat: Tensor, x: Tensor) -> Tensor:
         a, b = prepare_pair(x_hat, x, quantize=self.quantize, smallest=4)
         g, h = (_squared_gradient(halve(yiq(image)[:, :1])) for image in (a, b))
         similarity = (2 * (g * h).sqrt() + _T) / (g + h + _T)
-        return per_image(similarity.flatten(1).std(1, correction=0))
+        return similarity.flatten(1).std(1, correction=0)
 
 
 def _squared_gradient(x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench.metric import ImageMetric
-from bench.operators.images import Quantize, halve, per_image, prepare_pair, yiq
+from bench.operators.images import Quantize, halve, prepare_pair, yiq
 
 _C, _ALPHA = 30.0, 4.2  # Sec. 3: fitted on image quality databases, for 0..255
 
@@ -32,7 +32,7 @@ class HaarPSI(ImageMetric):
         return {"odd_sides": "a zero below and to the right of both axes before they are halved"}
 
     @override
-    def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
+    def score(self, x_hat: Tensor, x: Tensor) -> Tensor:
         a, b = (halve(yiq(255 * image)) for image in prepare_pair(x_hat, x, quantize=self.quantize, smallest=16))
         maps, weights = [], []
         for axis in (-2, -1):
@@ -47,7 +47,7 @@ class HaarPSI(ImageMetric):
         total = weight.flatten(1).sum(1)
         pooled = ((similarity * _ALPHA).sigmoid() * weight).flatten(1).sum(1) / total
         alike = (torch.logit(pooled) / _ALPHA).square().clamp_max(1)
-        return per_image(torch.where(total == 0, 1.0, alike))  # where no pixel has weight both images are black
+        return torch.where(total == 0, 1.0, alike)  # where no pixel has weight both images are black
 
 
 def _similar(g: Tensor, h: Tensor) -> Tensor:

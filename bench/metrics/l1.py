@@ -10,7 +10,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench.metric import ImageMetric
-from bench.operators.images import Border, Channel, Quantize, per_image, prepare_pair
+from bench.operators.images import Border, Channel, Quantize, prepare_pair
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,6 @@ class L1(ImageMetric):
         return {"data_range": 1.0, "clipped": self.quantize is not None}
 
     @override
-    def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
+    def score(self, x_hat: Tensor, x: Tensor) -> Tensor:
         a, b = prepare_pair(x_hat, x, channel=self.channel, border=self.border, quantize=self.quantize)
-        return per_image((a - b).abs().mean((-1, -2, -3)))
+        return (a - b).abs().mean((-1, -2, -3))

@@ -15,7 +15,7 @@ from typing_extensions import override
 from bench.errors import Unavailable
 from bench.external import weights
 from bench.metric import ImageMetric
-from bench.operators.images import Quantize, per_image, prepare_pair
+from bench.operators.images import Quantize, prepare_pair
 from bench.spec import param
 
 _BACKBONES = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet1_1"}
@@ -45,12 +45,13 @@ class LPIPS(ImageMetric):
         weights.resolve(_BACKBONES[self.net])
 
     @override
-    def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
+    def score(self, x_hat: Tensor, x: Tensor) -> Tensor:
         self.require()
         a, b = (image.float().expand(-1, 3, -1, -1) for image in prepare_pair(x_hat, x, quantize=self.quantize, smallest=64))
         network = _network(self.net, str(a.device), weights.sha256(_BACKBONES[self.net]))
         with torch.no_grad():
-            return per_image(network(a, b, normalize=True).flatten())
+            found: Tensor = network(a, b, normalize=True)
+        return found.flatten()
 
 
 def _installed() -> bool:

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from bench.metric import ImageMetric
 from bench.metrics._windows import MS_WEIGHTS, gaussian, similarity
-from bench.operators.images import Border, Channel, Quantize, per_image, prepare_pair
+from bench.operators.images import Border, Channel, Quantize, prepare_pair
 from bench.operators.transfer import constant
 
 
@@ -36,7 +36,7 @@ class MSSSIM(ImageMetric):
         return {"data_range": 1.0, "clipped": self.quantize is not None, "weights": MS_WEIGHTS, "odd_sides": padding}
 
     @override
-    def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
+    def score(self, x_hat: Tensor, x: Tensor) -> Tensor:
         a, b = prepare_pair(x_hat, x, channel=self.channel, border=self.border, quantize=self.quantize, smallest=161)
         terms = []
         for scale in range(len(MS_WEIGHTS)):
@@ -45,4 +45,4 @@ class MSSSIM(ImageMetric):
                 a, b = (torch.nn.functional.avg_pool2d(image, 2, padding=odd) for image in (a, b))
             ssim, contrast = similarity(a, b, gaussian())
             terms.append((ssim if scale == len(MS_WEIGHTS) - 1 else contrast).clamp_min(0))
-        return per_image((torch.stack(terms, -1) ** constant(MS_WEIGHTS, a)).prod(-1).mean(1))
+        return (torch.stack(terms, -1) ** constant(MS_WEIGHTS, a)).prod(-1).mean(1)

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from bench.metric import ImageMetric
 from bench.metrics._windows import C1, C2, MS_WEIGHTS, gaussian, moments
-from bench.operators.images import Border, Channel, Quantize, per_image, prepare_pair
+from bench.operators.images import Border, Channel, Quantize, prepare_pair
 from bench.operators.transfer import constant
 
 # analysis low-pass filter of the biorthogonal 9/7 wavelet (Cohen, Daubechies, Feauveau 1992)
@@ -40,7 +40,7 @@ class MSSSIMWavelet(ImageMetric):
         return {"data_range": 1.0, "clipped": self.quantize is not None, "weights": MS_WEIGHTS, "negative": "a negative mean counts as 0"}
 
     @override
-    def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
+    def score(self, x_hat: Tensor, x: Tensor) -> Tensor:
         a, b = prepare_pair(x_hat, x, channel=self.channel, border=self.border, quantize=self.quantize, smallest=161)
         score = a.new_ones(a.shape[:2])
         for scale, weight in enumerate(MS_WEIGHTS):
@@ -48,7 +48,7 @@ class MSSSIMWavelet(ImageMetric):
                 a, b = _halve(a), _halve(b)
             luminance, contrast, structure = _terms(a, b)
             score = score * (contrast * structure).clamp_min(0) ** weight
-        return per_image((score * luminance ** MS_WEIGHTS[-1]).mean(1))
+        return (score * luminance ** MS_WEIGHTS[-1]).mean(1)
 
 
 def _terms(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench.metric import SaliencyMetric
-from bench.metrics._saliency import centre, values_at
+from bench.metrics._saliency import centre
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,5 +28,6 @@ class NSS(SaliencyMetric):
     @override
     def score(self, saliency: Tensor, *truth: Tensor) -> Tensor:
         centred, norm = centre(saliency)
-        gazed = torch.stack([values.mean() for values in values_at(centred, truth[0])])
-        return torch.where(norm > 0, gazed / norm * (centred.shape[1] - 1) ** 0.5, 0.0)  # a constant map (MATLAB's NaN) tells nothing
+        looked_at = (truth[0].flatten(1) > 0).double()
+        seen = torch.linalg.vecdot(centred, looked_at) / looked_at.sum(1)
+        return torch.where(norm > 0, seen / norm * (centred.shape[1] - 1) ** 0.5, 0.0)  # a constant map (MATLAB's NaN) tells nothing

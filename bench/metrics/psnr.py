@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Tensor
 from typing_extensions import override
 
 from bench.metric import ImageMetric
-from bench.operators.images import Border, Channel, Quantize, per_image, prepare_pair
+from bench.operators.images import Border, Channel, Quantize, prepare_pair
 from bench.spec import param
 
 
@@ -35,7 +37,8 @@ class PSNR(ImageMetric):
         return {"data_range": 1.0, "clipped": self.quantize is not None}
 
     @override
-    def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
+    def score(self, x_hat: Tensor, x: Tensor) -> Tensor:
         a, b = prepare_pair(x_hat, x, channel=self.channel, border=self.border, quantize=self.quantize)
-        mse = (a - b).square().mean((-1, -2) if self.reduce == "per_channel" else (-1, -2, -3))
-        return per_image((-10 * mse.log10()).flatten(1).mean(1) if mse.ndim == 2 else -10 * mse.log10())
+        over = (-1, -2) if self.reduce == "per_channel" else (-1, -2, -3)
+        mse = torch.linalg.vector_norm(a - b, dim=over).square() / math.prod(a.shape[i] for i in over)
+        return (-10 * mse.log10()).flatten(1).mean(1) if mse.ndim == 2 else -10 * mse.log10()

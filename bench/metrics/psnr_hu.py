@@ -34,5 +34,5 @@ class PSNRHU(ImageMetric):
         return {"low_hu": low, "high_hu": high, "data_range_hu": high - low, "quantize": None}
 
     @override
-    def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
-        return PSNR(quantize=None)(ct.clip_to_window(x_hat, self.window), ct.clip_to_window(x, self.window))
+    def score(self, x_hat: Tensor, x: Tensor) -> Tensor:
+        return PSNR(quantize=None).score(ct.clip_to_window(x_hat, self.window), ct.clip_to_window(x, self.window))

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from bench.metric import ImageMetric
 from bench.operators import ct
-from bench.operators.images import per_image, prepare_pair
+from bench.operators.images import prepare_pair
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class RMSEHU(ImageMetric):
         return {"low_hu": low, "high_hu": high, "quantize": None}
 
     @override
-    def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
+    def score(self, x_hat: Tensor, x: Tensor) -> Tensor:
         low, high = ct.WINDOWS[self.window]
         a, b = prepare_pair(ct.clip_to_window(x_hat, self.window), ct.clip_to_window(x, self.window), quantize=None)
-        return per_image((high - low) * (a - b).square().mean((1, 2, 3)).sqrt())
+        return (high - low) * (a - b).square().mean((1, 2, 3)).sqrt()

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from bench.metric import ImageMetric
 from bench.metrics._windows import gaussian, similarity
-from bench.operators.images import Border, Channel, Quantize, per_image, prepare_pair
+from bench.operators.images import Border, Channel, Quantize, prepare_pair
 from bench.spec import param
 
 
@@ -41,7 +41,7 @@ class SSIM(ImageMetric):
         return {"data_range": 1.0, "clipped": self.quantize is not None}
 
     @override
-    def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
+    def score(self, x_hat: Tensor, x: Tensor) -> Tensor:
         taps = gaussian() if self.window == "gauss11" else torch.full((7,), 1 / 7, dtype=torch.float64, device="cpu")
         a, b = prepare_pair(x_hat, x, channel=self.channel, border=self.border, quantize=self.quantize, smallest=len(taps))
         if self.boundary != "valid":
@@ -50,4 +50,4 @@ class SSIM(ImageMetric):
             a, b = (torch.nn.functional.pad(image, [half] * 4, mode=mode) for image in (a, b))
         samples = len(taps) ** 2
         ssim, _ = similarity(a, b, taps, samples / (samples - 1) if self.cov == "sample" else 1.0)
-        return per_image(ssim.mean(1))
+        return ssim.mean(1)

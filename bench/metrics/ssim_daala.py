@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from bench.metric import ImageMetric
 from bench.metrics._windows import C1, C2, moments
-from bench.operators.images import Border, Channel, Quantize, per_image, prepare_pair
+from bench.operators.images import Border, Channel, Quantize, prepare_pair
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class SSIMDaala(ImageMetric):
         return {"data_range": 1.0}
 
     @override
-    def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
+    def score(self, x_hat: Tensor, x: Tensor) -> Tensor:
         a, b = prepare_pair(x_hat, x, channel=self.channel, border=self.border, quantize=self.quantize)
         taps = _kernel(a.shape[-2])
         inside = torch.ones_like(a[:1, :1])  # zero padding cuts windows off: their weights say by how much
@@ -45,7 +45,7 @@ class SSIMDaala(ImageMetric):
             c1, c2, mxy, mm = C1 * w * w, C2 * w * w, mx * my, mx * mx + my * my
             total += (w * (2 * mxy + c1) * (c2 + 2 * (product * w - mxy)) / ((mm + c1) * (squares * w - mm + c2))).sum((-1, -2))
             weight += w.sum()
-        return per_image((total / weight).mean(1))
+        return (total / weight).mean(1)
 
 
 def _kernel(height: int) -> Tensor:

@@ -31,5 +31,5 @@ class SSIMHU(ImageMetric):
         return {"low_hu": low, "high_hu": high, "data_range_hu": high - low, "quantize": None, "taps": "gauss11", "boundary": "zero"}
 
     @override
-    def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
-        return SSIM(quantize=None, boundary="zero")(ct.clip_to_window(x_hat, self.window), ct.clip_to_window(x, self.window))
+    def score(self, x_hat: Tensor, x: Tensor) -> Tensor:
+        return SSIM(quantize=None, boundary="zero").score(ct.clip_to_window(x_hat, self.window), ct.clip_to_window(x, self.window))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import torch
@@ -22,6 +22,8 @@ Quantize = Annotated[
     Literal["round", "trunc"] | None, "how the restored picture goes to 8 bits, clipped to [0, 1] first; None: neither clipped nor rounded"
 ]
 
+_CACHED = 2**18  # numbers of a batch that a CPU works on at once: what is made of them stays in its cache
+
 # R, G, B weights and offset, on [0, 1]
 _LUMA: dict[str, tuple[tuple[float, float, float], float]] = {
     "y601": ((65.481 / 255, 128.553 / 255, 24.966 / 255), 16 / 255),  # BT.601 studio swing: [16, 235] of 255; MATLAB's rgb2ycbcr
@@ -38,7 +40,7 @@ def prepare_pair(
     """Bring restored images and the truth to the space they are compared in.
 
     Args:
-        x_hat: restored, N x C x H x W, C = 1 or 3, [0, 1]; what is infinite becomes NaN: clipped it would pass for white.
+        x_hat: restored, N x 1|3 x H x W, [0, 1]; what is infinite becomes NaN: clipped it would pass for white.
         x: the truth, same shape.
         channel: colours as they are, or a luma (one channel stays as it is).
         border: pixels shaved from each side.
@@ -49,12 +51,8 @@ def prepare_pair(
         Both as float64, N x C' x H' x W', on the device of the inputs.
 
     Raises:
-        UsageError: shapes differ, are not N x 1|3 x H x W, or are too small.
+        UsageError: the pictures are too small.
     """
-    if x_hat.shape != x.shape or x.ndim != 4 or x.shape[1] not in (1, 3):
-        raise UsageError(
-            f"a metric wants two N x C x H x W batches of one shape with 1 or 3 channels, not {tuple(x_hat.shape)} and {tuple(x.shape)}"
-        )
     if border < 0 or min(x.shape[-2:]) - 2 * border < smallest:
         size = "x".join(str(n) for n in x.shape[-2:])
         raise UsageError(
@@ -65,9 +63,16 @@ def prepare_pair(
     return restored, _luma(_stored(x[..., border:h, border:w], quantize and "round"), channel)
 
 
-def per_image(values: Tensor) -> Tensor:
-    """Bring one value an image into the form that metrics return: float64 on the CPU."""
-    return values.detach().to("cpu", torch.float64)
+def in_pieces(score: Callable[..., Tensor], *batches: Tensor) -> Tensor:
+    """One value a picture as metrics return them: float64 on the CPU.
+
+    Args:
+        score: batches, N pictures each -> N values. On a CPU it sees few pictures at a time, which stay in the cache.
+        batches: on one device.
+    """
+    few = max(1, _CACHED // max(1, batches[0][0:1].numel())) if batches[0].device.type == "cpu" else len(batches[0])
+    pieces = zip(*(torch.split(batch, max(1, few)) for batch in batches), strict=True)
+    return torch.cat([score(*piece).detach() for piece in pieces]).to("cpu", torch.float64)
 
 
 def yiq(x: Tensor) -> Tensor:
@@ -83,12 +88,12 @@ def halve(x: Tensor) -> Tensor:
 
 def clip(x: Tensor) -> Tensor:
     """Pictures within [0, 1]; an infinite value is no white or black pixel but NaN."""
-    return torch.where(x.isinf(), math.nan, x.clamp(0, 1))
+    return x.clamp(0, 1).add_(x, alpha=0)  # 0 times infinity is NaN
 
 
 def _stored(x: Tensor, quantize: Quantize) -> Tensor:
     if quantize is None:
-        return torch.where(x.isinf(), math.nan, x.double())
+        return (wide := x.double()).add(wide, alpha=0)
     levels = clip(x).mul_(255)  # in the precision of x: float32 k/255 times 255 is exactly k, so truncation keeps stored pictures
     return (levels.round_() if quantize == "round" else levels.floor_()).double().div_(255)
 
