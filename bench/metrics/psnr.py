@@ -40,5 +40,5 @@ class PSNR(ImageMetric):
     def score(self, x_hat: Tensor, x: Tensor) -> Tensor:
         a, b = prepare_pair(x_hat, x, channel=self.channel, border=self.border, quantize=self.quantize)
         over = (-1, -2) if self.reduce == "per_channel" else (-1, -2, -3)
-        mse = torch.linalg.vector_norm(a - b, dim=over).square() / math.prod(a.shape[i] for i in over)
+        mse: Tensor = torch.linalg.vector_norm(a - b, dim=over).square() / math.prod(a.shape[i] for i in over)
         return (-10 * mse.log10()).flatten(1).mean(1) if mse.ndim == 2 else -10 * mse.log10()
