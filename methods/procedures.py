@@ -59,6 +59,16 @@ def descend(opt: Optimizer, loss: Tensor) -> Tensor:
     return loss.detach()
 
 
+def clip_gradients(opt: Optimizer, longest: float) -> None:
+    """Before every step of `opt` shorten the gradient of all its parameters together to at most `longest`."""
+    params = [p for group in opt.param_groups for p in group["params"]]
+
+    def shorten(*_: Any) -> None:
+        nn.utils.clip_grad_norm_(params, longest)
+
+    opt.register_step_pre_hook(shorten)
+
+
 def regress(m: Method, data: Iterator[Any], loss: Callable[[Any], Tensor], steps: int, opt: Optimizer | None = None) -> Iterator[Logs]:
     """Plain supervised training until update `steps` (counted from the start of the run).
 

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from bench.method import Method, Samples, TrainHP, param
 from bench.offers import GenerationTask
+from methods.averages import Average, averaged, follow
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,9 +42,9 @@ class TwoPlayer(Method[GenerationTask]):
 
     def __init__(self, task: GenerationTask, **hp: Any) -> None:
         super().__init__(task, **hp)
-        self.average: dict[str, Tensor] = {}  # of G's weights and buffers, once it was updated
+        self.average: Average = {}  # of G
         if self.hp.ema:
-            self.opt_g.register_step_post_hook(lambda *_: self._follow())
+            self.opt_g.register_step_post_hook(lambda *_: follow(self.average, self.G, self.hp.ema))
 
     @override
     def build(self, task: GenerationTask) -> None:
@@ -85,18 +86,5 @@ class TwoPlayer(Method[GenerationTask]):
     @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:
         """Samples from latents, by the average generator where there is one."""
-        if not self.average:
+        with averaged(self.G, self.average):
             return self.generate(z)
-        weights = {k: v.clone() for k, v in self.G.state_dict().items()}
-        self.G.load_state_dict(weights | self.average)
-        try:
-            return self.generate(z)
-        finally:
-            self.G.load_state_dict(weights)
-
-    def _follow(self) -> None:
-        """The average <- ema average + (1 - ema) weights; it starts at the weights."""
-        weights = {k: v for k, v in self.G.state_dict().items() if v.is_floating_point()}
-        if not self.average:
-            self.average = {k: v.clone() for k, v in weights.items()}
-        torch._foreach_lerp_([self.average[k] for k in weights], list(weights.values()), 1 - self.hp.ema)

@@ -30,6 +30,7 @@ FOLDERS: dict[str, tuple[str, ...]] = {
     "method": (
         "methods/gan",
         "methods/vae",
+        "methods/flows",
         "methods/restoration",
         "methods/translation",
         "methods/saliency",

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.cuda.random
 from torch import Tensor
+from torch.nn.utils import clip_grad
+from torch.utils._foreach_utils import _group_tensors_by_device_and_dtype
 
 from _shadow import generators
 from _shadow.marks import index_of
@@ -72,6 +74,13 @@ def install(gpu: Device, stack: contextlib.ExitStack) -> None:
     _install_cuda(gpu, stack)
     _install_safetensors(gpu, stack)
     _swap(stack, torch, "Generator", generators.Generator)
+    _swap(stack, clip_grad, "_group_tensors_by_device_and_dtype", _grouped)
+
+
+def _grouped(lists: list[list[Tensor]], *args: Any) -> dict[tuple[torch.device, torch.dtype], Any]:
+    """As torch's, which looks below Python and finds everything on the CPU; of tensors on one device, as those that are clipped here."""
+    groups = _group_tensors_by_device_and_dtype(lists, *args)
+    return {(lists[0][0].device, dtype): group for (_, dtype), group in groups.items()}
 
 
 def _ordinal(gpu: Device, device: Any) -> int:

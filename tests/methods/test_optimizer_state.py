@@ -160,7 +160,7 @@ def test_a_method_passes_on_what_its_optimizers_tell():
 @pytest.mark.parametrize("name", OURS)
 def test_groups_have_rates_of_their_own(name):
     a, b = (nn.Parameter(torch.ones(3, dtype=torch.float64)) for _ in range(2))
-    opt = registry.make("optimizer", f"{name}[lr=0.01]")([a])
+    opt = registry.make("optimizer", "muon[lr=0.01,adam=1.0]" if name == "muon" else f"{name}[lr=0.01]")([a])
     opt.add_param_group({"params": [b], "lr": 1e-4} | ({"base_lr": 1e-4, "final_lr": 1e-3} if "bound" in name else {}))
     descend(opt, (a + b).sum())
     assert ((1 - a) / (1 - b)).tolist() == pytest.approx([100.0] * 3, rel=1e-6)

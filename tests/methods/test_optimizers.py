@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from bench import registry
+from methods.optimizers.muon import _orthogonal
 
 F64 = torch.float64
 STEPS = 200
@@ -158,6 +159,20 @@ def _lion(g, w, s, t, a, decay=0.0):
     return a * step
 
 
+def _adan(g, w, s, t, a, decay=0.0):
+    change = (g - s["before"]) * (t > 1)
+    s["before"] = g
+    m, v, n = _mean(s, "m", g, 0.98), _mean(s, "v", change, 0.92), _mean(s, "n", (g + 0.92 * change) ** 2, 0.99)
+    step = a * (m / (1 - 0.98**t) + 0.92 * v / (1 - 0.92**t)) / ((n / (1 - 0.99**t)).sqrt() + 1e-8)
+    return w - (w - step) / (1 + a * decay)
+
+
+def _muon(g, w, s, t, a):
+    """Vectors follow Adam."""
+    m, v = _mean(s, "m", g, 0.9), _mean(s, "v", g * g, 0.95)
+    return a * m / (1 - 0.9**t) / ((v / (1 - 0.95**t)).sqrt() + 1e-10)
+
+
 def _sgdm(g, w, s, t, a):
     s["u"] = 0.9 * s["u"] + g
     return a * s["u"]
@@ -186,6 +201,9 @@ RULES = {
     "amsbound": _amsbound,
     "radam": _radam,
     "lion": _lion,
+    "adan": _adan,
+    "adan[weight_decay=0.1]": lambda g, w, s, t, a: _adan(g, w, s, t, a, decay=0.1),
+    "muon[adam=1.0]": _muon,
     "adamw[weight_decay=0.1]": lambda g, w, s, t, a: a * 0.1 * w + _adam(g, w, s, t, a),
     "lion[weight_decay=0.1]": lambda g, w, s, t, a: _lion(g, w, s, t, a, decay=0.1),
 }
@@ -220,6 +238,8 @@ def _at(spec, rate):
     "amsbound",
     "radam",
     "lion",
+    "adan",
+    "muon",
 )
 @pytest.mark.parametrize("landscape", LANDSCAPES)
 @pytest.mark.parametrize("spec", RULES)
@@ -295,3 +315,45 @@ def test_1_2_maximum_inside_the_recursion_is_never_smaller():
         outside.step()
         assert (inside.state[w[0]]["v"] >= outside.state[w[1]]["largest"] - 1e-15).all()
     assert (inside.state[w[0]]["v"] > outside.state[w[1]]["largest"]).all()
+
+
+def test_adan_takes_the_steps_of_its_authors_code():
+    """Of (x^2 + 10 y^2) / 2 from (1, 1); both go the same way, as every step is relative to their gradients."""
+    w = nn.Parameter(torch.ones(2, dtype=F64))
+    opt, path = registry.make("optimizer", "adan[lr=0.1]")([w]), []
+    for _ in range(4):
+        w.grad = torch.tensor([1.0, 10.0], dtype=F64) * w.detach()
+        opt.step()
+        path.append(w.tolist())
+    expected = [0.900000001, 0.8007731592, 0.7021294601, 0.6042380492]
+    assert [x for x, _ in path] == pytest.approx(expected, abs=1e-10)
+    assert [y for _, y in path] == pytest.approx(expected, abs=1e-8)
+
+
+@pytest.mark.parametrize(("s", "image"), [(0.001, 0.4705), (0.01, 0.6989), (1.0, 0.6964)])
+def test_muon_sends_singular_values_towards_one(s, image):
+    """Beside a largest one that makes the norm 1."""
+    x = torch.diag(torch.tensor([s, (1 - s**2) ** 0.5], dtype=F64))
+    assert float(_orthogonal(x)[0, 0]) == pytest.approx(image, abs=2e-4)
+
+
+def test_muons_steps_know_no_scale_and_go_to_hidden_matrices_alone():
+    torch.manual_seed(0)
+    shapes = ((6, 3), (6,), (8, 6), (4, 8, 3, 3), (2, 4))
+    gradients = [torch.randn(shape, dtype=F64) for shape in shapes]
+
+    def step(factor):
+        params = [nn.Parameter(torch.zeros(shape, dtype=F64)) for shape in shapes]
+        opt = registry.make("optimizer", "muon[lr=0.1]")(params)
+        for p, g in zip(params, gradients, strict=True):
+            p.grad = factor * g
+        opt.step()
+        return [p.detach() for p in params]
+
+    once, tenfold = step(1), step(10)
+    assert all(torch.allclose(a, b, rtol=1e-6) for a, b in zip(once, tenfold, strict=True))
+    hidden, others = (once[2], once[3]), (once[0], once[1], once[4])
+    assert all(torch.allclose(x.abs(), torch.full_like(x, 0.0015), rtol=1e-6) for x in others)  # a first step of Adam: its rate
+    for x in hidden:
+        rows, columns = x.flatten(1).shape
+        assert (torch.linalg.svdvals(x.flatten(1)) / max(1, rows / columns) ** 0.5 / 0.1 - 1).abs().max() < 0.35

@@ -17,6 +17,7 @@ from bench.external.checkpoints import sources
 from bench.method import Batch
 from bench.spec import Spec, parse
 from bench.store import checkpoint
+from methods.averages import follow
 from methods.restoration._dncnn import DnCNNHP
 from methods.two_player import GANHP
 
@@ -183,7 +184,7 @@ def test_what_a_training_of_this_bench_kept(spec, how, shape, task, tmp_path):
 def test_the_average_of_a_generator_is_what_samples_come_from(tmp_path):
     offered = {"shape": (3, 32, 32), "device": torch.device("cpu"), "classes": 0, "z_dim": 8}
     m = registry.make("method", "dcgan[ngf=4,ndf=4,z_dim=8,ema=0.9]")(SimpleNamespace(**offered))
-    m._follow()
+    follow(m.average, m.G, 0.9)
     m.average = {k: v + 0.1 for k, v in m.average.items()}
     again = build("dcgan[ngf=4,ndf=4,z_dim=8]", kept(tmp_path, m), **offered)
     assert torch.allclose(again.G.net[0].weight, m.G.net[0].weight + 0.1)

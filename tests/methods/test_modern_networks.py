@@ -1,0 +1,119 @@
+"""Networks of later papers: as many parameters as theirs, identities at the start, and their layers' own laws."""
+
+import pytest
+import torch
+
+from bench import registry
+from bench.conformance import checks
+from methods.gan import sngan
+from methods.networks.nafnet import NAFBlock, NAFNetwork
+from methods.networks.spectral import SpectralLinear, normalised
+from methods.restoration import edsr
+
+
+def count(network):
+    return sum(p.numel() for p in network.parameters())
+
+
+# -- NAFNet
+@pytest.mark.parametrize(
+    ("width", "encoder", "middle", "decoder", "parameters"),
+    [
+        (32, (1, 1, 1, 28), 1, (1, 1, 1, 1), 17_111_907),
+        (16, (1, 1, 1, 28), 1, (1, 1, 1, 1), 4_347_827),
+        (32, (2, 2, 4, 8), 12, (2, 2, 2, 2), 29_159_715),
+    ],
+)
+def test_nafnet_is_as_large_as_the_authors(width, encoder, middle, decoder, parameters):
+    with torch.device("meta"):
+        assert count(NAFNetwork(3, width, encoder, middle, decoder)) == parameters
+
+
+def test_nafnet_starts_from_the_identity():
+    x = torch.rand(2, 4, 8, 8)
+    assert torch.equal(NAFBlock(4)(x), x)
+    network, picture = NAFNetwork(3, 4, (1, 1), 1, (1, 1)), torch.rand(1, 3, 8, 12)
+    torch.nn.init.zeros_(network.ending.weight)
+    torch.nn.init.zeros_(network.ending.bias)
+    assert torch.equal(network(picture), picture)
+
+
+def test_nafnet_descends_minus_the_psnr():
+    m = checks.make("nafnet")
+    batch = m.task.batch(3, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        psnr = registry.make("metric", "psnr[quantize=none]")(m._apply(batch.observed), batch.truth)
+        assert float(m.loss(batch)) == pytest.approx(-float(psnr.mean()), abs=1e-3)
+
+
+def test_nafnets_gradients_are_shortened():
+    m = checks.make("nafnet", clip=1e-3)
+    next(m.train(iter([m.task.batch(2, torch.Generator().manual_seed(0))])))
+    norm = torch.stack([p.grad.norm() for p in m.G.parameters() if p.grad is not None]).norm()
+    assert float(norm) == pytest.approx(1e-3, rel=1e-3)
+
+
+# -- EDSR
+@pytest.mark.parametrize(("scale", "parameters"), [(2, 1_369_859), (3, 1_554_499), (4, 1_517_571)])
+def test_edsr_is_as_large_as_the_authors(scale, parameters):
+    network = edsr._Network(scale, 64, 16, 1.0)
+    assert count(network) == parameters
+    small = edsr._Network(scale, 4, 1, 1.0)
+    assert small(torch.rand(1, 3, 5, 7)).shape == (1, 3, 5 * scale, 7 * scale)
+
+
+def test_edsr_draws_the_mean_colour_where_it_knows_nothing():
+    network = edsr._Network(2, 4, 1, 1.0)
+    torch.nn.init.zeros_(network.tail[1].weight)
+    torch.nn.init.zeros_(network.tail[1].bias)
+    colour = network(torch.rand(1, 3, 4, 4)).amax((0, 2, 3))
+    torch.testing.assert_close(colour, torch.tensor(edsr._MEAN))
+
+
+def test_edsrs_names_are_those_of_its_code():
+    names = set(edsr._Network(4, 4, 2, 1.0).state_dict())
+    assert {"head.0.weight", "body.0.body.0.weight", "body.1.body.2.bias", "body.2.weight", "tail.0.0.weight", "tail.0.2.bias"} <= names
+
+
+# -- SNGAN
+def test_sngan_is_as_large_as_table_3():
+    assert count(sngan._Generator(128, (3, 32, 32), 64)) == 3_812_355
+    assert count(sngan._critic((3, 32, 32), 64)) == 2_935_873
+
+
+def test_the_power_iteration_finds_the_largest_singular_value():
+    w, u = torch.diag(torch.tensor([3.0, 1.0], dtype=torch.float64)), torch.tensor([0.6, 0.8], dtype=torch.float64)
+    for _ in range(20):
+        normalised(w, u, step=True)
+    torch.testing.assert_close(normalised(w, u, step=False), w / 3)
+
+
+def test_gradients_of_a_normalised_weight_are_those_of_w_over_its_norm():
+    torch.manual_seed(0)
+    w = torch.randn(5, 7, dtype=torch.float64, requires_grad=True)
+    u, probe = torch.randn(5, dtype=torch.float64), torch.randn(5, 7, dtype=torch.float64)
+    for _ in range(200):
+        normalised(w, u, step=True)
+    ours = torch.autograd.grad((normalised(w, u, step=True) * probe).sum(), w)
+    theirs = torch.autograd.grad((w / torch.linalg.matrix_norm(w, 2) * probe).sum(), w)
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_a_critic_of_normalised_layers_stretches_nothing():
+    torch.manual_seed(0)
+    critic = torch.nn.Sequential(
+        SpectralLinear(3, 16), torch.nn.LeakyReLU(0.1), SpectralLinear(16, 16), torch.nn.ReLU(), SpectralLinear(16, 1)
+    )
+    for _ in range(100):
+        critic(torch.zeros(1, 3))
+    a, b = torch.randn(2, 500, 3)
+    assert ((critic.eval()(a) - critic(b)).abs().squeeze(1) <= (a - b).norm(dim=1) * (1 + 1e-5)).all()
+
+
+def test_evaluation_leaves_the_iteration_alone():
+    layer = SpectralLinear(3, 4)
+    before = layer.u.clone()
+    layer.eval()(torch.randn(2, 3))
+    assert torch.equal(layer.u, before)
+    layer.train()(torch.randn(2, 3))
+    assert not torch.equal(layer.u, before)
