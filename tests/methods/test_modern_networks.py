@@ -5,10 +5,11 @@ import torch
 
 from bench import registry
 from bench.conformance import checks
+from bench.method import Batch
 from methods.gan import sngan
 from methods.networks.nafnet import NAFBlock, NAFNetwork
 from methods.networks.spectral import SpectralLinear, normalised
-from methods.restoration import edsr
+from methods.restoration import drunet, edsr, ffdnet
 
 
 def count(network):
@@ -73,6 +74,44 @@ def test_edsr_draws_the_mean_colour_where_it_knows_nothing():
 def test_edsrs_names_are_those_of_its_code():
     names = set(edsr._Network(4, 4, 2, 1.0).state_dict())
     assert {"head.0.weight", "body.0.body.0.weight", "body.1.body.2.bias", "body.2.weight", "tail.0.0.weight", "tail.0.2.bias"} <= names
+
+
+# -- FFDNet and DRUNet
+@pytest.mark.parametrize(
+    ("network", "parameters"),
+    [
+        (lambda: ffdnet._Network(1, 15, 64), 485_316),
+        (lambda: ffdnet._Network(3, 12, 96), 852_108),
+        (lambda: drunet._Network(1, 64, 4), 32_638_656),
+        (lambda: drunet._Network(3, 64, 4), 32_640_960),
+    ],
+)
+def test_denoisers_are_as_large_as_the_authors(network, parameters):
+    with torch.device("meta"):
+        assert count(network()) == parameters
+
+
+def test_a_network_without_biases_knows_no_scale():
+    torch.manual_seed(0)
+    network, x = drunet._Network(1, 4, 1).double(), torch.rand(1, 1, 16, 24, dtype=torch.float64)
+    torch.testing.assert_close(network(3 * x, 0.3), 3 * network(x, 0.1))
+
+
+@pytest.mark.parametrize("name", ["ffdnet", "drunet"])
+@pytest.mark.parametrize("side", [15, 16])
+def test_denoisers_hear_the_level_and_take_any_side(name, side):
+    m = checks.make(name)
+    x = torch.rand(1, 3, side, side + 1)
+    quiet, loud = (m.restore(Batch(x, x, sigma=sigma)) for sigma in (0.0, 0.5))
+    assert quiet.shape == x.shape
+    assert not torch.equal(quiet, loud)
+
+
+def test_ffdnets_odd_sides_go_on_with_their_last_pixels():
+    torch.manual_seed(0)
+    network, x = ffdnet._Network(1, 3, 4), torch.rand(1, 1, 7, 7)
+    whole = network(torch.nn.functional.pad(x, (0, 1, 0, 1), mode="replicate"), 0.1)
+    torch.testing.assert_close(network(x, 0.1), whole[..., :7, :7])
 
 
 # -- SNGAN
