@@ -19,13 +19,14 @@ from methods.gan import (
     instance_noise_gan,
     minibatch_discrimination_gan,
     mix_gan,
+    r3gan,
     reg_gan,
     unrolled_gan,
     virtual_batchnorm_gan,
 )
 from methods.inits import lsuv
-from methods.losses.adversarial import nonsaturating, saturating, wgan, wgan_gp
-from methods.vae import linear_vae
+from methods.losses.adversarial import nonsaturating, relativistic_pairing, saturating, wgan, wgan_gp
+from methods.vae import linear_vae, vae
 
 CLAIMS = {c.id: c for chapter in claims.chapters() for c in chapter.claims}
 
@@ -80,6 +81,8 @@ _BREAKAGES = [
      _regularised(0.5, True)),
     ("gradient_descent_is_locally_stable/regularised_eigenvalues", gradient_regularized_gan.GradientRegularizedGAN, "generator_loss",
      _regularised(1, False)),
+    ("r3gan/eigenvalues", r3gan.R3GAN, "penalty", lambda m, x: 2 * penalties.zero_centred_penalty(m.D, x)),
+    ("r3gan/eigenvalues", relativistic_pairing.RelativisticPairing, "generator", lambda loss, D, y, x: F.softplus(D(y) - D(x)).mean()),
     ("unrolled_gan/looking_ahead_damps", unrolled_gan.UnrolledGAN, "unroll", lambda m, x, y: _unroll(m, x, y.detach())),
     ("mode_regularized/encoder_sign", reg_gan.RegGAN, "encoder_loss", _plus_log_d),
     ("mode_regularized/quoted_form", mode_score.ModeScore, "compare", lambda metric, fake, real: {"mode_score": 1.0}),
@@ -103,7 +106,7 @@ fgan_losses = fgan.FGAN.losses
 def test_a_breakage_turns_its_claim_red(name, owner, attribute, broken, monkeypatch):
     monkeypatch.setattr(owner, attribute, broken)
     if owner is elbo:
-        monkeypatch.setattr("methods.vae.vae.kl", broken)
+        monkeypatch.setattr(vae, "kl", broken)
     assert CLAIMS[name].check().verdict == "fails"
 
 

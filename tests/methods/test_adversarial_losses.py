@@ -28,6 +28,7 @@ HAND = {
         (_sp(-2.5) + _sp(-1) + _sp(-2.25) + _sp(-1.25)) / 2,  # the mean of the fakes is -0.5, that of the real ones 1.25
         (_sp(2.25) + _sp(1.25) + _sp(2.5) + _sp(1)) / 2,
     ),
+    "relativistic_pairing": ((_sp(-3) + _sp(-0.5)) / 2, (_sp(3) + _sp(0.5)) / 2),
     "hinge": ((0 + 0.5) / 2 + (0 + 1) / 2, 0.5),
 }
 
@@ -36,7 +37,8 @@ def test_every_adversarial_loss_has_its_hand_values():
     assert set(registry.names("adversarial")) == HAND.keys()
 
 
-@pytest.mark.oracle("adversarial", "hinge", "lsgan", "nonsaturating", "relativistic", "saturating", "wgan", "wgan_gp")
+@pytest.mark.oracle("adversarial", "hinge", "lsgan", "nonsaturating", "saturating", "wgan", "wgan_gp")
+@pytest.mark.oracle("adversarial", "relativistic", "relativistic_pairing")
 @pytest.mark.parametrize("name", HAND)
 def test_hand_values(name):
     loss = registry.make("adversarial", name)
@@ -83,12 +85,33 @@ def test_relativistic_squares_of_two_diracs():
     assert torch.allclose(fake.grad, torch.full((5, 1), -4 * 2.1 / 5))
 
 
-@pytest.mark.parametrize("form", ["sgan", "lsgan"])
-def test_a_relativistic_game_sees_differences_alone(form):
+RELATIVISTIC = ["relativistic", "relativistic[form=lsgan]", "relativistic[form=hinge]", "relativistic_pairing"]
+
+
+@pytest.mark.parametrize("name", RELATIVISTIC)
+def test_a_relativistic_game_sees_differences_alone(name):
     """A constant added to every score changes nothing, and the generator's loss is the critic's with the kinds exchanged."""
-    loss = registry.make("adversarial", f"relativistic[form={form}]")
+    loss = registry.make("adversarial", name)
     assert loss.critic(lambda x: x + 3, REAL, FAKE).item() == pytest.approx(loss.critic(nn.Identity(), REAL, FAKE).item(), abs=1e-5)
     assert loss.generator(nn.Identity(), FAKE, REAL).item() == pytest.approx(loss.critic(nn.Identity(), FAKE, REAL).item(), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "critic", "generator", "equal"),
+    [
+        ("relativistic", 2 * 0.510253, 2 * 1.343587, 2 * math.log(2)),  # the author's code halves what is an average
+        ("relativistic[form=lsgan]", 2 * 1.555556, 2 * 4.888888, 2),
+        ("relativistic[form=hinge]", 2 * 0.638889, 2 * 1.833333, 2),
+        ("relativistic_pairing", 0.777582, 1.610915, math.log(2)),
+    ],
+)
+def test_relativistic_games_have_the_values_of_the_authors_code(name, critic, generator, equal):
+    loss, real, fake = registry.make("adversarial", name), torch.tensor([2.0, -1.0, 0.5]), torch.tensor([0.0, 1.0, -2.0])
+    assert loss.critic(nn.Identity(), real, fake).item() == pytest.approx(critic, abs=2e-6)
+    assert loss.generator(nn.Identity(), fake, real).item() == pytest.approx(generator, abs=2e-6)
+    same = torch.full((3,), 0.3)
+    assert loss.critic(nn.Identity(), same, same).item() == pytest.approx(equal, abs=1e-6)
+    assert loss.generator(nn.Identity(), same, same).item() == pytest.approx(equal, abs=1e-6)
 
 
 class _Recorder:

@@ -7,6 +7,7 @@ from bench import registry
 from bench.conformance import checks
 from bench.method import Batch
 from methods.gan import sngan
+from methods.gan._resnext import Block, Down, ResNeXtCritic, ResNeXtGenerator, Up
 from methods.networks.nafnet import NAFBlock, NAFNetwork
 from methods.networks.spectral import SpectralLinear, normalised
 from methods.restoration import drunet, edsr, ffdnet
@@ -156,3 +157,65 @@ def test_evaluation_leaves_the_iteration_alone():
     assert torch.equal(layer.u, before)
     layer.train()(torch.randn(2, 3))
     assert not torch.equal(layer.u, before)
+
+
+# -- R3GAN
+def test_r3gan_is_as_large_as_the_authors():
+    with torch.device("meta"):
+        G, D = ResNeXtGenerator(64, (3, 32, 32), 768, 2), ResNeXtCritic((3, 32, 32), 768, 2)
+    assert (count(G), count(D)) == (20_732_160, 20_683_776)
+
+
+def test_r3gans_blocks_start_as_identities_and_small():
+    torch.manual_seed(0)
+    x, block = torch.randn(2, 64, 4, 4), Block(64, total=16)
+    assert torch.equal(block(x), x)
+    for layer, fan_in in ((block.expand, 64), (block.mix, 16 * 9)):
+        assert float(layer.weight.detach().std()) == pytest.approx((2 / 1.04 / fan_in) ** 0.5 / 2, rel=0.03)  # 16^(-1/4) = 1/2
+
+
+def test_r3gans_resampling_keeps_what_is_flat_and_weighs_neighbours():
+    ramp = torch.arange(6.0).expand(1, 1, 6, 6).clone()
+    up, down = Up(1)(ramp), Down(1)(ramp)
+    assert up.shape == (1, 1, 12, 12)
+    assert up[0, 0, 2, :11].tolist() == [x / 2 for x in range(11)]  # beyond the border is nothing
+    assert down.shape == (1, 1, 3, 3)
+    assert down[0, 0, 1, 1:].tolist() == [2.0, 4.0]
+    flat = torch.ones_like(ramp)
+    assert (Up(1)(flat)[..., :11, :11] == 1).all()
+    assert (Down(1)(flat)[..., 1:, 1:] == 1).all()
+
+
+@pytest.mark.parametrize("side", [8, 14, 28])
+def test_r3gan_draws_every_side(side):
+    m = checks.make("r3gan")
+    m.G, m.D = ResNeXtGenerator(m.task.z_dim, (1, side, side), 8, 1), ResNeXtCritic((1, side, side), 8, 1)
+    y = m.sample(3)
+    assert y.shape == (3, 1, side, side)
+    assert 0 <= y.min() < y.max() <= 1
+    assert m.D(y).shape == (3,)
+
+
+def test_r3gan_plays_the_pairing_game_and_penalises_both_sides():
+    """D(x) = <a, x> on pictures in [0, 1]: its gradient in [-1, 1] is a / 2."""
+    m = checks.make("r3gan", gamma=0.3, gamma_end=0.1, steps=2)
+    batch = m.task.batch(4, torch.Generator().manual_seed(0))
+    a, y = torch.randn(batch.x[0].numel()), torch.rand_like(batch.x)
+    m.D, m.fake = lambda x: x.flatten(1) @ a, lambda n: y
+    game = torch.nn.functional.softplus((y - batch.x).flatten(1) @ a).mean()
+    for t, gamma in ((0, 0.3), (1, 0.2), (2, 0.1)):
+        m.t = t
+        torch.testing.assert_close(m.critic_loss(batch), game + gamma / 2 * 2 * a.square().sum() / 4)
+    torch.testing.assert_close(m.generator_loss(batch), torch.nn.functional.softplus((batch.x - y).flatten(1) @ a).mean())
+
+
+def test_points_of_r3gan_are_neither_scaled_nor_cut():
+    m = checks.make("r3gan", gamma=2.0)
+    m.D = lambda x: 3 * x[:, 0]
+    assert float(m.penalty(torch.zeros(5, 2))) == pytest.approx(9)
+
+
+@pytest.mark.parametrize("options", [{"width": 12}, {"width": 4}, {"blocks": 0}])
+def test_r3gans_groups_fill_its_blocks(options):
+    with pytest.raises(ValueError, match="width must be a multiple of 8 and blocks >= 1"):
+        checks.make("r3gan", **options)
