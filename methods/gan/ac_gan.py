@@ -11,7 +11,7 @@ Odena, Olah, Shlens. ICML 2017, arXiv:1610.09585.
 
 A latent is z beside c as one-hot; a linear layer adds c to z. As generators of tasks begin with one, both are seen side by side.
 Departures: networks are the task's, of which the critic has one more logit a class; classes of fakes are drawn evenly; G descends -log D
-for log(1 - D), which is `saturating`.
+for log(1 - D), which is `saturating`. Recalled or second-hand, not read in the paper: numbers of sections and equations, steps, batch size.
 """
 
 from __future__ import annotations
