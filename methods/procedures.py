@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor, nn
 
+from bench.errors import UsageError
+
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
@@ -60,7 +62,13 @@ def descend(opt: Optimizer, loss: Tensor) -> Tensor:
 
 
 def clip_gradients(opt: Optimizer, longest: float) -> None:
-    """Before every step of `opt` shorten the gradient of all its parameters together to at most `longest`."""
+    """Before every step of `opt` shorten the gradient of all its parameters together to at most `longest`.
+
+    Raises:
+        UsageError: `longest` is not positive: nothing would be trained.
+    """
+    if not longest > 0:
+        raise UsageError(f"clip, the longest gradient, must be positive, not {longest}")
     params = [p for group in opt.param_groups for p in group["params"]]
 
     def shorten(*_: Any) -> None:

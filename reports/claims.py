@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from reports.render import write_all
 from reports.wording import to_plain_line
 
 if TYPE_CHECKING:
+    import jinja2
     from rich.table import Table as RichTable
 
 Entries = Mapping[Chapter, Sequence[ClaimEntry]]
@@ -43,21 +45,27 @@ def render(entries: Entries, out: Path, *, title: str, environment: Mapping[str,
 
 def page(entries: Entries, title: str, environment: Mapping[str, str]) -> str:
     """One self-contained page that reads as a short course."""
-    import jinja2
-
-    pages = jinja2.Environment(
-        loader=jinja2.PackageLoader("reports"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    pages.filters |= {"plain": to_plain_line}
-    pages.globals |= {"number": number, "verdict": verdict, "measured_in_words": measured_in_words, "relation_in_words": relation_in_words}
-    pages.globals |= {"counts": counts, "VERDICTS": VERDICTS}
     drawn = {
         e.claim.id: [figures.svg(panel, f"{e.claim.id}-{i}") for i, panel in enumerate(e.checked.figure)]
         for part in entries.values()
         for e in part
         if e.checked
     }
-    return pages.get_template("claims.html.j2").render(title=title, entries=entries, drawn=drawn, environment=environment)
+    return _environment().get_template("claims.html.j2").render(title=title, entries=entries, drawn=drawn, environment=environment)
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    """The templates, with every name escaped, and the functions that they call."""
+    import jinja2
+
+    found = jinja2.Environment(
+        loader=jinja2.PackageLoader("reports"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    found.filters |= {"plain": to_plain_line}
+    found.globals |= {"number": number, "verdict": verdict, "measured_in_words": measured_in_words, "relation_in_words": relation_in_words}
+    found.globals |= {"counts": counts, "VERDICTS": VERDICTS}
+    return found
 
 
 def verdict(entry: ClaimEntry) -> str:

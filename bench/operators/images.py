@@ -70,7 +70,8 @@ def in_pieces(score: Callable[..., Tensor], *batches: Tensor) -> Tensor:
         score: batches, N pictures each -> N values. On a CPU it sees few pictures at a time, which stay in the cache.
         batches: on one device.
     """
-    few = max(1, _CACHED // max(1, batches[0][0:1].numel())) if batches[0].device.type == "cpu" else len(batches[0])
+    first = batches[0]
+    few = _CACHED // max(1, first[:1].numel()) if first.device.type == "cpu" else len(first)
     pieces = zip(*(torch.split(batch, max(1, few)) for batch in batches), strict=True)
     return torch.cat([score(*piece).detach() for piece in pieces]).to("cpu", torch.float64)
 

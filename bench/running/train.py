@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,6 @@ import pandas as pd
 from bench.analysis import gradient_noise
 from bench.evaluation import evaluation_mode
 from bench.external.weights import digest
-from bench.graphs.updates import GraphedUpdates
 from bench.judging.judge import BEST, LAST, weights_file
 from bench.method import Method
 from bench.running.settings import Settings
@@ -102,8 +100,7 @@ class Attempt:
             self.record.summary |= gradient_noise.measure(method, self.trial.seed, "start")
         with contextlib.closing(stream_of(self.task, self.trial.seed, size, self.settings.threads)) as stream:
             graphed = self.settings.compute.graphed(method, stream)
-            validate = functools.partial(self._validate, method, graphed)
-            loop = Loop(method, stream, validate, self._plan(folder), self.progress, graphed.updates if graphed else None)
+            loop = Loop(method, stream, lambda: self._validate(method), self._plan(folder), self.progress, graphed)
             if loop.steps:
                 self._run_loop(loop, method)
         if graphed:
@@ -132,12 +129,9 @@ class Attempt:
         accumulation.accumulate(method := compute.apply(build(dataclasses.replace(self.trial, spec=spec), self.task)), micro_batches)
         return method
 
-    def _validate(self, method: Method, graphed: GraphedUpdates | None) -> dict[str, float]:
+    def _validate(self, method: Method) -> dict[str, float]:
         with out_of_memory.evaluation_memory_guard():
-            scores = self.task.validate(method)
-        if graphed:
-            graphed.recheck()
-        return scores
+            return self.task.validate(method)
 
     def _plan(self, folder: Path) -> Plan:
         better, settings = self.task.ranked_by().higher_is_better, self.settings

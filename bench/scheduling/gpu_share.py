@@ -43,9 +43,8 @@ def _train_a_little(trial: Trial, settings: Settings, scratch: Path) -> None:
     task = open_task(str(trial.task), settings.data_root, settings.device)
     method = settings.compute.apply(build(trial, task))
     stream = Stream(task, trial.seed, getattr(method.hp, "batch_size", 1))
-    graphed = settings.compute.graphed(method, stream)
-    plan = Plan(scratch, trial.evaluations, higher_is_better=True)
-    run = Training(method, stream, lambda: task.validate(method), plan, Progress(), graphed.updates if graphed else None)
+    graphed, plan = settings.compute.graphed(method, stream), Plan(scratch, trial.evaluations, higher_is_better=True)
+    run = Training(method, stream, lambda: task.validate(method), plan, Progress(), graphed)
     if run.steps:
         with contextlib.suppress(Interrupted), settings.compute.running(settings.device):
             run.run(lambda: method.t >= _UPDATES)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from bench.errors import Unavailable, UsageError
 from bench.evaluation import evaluation_mode
+from bench.graphs.updates import GraphedUpdates
 from bench.method import Logs, Method
 from bench.operators import chance
 from bench.precision import full_precision
@@ -56,7 +57,7 @@ class Plan:
 
 
 class Training:
-    """One method in training. `run` trains from where the last checkpoint left off; `updates` makes them in the place of `train`."""
+    """One method in training. `run` trains from where the last checkpoint left off; `graphed` makes updates in the place of `train`."""
 
     def __init__(
         self,
@@ -65,10 +66,10 @@ class Training:
         validate: Callable[[], dict[str, float]],
         plan: Plan,
         progress: Progress,
-        updates: Callable[[], Iterator[Logs]] | None = None,
+        graphed: GraphedUpdates | None = None,
     ) -> None:
         self.method, self.stream, self.validate, self.plan, self.progress = method, stream, validate, plan, progress
-        self.updates = updates or (lambda: iter(method.train(stream)))
+        self.graphed = graphed
         self.steps: int = getattr(method.hp, "steps", 0)
         self.window = min(max(self.steps // 200, 1), 50)  # updates averaged into one point of a curve
         self.milestones = {math.ceil(k * self.steps / plan.evaluations) for k in range(1, plan.evaluations + 1)}
@@ -122,7 +123,7 @@ class Training:
             TimeoutError: it gave no update in time.
         """
         who, limit = f"{type(self.method).__name__}.train", self.plan.max_seconds + _GRACE
-        updates = self.updates()
+        updates = self.graphed.updates() if self.graphed else iter(self.method.train(self.stream))
         while True:
             before = self.method.t
             with self._report_divergence(), time_limit(limit, f"{who} gave no update within --max-seconds and a minute more"):
@@ -229,6 +230,8 @@ class Training:
             self._flush()
         with evaluation_mode(self.method):
             scores = self.validate()
+        if self.graphed:
+            self.graphed.recheck()
         directions = {**self.plan.directions, next(iter(scores)): self.plan.higher_is_better}
         for key, value in scores.items():
             if not math.isfinite(value) and not history.is_perfect(value, directions.get(key)):

@@ -7,7 +7,8 @@
 | Eq. 7: mean and variance of q(x_t-1 given x_t, x_0)              | `_posterior`           |
 | Algorithm 2, Sec. 3.2: variance beta_t or that of the posterior  | `flow`, `variance`     |
 
-Values are those of hojonathanho/diffusion for CIFAR-10 ([code]).
+Values are those of hojonathanho/diffusion for CIFAR-10 ([code]); recalled are the number of updates, the decay of the average, and the
+numbers of equations and sections.
 `sampling` below `levels_of_noise` takes evenly spaced ones of them, with the betas between those (Nichol and Dhariwal 2021, Eq. 19).
 Departures: the U-Net has one block a level and one attention; batches are not flipped.
 """
@@ -37,7 +38,8 @@ class DDPM(Flow):
     class HP(FlowHP):
         """The paper's values; [code] where only the authors' code states them."""
 
-        steps: int = param(800_000, "App. B")
+        steps: int = param(800_000, "recalled: updates for CIFAR-10")
+        ema: float = param(0.9999, "recalled: decay an update of the average of the weights that samples come from")
         levels_of_noise: int = param(1000, "Sec. 4: T")
         beta_first: float = param(1e-4, "Sec. 4: beta_1")
         beta_last: float = param(0.02, "Sec. 4: beta_T; betas lie on a line")

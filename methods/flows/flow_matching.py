@@ -11,7 +11,7 @@ Optimal Transport. TMLR 2024, arXiv:2302.00482.
 | Tong Sec. 3.2.3: x_0 and x_1 paired by optimal transport       | `_pair`       |
 | dx/dt = v(x, t) from noise at t = 0 to samples at t = 1        | `flow`        |
 
-Values are those of atong01/conditional-flow-matching for CIFAR-10 ([code]).
+Values are those of atong01/conditional-flow-matching for CIFAR-10 ([code]); numbers of equations and sections are recalled.
 Departures: the U-Net has one block a level and one attention; the equation is solved by Euler's method of `sampling` steps alone.
 """
 
@@ -39,6 +39,12 @@ class FlowMatching(Flow):
             "independent", "of noise with samples: as they come, or by optimal transport within a batch, found on the CPU (Tong Sec. 3.2.3)"
         )
         sampling: int = param(100, "[code] Euler steps from noise to a sample")
+
+        @override
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            if self.sampling < 1:
+                raise ValueError(f"sampling must be >= 1, not {self.sampling}")
 
     hp: HP
 

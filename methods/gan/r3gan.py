@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -26,22 +25,21 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench import registry
-from bench.method import Logs, Samples, param
+from bench.method import Samples, param
 from bench.offers import GenerationTask
 from methods.gan._resnext import GROUP, ResNeXtCritic, ResNeXtGenerator
+from methods.gan.r1_gan import R1GAN
 from methods.losses.contracts import AdversarialLoss
 from methods.penalties import zero_centred_penalty
-from methods.procedures import alternate
-from methods.two_player import GANHP, TwoPlayer
 
 
-class R3GAN(TwoPlayer):
+class R3GAN(R1GAN):
     """A game without spurious equilibria, kept stable by penalties on both sides, between plain modern networks."""
 
     toy: ClassVar[dict[str, Any]] = {"width": 8, "blocks": 1}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
-    class HP(GANHP):
+    class HP(R1GAN.HP):
         """[code]: the values of the authors' code for CIFAR-10."""
 
         steps: int = param(39_063, "[code] 2e7 pictures")
@@ -89,15 +87,6 @@ class R3GAN(TwoPlayer):
         """Eq. 2 and both penalties."""
         y = self.fake(len(batch)).detach()
         return self.adversarial.critic(self.D, batch.x, y) + self.gamma(y) / 2 * (self.penalty(batch.x) + self.penalty(y))
-
-    @override
-    def generator_loss(self, batch: Samples) -> Tensor:
-        """The same game with real samples and fakes exchanged."""
-        return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
-
-    @override
-    def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
-        yield from alternate(self, data, self.critic_loss, self.generator_loss, constrain=self.adversarial.constrain)
 
     @torch.no_grad()
     @override

@@ -16,7 +16,6 @@ Departures: none of the residual networks of Table 4.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -25,23 +24,22 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from bench import registry
-from bench.method import Logs, Samples, param
+from bench.method import param
 from bench.offers import GenerationTask
 from methods.gan._pictures import coarsest
+from methods.gan.gan import GAN
 from methods.losses.contracts import AdversarialLoss
 from methods.networks.backbones import Critic
 from methods.networks.spectral import SpectralConv2d, SpectralLinear
-from methods.procedures import alternate
-from methods.two_player import GANHP, TwoPlayer
 
 
-class SNGAN(TwoPlayer):
+class SNGAN(GAN):
     """A critic of Lipschitz constant 1 by its weights alone."""
 
     toy: ClassVar[dict[str, Any]] = {"ngf": 4, "ndf": 4, "z_dim": 8}
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
-    class HP(GANHP):
+    class HP(GAN.HP):
         """The paper's values for CIFAR-10 with the standard networks."""
 
         steps: int = param(100_000, "Sec. 4: updates of the generator")
@@ -64,20 +62,6 @@ class SNGAN(TwoPlayer):
     @override
     def z(self, n: int) -> Tensor:
         return torch.randn(n, self.hp.z_dim, device=self.device)
-
-    @override
-    def critic_loss(self, batch: Samples) -> Tensor:
-        """Eq. 16."""
-        return self.adversarial.critic(self.D, batch.x, self.fake(len(batch)).detach())
-
-    @override
-    def generator_loss(self, batch: Samples) -> Tensor:
-        """Eq. 17."""
-        return self.adversarial.generator(self.D, self.fake(len(batch)), batch.x)
-
-    @override
-    def train(self, data: Iterator[Samples]) -> Iterator[Logs]:
-        yield from alternate(self, data, self.critic_loss, self.generator_loss, self.hp.n_critic, self.adversarial.constrain)
 
 
 class _Generator(nn.Module):

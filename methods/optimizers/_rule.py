@@ -65,7 +65,7 @@ class Rule(Kept):
                 loss = closure()
         for group in self.param_groups:
             if w := [p for p in group["params"] if p.grad is not None]:
-                g, s = self._gradients(w, group), self._buffers(w)
+                g, s = self._gradients(w, group), self._buffers(w, self.buffers_of(group))
                 group["t"] += 1
                 self.update(w, g, s, group)
         return loss
@@ -77,12 +77,16 @@ class Rule(Kept):
             group["lr"] = torch.tensor(float(group["lr"]), dtype=wide(first), device=first.device)
             group["t"] = torch.tensor(float(group["t"]), dtype=torch.float64, device=first.device)
 
-    def _buffers(self, w: Sequence[Tensor]) -> Buffers:
+    def buffers_of(self, group: Mapping[str, Any]) -> tuple[str, ...]:
+        """The names of the buffers that the parameters of a group have."""
+        return self.buffers
+
+    def _buffers(self, w: Sequence[Tensor], names: tuple[str, ...]) -> Buffers:
         states = [self.state[p] for p in w]
         for p, state in zip(w, states, strict=True):
             if not state:
-                state.update({name: torch.zeros_like(p, dtype=wide(p)) for name in self.buffers})
-        return {name: [state[name] for state in states] for name in self.buffers}
+                state.update({name: torch.zeros_like(p, dtype=wide(p)) for name in names})
+        return {name: [state[name] for state in states] for name in names}
 
     def _gradients(self, w: list[Tensor], group: Mapping[str, Any]) -> list[Tensor]:
         g = [p.grad for p in w if p.grad is not None]

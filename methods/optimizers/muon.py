@@ -4,7 +4,7 @@ Jordan, Jin, Boza, You, Cesista, Newhouse, Bernstein. Muon: An optimizer for hid
 kellerjordan.github.io/posts/muon.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import torch
@@ -41,6 +41,11 @@ def muon(
 class _Muon(Rule):
     buffers = ("m", "v")
     decoupled = True
+
+    @override
+    def buffers_of(self, group: Mapping[str, Any]) -> tuple[str, ...]:
+        """Hidden matrices keep one average, half of Adam's memory."""
+        return ("m",) if group["hidden"] else self.buffers
 
     @override
     def update(self, w: list[Tensor], g: list[Tensor], s: Buffers, group: dict[str, Any]) -> None:

@@ -7,7 +7,8 @@ Zhang, Li, Zuo, Zhang, Van Gool, Timofte. IEEE TPAMI 44(10), 2022, arXiv:2008.13
 | Fig. 2: four scales of four residual blocks, no biases | `_Network`  |
 | Sec. 4.1: L1                                           | `loss`      |
 
-Layers have the names of the authors' code ([code], cszn/KAIR). Without biases the network knows no scale: f(a y, a sigma) = a f(y, sigma).
+Layers have the names of the authors' code ([code], cszn/KAIR). Numbers of figures and sections are recalled.
+Without biases the network knows no scale: f(a y, a sigma) = a f(y, sigma).
 Departures: the map is one number, the level that the task tells (`Batch.sigma`; 0 where it is blind), in training too; a picture is filled
 up to a multiple of 8 by reflection.
 """
@@ -43,8 +44,8 @@ class DRUNet(Method[RestorationTask]):
         optimizer: str = param("adam[lr=1e-4]", "[code]")
         schedule: str = param("step[at=(0.2,0.4,0.6,0.8),factor=0.5]", "[code] halved every 100,000 updates")
         init: str = param("orthonormal", "[code]: orthogonal")
-        width: int = param(64, "Fig. 2: channels of the first scale; each further one has twice as many")
-        blocks: int = param(4, "Fig. 2: residual blocks a scale")
+        width: int = param(64, "[code] channels of the first scale; each further one has twice as many")
+        blocks: int = param(4, "[code] residual blocks a scale")
 
     hp: HP
 

@@ -9,7 +9,7 @@ Lim, Son, Kim, Nah, Lee. CVPR Workshops 2017, arXiv:1707.02921.
 | Sec. 3.3: L1                                           | `loss`       |
 
 `blocks=32,width=256,residual_scale=0.1` is EDSR itself. Numbers run on 0 .. 255 around the mean colour of DIV2K, as in the authors' code
-(sanghyun-son/EDSR-PyTorch, [code]), whose names of layers are kept.
+(sanghyun-son/EDSR-PyTorch, [code]), whose names of layers are kept. Numbers of figures and sections are recalled.
 Departures: photographs are the task's (the paper: DIV2K); no self-ensemble; x3 and x4 do not start from a trained x2.
 """
 
@@ -39,15 +39,15 @@ class EDSR(Method[EnlargementTask]):
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class HP(TrainHP):
-        """The paper's values of the baseline."""
+        """The values of the code for the baseline."""
 
-        steps: int = param(300_000, "Sec. 4.2")
-        batch_size: int = param(16, "Sec. 4.2: small crops of 48 x 48")
-        optimizer: str = param("adam[lr=1e-4]", "Sec. 4.2: halved every 200,000 updates")
-        schedule: str = param("step[at=0.667,factor=0.5]", "Sec. 4.2")
-        width: int = param(64, "Table 1: channels")
-        blocks: int = param(16, "Table 1: residual blocks")
-        residual_scale: float = param(1.0, "Table 1: of what a block adds; 0.1 in the large model")
+        steps: int = param(300_000, "[code]")
+        batch_size: int = param(16, "[code] small crops of 48 x 48")
+        optimizer: str = param("adam[lr=1e-4]", "[code]")
+        schedule: str = param("step[at=0.667,factor=0.5]", "[code] halved after 200,000 updates")
+        width: int = param(64, "[code] channels")
+        blocks: int = param(16, "[code] residual blocks")
+        residual_scale: float = param(1.0, "[code] of what a block adds; 0.1 in the large model")
 
     hp: HP
 

@@ -5,7 +5,7 @@
 | Fig. 1: four half-size pictures and a map of the level    | `_Network`  |
 | Sec. III-C: 15 layers of 64 for gray, 12 of 96 for colour | `_Network`  |
 
-Values are those of KAIR's training ([code], cszn/KAIR).
+Values are those of KAIR's training ([code], cszn/KAIR). Numbers of figures and sections are recalled.
 Departures: the map is one number, the level that the task tells (`Batch.sigma`; 0 where it is blind), in training too: a task with one
 level makes a network for that level. Steps are ours.
 """
@@ -40,9 +40,15 @@ class FFDNet(Method[RestorationTask]):
         batch_size: int = param(64, "[code]: patches of 64 x 64")
         optimizer: str = param("adam[lr=1e-4]", "[code]")
         schedule: str = param("step[at=(0.2,0.4,0.6,0.8),factor=0.5]", "[code] halved every 200,000 updates")
-        init: str = param("orthonormal", "Sec. III-D: orthogonal")
-        layers: int = param(0, "Sec. III-C: 15 for gray pictures, 12 for colour")
-        width: int = param(0, "Sec. III-C: 64 for gray pictures, 96 for colour")
+        init: str = param("orthonormal", "[code]: orthogonal")
+        layers: int = param(0, "[code] 15 for gray pictures, 12 for colour")
+        width: int = param(0, "[code] 64 for gray pictures, 96 for colour")
+
+        @override
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            if self.layers == 1 or min(self.layers, self.width) < 0:
+                raise ValueError(f"layers must be >= 2 and width >= 1, or 0, not {self.layers} and {self.width}")
 
     hp: HP
 

@@ -7,7 +7,7 @@
 | Sec. 5.1, the PSNR loss                         | `loss`                        |
 
 Defaults are those of the authors' code for GoPro at width 32 ([code], megvii-research/NAFNet); for SIDD its network is
-`encoder=(2,2,4,8),middle=12,decoder=(2,2,2,2)`.
+`encoder=(2,2,4,8),middle=12,decoder=(2,2,2,2)`. Numbers of figures and sections are recalled.
 Departures: channel attention looks at the whole picture in tests, too (the authors pool over windows of the training crop, which is worth
 some 0.3 dB on GoPro by recollection); a picture is filled up to a multiple of 2^levels by reflection (code: zeros).
 """
@@ -40,12 +40,12 @@ class NAFNet(Method[RestorationTask]):
     class HP(TrainHP):
         """The values of the code for GoPro."""
 
-        steps: int = param(200_000, "[code]; the paper's text the same")
+        steps: int = param(200_000, "[code]")
         batch_size: int = param(32, "[code]: crops of 256 x 256")
         optimizer: str = param("adamw[lr=1e-3,betas=(0.9,0.9),weight_decay=1e-3]", "[code]; SIDD without decay")
-        schedule: str = param("cosine", "Sec. 5.1: to 1e-7")
+        schedule: str = param("cosine", "[code]: to 1e-7")
         clip: float = param(0.01, "[code] longest gradient; a longer one is shortened")
-        width: int = param(32, "Sec. 5: channels of the first level; 64 is the larger network")
+        width: int = param(32, "[code] channels of the first level; 64 in the larger network")
         encoder: tuple[int, ...] = param((1, 1, 1, 28), "[code] blocks a level, the finest first")
         middle: int = param(1, "[code] blocks at the coarsest level")
         decoder: tuple[int, ...] = param((1, 1, 1, 1), "[code] blocks a level, the coarsest first")

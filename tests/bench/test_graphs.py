@@ -75,12 +75,9 @@ def _train(method, folder, graphed=True, recorder=None, evaluations=2, validate=
     folder.mkdir(exist_ok=True)
 
     def scores():
-        found = (validate or method.task.validate)(method)
-        if graphs:
-            graphs.recheck()
-        return found
+        return (validate or method.task.validate)(method)
 
-    training = Training(method, stream, scores, Plan(folder, evaluations, higher_is_better=False), Progress(), graphs and graphs.updates)
+    training = Training(method, stream, scores, Plan(folder, evaluations, higher_is_better=False), Progress(), graphs)
     torch.manual_seed(1)
     with contextlib.suppress(KeyboardInterrupt):
         training.run(lambda: _stop(method, training, stop_at))

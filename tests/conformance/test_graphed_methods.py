@@ -33,7 +33,7 @@ def _train(name, folder, graphed, **options):
         _capturable.make_capturable(method)
     folder.mkdir()
     plan = Plan(folder, 3, higher_is_better=False)
-    training = Training(method, stream, lambda: method.task.validate(method), plan, Progress(), graphs and graphs.updates)
+    training = Training(method, stream, lambda: method.task.validate(method), plan, Progress(), graphs)
     torch.manual_seed(1)
     training.run(lambda: False)
     return training, graphs

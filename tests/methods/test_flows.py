@@ -5,6 +5,7 @@ import torch
 
 from bench import registry
 from bench.conformance import checks
+from bench.errors import UsageError
 from bench.evaluation import evaluation_mode
 from bench.task import Stream
 from methods.flows.ddpm import _abars, _posterior
@@ -159,3 +160,10 @@ def test_a_ring_is_learnt(name, options):
         found = task.validate(m)
     assert found["modes"] == 8
     assert found["high_quality"] > 0.9
+
+
+@pytest.mark.parametrize("name", ["flow_matching", "ddpm"])
+@pytest.mark.parametrize(("option", "says"), [("sampling", "sampling must be"), ("clip", "clip, the longest gradient, must be positive")])
+def test_options_that_would_train_or_draw_nothing_are_refused(name, option, says):
+    with pytest.raises((UsageError, ValueError), match=says):
+        checks.make(name, **{option: 0})

@@ -357,3 +357,12 @@ def test_muons_steps_know_no_scale_and_go_to_hidden_matrices_alone():
     for x in hidden:
         rows, columns = x.flatten(1).shape
         assert (torch.linalg.svdvals(x.flatten(1)) / max(1, rows / columns) ** 0.5 / 0.1 - 1).abs().max() < 0.35
+
+
+def test_muon_keeps_one_buffer_of_a_hidden_matrix():
+    params = [nn.Parameter(torch.ones(3, 3)) for _ in range(3)]
+    opt = registry.make("optimizer", "muon")(params)
+    for p in params:
+        p.grad = torch.ones_like(p)
+    opt.step()
+    assert [sorted(opt.state[p]) for p in params] == [["m", "v"], ["m"], ["m", "v"]]
