@@ -159,10 +159,10 @@ def test_rows_that_are_alike_are_rarely_told_apart(rng, images):
 
 def test_what_differs_by_kind():
     a, b = side("a", [np.arange(8.0)] * 2), side("b", [np.arange(8.0)])
-    b.records[0].training_facts |= {"hp.lr": "0.2", "data.photos": "f01"}
+    b.records[0].training_facts |= {"hp.lr": "0.2", "data.photos": "f01", "precision": "bf16"}
     b.records[0].environment["python"] = "3.12"
     found = conditions.differing_conditions(a, b)
-    assert found["settings"] == ["hp.lr: 0.1 | 0.2", "method: a | b", "seeds: 0, 1 | 0"]
+    assert found["settings"] == ["hp.lr: 0.1 | 0.2", "method: a | b", "precision: absent | bf16", "seeds: 0, 1 | 0"]
     assert found["data"] == ["data.photos: f00 | f01"]
     assert found["code"] == ["code.method: a | b"]
     assert found["environment"] == ["python: 3.11 | 3.12"]

@@ -8,6 +8,7 @@ import torch
 from conftest import SUITE
 from torch import nn
 
+import runner
 from bench import registry
 from bench.commands.arguments import RunOptions
 from bench.commands.options import compute_of
@@ -258,3 +259,13 @@ def test_a_suite_says_how_its_tier_computes(tmp_path):
     file.write_text(SUITE.replace("evaluations = 2", 'precision = "fp16"'))
     with pytest.raises(UsageError, match=r"tiers\.smoke\.precision"):
         read.load_suite(str(file))
+
+
+def test_the_option_and_the_tier_reach_the_record(tiny, capsys):
+    words = ["--suite", str(tiny.file), "--tier", "smoke", "--methods", "unet", "--out", str(tiny.out)]
+    assert runner.main([*words, "--precision", "bf16"]) == 0
+    tiny.file.write_text(tiny.file.read_text().replace("evaluations = 2", "evaluations = 2\nchannels_last = true"))
+    assert runner.main(words) == 0
+    capsys.readouterr()
+    tags = [record.tags for record in tiny.ledger.read(tiny.ledger.trials())]
+    assert sorted(key for found in tags for key in ("precision", "channels_last") if key in found) == ["channels_last", "precision"]

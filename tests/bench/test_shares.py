@@ -1,5 +1,6 @@
 """What a trial takes of a GPU is measured where several share one, and what is about time has a node to itself."""
 
+import dataclasses
 import types
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from bench.running.job import Job
 from bench.scheduling import gpu_share, ray_engine
 from bench.suites import schema
+from bench.training.compute import Compute
 from bench.training.loop import Interrupted
 
 MIB = 2**20
@@ -32,6 +34,14 @@ def test_the_first_updates_are_measured(tiny, gpu):
     assert gpu.updates == [1, 2, 3, 4]  # of six
     assert gpu.cleared == 1
     assert not list(tiny.out.glob("tiny/**/*"))
+
+
+def test_they_compute_as_the_trial_would(tiny, gpu, monkeypatch):
+    (unet,) = tiny.trials(methods=["unet[steps=6]"])
+    compute, done = Compute("bf16"), []
+    monkeypatch.setattr(Compute, "apply", lambda self, method: done.append(self) or method)
+    gpu_share.measure(unet, dataclasses.replace(tiny.settings, compute=compute))
+    assert done == [compute]
 
 
 def test_what_is_not_trained_is_measured_in_use(tiny, gpu, monkeypatch):

@@ -118,6 +118,34 @@ def test_points_are_scaled_and_pictures_centred():
     assert pictures.inside(torch.tensor([0.0, 1.0]).view(2, 1, 1, 1)).flatten().tolist() == [-1, 1]
 
 
+def test_pairs_lie_nearer():
+    torch.manual_seed(0)
+    x, losses = torch.randn(200, 2), {}
+    for pairing in ("independent", "transport"):
+        m = on_points("flow_matching", pairing=pairing)
+        m.G = Linear(lambda x, t: torch.zeros_like(x))
+        losses[pairing] = float(m.loss(x))
+    assert losses["transport"] < losses["independent"] / 4
+
+
+def test_what_a_picture_is_taken_for_stays_a_picture():
+    m = checks.make("ddpm")
+    m.G = Linear(lambda x, t: 50 * x)
+    assert m.flow(torch.randn(2, *m.task.shape, dtype=torch.float64)).abs().max() <= 1
+
+
+def test_the_average_follows_every_update():
+    m = checks.make("flow_matching", ema=0.75)
+    key, seen = next(iter(m.G.state_dict())), []
+    for _ in m.train(Stream(m.task, 0, 2)):
+        seen.append(m.G.state_dict()[key].clone())
+    expected = seen[0]
+    for weights in seen[1:]:
+        expected = 0.75 * expected + 0.25 * weights
+    assert len(seen) > 2
+    torch.testing.assert_close(m.average[key], expected)
+
+
 def test_samples_come_from_the_average():
     m = checks.make("flow_matching", ema=0.5)
     before = {k: v.clone() for k, v in m.G.state_dict().items()}
@@ -136,6 +164,23 @@ def test_a_network_sees_when(side):
     early, late = (network(x, torch.full((2,), t)) for t in (0.1, 0.9))
     assert early.shape == x.shape
     assert (early - late).abs().max() > 1e-3
+
+
+def test_the_network_of_pictures_written_out():
+    """Two levels: what was seen at the first comes in again on the way up."""
+    torch.manual_seed(0)
+    network, x, t = TimedUNet(1, 8, 2).double(), torch.randn(2, 1, 6, 6, dtype=torch.float64), torch.tensor([0.2, 0.7], dtype=torch.float64)
+    when = network.time(embed(t))
+    one = network.down[0](network.first(x), when)
+    two = network.down[1](network.halve[0](one), when)
+    h = network.middle(two, when)
+    places = network.attention.norm(h).flatten(2)
+    q, k, v = (torch.einsum("oc,ncp->nop", w, places) + b[:, None] for w, b in zip(
+        network.attention.qkv.weight[..., 0, 0].chunk(3), network.attention.qkv.bias.chunk(3), strict=True))  # fmt: skip
+    seen = torch.einsum("npr,ncr->ncp", (torch.einsum("ncp,ncr->npr", q, k) / 16**0.5).softmax(2), v).unflatten(2, (3, 3))
+    h = network.up[0](torch.cat([h + network.attention.out(seen), two], 1), when)
+    h = network.up[1](torch.cat([h.repeat_interleave(2, 2).repeat_interleave(2, 3), one], 1), when)
+    torch.testing.assert_close(network(x, t), network.last(h))
 
 
 def test_times_are_waves():

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from bench import registry
 from bench.conformance import checks
@@ -11,6 +12,23 @@ from methods.gan._resnext import Block, Down, ResNeXtCritic, ResNeXtGenerator, U
 from methods.networks.nafnet import NAFBlock, NAFNetwork
 from methods.networks.spectral import SpectralLinear, normalised
 from methods.restoration import drunet, edsr, ffdnet
+
+
+def seeded(network):
+    """The network with every weight drawn anew, gains and biases too, in float64; and its weights as a function of their names."""
+    rng = torch.Generator().manual_seed(0)
+    for x in network.parameters():
+        x.data = 0.3 * torch.randn(x.shape, generator=rng, dtype=torch.float64)
+    return network, network.state_dict().__getitem__
+
+
+def convolved(w, name, x, **options):
+    """One layer of a network's weights, with its bias where it has one."""
+    try:
+        bias = w(f"{name}.bias")
+    except KeyError:
+        bias = None
+    return F.conv2d(x, w(f"{name}.weight"), bias, **options)
 
 
 def count(network):
@@ -40,6 +58,32 @@ def test_nafnet_starts_from_the_identity():
     assert torch.equal(network(picture), picture)
 
 
+def naf_block(w, name, x):
+    def norm(x, which):
+        mean, variance = x.mean(1, keepdim=True), x.var(1, keepdim=True, correction=0)
+        gain, offset = (w(f"{name}.{which}.{part}")[:, None, None] for part in ("weight", "bias"))
+        return (x - mean) / (variance + 1e-6).sqrt() * gain + offset
+
+    c = x.shape[1]
+    h = convolved(w, f"{name}.conv2", convolved(w, f"{name}.conv1", norm(x, "norm1")), padding=1, groups=2 * c)
+    h = h[:, :c] * h[:, c:]
+    h = h * convolved(w, f"{name}.sca.1", h.mean((2, 3), keepdim=True))
+    x = x + w(f"{name}.beta") * convolved(w, f"{name}.conv3", h)
+    h = convolved(w, f"{name}.conv4", norm(x, "norm2"))
+    return x + w(f"{name}.gamma") * convolved(w, f"{name}.conv5", h[:, :c] * h[:, c:])
+
+
+def test_nafnet_written_out():
+    network, w = seeded(NAFNetwork(3, 4, (1, 1), 1, (1, 1)))
+    x = torch.rand(2, 3, 8, 12, dtype=torch.float64)
+    one = naf_block(w, "encoders.0.0", convolved(w, "intro", x, padding=1))
+    two = naf_block(w, "encoders.1.0", convolved(w, "downs.0", one, stride=2))
+    h = naf_block(w, "middle_blks.0", convolved(w, "downs.1", two, stride=2))
+    h = naf_block(w, "decoders.0.0", F.pixel_shuffle(convolved(w, "ups.0.0", h), 2) + two)
+    h = naf_block(w, "decoders.1.0", F.pixel_shuffle(convolved(w, "ups.1.0", h), 2) + one)
+    torch.testing.assert_close(network(x), x + convolved(w, "ending", h, padding=1))
+
+
 def test_nafnet_descends_minus_the_psnr():
     m = checks.make("nafnet")
     batch = m.task.batch(3, torch.Generator().manual_seed(0))
@@ -62,6 +106,17 @@ def test_edsr_is_as_large_as_the_authors(scale, parameters):
     assert count(network) == parameters
     small = edsr._Network(scale, 4, 1, 1.0)
     assert small(torch.rand(1, 3, 5, 7)).shape == (1, 3, 5 * scale, 7 * scale)
+
+
+def test_edsr_written_out():
+    network, w = seeded(edsr._Network(4, 4, 1, 0.5))
+    x, mean = torch.rand(1, 3, 5, 6, dtype=torch.float64), torch.tensor(edsr._MEAN, dtype=torch.float64)[:, None, None]
+    head = convolved(w, "head.0", 255 * (x - mean), padding=1)
+    block = convolved(w, "body.0.body.2", convolved(w, "body.0.body.0", head, padding=1).relu(), padding=1)
+    h = head + convolved(w, "body.1", head + 0.5 * block, padding=1)
+    for name in ("tail.0.0", "tail.0.2"):
+        h = F.pixel_shuffle(convolved(w, name, h, padding=1), 2)
+    torch.testing.assert_close(network(x), convolved(w, "tail.1", h, padding=1) / 255 + mean)
 
 
 def test_edsr_draws_the_mean_colour_where_it_knows_nothing():
@@ -90,6 +145,42 @@ def test_edsrs_names_are_those_of_its_code():
 def test_denoisers_are_as_large_as_the_authors(network, parameters):
     with torch.device("meta"):
         assert count(network()) == parameters
+
+
+def test_drunet_written_out():
+    network, w = seeded(drunet._Network(1, 2, 1))
+    x = torch.rand(1, 1, 16, 8, dtype=torch.float64)
+
+    def residual(name, x):
+        return x + convolved(w, f"{name}.res.2", convolved(w, f"{name}.res.0", x, padding=1).relu(), padding=1)
+
+    scales = [convolved(w, "m_head", torch.cat([x, torch.full_like(x, 0.1)], 1), padding=1)]
+    for name in ("m_down1", "m_down2", "m_down3"):
+        scales.append(convolved(w, f"{name}.1", residual(f"{name}.0", scales[-1]), stride=2))
+    h = residual("m_body.0", scales[3])
+    for name, skip in (("m_up3", scales[3]), ("m_up2", scales[2]), ("m_up1", scales[1])):
+        h = residual(f"{name}.1", F.conv_transpose2d(h + skip, w(f"{name}.0.weight"), stride=2))
+    torch.testing.assert_close(network(x, 0.1), convolved(w, "m_tail", h + scales[0], padding=1))
+
+
+def test_ffdnet_written_out():
+    network, w = seeded(ffdnet._Network(1, 3, 2))
+    x = torch.rand(1, 1, 4, 6, dtype=torch.float64)
+    parts = [x[..., i::2, j::2] for i in (0, 1) for j in (0, 1)]
+    h = torch.cat([*parts, torch.full_like(parts[0], 0.2)], 1)
+    h = convolved(w, "model.2", convolved(w, "model.0", h, padding=1).relu(), padding=1).relu()
+    four, y = convolved(w, "model.4", h, padding=1), torch.empty_like(x)
+    for k, (i, j) in enumerate((i, j) for i in (0, 1) for j in (0, 1)):
+        y[..., i::2, j::2] = four[:, k : k + 1]
+    torch.testing.assert_close(network(x, 0.2), y)
+
+
+@pytest.mark.parametrize("name", ["ffdnet", "drunet"])
+def test_denoisers_are_told_the_level_in_training(name):
+    m, x = checks.make(name), torch.rand(2, 3, 8, 8)
+    batch = Batch(x, 1 - x, sigma=0.5)
+    with torch.no_grad():
+        assert float(m.loss(batch)) == pytest.approx(float((m.G(x, 0.5) - (1 - x)).abs().mean()))
 
 
 def test_a_network_without_biases_knows_no_scale():

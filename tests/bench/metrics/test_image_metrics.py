@@ -284,3 +284,13 @@ def test_the_padding_of_odd_sides_is_what_the_card_says(name):
     odd = [image[..., :177, :177] for image in photos(n=1, size=177)]
     padded = [torch.nn.functional.pad(image, [0, 1, 0, 1]) for image in odd]
     assert metric(name)(*padded).item() == pytest.approx(metric(name)(*odd).item(), abs=1e-12)
+
+
+@pytest.mark.parametrize("quantize", ["round", "none"])
+@pytest.mark.parametrize("value", [math.inf, -math.inf])
+def test_what_is_infinite_in_one_picture_scores_nothing_there_and_changes_no_other(quantize, value):
+    x = torch.rand(3, 3, 16, 16)
+    y = (x + 0.1).clamp(0, 1)
+    y[1, 0, 2, 3] = value
+    scores = metric(f"psnr[quantize={quantize}]")(y, x)
+    assert scores.isnan().tolist() == [False, True, False]

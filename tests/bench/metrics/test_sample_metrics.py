@@ -148,6 +148,8 @@ def test_kid_over_few_subsets_and_over_many(subsets, monkeypatch):
     for _ in range(2):  # what is remembered of the real samples gives the same
         assert metric.compare(a, b)["kid"] == pytest.approx(np.mean(values), rel=1e-10)
         assert metric.compare(a, b)["kid/std"] == pytest.approx(np.std(values), rel=1e-8)
+    fewer = metric.compare(a[:40], b)["kid"]  # whose subsets of the real samples are others
+    assert metric.compare(a[:40], b.clone())["kid"] == pytest.approx(float(fewer), rel=1e-12)
 
 
 @pytest.mark.oracle("metric", "mmd")
@@ -593,3 +595,8 @@ def test_too_few_samples_have_no_error():
     few = torch.rand(19, 1, 2, 2)
     assert metric.sampling_errors(few, few) == {}
     assert registry.make("metric", "geometry_score[repeats=3]").sampling_errors(torch.rand(100, 2), torch.rand(100, 2)) == {}
+
+
+def test_a_class_that_is_ruled_out_counts_nothing():
+    log_p = torch.tensor([[0.5, 0.5, 0.0], [0.25, 0.75, 0.0]], dtype=torch.float64).log()
+    assert float(class_score(log_p)) == pytest.approx(float(class_score(log_p[:, :2])), rel=1e-12)
